@@ -1,0 +1,108 @@
+"""What came back, by URL, with redirects followed: all that a protocol ever looks into."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+from optout.model import IN_STRICT, Capture, Gap, Place, Question
+from optout.readers import url as urls
+from optout.readers.url import NotAUrl, Url
+
+MAX_REDIRECTS = 5
+"""RFC 9309 2.3.1.2: a crawler should follow at least five; the same for every place and page."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Captures:
+    """The exchanges known, by canonical URL.
+
+    ``complete`` means that a place which is not among them answered 404 (decide.md), not that it is unknown.
+    The last capture of a URL counts.
+    """
+
+    def __init__(self, captures: Iterable[Capture] = (), *, complete: bool = False) -> None:
+        self._by_url = {capture.url: capture for capture in captures}
+        self.complete = complete
+
+    def add(self, capture: Capture) -> None:
+        """Takes in one more exchange."""
+        self._by_url[capture.url] = capture
+
+    def get(self, url: str) -> Capture | None:
+        """What came back from this very URL, or nothing if that is not known."""
+        return self._by_url.get(url)
+
+
+def redirect(capture: Capture) -> Url | None:
+    """Where a 3xx answer points to; nothing for another status, or without a usable http(s) Location."""
+    locations = capture.header("location")
+    if capture.status not in _REDIRECTS or not locations:
+        return None
+    try:
+        return urls.join(capture.url, locations[0].strip())
+    except NotAUrl:
+        return None
+
+
+def failure(capture: Capture, protocol: str) -> Gap | None:
+    """The gap that an answer leaves which is no answer: an error, 429, 5xx, or a status that settles nothing.
+
+    RFC 9309 2.3.1.4 for errors and 5xx; 429 as Google's operator documentation; 1xx, 206, 304 and a redirect without
+    a usable target are in no rule, and doubt defers.
+    """
+    if capture.error is not None:
+        name = str(capture.error)
+        return Gap(protocol, name, capture.url, "connection", f"{capture.url} gave no complete answer: {name}.")
+    status = capture.status or 0
+    if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
+        return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One step of a question: a URL of its redirect chain, with what is known around it.
+
+    ``page`` is the answer that may be kept: the last of the chain, with a 2xx status; nothing if the URL redirects,
+    failed, was refused, or was not fetched yet.
+    """
+
+    question: Question
+    url: Url
+    captures: Captures
+    page: Capture | None = None
+
+    def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
+        """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.
+
+        Yields what hinders on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
+        nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds.
+        """
+        seen = {url}
+        for _ in range(MAX_REDIRECTS + 1):
+            capture = self.captures.get(url)
+            if capture is None:
+                if not self.captures.complete:
+                    yield Place(protocol, url)
+                return None
+            target = redirect(capture)
+            if target is None:
+                return (yield from self._answer(protocol, capture))
+            if target.href in seen:
+                break
+            seen.add(url := target.href)
+        yield Gap(protocol, "too many redirects", url, "header location", f"More than {MAX_REDIRECTS} redirects.")
+        return None
+
+    def _answer(self, protocol: str, capture: Capture) -> Generator[Gap, None, Capture | None]:
+        gap = failure(capture, protocol)
+        if gap is not None:
+            yield gap
+            return None
+        if capture.status in (401, 403):
+            detail = f"{capture.url} answered {capture.status}: whether a reservation stands there is not known."
+            yield Gap(protocol, str(capture.status), capture.url, "status", detail, IN_STRICT)
+            return None
+        return capture if (capture.status or 0) < 300 else None

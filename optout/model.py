@@ -1,0 +1,204 @@
+"""The vocabulary of the whole project: what is asked, what came back, what was said, what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Use(StrEnum):
+    """What a copy is for, in the words of the IETF AIPREF vocabulary (draft-ietf-aipref-vocab-08)."""
+
+    TRAIN_AI = "train-ai"
+    SEARCH = "search"
+    AI_USE = "ai-use"
+
+
+EVERY_USE = frozenset(Use)
+"""What speaks about access speaks about every use."""
+
+AI_USES = frozenset({Use.TRAIN_AI, Use.AI_USE})
+"""What reserves text and data mining, or AI at large, leaves search alone."""
+
+
+class Profile(StrEnum):
+    """How doubt is treated. ``standard``: by each protocol's own rules; ``strict``: doubt never allows."""
+
+    STANDARD = "standard"
+    STRICT = "strict"
+
+
+class Preference(StrEnum):
+    """What a statement wants."""
+
+    ALLOW = "allow"
+    DISALLOW = "disallow"
+    UNKNOWN = "unknown"
+
+
+class Force(StrEnum):
+    """How a statement stands to the others of its own protocol."""
+
+    STANDING = "standing"
+    """The protocol's own rules make it count."""
+    SUPERSEDED = "superseded"
+    """Another statement of the protocol decides instead, beyond doubt (RFC 9309 2.2.2: longest match)."""
+    CONTRADICTED = "contradicted"
+    """Another place of the protocol says the contrary and wins by its rules; ``strict`` lets this one count."""
+    MALFORMED = "malformed"
+    """A value that the protocol does not know, where it expects one; ``strict`` takes it as a no."""
+
+
+class Verdict(StrEnum):
+    """What follows."""
+
+    ALLOWED = "allowed"
+    EXCLUDED = "excluded"
+    DEFERRED = "deferred"
+
+
+class Stage(StrEnum):
+    """What the decision is about: whether a URL may be requested, or whether what came may be kept."""
+
+    REQUEST = "request"
+    PAGE = "page"
+
+
+class Failure(StrEnum):
+    """Why there is no answer to a request."""
+
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    REFUSED = "refused"
+    RESET = "reset"
+    TLS = "tls"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too-large"
+    PROTOCOL = "protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May the crawler with this product token use this URL for this use, at this time?
+
+    ``url`` is as the caller wrote it; ``agent`` is the robots product token (RFC 9309 2.2.1).
+    """
+
+    url: str
+    agent: str = "ForbearBot"
+    use: Use = Use.TRAIN_AI
+    profile: Profile = Profile.STANDARD
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    """One HTTP request and what came back; compared by identity.
+
+    ``url`` is canonical (``readers.url``); ``headers`` are as received, in order, names repeat; ``body`` is after
+    content decoding. Where ``error`` is set there is no status. ``memo`` keeps what readers made of the body, so that
+    a file that decides about a thousand pages is parsed once; it never changes what the capture means.
+    """
+
+    url: str
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    error: Failure | None = None
+    memo: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def header(self, name: str) -> list[str]:
+        """All values of a header field, in order; ``name`` in lower case."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+    @property
+    def media_type(self) -> str:
+        """The type/subtype of Content-Type in lower case, without parameters; empty if there is none."""
+        values = self.header("content-type")
+        return values[0].partition(";")[0].strip().lower() if values else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A URL that has still to be looked at before a decision is possible, and the protocol that wants it."""
+
+    protocol: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What somebody said about a use, in their own words.
+
+    ``quote`` stands byte for byte in the capture of ``source`` (octets that are no text are shown by
+    ``readers.text``); ``where`` is the line, header, element or metadata field: ``line 12``,
+    ``header tdm-reservation``, ``/html/head/meta[3]``. ``note`` is ours, one sentence, or empty.
+    """
+
+    protocol: str
+    preference: Preference
+    quote: str
+    source: str
+    where: str
+    uses: frozenset[Use]
+    force: Force = Force.STANDING
+    note: str = ""
+
+    def covers(self, use: Use) -> bool:
+        """Whether it speaks about the use."""
+        return use in self.uses
+
+
+NEVER: frozenset[Profile] = frozenset()
+IN_STRICT = frozenset({Profile.STRICT})
+ALWAYS = frozenset(Profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What could not be read, where, and in which profiles that defers.
+
+    ``quote`` is the failure's name (decide.md) or the site's own words; ``detail`` is one sentence of ours.
+    """
+
+    protocol: str
+    quote: str
+    source: str
+    where: str
+    detail: str
+    defers: frozenset[Profile] = ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A statement or gap that decided, with the paragraph of the Copyright chapter that it serves."""
+
+    protocol: str
+    preference: Preference
+    quote: str
+    source: str
+    where: str
+    measure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows, because of what; ``statements`` and ``gaps`` are all that was read, decisive or not.
+
+    ``url`` is the canonical URL that the decision ends at, after redirects: at stage ``request`` the one that may
+    (or may not) be requested now, at stage ``page`` the one whose copy may (or may not) be kept.
+    """
+
+    verdict: Verdict
+    stage: Stage
+    url: str
+    reasons: tuple[Reason, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+Reading = Iterator[Statement | Gap | Place]
+"""What a protocol yields."""

@@ -1,0 +1,1 @@
+"""How a format is read, for more than one protocol."""

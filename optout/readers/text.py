@@ -1,0 +1,26 @@
+"""How octets are shown as text, so that a quotation can be found again in what it was taken from."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def to_utf8(body: bytes) -> bytes:
+    """UTF-16 with a byte order mark as UTF-8, a leading UTF-8 byte order mark dropped, anything else as it is.
+
+    Octets that are no UTF-16 become U+FFFD; they spoil their line at most (RFC 9309 2.3, our choice for UTF-16).
+    """
+    encoding = _UTF_16.get(body[:2])
+    if encoding:
+        return body[2:].decode(encoding, "replace").encode()
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
+def readable(octets: bytes) -> str:
+    r"""UTF-8 as text; octets that are not UTF-8, and control characters that no database keeps, as ``\xNN``."""
+    text = octets.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

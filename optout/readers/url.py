@@ -1,0 +1,97 @@
+"""URLs as they are requested: parsed by the WHATWG URL standard (ada), compared by RFC 3986 and RFC 9309 2.2.2."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import ada_url
+import idna
+
+DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+class NotAUrl(ValueError):
+    """It is no http or https URL; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A canonical http(s) URL: no userinfo, no fragment, no dot segments, no default port, host in A-labels.
+
+    ``href`` is what is requested; ``target`` is its path and query, as rules are matched against (RFC 9309 2.2.2);
+    ``origin`` is scheme, host and port: what a robots.txt and a well-known file hold for (RFC 9309 2.3, RFC 8615).
+    """
+
+    href: str
+    scheme: str
+    host: str
+    port: int
+    origin: str
+
+    @property
+    def target(self) -> str:
+        """Path and query: begins with ``/``; an empty query keeps its ``?``."""
+        return self.href[len(self.origin) :]
+
+    @property
+    def path(self) -> str:
+        """The path alone."""
+        return self.target.partition("?")[0]
+
+    @property
+    def unicode_host(self) -> str:
+        """The host in U-labels, as people read it; as it is where it has no such form."""
+        try:
+            return idna.decode(self.host) if "xn--" in self.host else self.host
+        except idna.IDNAError:
+            return self.host
+
+
+@lru_cache(maxsize=4096)
+def parse(url: str) -> Url:
+    """The canonical form of an absolute http(s) URL; raises NotAUrl."""
+    try:
+        parts = ada_url.URL(url)
+    except ValueError:
+        raise NotAUrl(f"{url!r} is no URL: write one like https://example.org/page") from None
+    scheme = parts.protocol.removesuffix(":")
+    if scheme not in DEFAULT_PORT:
+        raise NotAUrl(f"{url!r} is no http or https URL, and no other is ever fetched")
+    origin = f"{scheme}://{parts.host}"
+    target = parts.href.partition("#")[0].split("://", 1)[1]
+    target = target[target.index("/") :]
+    port = int(parts.port) if parts.port else DEFAULT_PORT[scheme]
+    return Url(origin + target, scheme, parts.hostname, port, origin)
+
+
+def join(base: str, reference: str) -> Url:
+    """The canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl."""
+    try:
+        return parse(ada_url.join_url(base, reference))
+    except NotAUrl:
+        raise
+    except ValueError:
+        raise NotAUrl(f"{reference!r}, found on {base}, is no URL") from None
+
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ODD = re.compile(rb"%[0-9A-Fa-f]{2}|[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]")
+
+
+def _plain(match: re.Match[bytes]) -> bytes:
+    octets = match[0]
+    if len(octets) == 3:
+        octet = int(octets[1:], 16)
+        return bytes((octet,)) if octet in _UNRESERVED else octets.upper()
+    return b"%%%02X" % octets[0]
+
+
+def normalise(octets: bytes) -> bytes:
+    """One spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
+
+    Escaped unreserved characters are decoded, other escapes get upper-case digits, octets that no URI holds
+    (above 0x7F, white space, ``"<>\\^`{|}``) are escaped; reserved characters stay as they are written.
+    """
+    return _ODD.sub(_plain, octets)
