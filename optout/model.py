@@ -135,7 +135,8 @@ class Statement:
 
     ``quote`` stands byte for byte in the capture of ``source`` (octets that are no text are shown by
     ``readers.text``); ``where`` is the line, header, element or metadata field: ``line 12``,
-    ``header tdm-reservation``, ``/html/head/meta[3]``. ``note`` is ours, one sentence, or empty.
+    ``header tdm-reservation``, ``/html/head/meta[3]``. ``note`` is ours, one sentence, or empty. ``lifts`` names the
+    protocols whose reservations a licence of the operator covers; no other protocol can lift anything.
     """
 
     protocol: str
@@ -146,6 +147,7 @@ class Statement:
     uses: frozenset[Use]
     force: Force = Force.STANDING
     note: str = ""
+    lifts: frozenset[str] = frozenset()
 
     def covers(self, use: Use) -> bool:
         """Whether it speaks about the use."""

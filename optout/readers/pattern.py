@@ -20,27 +20,28 @@ class Pattern:
 
     ``octets`` are as written, without the white space around them. A pattern that begins with neither ``/`` nor ``*``
     matches nothing, since every target begins with ``/``; an empty one matches everything.
+    ``head`` is what every target that it covers begins with;
     ``length`` is what "the most octets" (RFC 9309 2.2.2) compares: the pattern after normalising. ``*`` and ``$`` count
     as the one octet that is written, wherever they stand, as google/robotstxt and Protego count them.
     """
 
-    __slots__ = ("_anchored", "_head", "_middle", "_tail", "length")
+    __slots__ = ("_anchored", "_middle", "_tail", "head", "length")
 
     def __init__(self, octets: bytes) -> None:
         text = normalise(octets)
         self.length = len(text)
         self._anchored = text.endswith(b"$")
         pieces = text.removesuffix(b"$").replace(b"$", b"%24").split(b"*")
-        self._head = pieces[0]
+        self.head = pieces[0]
         # No star: the head alone. An empty piece is a star beside a star, which adds nothing.
         self._tail = pieces[-1] if len(pieces) > 1 else None
         self._middle = tuple(filter(None, pieces[1:-1]))
 
     def matches(self, target: bytes) -> bool:
         """Whether the pattern covers this target (see ``target``)."""
-        if not target.startswith(self._head):
+        if not target.startswith(self.head):
             return False
-        at = len(self._head)
+        at = len(self.head)
         if self._tail is None:
             return not self._anchored or at == len(target)
         # The leftmost place for each piece leaves most room for the rest: no backtracking.

@@ -1,0 +1,137 @@
+"""The operator's own list: what he blocks (a complaint accepted, a wish by post) and what he holds a licence for.
+
+A CSV file with a header line, an entry a line, so that legal staff can keep it in a spreadsheet and each entry can be
+quoted::
+
+    effect,match,by,at,why,until,lifts
+    block,example.org,legal team,2026-11-24,complaint 17 accepted,,
+    allow,https://press.example/archive/,legal team,2026-10-01,licence 2026/14,2027-10-01,tdmrep robots-meta
+
+``match`` is a domain with all its subdomains, or a URL that every address covered begins with. ``by``, ``at`` (a date)
+and ``why`` are required. ``until`` ends an entry. ``lifts`` names the protocols that a licence lifts; it is required
+with ``allow`` and has no effect on what policy.toml does not call licensable. The list reaches the decision as a capture
+of the address LIST, like any other place: it is evidence too.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from optout.captures import Asked
+from optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from optout.readers import url as urls
+from optout.readers.text import readable, to_utf8
+from optout.readers.url import NotAUrl, Url
+
+NAME = "operator"
+PLACES = ()
+LIST = "operator:list"
+
+_COLUMNS = ["effect", "match", "by", "at", "why", "until", "lifts"]
+
+
+class BadList(ValueError):
+    """A list that cannot be read; the message says which line and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the list; ``prefix`` is the origin and target that covered URLs begin with, empty for a domain."""
+
+    number: int
+    line: str
+    blocks: bool
+    host: str
+    prefix: str
+    since: date
+    until: date | None
+    note: str
+    lifts: frozenset[str]
+
+    def holds(self, url: Url, at: datetime) -> bool:
+        """Whether it speaks about a URL at a time. A block holds from the moment it is listed, a licence by its dates."""
+        today = at.astimezone(UTC).date()
+        if self.until and today >= self.until or not self.blocks and today < self.since:
+            return False
+        return url.href.startswith(self.prefix)
+
+
+def read(asked: Asked) -> Reading:
+    """The operator's entries that speak about the URL."""
+    capture = asked.captures.get(LIST)
+    if capture is None:
+        return
+    try:
+        entries = _parsed(capture)
+    except BadList as error:
+        yield Gap(NAME, "malformed", LIST, "whole list", str(error))
+        return
+    labels = asked.url.host.split(".")
+    for start in range(len(labels)):
+        for entry in entries.get(".".join(labels[start:]), ()):
+            # A URL prefix speaks about its own host alone, a domain about its subdomains too.
+            if (not entry.prefix or not start) and entry.holds(asked.url, asked.question.at):
+                preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
+                where = f"line {entry.number}"
+                yield Statement(
+                    NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts
+                )
+
+
+def capture_of(body: bytes) -> Capture:
+    """The list as a capture; raises BadList if it cannot be read."""
+    capture = Capture(LIST, 200, (("content-type", "text/csv"),), body)
+    _parsed(capture)
+    return capture
+
+
+def _parsed(capture: Capture) -> dict[str, list[Entry]]:
+    entries: dict[str, list[Entry]] | None = capture.memo.get(NAME)
+    if entries is None:
+        entries = {}
+        for entry in _entries(capture.body):
+            entries.setdefault(entry.host, []).append(entry)
+        capture.memo[NAME] = entries
+    return entries
+
+
+def _entries(body: bytes) -> Iterator[Entry]:
+    lines = readable(to_utf8(body)).replace("\r", "").split("\n")
+    if not lines or next(csv.reader(lines[:1]), []) != _COLUMNS:
+        raise BadList(f"The operator's list must begin with the line {','.join(_COLUMNS)}")
+    for number, line in enumerate(lines[1:], 2):
+        if line.strip():
+            yield _entry(number, line)
+
+
+def _entry(number: int, line: str) -> Entry:
+    def bad(what: str) -> BadList:
+        return BadList(f"Line {number} of the operator's list: {what}")
+
+    fields = [value.strip() for value in next(csv.reader([line], strict=False))]
+    if len(fields) != len(_COLUMNS):
+        raise bad(f"{len(fields)} fields where {len(_COLUMNS)} should be ({','.join(_COLUMNS)})")
+    effect, match, by, at, why, until, lifts = fields
+    if effect not in ("block", "allow"):
+        raise bad(f"the effect is {effect!r}, write block or allow")
+    if not (by and at and why):
+        raise bad("say who added the entry (by), when (at) and why")
+    if (effect == "allow") != bool(lifts):
+        raise bad("a licence (allow) names the protocols that it lifts, a block lifts none")
+    try:
+        since, end = date.fromisoformat(at), date.fromisoformat(until) if until else None
+    except ValueError:
+        raise bad("write dates as 2026-11-24") from None
+    try:
+        whole_url = "://" in match
+        url = urls.parse(match if whole_url else f"https://{match}")
+    except NotAUrl as error:
+        raise bad(str(error)) from None
+    if not whole_url and url.target != "/":
+        raise bad(f"{match!r} is neither a domain nor a URL; a URL begins with https:// or http://")
+    note = f"Added by {by} on {at}: {why}"
+    prefix = url.href if whole_url else ""
+    return Entry(number, line, effect == "block", url.host, prefix, since, end, note, frozenset(lifts.split()))
