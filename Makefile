@@ -1,0 +1,67 @@
+# Everything a newcomer needs: `make demo`, `make test`. Any Python from 3.11 on will do: make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := optout storage crawler scripts
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+export CUSTOM_COMPILE_COMMAND := make lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test check docs lock bench clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(VENV)/.forbear ## make .venv with forbear and what it needs, as locked
+
+setup-dev: $(VENV)/.dev ## the same with what the tests, checks and docs need
+
+demo: setup ## crawl a small real web on loopback and show what was kept, what was not, and in whose words
+	@$(BIN)/forbear demo
+
+test: setup-dev ## run all tests and show what they cover
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: setup-dev ## formatting, lint, types and import contracts
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: setup-dev ## build the site into site/
+	@$(BIN)/mkdocs build --quiet --strict
+
+bench: setup-dev ## measure against peers, in one run, as ratios
+	@$(BIN)/python -m bench $(ARGS)
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	--no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
+	@$(LOCK) --upgrade --build-deps-for=editable --output-file=requirements.txt pyproject.toml
+	@$(LOCK) --upgrade --build-deps-for=editable --extra=dev --constraint=requirements.txt \
+		--output-file=requirements-dev.txt pyproject.toml
+
+clean: ## remove all that make made
+	@rm -rf $(VENV) site build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Forbear needs Python 3.11 or newer and $(PYTHON) is not: name one that is, as in: make PYTHON=python3.13 test" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) lacks its venv module: install it (Debian and Ubuntu: apt install python3-venv), then call make again." >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Forbear needs into $(VENV) (once; a minute or so) ..." >&2
+	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.forbear
+	@echo "Installing what its tests and checks need into $(VENV) (once; a minute or so) ..." >&2
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@touch $@
