@@ -17,7 +17,6 @@ from optout.model import (
     Statement,
 )
 from optout.readers import robots_txt
-from optout.readers.pattern import target
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt
 from optout.readers.text import to_utf8
 
@@ -42,7 +41,7 @@ def read(asked: Asked) -> Reading:
     if asked.url.target == PLACES[0]:
         return  # RFC 9309 2.2.2: /robots.txt is implicitly allowed.
     agent = asked.question.agent
-    matches = file.rules_for(agent).matching(target(asked.url.target))
+    matches = file.rules_for(agent).matching(asked.url.target)
     for position, match in enumerate(matches[:MOST_STATEMENTS]):
         yield _statement(file, match, Force.SUPERSEDED if position else Force.STANDING)
     if len(matches) > MOST_STATEMENTS:

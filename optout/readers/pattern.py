@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optout.readers.url import normalise
+from optout.readers.url import normalise, normalise_as_written
 
 
 def target(path_and_query: str) -> bytes:
@@ -11,7 +11,15 @@ def target(path_and_query: str) -> bytes:
     RFC 9309 2.2.3 has ``*`` and ``$`` written as ``%2A`` and ``%24`` where a pattern means the characters, so the URL
     spells them like that too.
     """
-    octets = normalise(path_and_query.encode("utf-8", "surrogateescape"))
+    return _literal(normalise(path_and_query.encode("utf-8", "surrogateescape")))
+
+
+def target_as_written(path_and_query: str) -> bytes:
+    """The same without decoding escaped letters and digits."""
+    return _literal(normalise_as_written(path_and_query.encode("utf-8", "surrogateescape")))
+
+
+def _literal(octets: bytes) -> bytes:
     return octets.replace(b"*", b"%2A").replace(b"$", b"%24")
 
 

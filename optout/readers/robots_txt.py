@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from optout.model import Capture
+from optout.readers import pattern
 from optout.readers.pattern import Pattern
 from optout.readers.text import readable, to_utf8
 
@@ -81,8 +82,18 @@ class Rules:
                     _file(self._in_queries, _escape_query(line.value), line)
         self._lengths = sorted({len(head) for head in self._patterns})
 
-    def matching(self, target: bytes) -> list[Match]:
-        """All rules that cover a target (``pattern.target``), the deciding one first."""
+    def matching(self, path_and_query: str) -> list[Match]:
+        """All rules that cover a URL's path and query, the deciding one first."""
+        found = self._matching(pattern.target(path_and_query))
+        if "%" in path_and_query and not (found and not found[0].allows):
+            # RFC 9309 2.2.2 decodes escaped letters, google/robotstxt does not: where only one reading shuts the URL,
+            # it is shut.
+            written = self._matching(pattern.target_as_written(path_and_query))
+            if written and not written[0].allows:
+                return written
+        return found
+
+    def _matching(self, target: bytes) -> list[Match]:
         found = list(self._covering(self._patterns, target))
         if self._in_queries and b"?" in target:
             # RFC 9309 2.2.2 escapes the reserved characters of a query's value on both sides. As not every query
@@ -97,14 +108,14 @@ class Rules:
         for length in lengths:
             if length > len(target):
                 return
-            for pattern, line in patterns.get(target[:length], ()):
-                if pattern.matches(target):
-                    yield Match(line, pattern.length)
+            for candidate, line in patterns.get(target[:length], ()):
+                if candidate.matches(target):
+                    yield Match(line, candidate.length)
 
 
 def _file(patterns: dict[bytes, list[tuple[Pattern, Line]]], text: bytes, line: Line) -> None:
-    pattern = Pattern(text)
-    patterns.setdefault(pattern.head, []).append((pattern, line))
+    compiled = Pattern(text)
+    patterns.setdefault(compiled.head, []).append((compiled, line))
 
 
 def _escape_query(octets: bytes) -> bytes:
