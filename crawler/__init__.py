@@ -1,0 +1,1 @@
+"""Fetches: Scrapy for a crawl, and the live fetcher for one question."""

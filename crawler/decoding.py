@@ -1,0 +1,105 @@
+"""Content codings undone, completely or not at all (RFC 9110 8.4; RFC 1950, 1951, 1952, 7932)."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import brotli  # type: ignore[import-untyped]  # has no types of its own
+
+from optout.model import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ACCEPTED = "gzip, deflate, br"
+"""The Accept-Encoding that this module keeps the promise of."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAX_CODINGS = 4
+_MAX_MEMBERS = 64
+
+
+class Undecodable(ValueError):
+    """The body is not what its codings say, or too much of it; ``failure`` is the name in decide.md."""
+
+    def __init__(self, sentence: str, failure: Failure = Failure.PROTOCOL) -> None:
+        super().__init__(sentence)
+        self.failure = failure
+
+
+def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
+    """The body without its codings; ``content_encoding`` are the values of that field, ``limit`` is in octets.
+
+    Raises Undecodable for a coding that is not known, a body that breaks off or is damaged, and one beyond the limit:
+    half a robots.txt reads like one that reserves less.
+    """
+    listed = [coding.strip().lower() for value in content_encoding for coding in value.split(",")]
+    codings = [coding for coding in listed if coding not in ("", "identity")]
+    if len(codings) > _MAX_CODINGS:
+        raise Undecodable(f"{len(codings)} content codings on top of each other are more than anybody needs")
+    for coding in reversed(codings if body else ()):
+        body = _undo(coding, body, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _undo(coding: str, body: bytes, limit: int) -> bytes:
+    try:
+        if coding in ("gzip", "x-gzip"):
+            return _gunzip(body, limit)
+        if coding == "deflate":
+            return _inflate(body, limit)
+        if coding == "br":
+            return _unbrotli(body, limit)
+    except (zlib.error, brotli.error) as error:
+        raise Undecodable(f"the body is no {coding}: {error}") from error
+    raise Undecodable(f"the content coding {coding!r} was not asked for and is not known")
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    """All members of a gzip file (RFC 1952 2.2); what follows the last one is padding."""
+    whole = b""
+    for _ in range(_MAX_MEMBERS):
+        member, body = _unpack(body, limit - len(whole), 16 + zlib.MAX_WBITS)
+        whole += member
+        if not body.startswith(_GZIP_MAGIC):
+            return whole
+    raise Undecodable(f"the body has more than {_MAX_MEMBERS} gzip members")
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    """``deflate`` with the zlib wrapper that RFC 9110 8.4.1.2 asks for, or without, as some servers send it."""
+    try:
+        return _unpack(body, limit, zlib.MAX_WBITS)[0]
+    except zlib.error:
+        return _unpack(body, limit, -zlib.MAX_WBITS)[0]
+
+
+def _unpack(body: bytes, limit: int, window: int) -> tuple[bytes, bytes]:
+    """One zlib stream and what follows it."""
+    stream = zlib.decompressobj(window)
+    unpacked = stream.decompress(body, limit + 1)
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    if not stream.eof:
+        raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+    return unpacked, stream.unused_data
+
+
+def _unbrotli(body: bytes, limit: int) -> bytes:
+    stream = brotli.Decompressor()
+    unpacked = stream.process(body, output_buffer_limit=limit + 1)
+    while len(unpacked) <= limit and not stream.is_finished():
+        more = stream.process(b"", output_buffer_limit=limit + 1)
+        if not more:
+            raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+        unpacked += more
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    return bytes(unpacked)
+
+
+def _too_large(limit: int) -> Undecodable:
+    return Undecodable(f"the body is larger than {limit} octets", Failure.TOO_LARGE)

@@ -1,0 +1,171 @@
+"""The connections of a crawl: Scrapy's aiohttp handler behind the guard, without leniency (Scrapy 2.19, RFC 9112)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import aiohttp
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+from scrapy import exceptions
+from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
+from scrapy.http import Request, Response, TextResponse
+from scrapy.responsetypes import responsetypes
+
+from crawler import network
+from crawler.decoding import ACCEPTED, Undecodable, decode
+from crawler.network import Guard, causes
+from optout.model import Failure
+from optout.readers import url as urls
+from optout.readers.text import readable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from scrapy.crawler import Crawler
+
+_EXACT: network.Names = (
+    (exceptions.DownloadTimeoutError, Failure.TIMEOUT),
+    (exceptions.DownloadCancelledError, Failure.TOO_LARGE),
+    (aiohttp.ServerDisconnectedError, Failure.RESET),
+    (aiohttp.http_exceptions.ContentLengthError, Failure.TRUNCATED),
+)
+_VAGUE: network.Names = (
+    (exceptions.CannotResolveHostError, Failure.DNS),
+    (aiohttp.ClientHttpProxyError, Failure.PROTOCOL),
+    (exceptions.DownloadConnectionRefusedError, Failure.REFUSED),
+)
+_NO_LIMIT = 1 << 40
+_BROKE_OFF = "Not enough data"
+"""How aiohttp tells a chunked body that ends early from one with a broken chunk: both are a TransferEncodingError."""
+
+
+def failure(exception: BaseException) -> Failure:
+    """What the failure of a download is called in decide.md; ``network.explain`` has the sentence to it."""
+    for cause in causes(exception):
+        if isinstance(cause, Undecodable):
+            return cause.failure
+        if isinstance(cause, aiohttp.http_exceptions.TransferEncodingError) and _BROKE_OFF in str(cause):
+            return Failure.TRUNCATED
+    return network.name(exception, _EXACT, _VAGUE)
+
+
+class _Resolver(AbstractResolver):
+    """Gives aiohttp the addresses that the guard has checked, to connect to as they are."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._guard.lookup(host, port)
+        kinds = [(address, socket.AF_INET6 if ":" in address else socket.AF_INET) for address in found]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for address, kind in kinds
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class GuardedHandler(AiohttpDownloadHandler):
+    """Downloads what the guard lets through, and gives a whole answer or a failure.
+
+    Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins), Scrapy's
+    ``DOWNLOAD_TIMEOUT`` (seconds, for the whole exchange) and ``DOWNLOAD_MAXSIZE`` (octets, before and after decoding;
+    0 is none). ``COMPRESSION_ENABLED`` must be off: Scrapy takes half a gzip file for a whole one.
+    ``request.meta["received_headers"]`` gets the header fields as they came, in order, as ``model.Capture`` has them.
+    """
+
+    experimental: ClassVar[bool] = False  # its edges are what tests/crawler/test_handler.py is about
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        settings = crawler.settings
+        self._guard = Guard(
+            allow_private=settings.getbool("FORBEAR_ALLOW_PRIVATE_NETWORKS"),
+            resolve=settings.getlist("FORBEAR_RESOLVE"),
+        )
+        self._ssl_context = ssl.create_default_context()
+        self._unguarded = self._session  # connects to the operator's proxy, and to nothing else
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._pool_size_total,
+                limit_per_host=self._pool_size_per_host,
+                resolver=_Resolver(self._guard),
+                socket_factory=self._guard.open_socket,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            response_class=_ClientResponse,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        )
+
+    async def download_request(self, request: Request) -> Response:
+        """The answer with its body decoded; raises what ``failure`` has a name for."""
+        self._guard.check_literal(request.url)
+        request.headers[b"Accept-Encoding"] = ACCEPTED.encode()
+        response = await super().download_request(request)
+        limit = request.meta.get("download_maxsize", self._default_maxsize) or _NO_LIMIT
+        return _decoded(response, limit)
+
+    @asynccontextmanager
+    async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:  # noqa: ASYNC109 the signature is Scrapy's
+        """As Scrapy's own, but the URL goes out in the octets that were decided about."""
+        proxy = self._extract_proxy_url_with_creds(request)
+        session = self._unguarded if proxy else self._session
+        try:
+            async with session.request(
+                request.method,
+                _verbatim(request.url),
+                data=request.body,
+                headers=self._request_headers(request).to_tuple_list(),
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                ssl=self._ssl_context,
+                allow_redirects=False,
+                proxy=proxy,
+            ) as response:
+                request.meta["received_headers"] = tuple(
+                    (readable(name), readable(value)) for name, value in response.raw_headers
+                )
+                yield cast("_ClientResponse", response)
+        except TimeoutError as error:
+            raise exceptions.DownloadTimeoutError(f"{request.url} took longer than {timeout} seconds") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise exceptions.CannotResolveHostError(str(error)) from error
+        except aiohttp.ClientConnectorError as error:
+            raise exceptions.DownloadConnectionRefusedError(str(error)) from error
+        except aiohttp.ClientError as error:
+            raise exceptions.DownloadFailedError(str(error)) from error
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        await super().close()
+        await self._unguarded.close()
+
+
+def _verbatim(url: str) -> yarl.URL:
+    """The URL as aiohttp sends it on unchanged: yarl would drop an empty query, which rules can speak about."""
+    parts = urls.parse(url)
+    authority = parts.origin.partition("://")[2]
+    return yarl.URL.build(scheme=parts.scheme, authority=authority, path=parts.target, encoded=True)
+
+
+def _decoded(response: Response, limit: int) -> Response:
+    """The same answer without its content codings; raises Undecodable."""
+    codings = response.headers.getlist("Content-Encoding")
+    if not codings:
+        return response
+    body = decode(response.body, [coding.decode("latin-1") for coding in codings], limit)
+    headers = response.headers.copy()
+    del headers["Content-Encoding"]
+    kind = responsetypes.from_args(headers=headers, url=response.url, body=body)
+    if issubclass(kind, TextResponse):
+        return response.replace(cls=kind, headers=headers, body=body, encoding=None)
+    return response.replace(cls=kind, headers=headers, body=body)

@@ -1,0 +1,195 @@
+"""Which addresses may be connected to, and what a failure is called (IANA special-purpose registries, 2025)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from optout.model import Failure
+from optout.readers.url import Url, parse
+
+# ipaddress.is_global differs between Python versions and calls multicast global, hence a table of our own.
+_NOT_PUBLIC_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network, RFC 791
+        "10.0.0.0/8",  # private use, RFC 1918
+        "100.64.0.0/10",  # shared address space, RFC 6598
+        "127.0.0.0/8",  # loopback, RFC 1122
+        "169.254.0.0/16",  # link local, RFC 3927: cloud metadata services
+        "172.16.0.0/12",  # private use, RFC 1918
+        "192.0.0.0/24",  # IETF protocol assignments, RFC 6890
+        "192.0.2.0/24",  # documentation, RFC 5737
+        "192.88.99.0/24",  # 6to4 relay, deprecated by RFC 7526
+        "192.168.0.0/16",  # private use, RFC 1918
+        "198.18.0.0/15",  # benchmarking, RFC 2544
+        "198.51.100.0/24",  # documentation, RFC 5737
+        "203.0.113.0/24",  # documentation, RFC 5737
+        "224.0.0.0/4",  # multicast, RFC 5771
+        "240.0.0.0/4",  # reserved and limited broadcast, RFC 1112, RFC 919
+    )
+)
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 2.4: whatever lies outside is local, multicast or unassigned
+_NOT_PUBLIC_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # IETF protocol assignments, RFC 2928: Teredo, benchmarking, ORCHID
+        "2001:db8::/32",  # documentation, RFC 3849
+        "2002::/16",  # 6to4, deprecated by RFC 7526, carries any IPv4 address
+        "3fff::/20",  # documentation, RFC 9637
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: how an IPv6-only machine reaches the IPv4 web
+
+_LOCAL_NAMES = frozenset(
+    # RFC 6761, RFC 6762, RFC 8375, ICANN 2024.07.29.06; RFC 6762 appendix G
+    ("localhost", "local", "home.arpa", "internal", "localdomain", "intranet", "private", "corp", "home", "lan")
+)
+_PIN = re.compile(r"(?P<host>[^:\s]+):(?P<port>\d{1,5}|\*):(?P<addresses>\S+)")
+
+
+class NotPublic(ConnectionRefusedError):
+    """The address or name is not a public one; the message is a sentence for a person."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address in its usual notation belongs to the public Internet; raises ValueError if it is none."""
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address):
+        carried = ip.ipv4_mapped or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
+        if ip.scope_id is not None:
+            return False
+        if carried is None:
+            return ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_V6)
+        ip = carried
+    return not any(ip in network for network in _NOT_PUBLIC_V4)
+
+
+def _is_local_name(host: str) -> bool:
+    labels = host.rstrip(".").lower().split(".")
+    return len(labels) == 1 or labels[-1] in _LOCAL_NAMES or ".".join(labels[-2:]) in _LOCAL_NAMES
+
+
+def _literal(host: str) -> str | None:
+    """The host as an IP address, if it is one; a canonical URL knows only one notation of each."""
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return None
+
+
+def parse_pin(pin: str) -> tuple[tuple[str, str], tuple[str, ...]]:
+    """``HOST:PORT:ADDR[,ADDR]`` as ``curl --resolve`` takes it; ``*`` is any host or port. Raises ValueError."""
+    match = _PIN.fullmatch(pin)
+    if match is None:
+        raise ValueError(f"{pin!r} is not of the form HOST:PORT:ADDRESS")
+    addresses = tuple(filter(None, map(_literal, match["addresses"].split(","))))
+    if len(addresses) != match["addresses"].count(",") + 1:
+        raise ValueError(f"{match['addresses']!r} in {pin!r} is no IP address")
+    port = match["port"]
+    if port != "*" and not 0 < int(port) < 65536:
+        raise ValueError(f"{port} in {pin!r} is no port")
+    return (match["host"].rstrip(".").lower(), port), addresses
+
+
+class Guard:
+    """Keeps requests away from addresses that are not public.
+
+    What it has checked is what is connected to: names are looked up here, and the addresses found are handed on, so
+    that a name server which answers differently the second time changes nothing.
+    """
+
+    def __init__(self, *, allow_private: bool = False, resolve: Iterable[str] = ()) -> None:
+        """``resolve``: pins of the form that ``parse_pin`` takes; raises its ValueError."""
+        self._allow_private = allow_private
+        self._pins = dict(map(parse_pin, resolve))
+
+    def allows(self, address: str) -> bool:
+        """Whether an IP address may be connected to."""
+        return self._allow_private or is_public(address)
+
+    def check_literal(self, url: str | Url) -> None:
+        """Raises NotPublic if the URL itself names an address or a host that is not public; NotAUrl if it is none.
+
+        All that can be checked where a proxy does the looking up.
+        """
+        host = parse(url).host if isinstance(url, str) else url.host
+        address = _literal(host)
+        if self._allow_private or (is_public(address) if address else not _is_local_name(host)):
+            return
+        raise NotPublic(f"{host} is not on the public Internet: --allow-private-networks would allow it")
+
+    async def lookup(self, host: str, port: int) -> list[str]:
+        """The addresses of a host that may be connected to, in order of preference; never an empty list.
+
+        Raises NotPublic if it has none of this kind, socket.gaierror if it has none at all.
+        """
+        address = _literal(host)
+        found = [address] if address else self._pinned(host, port) or await _resolve(host, port)
+        allowed = [each for each in found if self.allows(each)]
+        if not allowed:
+            raise NotPublic(f"{host} has the address {found[0]}, which is not on the public Internet")
+        return allowed
+
+    def _pinned(self, host: str, port: int) -> list[str]:
+        name = host.rstrip(".").lower()
+        keys = ((name, str(port)), (name, "*"), ("*", str(port)), ("*", "*"))
+        return list(next((self._pins[key] for key in keys if key in self._pins), ()))
+
+    def open_socket(self, address_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+        """A socket for an address as getaddrinfo gives it: the last check, of the very address connected to."""
+        family, kind, protocol, _, address = address_info
+        if not self.allows(str(address[0])):
+            raise NotPublic(f"{address[0]} is not on the public Internet")
+        return socket.socket(family, kind, protocol)
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is empty or longer than 63 octets
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is no host name") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+Names = Sequence[tuple[type[BaseException], Failure]]
+"""What exceptions are called in decide.md, the first that fits counting."""
+
+_NAMES: Names = (
+    (socket.gaierror, Failure.DNS),
+    (ssl.SSLError, Failure.TLS),
+    (TimeoutError, Failure.TIMEOUT),
+    (ConnectionRefusedError, Failure.REFUSED),
+    (ConnectionError, Failure.RESET),
+)
+
+
+def causes(exception: BaseException) -> Iterator[BaseException]:
+    """The exception, and whatever it was explicitly raised from."""
+    cause: BaseException | None = exception
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def name(exception: BaseException, exact: Names = (), vague: Names = ()) -> Failure:
+    """The name of a failure: the outermost cause that says it exactly, else one that says it vaguely.
+
+    ``exact`` and ``vague`` are what a library adds. What nobody knows is ``protocol``: no answer that can be used.
+    """
+    for names in ((*exact, *_NAMES), vague):
+        for cause in causes(exception):
+            for kind, failure in names:
+                if isinstance(cause, kind):
+                    return failure
+    return Failure.PROTOCOL
+
+
+def explain(exception: BaseException) -> str:
+    """What happened, in the words of the innermost cause that has any."""
+    words = [text for cause in causes(exception) if (text := str(cause).strip())]
+    return words[-1] if words else type(exception).__name__
