@@ -30,7 +30,7 @@ check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/lint-imports
 
 docs: setup-dev ## build the site into site/
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: setup-dev ## measure against peers, in one run, as ratios
 	@$(BIN)/python -m bench $(ARGS)
