@@ -3,8 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := optout storage crawler scripts
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 export CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
@@ -46,16 +45,16 @@ lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
 clean: ## remove all that make made
 	@rm -rf $(VENV) site build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-$(BIN)/python:
+$(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null 2>&1 && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Forbear needs Python 3.11 or newer and $(PYTHON) is not: name one that is, as in: make PYTHON=python3.13 test" >&2; \
+		echo "Forbear needs Python 3.11 or newer, and $(PYTHON) is older or not there: name one, as in make PYTHON=python3.13 test" >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) lacks its venv module: install it (Debian and Ubuntu: apt install python3-venv), then call make again." >&2; \
 		exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what Forbear needs into $(VENV) (once; a minute or so) ..." >&2
 	@$(PIP) install --require-hashes --requirement requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
