@@ -1,0 +1,94 @@
+"""Crawls: begun, gone on with, ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from optout.model import Profile, Use
+from storage.dialects import insert
+from storage.records import new_id
+from storage.schema import crawls
+
+
+class CrawlState(StrEnum):
+    """Where a crawl stands."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlRecord:
+    """Who crawls, for what, how; ``configuration`` is all settings in force, as JSON holds them."""
+
+    engine: str
+    agent: str
+    user_agent: str
+    contact: str
+    use: Use
+    profile: Profile
+    shadow: bool
+    policy: str
+    configuration: Mapping[str, Any]
+
+    @property
+    def configuration_digest(self) -> str:
+        """SHA-256, in hexadecimal, of the configuration as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(dict(self.configuration), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Crawl:
+    """A crawl that was begun; ``resumed`` if there was one with this configuration that had not finished."""
+
+    id: str
+    resumed: bool
+
+
+def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
+    """The unfinished crawl with the same configuration, or a new one; running from now on.
+
+    The decisions that follow carry the present engine, policy and identity, also in a crawl that older ones began.
+    """
+    identity: dict[str, Any] = {
+        "engine": record.engine,
+        "agent": record.agent,
+        "user_agent": record.user_agent,
+        "contact": record.contact,
+        "use": str(record.use),
+        "profile": str(record.profile),
+        "shadow": record.shadow,
+        "policy": record.policy,
+        "state": CrawlState.RUNNING.value,
+        "finished_at": None,
+    }
+    digest = record.configuration_digest
+    new = insert(connection, crawls).on_conflict_do_nothing().returning(crawls.c.id)
+    first = {"configuration": dict(record.configuration), "configuration_digest": digest, "started_at": at}
+    created = connection.scalar(new, {"id": new_id()} | first | identity)
+    if created is not None:
+        return Crawl(created, resumed=False)
+    unfinished = crawls.update().where(
+        crawls.c.configuration_digest == digest, crawls.c.state != CrawlState.FINISHED.value
+    )
+    crawl: str = connection.execute(unfinished.values(identity).returning(crawls.c.id)).scalar_one()
+    return Crawl(crawl, resumed=True)
+
+
+def end(connection: Connection, crawl: str, state: CrawlState, at: datetime) -> None:
+    """Marks a crawl as stopped (the same command goes on with it) or finished."""
+    connection.execute(crawls.update().where(crawls.c.id == crawl).values(state=state.value, finished_at=at))
+
+
+def latest(connection: Connection) -> str | None:
+    """The id of the crawl that began last."""
+    return connection.scalar(select(crawls.c.id).order_by(crawls.c.started_at.desc()).limit(1))

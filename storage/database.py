@@ -1,0 +1,165 @@
+"""Opens, creates and upgrades the database: SQLite (WAL) by default, PostgreSQL through psycopg 3 by URL."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+BUSY_SECONDS = 30
+"""How long a process waits for another one's write to the same SQLite file."""
+
+_MIGRATION_LOCK = 0x666F7262
+
+
+class StorageError(Exception):
+    """The database cannot be used; the message is one sentence: what happened, to what, what to do."""
+
+
+class OutOfDate(StorageError):
+    """The database was made by an older Forbear."""
+
+
+def open_database(url: str, *, create: bool = True) -> Engine:
+    """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
+
+    Raises StorageError (unknown URL, unreachable, unwritable, not there, made by a newer Forbear) and OutOfDate.
+    """
+    engine = _engine(url, create=create)
+    try:
+        with translated(engine.url), writing(engine) as connection:
+            _check(connection, engine.url, create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def upgrade(url: str) -> str:
+    """Creates the database, or brings an older one to the present schema; returns the revision it has then."""
+    engine = _engine(url, create=True)
+    try:
+        with translated(engine.url), writing(engine) as connection:
+            _refuse_strangers(connection, engine.url)
+            return _migrate(connection)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that means to write: committed at the end, rolled back on an error."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turns what the database libraries raise into a StorageError."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise storage_error(url, error) from error
+
+
+def storage_error(url: URL, error: SQLAlchemyError) -> StorageError:
+    """What the database libraries raised, as a sentence."""
+    return StorageError(f"{_shown(url)} cannot be used: {_first_line(error)}.")
+
+
+def _engine(url: str, *, create: bool) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StorageError(
+            f"{url!r} is no database URL: write sqlite:///forbear.db or postgresql+psycopg://user@host/name."
+        ) from None
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        return _sqlite(parsed, create=create)
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    raise StorageError(f"{_shown(parsed)} is neither sqlite:///FILE nor postgresql+psycopg://…, and no other is known.")
+
+
+def _sqlite(url: URL, *, create: bool) -> Engine:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise StorageError("The database must be a file, since it is shared by threads: write sqlite:///forbear.db.")
+    path = Path(url.database)
+    if not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be made, since there is no directory {path.parent}: create it first.")
+    if not create and not path.exists():
+        raise StorageError(f"There is no database {path}: name the right one with --db, or crawl first.")
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later would fail where another process wrote in between.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("storage") / "migrations").replace("%", "%%"))
+    return config
+
+
+def _migrate(connection: Connection) -> str:
+    if connection.dialect.name == "postgresql":  # two processes may find a database empty at the same time
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    config = _migrations()
+    config.attributes["connection"] = connection
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    command.upgrade(config, "head")
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def _check(connection: Connection, url: URL, create: bool) -> None:
+    script = ScriptDirectory.from_config(_migrations())
+    revision = _refuse_strangers(connection, url)
+    if revision is None:
+        if not create:
+            raise StorageError(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
+        _migrate(connection)
+    elif revision != script.get_current_head():
+        raise OutOfDate(f"{_shown(url)} was made by an older Forbear: run `forbear db upgrade --db {_shown(url)}`.")
+
+
+def _refuse_strangers(connection: Connection, url: URL) -> str | None:
+    """The revision of the database, none if it is empty; raises StorageError for one that is not ours to change."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise StorageError(f"{_shown(url)} was made by a newer Forbear (schema {revision}): install that version.")
+    if revision is None and inspect(connection).get_table_names():
+        raise StorageError(f"{_shown(url)} holds tables of another program: name a database of its own with --db.")
+    return revision
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().partition("\n")[0].rstrip(".") or type(cause).__name__

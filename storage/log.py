@@ -1,0 +1,138 @@
+"""Writes jobs into the log: decision, children, evidence and the frontier's change, in one transaction (law 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+
+from optout.model import Gap, Reason, Statement
+from optout.readers.url import parse
+from storage import evidence, frontier, summary
+from storage.names import domain_of, host_of
+from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
+from storage.schema import crawls, decision_captures, decisions, gaps, pages, reasons, statements
+
+
+def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
+    """Writes the jobs, grouped by table, without committing; how many URLs each added to the frontier.
+
+    Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
+    that was never begun, NotAUrl.
+    """
+    decided = [job for job in jobs if isinstance(job, Decided)]
+    kept = [job.page for job in jobs if isinstance(job, Kept)]
+    evidence.store(connection, _evidence(decided))
+    _insert(connection, decisions, _decisions(connection, [job.decision for job in decided]))
+    for table, rows in _children(job.decision for job in decided):
+        _insert(connection, table, rows)
+    _insert(connection, pages, [_page(page) for page in kept])
+    frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
+    summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
+    return frontier.add_all(connection, [_found(job) for job in jobs])
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def _evidence(decided: Iterable[Decided]) -> Iterable[tuple[str, CaptureRecord, list[str]]]:
+    for job in decided:
+        for record in job.captures:
+            said = job.decision.decision.reasons
+            yield job.decision.crawl, record, [reason.quote for reason in said if reason.source == record.capture.url]
+
+
+def _decisions(connection: Connection, records: Sequence[DecisionRecord]) -> list[dict[str, Any]]:
+    wanted = sorted({record.crawl for record in records})
+    columns = (crawls.c.engine, crawls.c.policy, crawls.c.profile, crawls.c.use, crawls.c.agent)
+    known = {
+        row.id: {column.name: row._mapping[column] for column in columns}
+        for row in connection.execute(select(crawls.c.id, *columns).where(crawls.c.id.in_(wanted)))
+    }
+    return [_decision(record) | known[record.crawl] for record in records]
+
+
+def _decision(record: DecisionRecord) -> dict[str, Any]:
+    host = host_of(parse(record.decision.url))
+    return {
+        "id": record.id,
+        "at": record.at,
+        "crawl": record.crawl,
+        "url": record.url,
+        "canonical": record.decision.url,
+        "host": host,
+        "domain": domain_of(host),
+        "verdict": str(record.decision.verdict),
+        "stage": str(record.decision.stage),
+        "status": record.status,
+        "content_sha256": record.content_sha256,
+        "bytes": record.bytes,
+    }
+
+
+def _children(records: Iterable[DecisionRecord]) -> list[tuple[Table, list[dict[str, Any]]]]:
+    rows: dict[Table, list[dict[str, Any]]] = {table: [] for table in (decision_captures, reasons, statements, gaps)}
+    for record in records:
+        said = record.decision
+        for table, children in (
+            (decision_captures, [{"capture": capture} for capture in record.captures]),
+            (reasons, [_reason(reason) for reason in said.reasons]),
+            (statements, [_statement(statement) for statement in said.statements]),
+            (gaps, [_gap(gap) for gap in said.gaps]),
+        ):
+            rows[table] += [
+                {"decision": record.id, "position": position} | child for position, child in enumerate(children)
+            ]
+    return list(rows.items())
+
+
+def _words(said: Reason | Statement | Gap) -> dict[str, Any]:
+    return {"protocol": said.protocol, "quote": said.quote, "source": said.source, "place": said.where}
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return _words(reason) | {"preference": str(reason.preference), "measure": reason.measure}
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    return _words(statement) | {
+        "preference": str(statement.preference),
+        "uses": sorted(statement.uses),
+        "force": str(statement.force),
+        "note": statement.note,
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return _words(gap) | {"detail": gap.detail, "defers": sorted(gap.defers)}
+
+
+def _page(page: PageRecord) -> dict[str, Any]:
+    return {name: getattr(page, name) for name in PageRecord.__slots__}
+
+
+def _settled(job: Job) -> list[tuple[Settle, str | None]]:
+    if isinstance(job, Add) or job.settle is None:
+        return []
+    if isinstance(job, Decided):
+        return [(job.settle, job.decision.id)]
+    return [(job.settle, job.page.decision if isinstance(job, Kept) else job.decision)]
+
+
+def _change(job: Decided | Kept) -> summary.Change:
+    if isinstance(job, Kept):
+        page = job.page
+        return summary.Change(page.url, host_of(parse(page.url)), None, page.kept_at, page.decision)
+    record, said = job.decision, job.decision.decision
+    return summary.Change(said.url, host_of(parse(said.url)), said.verdict, record.at, record.id, said.reasons)
+
+
+def _found(job: Job) -> tuple[str, Sequence[Link]]:
+    if isinstance(job, Decided):
+        return job.decision.crawl, job.links
+    if isinstance(job, Kept):
+        return job.page.crawl, job.links
+    return (job.crawl, job.links) if isinstance(job, Add) else ("", ())

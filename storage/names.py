@@ -1,0 +1,47 @@
+"""Host names as the database keeps them: A-labels, U-labels, registrable domain (Public Suffix List, bundled)."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from tldextract import TLDExtract
+
+from optout.readers.url import NotAUrl, Url, parse
+
+_suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None)
+_LONGEST = 255
+"""RFC 1035 2.3.4: no longer name can be asked for, but a link may hold one, and an index cannot."""
+
+
+def host_of(url: Url) -> str:
+    """The host as it is stored; one longer than any DNS name is cut at its left end."""
+    return url.host[-_LONGEST:]
+
+
+@lru_cache(maxsize=65536)
+def domain_of(host: str) -> str:
+    """The registrable domain of a host; the host itself for an IP address, a single label or a public suffix."""
+    return _suffixes(host).top_domain_under_public_suffix or host
+
+
+def unicode_of(host: str) -> str:
+    """The host as people write it (U-labels)."""
+    try:
+        return parse(f"https://{host}/").unicode_host
+    except NotAUrl:  # cut at its left end
+        return host
+
+
+def read(text: str) -> Url:
+    """A domain or URL as somebody typed or pasted it (``Bücher.example``, ``https://a.example/x``); raises NotAUrl."""
+    text = text.strip()
+    try:
+        return parse(text if "://" in text else f"https://{text}")
+    except NotAUrl:
+        raise NotAUrl(f"{text!r} is no domain or URL: write one like example.org or https://example.org/page") from None
+
+
+def digest(*parts: str) -> bytes:
+    """16 octets of BLAKE2b over texts of any length, to index and compare them by."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

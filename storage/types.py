@@ -1,0 +1,56 @@
+"""Column types that mean the same on SQLite and on PostgreSQL, and keep any text that a site can send."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from optout.readers.text import readable
+
+Count = BigInteger().with_variant(Integer(), "sqlite")
+"""A whole number of 64 bits; SQLite numbers rows by itself only where the type is called INTEGER."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time in UTC: ``timestamptz`` on PostgreSQL, ISO 8601 text that sorts (``…T02:41:15.000000+00:00``) on SQLite.
+
+    Takes datetimes with an offset only (ValueError otherwise) and gives them back in UTC.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the column in this database."""
+        return dialect.type_descriptor(DateTime(timezone=True) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """On the way in."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no offset: times are stored in UTC, so say which zone it is in")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """On the way out."""
+        if value is None:
+            return None
+        return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+
+
+class Shown(TypeDecorator[str]):
+    r"""Text from outside: control characters and lone surrogates, which PostgreSQL refuses, become ``\xNN``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """On the way in."""
+        if value is None or value.isprintable():
+            return value
+        return readable(value.encode("utf-8", "surrogatepass"))

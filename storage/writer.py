@@ -1,0 +1,156 @@
+"""The one thread that writes: takes what is queued, commits it as a group, and then says so to each caller."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
+
+from storage import log
+from storage.database import StorageError, storage_error, writing
+from storage.records import Job
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Most jobs in one transaction: it takes well under half a second, which is what a crash may lose."""
+
+PAUSES = (0.1, 0.5, 2.0)
+"""Seconds to wait before a group is tried again after the database failed: locked, in a deadlock, or gone."""
+
+_OUTSIDE = (OperationalError, InterfaceError, InternalError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[T]):
+    """A function that runs on the writer's connection, between the jobs before and after it."""
+
+    function: Callable[[Connection], T]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    work: Job | _Call[Any]
+    future: Future[Any]
+
+
+class Writer:
+    """Writes jobs in the order they come. A future is done only after its job is committed.
+
+    Jobs that come while a group is being written form the next group, so nobody waits longer than for two groups. A
+    job that is refused (a decision that is there already) fails alone; when the database fails, the group is tried
+    again a few times, then its futures raise StorageError. A job once taken is answered, and cannot be cancelled.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._open = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="forbear-writer")
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._open = True
+        self._thread.start()
+
+    def close(self) -> None:
+        """Writes what is queued, then ends; what comes later is refused."""
+        with self._lock:
+            was_open, self._open = self._open, False
+            if was_open:
+                self._asked.put(None)
+        if was_open:
+            self._thread.join()
+
+    def submit(self, job: Job) -> Future[int]:
+        """Queues a job; the future gives how many URLs it added to the frontier. Raises StorageError when closed."""
+        return self._ask(job)
+
+    def call(self, function: Callable[[Connection], T]) -> Future[T]:
+        """Queues a function for the writer's connection; the future gives what it returns, once that is committed.
+
+        It may be run again if its transaction fails, so it should do nothing but talk to the database.
+        """
+        return self._ask(_Call(function))
+
+    def _ask(self, work: Job | _Call[Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # from here on a cancelled caller does not undo what it asked for
+        with self._lock:
+            if not self._open:
+                raise StorageError("The log is closed: nothing more is written in this run.")
+            self._asked.put(_Asked(work, future))
+        return future
+
+    def _run(self) -> None:
+        ends = False
+        while not ends:
+            group, ends = self._next_group()
+            if group:
+                self._write(group)
+
+    def _next_group(self) -> tuple[list[_Asked], bool]:
+        group: list[_Asked] = []
+        asked = self._asked.get()
+        while asked is not None:
+            group.append(asked)
+            if len(group) == BATCH:
+                return group, False
+            try:
+                asked = self._asked.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _write(self, group: Sequence[_Asked]) -> None:
+        """Writes and answers a group; if it is refused, each of its jobs is tried alone, to find the one to blame."""
+        try:
+            results = self._patiently([asked.work for asked in group])
+        except Exception as error:  # noqa: BLE001 - whatever it was, the callers hear of it
+            if len(group) > 1 and not isinstance(error, StorageError):
+                for asked in group:
+                    self._write([asked])
+                return
+            failure = storage_error(self._engine.url, error) if isinstance(error, SQLAlchemyError) else error
+            for asked in group:
+                asked.future.set_exception(failure)
+        else:
+            for asked, result in zip(group, results, strict=True):
+                asked.future.set_result(result)
+
+    def _patiently(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
+        for pause in PAUSES:
+            try:
+                return self._transaction(works)
+            except _OUTSIDE:
+                time.sleep(pause)  # a lost connection is left behind: the pool opens another
+        try:
+            return self._transaction(works)
+        except _OUTSIDE as error:
+            raise storage_error(self._engine.url, error) from error
+
+    def _transaction(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
+        results: list[Any] = []
+        with writing(self._engine) as connection:
+            jobs: list[Job] = []
+            for work in works:
+                if isinstance(work, _Call):
+                    results += self._jobs(connection, jobs)
+                    results.append(work.function(connection))
+                    jobs = []
+                else:
+                    jobs.append(work)
+            results += self._jobs(connection, jobs)
+        return results
+
+    @staticmethod
+    def _jobs(connection: Connection, jobs: Sequence[Job]) -> list[int]:
+        return log.write(connection, jobs) if jobs else []
