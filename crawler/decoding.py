@@ -41,7 +41,7 @@ def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
     for coding in reversed(codings if body else ()):
         body = _undo(coding, body, limit)
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
@@ -82,7 +82,7 @@ def _unpack(body: bytes, limit: int, window: int) -> tuple[bytes, bytes]:
     stream = zlib.decompressobj(window)
     unpacked = stream.decompress(body, limit + 1)
     if len(unpacked) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not stream.eof:
         raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
     return unpacked, stream.unused_data
@@ -97,9 +97,10 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
             raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
         unpacked += more
     if len(unpacked) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return bytes(unpacked)
 
 
-def _too_large(limit: int) -> Undecodable:
+def too_large(limit: int) -> Undecodable:
+    """For a body beyond the limit, in octets."""
     return Undecodable(f"the body is larger than {limit} octets", Failure.TOO_LARGE)

@@ -1,77 +1,36 @@
-"""The connections of a crawl: Scrapy's aiohttp handler behind the guard, without leniency (Scrapy 2.19, RFC 9112)."""
+"""The connections of a crawl: Scrapy's aiohttp handler behind the guard, without leniency (Scrapy 2.19)."""
 
 from __future__ import annotations
 
-import socket
-import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import aiohttp
-import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
 from scrapy import exceptions
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
-from scrapy.http import Request, Response, TextResponse
+from scrapy.http import Headers, Request, Response, TextResponse
 from scrapy.responsetypes import responsetypes
 
-from crawler import network
-from crawler.decoding import ACCEPTED, Undecodable, decode
-from crawler.network import Guard, causes
+from crawler import http
+from crawler.decoding import ACCEPTED, decode
+from crawler.network import Guard
 from optout.model import Failure
-from optout.readers import url as urls
-from optout.readers.text import readable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from scrapy.crawler import Crawler
 
-_EXACT: network.Names = (
+_NAMES: http.Names = (
     (exceptions.DownloadTimeoutError, Failure.TIMEOUT),
     (exceptions.DownloadCancelledError, Failure.TOO_LARGE),
-    (aiohttp.ServerDisconnectedError, Failure.RESET),
-    (aiohttp.http_exceptions.ContentLengthError, Failure.TRUNCATED),
-)
-_VAGUE: network.Names = (
-    (exceptions.CannotResolveHostError, Failure.DNS),
-    (aiohttp.ClientHttpProxyError, Failure.PROTOCOL),
-    (exceptions.DownloadConnectionRefusedError, Failure.REFUSED),
 )
 _NO_LIMIT = 1 << 40
-_BROKE_OFF = "Not enough data"
-"""How aiohttp tells a chunked body that ends early from one with a broken chunk: both are a TransferEncodingError."""
 
 
 def failure(exception: BaseException) -> Failure:
     """What the failure of a download is called in decide.md; ``network.explain`` has the sentence to it."""
-    for cause in causes(exception):
-        if isinstance(cause, Undecodable):
-            return cause.failure
-        if isinstance(cause, aiohttp.http_exceptions.TransferEncodingError) and _BROKE_OFF in str(cause):
-            return Failure.TRUNCATED
-    return network.name(exception, _EXACT, _VAGUE)
-
-
-class _Resolver(AbstractResolver):
-    """Gives aiohttp the addresses that the guard has checked, to connect to as they are."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._guard.lookup(host, port)
-        kinds = [(address, socket.AF_INET6 if ":" in address else socket.AF_INET) for address in found]
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
-            for address, kind in kinds
-            if family in (socket.AF_UNSPEC, kind)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
+    return http.failure(exception, _NAMES)
 
 
 class GuardedHandler(AiohttpDownloadHandler):
@@ -83,7 +42,7 @@ class GuardedHandler(AiohttpDownloadHandler):
     ``request.meta["received_headers"]`` gets the header fields as they came, in order, as ``model.Capture`` has them.
     """
 
-    experimental: ClassVar[bool] = False  # its edges are what tests/crawler/test_handler.py is about
+    experimental: ClassVar[bool] = False  # its edges are what tests/crawler/test_failures.py is about
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
@@ -92,19 +51,12 @@ class GuardedHandler(AiohttpDownloadHandler):
             allow_private=settings.getbool("FORBEAR_ALLOW_PRIVATE_NETWORKS"),
             resolve=settings.getlist("FORBEAR_RESOLVE"),
         )
-        self._ssl_context = ssl.create_default_context()
-        self._unguarded = self._session  # connects to the operator's proxy, and to nothing else
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._pool_size_total,
-                limit_per_host=self._pool_size_per_host,
-                resolver=_Resolver(self._guard),
-                socket_factory=self._guard.open_socket,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
+        self._to_proxy = self._session  # the operator's own choice, wherever it is
+        self._session = http.open_session(
+            self._guard,
+            limit=self._pool_size_total,
+            limit_per_host=self._pool_size_per_host,
             response_class=_ClientResponse,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
     async def download_request(self, request: Request) -> Response:
@@ -116,24 +68,21 @@ class GuardedHandler(AiohttpDownloadHandler):
         return _decoded(response, limit)
 
     @asynccontextmanager
-    async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:  # noqa: ASYNC109 the signature is Scrapy's
+    async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:  # noqa: ASYNC109
         """As Scrapy's own, but the URL goes out in the octets that were decided about."""
         proxy = self._extract_proxy_url_with_creds(request)
-        session = self._unguarded if proxy else self._session
+        session = self._to_proxy if proxy else self._session
         try:
             async with session.request(
                 request.method,
-                _verbatim(request.url),
-                data=request.body,
+                http.verbatim(request.url),
+                data=request.body or None,
                 headers=self._request_headers(request).to_tuple_list(),
                 timeout=aiohttp.ClientTimeout(total=timeout),
-                ssl=self._ssl_context,
                 allow_redirects=False,
                 proxy=proxy,
             ) as response:
-                request.meta["received_headers"] = tuple(
-                    (readable(name), readable(value)) for name, value in response.raw_headers
-                )
+                request.meta["received_headers"] = http.received(response)
                 yield cast("_ClientResponse", response)
         except TimeoutError as error:
             raise exceptions.DownloadTimeoutError(f"{request.url} took longer than {timeout} seconds") from error
@@ -144,17 +93,15 @@ class GuardedHandler(AiohttpDownloadHandler):
         except aiohttp.ClientError as error:
             raise exceptions.DownloadFailedError(str(error)) from error
 
+    @staticmethod
+    def _extract_headers(response: _ClientResponse) -> Headers:
+        """As Scrapy's own, which fails at octets that are no UTF-8."""
+        return Headers(response.raw_headers)
+
     async def close(self) -> None:
         """Ends every connection."""
         await super().close()
-        await self._unguarded.close()
-
-
-def _verbatim(url: str) -> yarl.URL:
-    """The URL as aiohttp sends it on unchanged: yarl would drop an empty query, which rules can speak about."""
-    parts = urls.parse(url)
-    authority = parts.origin.partition("://")[2]
-    return yarl.URL.build(scheme=parts.scheme, authority=authority, path=parts.target, encoded=True)
+        await self._to_proxy.close()
 
 
 def _decoded(response: Response, limit: int) -> Response:

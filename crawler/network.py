@@ -1,16 +1,17 @@
-"""Which addresses may be connected to, and what a failure is called (IANA special-purpose registries, 2025)."""
+"""Which addresses may be connected to, by the IANA special-purpose address registries as of 2025."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import socket
-import ssl
-from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING
 
-from optout.model import Failure
 from optout.readers.url import Url, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # ipaddress.is_global differs between Python versions and calls multicast global, hence a table of our own.
 _NOT_PUBLIC_V4 = tuple(
@@ -156,37 +157,12 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-Names = Sequence[tuple[type[BaseException], Failure]]
-"""What exceptions are called in decide.md, the first that fits counting."""
-
-_NAMES: Names = (
-    (socket.gaierror, Failure.DNS),
-    (ssl.SSLError, Failure.TLS),
-    (TimeoutError, Failure.TIMEOUT),
-    (ConnectionRefusedError, Failure.REFUSED),
-    (ConnectionError, Failure.RESET),
-)
-
-
 def causes(exception: BaseException) -> Iterator[BaseException]:
     """The exception, and whatever it was explicitly raised from."""
     cause: BaseException | None = exception
     while cause is not None:
         yield cause
         cause = cause.__cause__
-
-
-def name(exception: BaseException, exact: Names = (), vague: Names = ()) -> Failure:
-    """The name of a failure: the outermost cause that says it exactly, else one that says it vaguely.
-
-    ``exact`` and ``vague`` are what a library adds. What nobody knows is ``protocol``: no answer that can be used.
-    """
-    for names in ((*exact, *_NAMES), vague):
-        for cause in causes(exception):
-            for kind, failure in names:
-                if isinstance(cause, kind):
-                    return failure
-    return Failure.PROTOCOL
 
 
 def explain(exception: BaseException) -> str:

@@ -1,0 +1,273 @@
+"""What a failure is called (decide.md, a case: error), provoked for real, by the crawl's fetcher and the live one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+
+import brotli
+import pytest
+from scrapy import Request
+from scrapy.utils.test import get_crawler
+
+from crawler import handler, network
+from crawler.handler import GuardedHandler
+from crawler.live import Live
+from crawler.network import Guard
+from optout.model import Capture, Failure
+
+LIMIT = 100_000
+TIMEOUT = 1.0
+
+Fetch = Callable[[str], Awaitable[Capture]]
+
+
+async def by_crawl(url: str, *, allow_private: bool = True, resolve: list[str] | None = None) -> Capture:
+    settings = {
+        "TWISTED_REACTOR_ENABLED": False,
+        "FORBEAR_ALLOW_PRIVATE_NETWORKS": allow_private,
+        "FORBEAR_RESOLVE": resolve or [],
+        "DOWNLOAD_MAXSIZE": LIMIT,
+    }
+    downloads = GuardedHandler(get_crawler(settings_dict=settings))
+    request = Request(url, meta={"verbatim_url": True, "download_timeout": TIMEOUT})
+    try:
+        response = await downloads.download_request(request)
+    except Exception as error:  # noqa: BLE001 every one is to have a name
+        return Capture(url, error=handler.failure(error), memo={"detail": network.explain(error)})
+    finally:
+        await downloads.close()
+    return Capture(url, response.status, request.meta["received_headers"], response.body)
+
+
+async def live(url: str, *, allow_private: bool = True, resolve: list[str] | None = None) -> Capture:
+    guard = Guard(allow_private=allow_private, resolve=resolve or [])
+    async with Live(guard, version="1", timeout=TIMEOUT, max_body=LIMIT) as fetcher:
+        return await fetcher.fetch(url)
+
+
+both = pytest.mark.parametrize("fetch", [by_crawl, live])
+
+
+def ok(body: bytes, *fields: bytes) -> bytes:
+    lines = [b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), b"Connection: close", *fields]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def encoded(coding: bytes, body: bytes) -> bytes:
+    return ok(body, b"Content-Encoding: " + coding)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def reset_in_the_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nUser-agent: *")
+    time.sleep(0.1)
+    reset(connection)
+
+
+def silence(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def drip(connection: socket.socket) -> None:
+    """Each read is answered in time, the whole never."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while True:
+        connection.sendall(b"#")
+        time.sleep(0.1)
+
+
+def endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while True:
+        connection.sendall(b"#" * 65536)
+
+
+def endless_headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        connection.sendall(b"X-Filler: %s\r\n" % (b"x" * 4000))
+
+
+ROBOTS = b"User-agent: *\nDisallow: /a\n" * 100
+GZIPPED = gzip.compress(ROBOTS)
+
+FAULTS = {
+    "no answer": (silence, Failure.TIMEOUT),
+    "an answer that drips": (drip, Failure.TIMEOUT),
+    "closed without a word": (b"", Failure.RESET),
+    "reset": (reset, Failure.RESET),
+    "reset in the body": (reset_in_the_body, Failure.TRUNCATED),
+    "shorter than Content-Length": (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", Failure.TRUNCATED),
+    "no last chunk": (CHUNKED + b"3\r\nabc\r\n", Failure.TRUNCATED),
+    "broken off in a chunk": (CHUNKED + b"ff\r\nabc", Failure.TRUNCATED),
+    "a chunk without a size": (CHUNKED + b"zz\r\nabc\r\n0\r\n\r\n", Failure.PROTOCOL),
+    "not HTTP": (b"220 mail.example ESMTP\r\n", Failure.PROTOCOL),
+    "a bad Content-Length": (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc", Failure.PROTOCOL),
+    "endless headers": (endless_headers, Failure.PROTOCOL),
+    "an endless body": (endless, Failure.TOO_LARGE),
+    "a Content-Length too large": (ok(b"#" * (LIMIT + 1)), Failure.TOO_LARGE),
+    "a gzip bomb": (encoded(b"gzip", gzip.compress(b"#" * 10_000_000)), Failure.TOO_LARGE),
+    "a brotli bomb": (encoded(b"br", brotli.compress(b"#" * 10_000_000)), Failure.TOO_LARGE),
+    "half a gzip file": (encoded(b"gzip", GZIPPED[: len(GZIPPED) // 2]), Failure.TRUNCATED),
+    "half a brotli file": (encoded(b"br", brotli.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
+    "half a zlib stream": (encoded(b"deflate", zlib.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
+    "no gzip": (encoded(b"gzip", ROBOTS), Failure.PROTOCOL),
+    "gzip with a wrong checksum": (encoded(b"gzip", GZIPPED[:-8] + bytes(8)), Failure.PROTOCOL),
+    "no brotli": (encoded(b"br", ROBOTS), Failure.PROTOCOL),
+    "a coding that is not known": (encoded(b"rot13", ROBOTS), Failure.PROTOCOL),
+    "a coding too many": (encoded(b"gzip, gzip, gzip, gzip, gzip", GZIPPED), Failure.PROTOCOL),
+}
+
+
+@both
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_has_its_name(server, fetch: Fetch, fault: str) -> None:
+    answer, failure = FAULTS[fault]
+    server.answers["/"] = answer
+    capture = asyncio.run(fetch(f"{server.origin}/"))
+    assert (capture.status, capture.error) == (None, failure), capture
+    assert capture.memo["detail"]
+
+
+@both
+def test_nobody_listens(fetch: Fetch) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    assert asyncio.run(fetch(f"http://127.0.0.1:{port}/")).error is Failure.REFUSED
+
+
+@both
+@pytest.mark.parametrize("host", ["nowhere.invalid", f"{'a' * 64}.example"])
+def test_no_such_host(fetch: Fetch, host: str) -> None:
+    assert asyncio.run(fetch(f"http://{host}/")).error is Failure.DNS
+
+
+@both
+def test_a_certificate_that_nobody_vouches_for(tls_server, fetch: Fetch) -> None:
+    capture = asyncio.run(fetch(f"https://127.0.0.1:{tls_server.port}/"))
+    assert capture.error is Failure.TLS
+    assert "certificate" in capture.memo["detail"]
+    assert tls_server.heads == []
+
+
+@both
+def test_a_certificate_of_somebody_else(tls_server, fetch: Fetch, certificate, monkeypatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    pins = [f"*:{tls_server.port}:127.0.0.1"]
+    tls_server.answers["/"] = ok(b"fine")
+    assert asyncio.run(fetch(f"https://secure.example:{tls_server.port}/", resolve=pins)).body == b"fine"
+    assert asyncio.run(fetch(f"https://other.example:{tls_server.port}/", resolve=pins)).error is Failure.TLS
+
+
+@both
+def test_no_tls_where_it_was_asked_for(server, fetch: Fetch) -> None:
+    server.answers["/"] = b""
+    assert asyncio.run(fetch(f"https://127.0.0.1:{server.port}/")).error in (Failure.TLS, Failure.TIMEOUT)
+
+
+@both
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        (b"gzip", GZIPPED),
+        (b"x-gzip", GZIPPED),
+        (b"GZIP", gzip.compress(ROBOTS[:1000]) + gzip.compress(ROBOTS[1000:])),
+        (b"gzip", GZIPPED + bytes(16)),
+        (b"deflate", zlib.compress(ROBOTS)),
+        (b"deflate", zlib.compress(ROBOTS, wbits=-15)),
+        (b"br", brotli.compress(ROBOTS)),
+        (b"identity", ROBOTS),
+        (b"br, gzip", gzip.compress(brotli.compress(ROBOTS))),
+    ],
+)
+def test_a_whole_body_is_decoded(server, fetch: Fetch, coding: bytes, body: bytes) -> None:
+    server.answers["/"] = encoded(coding, body)
+    assert asyncio.run(fetch(f"{server.origin}/")).body == ROBOTS
+
+
+@both
+def test_a_body_of_exactly_the_limit(server, fetch: Fetch) -> None:
+    server.answers["/"] = encoded(b"gzip", gzip.compress(b"#" * LIMIT))
+    assert len(asyncio.run(fetch(f"{server.origin}/")).body) == LIMIT
+
+
+@both
+def test_an_empty_body_has_no_coding(server, fetch: Fetch) -> None:
+    server.answers["/"] = encoded(b"gzip", b"")
+    assert asyncio.run(fetch(f"{server.origin}/")).body == b""
+
+
+@both
+@pytest.mark.parametrize(
+    "target", ["/p?", "/a%2Fb", "/%7euser", "//double//slash", "/a|b?q={x}|[y]^", "/%zz%", "/?a=b&a=%20+", "/p?q=a?b"]
+)
+def test_the_url_goes_out_octet_for_octet(server, fetch: Fetch, target: str) -> None:
+    asyncio.run(fetch(server.origin + target))
+    assert server.targets == [target]
+
+
+@both
+def test_headers_come_as_they_were_sent(server, fetch: Fetch) -> None:
+    fields = (b"x-robots-tag: noai", b"X-Robots-Tag: a, b", b"X-LATIN: caf\xe9")
+    server.answers["/"] = ok(b"x", *fields)
+    headers = asyncio.run(fetch(f"{server.origin}/")).headers
+    assert headers[2:] == (("x-robots-tag", "noai"), ("X-Robots-Tag", "a, b"), ("X-LATIN", "caf\\xe9"))
+
+
+@both
+def test_no_redirect_is_followed_and_no_cookie_kept(server, fetch: Fetch) -> None:
+    server.answers["/"] = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    assert asyncio.run(fetch(f"{server.origin}/")).status == 302
+    assert server.targets == ["/"]
+
+
+@both
+def test_a_private_address_is_refused_by_name_and_by_number(server, fetch: Fetch) -> None:
+    for host in ("127.0.0.1", "0x7f.1", "[::ffff:127.0.0.1]", "localhost", "site.example"):
+        pins = ["site.example:*:127.0.0.1"]
+        capture = asyncio.run(fetch(f"http://{host}:{server.port}/", allow_private=False, resolve=pins))
+        assert capture.error is Failure.REFUSED, host
+        assert "not on the public Internet" in capture.memo["detail"], host
+    assert server.heads == []
+
+
+@both
+def test_a_name_with_two_addresses_uses_the_one_that_answers(server, fetch: Fetch) -> None:
+    server.answers["/"] = ok(b"fine")
+    pins = [f"site.example:{server.port}:[::1],127.0.0.1"]
+    assert asyncio.run(fetch(f"http://site.example:{server.port}/", resolve=pins)).body == b"fine"
+
+
+@both
+@pytest.mark.parametrize(("answers", "status"), [(["127.0.0.1", "127.0.0.2"], 200), (["127.0.0.2", "127.0.0.1"], None)])
+def test_a_name_server_that_changes_its_mind_is_asked_once(
+    server, fetch: Fetch, monkeypatch, answers: list[str], status: int | None
+) -> None:
+    """Rebinding: the address that was checked is the one that is connected to. Here 127.0.0.1 alone is public."""
+    server.answers["/"] = ok(b"fine")
+    left = list(answers)
+
+    def resolve(host: str, port: int, *_: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (left.pop(0), port))]
+
+    with contextlib.closing(socket.create_server(("127.0.0.2", server.port))) as inside:
+        inside.setblocking(False)
+        monkeypatch.setattr(Guard, "allows", lambda _, address: address == "127.0.0.1")
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        capture = asyncio.run(fetch(f"http://site.example:{server.port}/", allow_private=False))
+        with pytest.raises(BlockingIOError):
+            inside.accept()
+    assert (capture.status, left) == (status, answers[1:])
