@@ -10,9 +10,10 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from optout.readers.url import parse
 from storage.dialects import chunks, insert
-from storage.names import digest, domain_of, host_of, unicode_of
+from storage.hosts import meet
+from storage.names import digest, host_of
 from storage.records import Link, Settle, State, now
-from storage.schema import frontier, hosts, queues
+from storage.schema import frontier, queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,7 @@ def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[
     new = sorted(wanted - set(known))
     if new:
         at = now()
-        rows = [
-            {"host": host, "unicode": unicode_of(host), "domain": domain_of(host), "first_seen": at, "last_seen": at}
-            for host in sorted({host for _, host in new})
-        ]
-        connection.execute(insert(connection, hosts).on_conflict_do_nothing(), rows)
+        meet(connection, (host for _, host in new), at)
         places = [{"crawl": crawl, "host": host, "ready_at": at} for crawl, host in new]
         connection.execute(insert(connection, queues).on_conflict_do_nothing(), places)
         known |= _lock_queues(connection, new)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from storage.dialects import chunks, insert
-from storage.names import domain_of, unicode_of
+from storage.dialects import chunks
+from storage.hosts import meet
 from storage.owners import is_dead
 from storage.records import State
 from storage.schema import frontier, hosts, queues
@@ -64,8 +64,7 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
 
     Who holds it already gets it again: within a process, taking turns is the caller's task.
     """
-    row = {"host": host, "unicode": unicode_of(host), "domain": domain_of(host), "first_seen": at, "last_seen": at}
-    connection.execute(insert(connection, hosts).on_conflict_do_nothing(), row)
+    meet(connection, [host], at)
     columns = select(hosts.c.next_at, hosts.c.lease_owner, hosts.c.lease_until).where(hosts.c.host == host)
     known = connection.execute(columns.with_for_update(key_share=True)).one()
     mine = known.lease_owner == owner

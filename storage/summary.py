@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, case, select
 
 from optout.model import Reason, Verdict
 from storage.dialects import chunks, insert
+from storage.hosts import meet
 from storage.names import digest
 from storage.schema import host_outcomes, host_reasons, urls
 
@@ -77,6 +78,7 @@ def _lock_urls(connection: Connection, changes: Sequence[Change]) -> dict[bytes,
         read(some)
     new = [key for key in keys if key not in known]
     if new:
+        meet(connection, (first[key].host for key in new), min(first[key].at for key in new))
         rows = [_new_url(key, first[key]) for key in new]
         inserted = insert(connection, urls).on_conflict_do_nothing().returning(urls.c.key)
         made = set(connection.scalars(inserted, rows))

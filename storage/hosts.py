@@ -1,0 +1,22 @@
+"""Hosts: a row for each name met, which everything else about a host hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from storage.dialects import insert
+from storage.names import domain_of, unicode_of
+from storage.schema import hosts
+
+
+def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:
+    """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
+    rows = [
+        {"host": name, "unicode": unicode_of(name), "domain": domain_of(name), "first_seen": at, "last_seen": at}
+        for name in sorted(set(names))
+    ]
+    if rows:
+        connection.execute(insert(connection, hosts).on_conflict_do_nothing(), rows)

@@ -1,0 +1,142 @@
+"""The audit log, read: filtered, streamed, newest last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+
+from optout.model import Stage, Verdict
+from optout.readers.url import NotAUrl
+from storage.names import domain_of, host_of, read
+from storage.schema import decisions, reasons
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which decisions are asked for; what is None does not matter.
+
+    ``domain`` is a host name in any spelling, or a URL of it, with what lies below it if ``subdomains``;
+    ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``since`` is the first
+    moment, ``until`` the first one no more; ``limit`` takes the newest.
+    """
+
+    domain: str | None = None
+    subdomains: bool = True
+    url_prefix: str | None = None
+    protocol: str | None = None
+    measure: str | None = None
+    verdict: Verdict | None = None
+    stage: Stage | None = None
+    crawl: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+
+
+def log(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Decisions as rows of ``forbear log --format jsonl`` (cli.md), newest last, a few at a time in memory.
+
+    Raises NotAUrl for a domain or URL prefix that is none.
+    """
+    found = connection.execute(_statement(wanted), execution_options={"yield_per": _CHUNK})
+    for rows in found.partitions():
+        because = _reasons(connection, [row.id for row in rows])
+        for row in rows:
+            yield _row(row, because.get(row.id, []))
+
+
+def _statement(wanted: Filter) -> Select[Any]:
+    columns = decisions.c
+    rows = select(
+        columns.id, columns.at, columns.crawl, columns.url, columns.host, columns.domain, columns.verdict,
+        columns.stage, columns.status, columns.content_sha256, columns.bytes, columns.engine, columns.policy,
+    ).where(*_conditions(wanted))  # fmt: skip
+    if wanted.limit is None:
+        return rows.order_by(columns.at, columns.id)
+    newest = rows.order_by(columns.at.desc(), columns.id.desc()).limit(wanted.limit).subquery()
+    return select(newest).order_by(newest.c.at, newest.c.id)
+
+
+def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    columns = decisions.c
+    if wanted.domain is not None:
+        yield from within(wanted.domain, wanted.subdomains)
+    if wanted.url_prefix is not None:
+        yield from _beginning(wanted.url_prefix)
+    said = {reasons.c.protocol: wanted.protocol, reasons.c.measure: wanted.measure}
+    because = [column == value for column, value in said.items() if value is not None]
+    if because:  # one reason that has both
+        yield columns.id.in_(select(reasons.c.decision).where(*because))
+    for column, value in ((columns.verdict, wanted.verdict), (columns.stage, wanted.stage)):
+        if value is not None:
+            yield column == str(value)
+    if wanted.crawl is not None:
+        yield columns.crawl == wanted.crawl
+    if wanted.since is not None:
+        yield columns.at >= wanted.since
+    if wanted.until is not None:
+        yield columns.at < wanted.until
+
+
+def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
+    """Decisions about a host, or about it and all below it; found by the index on the registrable domain."""
+    host = host_of(read(domain))
+    registrable = domain_of(host)
+    yield decisions.c.domain == registrable
+    if not subdomains:
+        yield decisions.c.host == host
+    elif host != registrable:
+        yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
+
+
+def _beginning(prefix: str) -> Iterator[ColumnElement[bool]]:
+    """Canonical URLs that begin so. LIKE would not do: SQLite's takes a for A."""
+    scheme = "" if "://" in prefix else "https://"
+    url = read(scheme + prefix)
+    if url.target == "/" and not prefix.endswith("/"):
+        raise NotAUrl(f"{prefix!r} ends in the middle of a host: write {url.href!r}, or filter by domain")
+    yield decisions.c.domain == domain_of(host_of(url))
+    yield func.substr(decisions.c.canonical, 1, len(url.href)) == url.href
+
+
+def _reasons(connection: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    because: dict[str, list[dict[str, str]]] = {}
+    columns = reasons.c
+    found = select(reasons).where(columns.decision.in_(ids)).order_by(columns.decision, columns.position)
+    for row in connection.execute(found):
+        because.setdefault(row.decision, []).append(
+            {
+                "protocol": row.protocol,
+                "preference": row.preference,
+                "quote": row.quote,
+                "source": row.source,
+                "where": row.place,
+                "measure": row.measure,
+            }
+        )
+    return because
+
+
+def _row(row: Row[Any], because: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": row.at.isoformat(),
+        "crawl": row.crawl,
+        "url": row.url,
+        "host": row.host,
+        "domain": row.domain,
+        "verdict": row.verdict,
+        "reasons": because,
+        "stage": row.stage,
+        "status": row.status,
+        "content_sha256": row.content_sha256,
+        "bytes": row.bytes,
+        "engine": row.engine,
+        "policy": row.policy,
+    }

