@@ -50,6 +50,16 @@ def read(asked: Asked) -> Reading:
     yield from _second_reader(asked, capture, file, matches[0] if matches else None)
 
 
+def file_of(asked: Asked) -> RobotsTxt | None:
+    """The robots.txt of the URL's authority, if it is known and there is one."""
+    look = asked.look(NAME, asked.url.origin + PLACES[0])
+    try:
+        while True:
+            next(look)
+    except StopIteration as end:
+        return robots_txt.parse(end.value) if end.value else None
+
+
 def _statement(file: RobotsTxt, match: Match, force: Force) -> Statement:
     preference = Preference.ALLOW if match.allows else Preference.DISALLOW
     where = f"line {match.line.number}"

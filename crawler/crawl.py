@@ -1,0 +1,356 @@
+"""A crawl from its settings to its summary: opens the log, runs Scrapy on the frontier, closes in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from scrapy.crawler import AsyncCrawlerProcess
+from scrapy.settings import Settings
+from sqlalchemy import Connection, func, select
+
+from crawler.corpus import Corpus, repair
+from crawler.network import Guard
+from crawler.pages import FOLLOW, PageSpider
+from crawler.session import Asking, Session
+from optout import __version__
+from optout import policy as policies
+from optout.model import Decision, Profile, Use, Verdict
+from optout.protocols.operator import BadList, capture_of
+from optout.readers import url as urls
+from optout.readers.url import Url
+from storage import crawls, frontier, leases
+from storage.crawls import CrawlRecord, CrawlState
+from storage.database import open_database
+from storage.names import domain_of
+from storage.records import Add, Link, Settle, Settled, State, now
+from storage.schema import pages
+from storage.writer import Writer
+
+if TYPE_CHECKING:
+    from crawler.scheduler import FrontierScheduler
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[A-Za-z_-]+")
+
+
+class BadConfig(ValueError):
+    """A setting that cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What ``forbear crawl`` was asked to do; times in seconds, sizes in octets, None where there is no limit."""
+
+    seeds: tuple[str, ...]
+    out: Path
+    db: str
+    contact: str
+    agent: str = "ForbearBot"
+    use: Use = Use.TRAIN_AI
+    profile: Profile = Profile.STANDARD
+    shadow: bool = False
+    max_pages: int | None = None
+    max_depth: int | None = None
+    follow: str = "same-host"
+    sitemaps: bool = False
+    delay: float = 1.0
+    max_delay: float | None = None
+    concurrency: int = 16
+    timeout: float = 60.0
+    max_bytes: int = 64 * 1024 * 1024
+    retries: int = 2
+    proxy: str | None = None
+    resolve: tuple[str, ...] = ()
+    allow_private_networks: bool = False
+    operator_list: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig, one sentence for a person."""
+        if not _TOKEN.fullmatch(self.agent):
+            raise BadConfig(f"{self.agent!r} is no product token: use letters, - and _ only (RFC 9309 2.2.1).")
+        parts = urlsplit(self.contact)
+        if not (parts.scheme in ("http", "https") and parts.netloc or parts.scheme == "mailto" and "@" in parts.path):
+            raise BadConfig(
+                f"{self.contact!r} is no contact: give --contact a web page of yours (https://…) or mailto:NAME@DOMAIN."
+            )
+        if not self.contact.isascii() or not self.contact.isprintable():
+            raise BadConfig("The contact stands in an HTTP header: write it in ASCII.")
+        if self.follow not in FOLLOW:
+            raise BadConfig(f"{self.follow!r} is no way to follow links: choose {', '.join(FOLLOW)}.")
+        for seed in self.seeds:
+            urls.parse(seed)
+        try:
+            Guard(resolve=self.resolve)
+        except ValueError as error:
+            raise BadConfig(f"--resolve: {error}.") from None
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header: the token that rules are matched with, the version, where to complain."""
+        return f"{self.agent}/{__version__} (+{self.contact})"
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
+        every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
+        for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db"):
+            del every[name]
+        return every
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run did; ``excluded`` counts by protocol, a page with two reservations under both."""
+
+    kept: int = 0
+    octets: int = 0
+    pages_excluded: int = 0
+    pages_deferred: int = 0
+    excluded: Counter[str] = field(default_factory=Counter)
+    deferred: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=monotonic)
+
+    def count(self, decision: Decision) -> None:
+        """Takes a decision into account."""
+        if decision.verdict is Verdict.EXCLUDED:
+            self.pages_excluded += 1
+            self.excluded.update({reason.protocol for reason in decision.reasons})
+        elif decision.verdict is Verdict.DEFERRED:
+            self.pages_deferred += 1
+            self.deferred.update({reason.quote for reason in decision.reasons})
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return monotonic() - self.began
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    crawl: str
+    resumed: bool
+    finished: bool
+    tally: Tally
+    left: dict[State, int]
+    error: BaseException | None
+
+
+class Context:
+    """What the parts of one running crawl share. Lives on the event loop's thread, except ``call``'s functions."""
+
+    def __init__(self, config: Config, crawl: str, kept: int, writer: Writer, session: Session, corpus: Corpus) -> None:
+        self.config = config
+        self.crawl = crawl
+        self.writer = writer
+        self.session = session
+        self.corpus = corpus
+        self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
+        self.tally = Tally()
+        self.error: BaseException | None = None
+        self.most_hosts = 2 * config.concurrency
+        self.process: AsyncCrawlerProcess | None = None
+        self._kept_before = kept
+        self._delays: dict[str, float] = {}
+
+    @property
+    def scheduler(self) -> FrontierScheduler:
+        """The scheduler of the running engine."""
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        assert crawler.engine is not None
+        scheduler: FrontierScheduler = crawler.engine.scheduler  # type: ignore[assignment]
+        return scheduler
+
+    async def call(self, function: Callable[[Connection], T]) -> T:
+        """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
+        return await asyncio.wrap_future(self.writer.call(function))
+
+    async def settle(self, entry: frontier.Entry, state: State, found: tuple[Link, ...] = ()) -> None:
+        """Ends an entry without a decision of its own, and adds what it led to."""
+        self.tally.outcomes[state] += 1
+        if found:
+            await asyncio.wrap_future(self.writer.submit(Add(self.crawl, found)))
+        await asyncio.wrap_future(self.writer.submit(Settled(Settle(entry.id, state))))
+
+    def full(self, under_way: int) -> bool:
+        """Whether no more pages may be begun: enough are kept or on their way, or something broke."""
+        if self.error:
+            return True
+        most = self.config.max_pages
+        return most is not None and self._kept_before + self.tally.kept + under_way >= most
+
+    def follows(self, source: Url, target: Url) -> bool:
+        """Whether a link from one URL to another is followed."""
+        if self.config.follow == "any":
+            return True
+        if self.config.follow == "same-domain":
+            return domain_of(source.host) == domain_of(target.host)
+        return source.host == target.host
+
+    def delay_of(self, host: str) -> float:
+        """Seconds between two requests to a host."""
+        return self._delays.get(host, self.config.delay)
+
+    def slow_down(self, host: str, delay: float) -> None:
+        """Takes over a Crawl-delay: the longer of it and the operator's own delay counts."""
+        delay = max(delay, self.config.delay)
+        if delay == self.delay_of(host):
+            return
+        self._delays[host] = delay
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        assert crawler.engine is not None
+        downloader = crawler.engine.downloader
+        downloader.per_slot_settings[host] = {"delay": delay, "concurrency": 1, "jitter": 0}
+        if host in downloader.slots:
+            downloader.slots[host].delay = delay
+
+    def fail(self, error: BaseException) -> None:
+        """Something outside broke: what is under way is brought to an end, nothing more is begun."""
+        if self.error is None:
+            self.error = error
+            logger.debug("The crawl ends early", exc_info=error)
+
+
+def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary:
+    """Crawls, and returns when it is finished or was stopped by a signal; ``watch`` is called twice a second.
+
+    Raises BadConfig, StorageError, OSError (the output folder) before anything is fetched. The main thread only.
+    """
+    asking_list = _operator_list(config)
+    engine = open_database(config.db)
+    writer = Writer(engine)
+    writer.start()
+    try:
+        crawl = writer.call(lambda connection: _begin(connection, config)).result()
+        writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
+        config.out.mkdir(parents=True, exist_ok=True)
+        repair(config.out, lambda name: writer.call(lambda connection: _end_of(connection, name)).result())
+        kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
+        session = Session(Asking(crawl.id, config.agent, config.use, config.profile, asking_list), writer)
+        corpus = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent)
+        context = Context(config, crawl.id, kept, writer, session, corpus)
+        _scrape(context, watch)
+        context.disk.submit(corpus.close).result()
+        context.disk.shutdown()
+        return writer.call(lambda connection: _end(connection, context, crawl.resumed)).result()
+    finally:
+        writer.close()
+        engine.dispose()
+
+
+def _operator_list(config: Config) -> Any:
+    if config.operator_list is None:
+        return None
+    try:
+        return capture_of(config.operator_list.read_bytes())
+    except OSError as error:
+        raise BadConfig(f"--operator-list: {config.operator_list} cannot be read: {error.strerror}.") from None
+    except BadList as error:
+        raise BadConfig(f"--operator-list {config.operator_list}: {error}.") from None
+
+
+def _begin(connection: Connection, config: Config) -> crawls.Crawl:
+    leases.recover(connection, now())
+    record = CrawlRecord(
+        engine=__version__,
+        agent=config.agent,
+        user_agent=config.user_agent,
+        contact=config.contact,
+        use=config.use,
+        profile=config.profile,
+        shadow=config.shadow,
+        policy=policies.load().digest,
+        configuration=config.identity(),
+    )
+    return crawls.begin(connection, record, now())
+
+
+def _kept(connection: Connection, crawl: str) -> int:
+    return connection.scalar(select(func.count()).select_from(pages).where(pages.c.crawl == crawl)) or 0
+
+
+def _end_of(connection: Connection, warc_file: str) -> int | None:
+    """Where the last page of a WARC file ends that the log knows."""
+    ends = select(func.max(pages.c.warc_offset + pages.c.warc_length)).where(pages.c.warc_file == warc_file)
+    return connection.scalar(ends)
+
+
+def _end(connection: Connection, context: Context, resumed: bool) -> Summary:
+    outlook = frontier.outlook(connection, context.crawl)
+    finished = context.error is None and (outlook.finished or context.full(0))
+    crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
+    left = frontier.tally(connection, context.crawl)
+    return Summary(context.crawl, resumed, finished, context.tally, left, context.error)
+
+
+def settings(config: Config) -> Settings:
+    """Scrapy's settings for a crawl: its own robots, redirect, retry, cookie, proxy and cache middlewares are off."""
+    handler = "crawler.handler.GuardedHandler"
+    settings = Settings()
+    settings.setdict(
+        {
+            "SCHEDULER": "crawler.scheduler.FrontierScheduler",
+            "DOWNLOAD_HANDLERS_BASE": {"http": handler, "https": handler},
+            "DOWNLOADER_MIDDLEWARES_BASE": {},
+            "DOWNLOADER_MIDDLEWARES": {"crawler.pages.Pages": 50},
+            "SPIDER_MIDDLEWARES_BASE": {},
+            "EXTENSIONS_BASE": {},
+            "ITEM_PIPELINES": {"crawler.pages.KeepPages": 100},
+            "CONCURRENT_ITEMS": config.concurrency,
+            "CONCURRENT_REQUESTS": config.concurrency,
+            "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+            "DOWNLOAD_DELAY": config.delay,
+            "DOWNLOAD_DELAY_JITTER": 0,
+            "DOWNLOAD_TIMEOUT": config.timeout,
+            "DOWNLOAD_MAXSIZE": config.max_bytes,
+            "DOWNLOAD_WARNSIZE": 0,
+            "COMPRESSION_ENABLED": False,
+            "TELNETCONSOLE_ENABLED": False,
+            "FORBEAR_ALLOW_PRIVATE_NETWORKS": config.allow_private_networks,
+            "FORBEAR_RESOLVE": list(config.resolve),
+            "LOG_ENABLED": False,
+            "USER_AGENT": config.user_agent,
+        }
+    )
+    return settings
+
+
+def _scrape(context: Context, watch: Callable[[Tally], None] | None) -> None:
+    process = AsyncCrawlerProcess(settings(context.config), install_root_handler=False)
+    context.process = process
+    process.crawl(PageSpider, context=context)
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(context.tally, watch, stop), daemon=True)
+    if watch:
+        watcher.start()
+    try:
+        process.start(stop_after_crawl=True, install_signal_handlers=True)
+    finally:
+        stop.set()
+        if watch:
+            watcher.join()
+
+
+def _watch(tally: Tally, watch: Callable[[Tally], None] | None, stop: threading.Event) -> None:
+    while watch and not stop.wait(0.5):
+        watch(tally)
+
+

@@ -1,0 +1,292 @@
+"""What becomes of each entry of the frontier: the middleware, the spider and the pipeline of ``forbear crawl``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from scrapy import Spider
+from scrapy.exceptions import DropItem, IgnoreRequest
+from scrapy.http import Request, Response
+
+from crawler import links
+from crawler.corpus import Page
+from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
+from crawler.places import retry_after
+from crawler.scheduler import ENTRY
+from crawler.session import Ruling
+from optout.captures import MAX_REDIRECTS, redirect
+from optout.model import Capture, Stage, Verdict
+from optout.readers import url as urls
+from optout.readers.url import Url
+from storage.database import StorageError
+from storage.names import domain_of
+from storage.records import CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+
+    from crawler.crawl import Context
+    from storage.frontier import Entry
+
+FIRST_RETRY = 5.0
+"""Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
+
+BUSY_RETRY = 10.0
+"""Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
+
+FOLLOW = ("same-host", "same-domain", "any")
+
+
+class HostBusy(IgnoreRequest):  # noqa: N818 an outcome, not an error
+    """A file with reservations stands on a host that another process has; nothing was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """An answer that may be kept."""
+
+    entry: Entry
+    ruling: Ruling
+    request: Request
+    response: Response
+
+
+class Pages(Enforcement):
+    """Enforcement with the frontier behind it: every outcome settles the entry, in the decision's own transaction."""
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        context: Context = crawler.spider.context  # type: ignore[union-attr]
+        pages = cls(crawler, context.session)
+        context.session.fetch_by(pages.fetch_place)
+        return pages
+
+    @property
+    def _context(self) -> Context:
+        context: Context = self.crawler.spider.context  # type: ignore[union-attr]
+        return context
+
+    async def process_request(self, request: Request) -> None:
+        """May the URL of the entry be requested? Raises IgnoreRequest if not."""
+        request.headers.setdefault("User-Agent", self._context.config.user_agent)
+        request.headers.setdefault("Accept", "*/*")
+        if self._context.config.proxy:
+            request.meta["proxy"] = self._context.config.proxy
+        if PLACE in request.meta:
+            return
+        entry: Entry = request.meta[ENTRY]
+        try:
+            ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
+            await self._be_slow(entry)
+        except HostBusy:
+            self._done(entry, BUSY_RETRY)
+            raise
+        self._after(entry, ruling)
+
+    async def process_response(self, request: Request, response: Response) -> Response:
+        """May the answer be kept? Raises IgnoreRequest if not, or if there is nothing to keep."""
+        if PLACE in request.meta:
+            return response
+        entry: Entry = request.meta[ENTRY]
+        capture = capture_of(request, response)
+        target = redirect(capture)
+        if target:
+            await self._redirected(entry, target)
+        ruling = await self._rule_page(entry, capture)
+        if not 200 <= response.status < 300:
+            await self._settle(entry, State.GONE)
+        request.meta[RULING] = ruling
+        return response
+
+    async def process_exception(self, request: Request, exception: Exception) -> None:
+        """No answer came: deferred."""
+        if PLACE in request.meta or isinstance(exception, IgnoreRequest):
+            return
+        if isinstance(exception, StorageError):
+            self._context.fail(exception)
+            return
+        await self._rule_page(request.meta[ENTRY], failed(request, exception))
+
+    async def fetch_place(self, url: str) -> CaptureRecord:
+        """A file with reservations, asked for in its own host's turn."""
+        host = urls.parse(url).host
+        if not await self._context.scheduler.visit(host):
+            raise HostBusy(f"{host} is served by another process")
+        try:
+            return await super().fetch_place(url)
+        finally:
+            await self._context.scheduler.leave(host)
+
+    async def _rule_page(self, entry: Entry, capture: Capture) -> Ruling:
+        page = CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
+        try:
+            ruling = await self.session.rule(entry.url, page, outcome=lambda ruling: self._outcome(entry, ruling))
+        except HostBusy:
+            self._done(entry, BUSY_RETRY)
+            raise
+        self._after(entry, ruling)
+        return ruling
+
+    def _outcome(self, entry: Entry, ruling: Ruling) -> tuple[Settle | None, tuple[Link, ...]]:
+        decision = ruling.decision
+        if decision.verdict is Verdict.EXCLUDED:
+            return Settle(entry.id, State.EXCLUDED), ()
+        if decision.verdict is Verdict.DEFERRED:
+            if entry.attempts >= self._context.config.retries:
+                return Settle(entry.id, State.ABANDONED), ()
+            return Settle(entry.id, State.DEFERRED, ruling.at + timedelta(seconds=self._backoff(entry, ruling))), ()
+        return (Settle(entry.id, State.ALLOWED) if decision.stage is Stage.REQUEST else None), ()
+
+    def _backoff(self, entry: Entry, ruling: Ruling) -> float:
+        asked = retry_after(ruling.page.capture, ruling.at).total_seconds() if ruling.page else 0.0
+        return max(FIRST_RETRY * 2.0**entry.attempts, asked)
+
+    def _after(self, entry: Entry, ruling: Ruling) -> None:
+        """Counts what is decided, and ends the entry's turn unless it is allowed."""
+        decision = ruling.decision
+        self._context.tally.count(decision)
+        if decision.verdict is Verdict.ALLOWED:
+            return
+        overloaded = ruling.page is not None and ruling.page.capture.status in (429, 503)
+        self._done(entry, self._backoff(entry, ruling) if overloaded else 0.0)
+        raise Refused(ruling)
+
+    async def _be_slow(self, entry: Entry) -> None:
+        """Takes over the host's Crawl-delay; a host that asks for more than the operator waits for is skipped."""
+        delay = self.session.crawl_delay(entry.url)
+        most = self._context.config.max_delay
+        if most is not None and delay > most:
+            await self._settle(entry, State.SKIPPED)
+        self._context.slow_down(entry.host, delay)
+
+    async def _redirected(self, entry: Entry, target: Url) -> None:
+        """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
+        source = urls.parse(entry.url)
+        wanted = (
+            entry.redirects < MAX_REDIRECTS
+            and (entry.depth == 0 or domain_of(source.host) == domain_of(target.host) or self._context.follows(source, target))
+        )  # fmt: skip
+        found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if wanted else ()
+        await self._settle(entry, State.REDIRECTED, found)
+
+    async def _settle(self, entry: Entry, state: State, found: tuple[Link, ...] = ()) -> None:
+        """Ends an entry that nobody reserved and that brings no page."""
+        await self._context.settle(entry, state, found)
+        self._done(entry)
+        raise IgnoreRequest(f"{entry.url}: {state}")
+
+    def _done(self, entry: Entry, wait: float = 0.0) -> None:
+        self._context.scheduler.done(entry, wait)
+
+
+class PageSpider(Spider):
+    """Hands every page that may be kept to the pipeline; what to crawl comes from the frontier."""
+
+    name = "forbear"
+
+    def __init__(self, context: Context, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.context = context
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Nothing: the seeds are in the frontier."""
+        return
+        yield  # makes it a generator, as Scrapy wants it
+
+    def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
+        """The page as an item."""
+        request = response.request
+        assert request is not None
+        yield Collected(request.meta[ENTRY], request.meta[RULING], request, response)
+
+
+class KeepPages:
+    """Item pipeline: writes a page to the corpus after its decision is committed, then notes that it is kept."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        return cls(crawler)
+
+    @property
+    def _context(self) -> Context:
+        context: Context = self._crawler.spider.context  # type: ignore[union-attr]
+        return context
+
+    async def process_item(self, item: Collected) -> Collected:
+        """Keeps the page, unless this is a rehearsal; its links go into the frontier in the same transaction."""
+        context = self._context
+        try:
+            if context.config.shadow:
+                await context.settle(item.entry, State.SKIPPED, self._links(item))
+                raise DropItem("a rehearsal keeps nothing")
+            await self._keep(item)
+        except DropItem:
+            raise
+        except Exception as error:  # a full disk, a database that is gone: nothing more can be kept
+            context.fail(error)
+            raise DropItem(str(error)) from error
+        finally:
+            context.scheduler.done(item.entry)
+        return item
+
+    async def _keep(self, item: Collected) -> None:
+        context, capture = self._context, _page_of(item)
+        page = Page(
+            decision_id=item.ruling.id,
+            url=capture.url,
+            fetched_at=item.ruling.page.fetched_at if item.ruling.page else item.ruling.at,
+            capture=capture,
+            request_headers=_sent(item.request),
+            http_version=item.response.protocol or "HTTP/1.1",
+            ip_address=str(item.response.ip_address or ""),
+        )
+        stored = await asyncio.get_running_loop().run_in_executor(context.disk, context.corpus.write, page)
+        record = PageRecord(
+            decision=item.ruling.id,
+            crawl=context.crawl,
+            url=capture.url,
+            kept_at=now(),
+            warc_file=stored.warc_file,
+            warc_offset=stored.offset,
+            warc_length=stored.length,
+            sha256=hashlib.sha256(capture.body).hexdigest(),
+            media_type=capture.media_type,
+            bytes=len(capture.body),
+        )
+        await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
+        context.tally.kept += 1
+        context.tally.octets += len(capture.body)
+
+    def _links(self, item: Collected) -> tuple[Link, ...]:
+        context, entry = self._context, item.entry
+        if context.config.max_depth is not None and entry.depth >= context.config.max_depth:
+            return ()
+        source = urls.parse(entry.url)
+        found = links.links(_page_of(item), entry.url, context.config.agent)
+        wanted = (url for url in found if context.follows(source, urls.parse(url)))
+        return tuple(Link(url, entry.depth + 1, entry.id) for url in wanted)
+
+
+def _page_of(item: Collected) -> Capture:
+    assert item.ruling.page is not None
+    return item.ruling.page.capture
+
+
+def _sent(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, values in request.headers.items()
+        for value in values or ()
+    )
+
+

@@ -1,0 +1,263 @@
+"""Scrapy's scheduler on the frontier in the database: hosts take turns, and each has one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from scrapy.core.scheduler import BaseScheduler
+from scrapy.http import Request
+from sqlalchemy import Connection
+
+from storage import frontier, leases
+from storage.frontier import Entry, Outlook
+from storage.leases import Lease
+from storage.owners import this_process
+from storage.records import Add, Link, now
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+    from scrapy.spiders import Spider
+
+    from crawler.crawl import Context
+
+ENTRY = "forbear_entry"
+"""Where, in ``request.meta``, the entry of the frontier is found that a request is for."""
+
+LEASE_SECONDS = 60.0
+RENEW_SECONDS = 15.0
+ROUND_SECONDS = 0.25
+BATCH = 32
+"""Entries of one host that are taken into memory at once."""
+
+TURN_SECONDS = 20.0
+"""How long a host is served before others that are ready get its place."""
+
+IDLE_SECONDS = 5.0
+"""A host that may not be asked for longer than this is given back, so that its place is used meanwhile."""
+
+AHEAD = 2
+"""Requests of one host that are under way where no delay is asked for: one is decided about while one is fetched."""
+
+PATIENCE = timedelta(seconds=60)
+"""A crawl that has nothing else to do waits so long for what was deferred; what is due later is left for --resume."""
+
+
+@dataclass(slots=True)
+class Host:
+    """A host that this process holds; times are monotonic seconds."""
+
+    name: str
+    ready_at: float
+    since: float
+    waiting: deque[Entry] = field(default_factory=deque)
+    in_hand: dict[int, Entry] = field(default_factory=dict)
+
+
+class FrontierScheduler(BaseScheduler):
+    """Hands out entries of hosts that are leased, one host after the other.
+
+    All that is in memory is what is under way; whatever happens to this process, the frontier knows what is left.
+    """
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        return cls(crawler)
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._context: Context = crawler.spider.context  # type: ignore[union-attr]
+        self._owner = this_process()
+        self._hosts: OrderedDict[str, Host] = OrderedDict()
+        self._guests: dict[str, int] = {}
+        self._finished = False
+        self._renewed = monotonic()
+        self._hungry = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    # What Scrapy asks for
+
+    def open(self, spider: Spider) -> None:
+        """Starts to lease hosts."""
+        self._pump = asyncio.ensure_future(self._run())
+
+    async def _close(self) -> None:
+        if self._pump:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        held = [(host.name, self._pause(host)) for host in self._hosts.values()]
+        self._hosts.clear()
+        await self._context.call(lambda connection: self._release(connection, held))
+
+    def close(self, reason: str) -> asyncio.Future[None]:  # type: ignore[override]  # Scrapy awaits any awaitable
+        """Gives all hosts back."""
+        return asyncio.ensure_future(self._close())
+
+    def has_pending_requests(self) -> bool:
+        """Whether anything is left to do, or may turn up."""
+        return not self._finished
+
+    def enqueue_request(self, request: Request) -> bool:
+        """Adds a URL to the frontier, where it is found if it is new."""
+        self._context.writer.submit(Add(self._context.crawl, (Link(request.url),)))
+        return True
+
+    def next_request(self) -> Request | None:
+        """The next request of the host whose turn it is."""
+        if self._context.full(sum(len(host.in_hand) for host in self._hosts.values())):
+            return None
+        at = monotonic()
+        for host in self._hosts.values():
+            most = 1 if self._context.delay_of(host.name) else AHEAD
+            if host.waiting and len(host.in_hand) < most and host.ready_at <= at:
+                entry = host.waiting.popleft()
+                host.in_hand[entry.id] = entry
+                self._hosts.move_to_end(host.name)
+                if len(host.waiting) < AHEAD:
+                    self._hungry.set()
+                return Request(entry.url, meta={ENTRY: entry, "verbatim_url": True}, dont_filter=True)
+        return None
+
+    # What the crawl asks for
+
+    def done(self, entry: Entry, wait: float = 0.0) -> None:
+        """The entry is settled; its host is left alone for ``wait`` seconds."""
+        host = self._hosts.get(entry.host)
+        if host and host.in_hand.pop(entry.id, None):
+            delay = self._context.delay_of(host.name)
+            host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
+        self._hungry.set()
+        self._poke()
+
+    async def visit(self, host: str) -> bool:
+        """Asks for the right to send a request to a host, also one that is not this process's; False if it is busy."""
+        self._guests[host] = self._guests.get(host, 0) + 1
+        if host in self._hosts:
+            return True
+        for _ in range(int(LEASE_SECONDS / 2)):
+            lease = await self._context.call(
+                lambda connection: leases.lease_host(connection, self._owner, host, now(), LEASE_SECONDS)
+            )
+            if lease:
+                await asyncio.sleep(self._wait(lease))
+                return True
+            await asyncio.sleep(1)
+        await self.leave(host)
+        return False
+
+    async def leave(self, host: str) -> None:
+        """Ends a visit."""
+        self._guests[host] -= 1
+        if not self._guests[host]:
+            del self._guests[host]
+        if host not in self._guests and host not in self._hosts:
+            pause = self._spacing(host)
+            await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
+
+    # Leasing
+
+    async def _run(self) -> None:
+        try:
+            while not self._finished:
+                await self._round()
+                self._poke()
+                self._hungry.clear()
+                try:
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await self._hungry.wait()
+                except TimeoutError:
+                    pass
+        except Exception as error:
+            self._context.fail(error)
+            self._finished = True
+            self._poke()
+
+    async def _round(self) -> None:
+        """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""
+        held = await self._renew()
+        given_back = [(host.name, self._pause(host)) for host in self._hosts.values() if self._is_over(host)]
+        for name, _ in given_back:
+            del self._hosts[name]
+        short = {
+            host.name: {entry.id for entry in host.waiting} | set(host.in_hand)
+            for host in self._hosts.values()
+            if len(host.waiting) < AHEAD and monotonic() - host.since < TURN_SECONDS
+        }
+        full = self._context.full(0)
+        room = 0 if full else self._context.most_hosts - len(self._hosts)
+        crawl, owner = self._context.crawl, self._owner
+
+        def change(connection: Connection) -> tuple[list[Lease], dict[str, list[Entry]], Outlook | None]:
+            at = now()
+            self._release(connection, given_back)
+            leased = leases.lease_hosts(connection, crawl, owner, room, at, LEASE_SECONDS) if room > 0 else []
+            wanted = short | {lease.host: set() for lease in leased}
+            taken = {
+                host: frontier.take(connection, crawl, host, BATCH + len(known), at) for host, known in wanted.items()
+            }
+            return leased, taken, None if held or leased else frontier.outlook(connection, crawl)
+
+        leased, taken, outlook = await self._context.call(change)
+        for lease in leased:
+            start = monotonic()
+            self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start)
+        for name, entries in taken.items():
+            if name in self._hosts:
+                known = short.get(name, set())
+                self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
+        under_way = any(host.in_hand for host in self._hosts.values())
+        later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
+        self._finished = not under_way and not self._guests and (full or bool(later))
+
+    async def _renew(self) -> bool:
+        """Holds the hosts for longer, now and then; returns whether any is held."""
+        if monotonic() - self._renewed > RENEW_SECONDS:
+            self._renewed = monotonic()
+            held = list(self._hosts)
+            still = await self._context.call(
+                lambda connection: leases.renew(connection, self._owner, held, now(), LEASE_SECONDS)
+            )
+            for name in set(held) - still:
+                # Lost: another process serves it by now. What is under way is settled, nothing more is begun.
+                self._hosts[name].waiting.clear()
+        return bool(self._hosts)
+
+    def _is_over(self, host: Host) -> bool:
+        """Whether the host is better given back: nothing to do, not for long, or long enough."""
+        if host.in_hand or host.name in self._guests:
+            return False
+        at = monotonic()
+        return not host.waiting or host.ready_at - at > IDLE_SECONDS or at - host.since > TURN_SECONDS
+
+    def _pause(self, host: Host) -> float:
+        """Seconds until the next request may be sent to a host, whoever sends it."""
+        return max(0.0, host.ready_at - monotonic(), self._spacing(host.name))
+
+    def _spacing(self, host: str) -> float:
+        return max(0.0, self._last_request(host) + self._context.delay_of(host) - monotonic())
+
+    def _release(self, connection: Connection, some: Iterable[tuple[str, float]]) -> None:
+        at = now()
+        for host, pause in some:
+            leases.release(connection, self._owner, host, at + timedelta(seconds=pause), at)
+
+    def _wait(self, lease: Lease) -> float:
+        pause = (lease.next_at - now()).total_seconds() if lease.next_at else 0.0
+        return max(pause, self._context.delay_of(lease.host) if lease.orphaned else 0.0, 0.0)
+
+    def _last_request(self, host: str) -> float:
+        engine = self._crawler.engine
+        slot = engine.downloader.slots.get(host) if engine else None
+        return slot.lastseen if slot else 0.0
+
+    def _poke(self) -> None:
+        """Lets the engine ask again; it looks by itself only every five seconds."""
+        engine = self._crawler.engine
+        if engine and engine._slot:
+            engine._slot.nextcall.schedule()

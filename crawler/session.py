@@ -1,0 +1,172 @@
+"""One process's part in a crawl: decides from captures, and writes each decision before anybody acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crawler.places import Fetch, Places
+from optout import policy as policies
+from optout.captures import Asked, Captures
+from optout.decide import decide
+from optout.model import Capture, Decision, Profile, Question, Use
+from optout.protocols import robots
+from optout.readers import url as urls
+from optout.readers.robots_txt import RobotsTxt
+from storage import evidence
+from storage.records import (
+    CaptureRecord,
+    Decided,
+    DecisionRecord,
+    Job,
+    Keep,
+    Link,
+    Settle,
+    new_id,
+    now,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from storage.log import Writer
+
+PLACES_IN_MEMORY = 4_000
+"""URLs of files with reservations that a process remembers; others it reads from the database again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What every decision of a crawl is asked with."""
+
+    crawl: str
+    agent: str
+    use: Use
+    profile: Profile
+    operator_list: Capture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``."""
+
+    id: str
+    at: datetime
+    decision: Decision
+    page: CaptureRecord | None = None
+
+
+Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
+"""What a ruling changes in the frontier: the entry settled, and URLs found."""
+
+
+class Session:
+    """Decides for one crawl; ``fetch_by`` has to be called before anything is decided."""
+
+    def __init__(self, asking: Asking, writer: Writer) -> None:
+        self.asking = asking
+        self.writer = writer
+        self._policy = policies.load()
+        self._list = self._operator_list()
+        self._written: set[str] = set()
+
+    def fetch_by(self, fetch: Fetch) -> None:
+        """``fetch`` gets a file with reservations from the network; whatever is in its way is a capture too."""
+        self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
+
+    async def rule(
+        self,
+        url: str,
+        page: CaptureRecord | None = None,
+        *,
+        outcome: Outcome | None = None,
+    ) -> Ruling:
+        """Decides about a URL, or about the page that came from it, and returns when the row is committed.
+
+        ``outcome`` says what the decision changes in the frontier. Raises StorageError if the row cannot be written:
+        then nothing was decided.
+        """
+        at = now()
+        question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, at)
+        decision, records = await self._decide(question, page)
+        ruling = Ruling(new_id(), at, decision, page)
+        settle, links = outcome(ruling) if outcome else (None, ())
+        await self._write(question, ruling, records, settle, links)
+        return ruling
+
+    async def submit(self, job: Job) -> None:
+        """Writes another job; returns when it is committed."""
+        await asyncio.wrap_future(self.writer.submit(job))
+
+    def crawl_delay(self, url: str) -> float:
+        """Seconds that the robots.txt of a URL asks to wait between two requests; 0 if it does not ask."""
+        file = self._robots_txt(url)
+        return file.crawl_delay(self.asking.agent) if file else 0.0
+
+    def sitemaps(self, url: str) -> list[str]:
+        """The sitemaps that the robots.txt of a URL names, as they are written."""
+        file = self._robots_txt(url)
+        return list(file.sitemaps()) if file else []
+
+    def _robots_txt(self, url: str) -> RobotsTxt | None:
+        parsed = urls.parse(url)
+        known = Captures(record.capture for record in self._places.known(parsed.origin))
+        return robots.file_of(Asked(Question(url, self.asking.agent), parsed, known))
+
+    async def _decide(self, question: Question, page: CaptureRecord | None) -> tuple[Decision, list[CaptureRecord]]:
+        origin = urls.parse(question.url).origin
+        records = {record.capture.url: record for record in self._places.known(origin)}
+        captures = Captures(record.capture for record in (*self._list, *records.values()))
+        if page:
+            captures.add(page.capture)
+        while True:
+            result = decide(question, captures, self._policy)
+            if isinstance(result, Decision):
+                break
+            for record in await asyncio.gather(*(self._places.get(place.url) for place in result)):
+                records[record.capture.url] = record
+                captures.add(record.capture)
+        self._places.remember(origin, records.values())
+        return result, [*self._list, *records.values(), *([page] if page else [])]
+
+    async def _write(
+        self,
+        question: Question,
+        ruling: Ruling,
+        records: Sequence[CaptureRecord],
+        settle: Settle | None,
+        links: tuple[Link, ...],
+    ) -> None:
+        page = ruling.page.capture if ruling.page else None
+        row = DecisionRecord(
+            id=ruling.id,
+            at=ruling.at,
+            crawl=self.asking.crawl,
+            url=question.url,
+            decision=ruling.decision,
+            status=page.status if page else None,
+            content_sha256=hashlib.sha256(page.body).hexdigest() if page and not page.error else None,
+            bytes=len(page.body) if page and not page.error else None,
+            captures=tuple(record.id for record in records),
+        )
+        new = tuple(record for record in records if record.id not in self._written)
+        await self.submit(Decided(row, new, settle, links))
+        self._written.update(record.id for record in new if record.keep is Keep.WHOLE)
+        if len(self._written) > 4 * PLACES_IN_MEMORY:
+            self._written.clear()
+
+    async def _stored(self, url: str) -> CaptureRecord | None:
+        found = await asyncio.wrap_future(self.writer.call(lambda connection: evidence.fresh(connection, [url], now())))
+        if not found:
+            return None
+        [(capture_id, capture, expires_at)] = found
+        self._written.add(capture_id)
+        return CaptureRecord(capture_id, now(), expires_at, capture)
+
+    def _operator_list(self) -> tuple[CaptureRecord, ...]:
+        if self.asking.operator_list is None:
+            return ()
+        return (CaptureRecord(new_id(), now(), None, self.asking.operator_list),)
