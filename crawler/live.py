@@ -18,6 +18,7 @@ from optout.model import Capture, Decision, Question, Stage, Verdict
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from crawler.network import Guard
@@ -116,19 +117,21 @@ def _crawl_delay(robots: bytes, agent: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a question, and every exchange that it took, in order."""
+    """The answer to a question, and every exchange that it took beside what was known, in order."""
 
     decision: Decision
     captures: tuple[Capture, ...]
 
 
-async def ask(question: Question, policy: Policy, live: Live, *, page: bool = True) -> Outcome:
+async def ask(
+    question: Question, policy: Policy, live: Live, *, known: Iterable[Capture] = (), page: bool = True
+) -> Outcome:
     """May this URL be used, as the web stands now? Raises NotAUrl.
 
-    Every hop of a redirect is decided about before it is requested. ``page`` off: the page itself is left alone, and
-    the answer is whether it may be requested.
+    Every hop of a redirect is decided about before it is requested. ``known`` is not asked for again. ``page``
+    off: the page itself is left alone, and the answer is whether it may be requested.
     """
-    captures = Captures()
+    captures = Captures(known)
     seen: list[Capture] = []
     while True:
         step = decide(question, captures, policy)

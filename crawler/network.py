@@ -59,15 +59,18 @@ class NotPublic(ConnectionRefusedError):
 
 def is_public(address: str) -> bool:
     """Whether an IP address in its usual notation belongs to the public Internet; raises ValueError if it is none."""
+    ip = _reached(address)
+    if isinstance(ip, IPv4Address):
+        return not any(ip in network for network in _NOT_PUBLIC_V4)
+    return ip.scope_id is None and ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_V6)
+
+
+def _reached(address: str) -> IPv4Address | IPv6Address:
+    """The address that a packet ends at: an IPv6 address may stand for an IPv4 one (RFC 4291 2.5.5.2, RFC 6052)."""
     ip = ip_address(address)
-    if isinstance(ip, IPv6Address):
-        carried = ip.ipv4_mapped or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
-        if ip.scope_id is not None:
-            return False
-        if carried is None:
-            return ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_V6)
-        ip = carried
-    return not any(ip in network for network in _NOT_PUBLIC_V4)
+    if isinstance(ip, IPv6Address) and ip.scope_id is None:
+        return ip.ipv4_mapped or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip)
+    return ip
 
 
 def _is_local_name(host: str) -> bool:
@@ -110,8 +113,11 @@ class Guard:
         self._pins = dict(map(parse_pin, resolve))
 
     def allows(self, address: str) -> bool:
-        """Whether an IP address may be connected to."""
-        return self._allow_private or is_public(address)
+        """Whether an IP address may be connected to.
+
+        Link-local ones never: no web is there, but the metadata service of a cloud, keys included.
+        """
+        return is_public(address) or (self._allow_private and not _reached(address).is_link_local)
 
     def check_literal(self, url: str | Url) -> None:
         """Raises NotPublic if the URL itself names an address or a host that is not public; NotAUrl if it is none.
@@ -120,9 +126,9 @@ class Guard:
         """
         host = parse(url).host if isinstance(url, str) else url.host
         address = _literal(host)
-        if self._allow_private or (is_public(address) if address else not _is_local_name(host)):
+        if self.allows(address) if address else self._allow_private or not _is_local_name(host):
             return
-        raise NotPublic(f"{host} is not on the public Internet: --allow-private-networks would allow it")
+        raise NotPublic(f"{host} is not on the public Internet, and nothing else is fetched")
 
     async def lookup(self, host: str, port: int) -> list[str]:
         """The addresses of a host that may be connected to, in order of preference; never an empty list.

@@ -1,0 +1,1 @@
+"""Is called: one file for each command, thin: parse, call, print."""

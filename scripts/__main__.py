@@ -1,0 +1,141 @@
+"""The program ``forbear``: finds the command, reads the settings, and turns every error into a sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from scripts.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "check": "Ask a site now: may this URL be used, and whose words say so?",
+    "config": "Print the settings in force, and where each comes from.",
+    "db": "Create the database, or bring an older one to the present form.",
+    "decide": "Answer cases without network: JSON lines in, decisions out.",
+    "log": "Query the audit log: what was decided, when, and in whose words.",
+    "lookup": "What the crawls of this database did with a domain or a URL.",
+}
+"""The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""
+
+
+def load(name: str) -> click.Command:
+    """The command of a name in COMMANDS."""
+    return cast("click.Command", import_module(f"scripts.{name}").command)
+
+
+LOADERS = {name: partial(load, name) for name in COMMANDS}
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
+class Program(click.Group):
+    """Loads a command when it is called, gives it its settings, and lets no traceback reach a user."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, with the settings of the file as its defaults."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = load(cmd_name)
+        if isinstance(ctx.obj, Settings):
+            ctx.default_map = {**(ctx.default_map or {}), cmd_name: ctx.obj.defaults(cmd_name, command, LOADERS)}
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Runs the program and exits with one of the codes of the command line's description."""
+        sys.exit(_run(lambda: super(Program, self).main(args, *rest, **{**extra, "standalone_mode": False})))
+
+
+@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("forbear"), prog_name="forbear")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False),
+    envvar="FORBEAR_CONFIG",
+    help="Settings file; ./forbear.toml is read if it is there.",
+)
+@click.option("--debug", is_flag=True, envvar="FORBEAR_DEBUG", help="Show where in the program an error arose.")
+@click.pass_context
+def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
+    r"""Collects web pages for AI training, and leaves alone what its owners reserved.
+
+    Every option can stand in forbear.toml and in an environment variable (--contact: FORBEAR_CONTACT) too; the
+    command line wins.
+
+    \b
+    Example: forbear check https://example.org/page
+    """
+    ctx.obj = Settings.read(path)
+    if debug:
+        os.environ["FORBEAR_DEBUG"] = "1"
+
+
+def _run(program: Any) -> int:
+    """The exit code of the program, with what went wrong said on standard error."""
+    try:
+        code = program()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped.", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read this has seen enough; Python must not flush the rest at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 the last place where a traceback can be kept from a user
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    """Says what was wrong: the use of it (2), an outside part (4), or the program itself (4)."""
+    if os.environ.get("FORBEAR_DEBUG"):
+        traceback.print_exception(error)
+    if _is(error, "optout.readers.url", "NotAUrl"):
+        click.echo(f"Error: {error}.", err=True)
+        return 2
+    if isinstance(error, OSError) or _is(error, "storage.database", "StorageError"):
+        click.echo(f"Error: {error}", err=True)
+        return 4
+    click.echo(
+        f"Error: Forbear itself is at fault ({type(error).__name__}: {error}). Please report this, with what"
+        " `forbear --debug …` prints.",
+        err=True,
+    )
+    return 4
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    """Whether an error is of a class, without loading its module: had it not been loaded, it could not be."""
+    return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
+
+
+def main() -> None:
+    """What the installed program ``forbear`` calls."""
+    cli(prog_name="forbear")
+
+
+if __name__ == "__main__":
+    main()

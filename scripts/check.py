@@ -1,0 +1,140 @@
+"""``forbear check``: asks sites now, and shows whose words say whether a URL may be used."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from crawler.live import Live, Outcome, ask
+from crawler.network import Guard
+from optout import case, policy
+from optout.model import Capture, Profile, Question, Use, Verdict
+from optout.readers import url as urls
+from scripts import options, show
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Outcomes = dict[Profile, Outcome]
+"""What came out in each profile, the chosen one first."""
+
+EXIT_CODES = {Verdict.EXCLUDED: 1, Verdict.DEFERRED: 3, Verdict.ALLOWED: 0}
+"""In the order in which one outweighs the other."""
+
+
+@click.command()
+@click.argument("url", nargs=-1, required=True)
+@options.use
+@options.profile
+@options.agent
+@options.contact
+@options.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds for each request as a whole.")
+@options.proxy
+@options.resolve
+@options.allow_private_networks
+@options.as_json
+def command(url: tuple[str, ...], as_json: bool, use: str, profile: str, agent: str, **connection: Any) -> int:
+    r"""Ask sites now: may these URLs be used, and whose words say so?
+
+    Looks at every place where a reservation can stand, and at the page itself if that is allowed. Exit code: 0 all are
+    allowed, 1 something is excluded, 3 something is deferred. With --json, a JSON object a line for each URL.
+
+    \b
+    Example:
+      forbear check https://example.org/page
+      forbear check --profile strict --json https://example.org/
+    """
+    for each in url:
+        urls.parse(each)  # before anybody is asked
+    questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
+    return asyncio.run(_check_all(questions, as_json=as_json, **connection))
+
+
+async def _check_all(
+    questions: list[Question],
+    *,
+    as_json: bool,
+    contact: str | None,
+    timeout: float,  # noqa: ASYNC109 it is for each request, not for all
+    proxy: str | None,
+    resolve: tuple[str, ...],
+    allow_private_networks: bool,
+) -> int:
+    guard = Guard(allow_private=allow_private_networks, resolve=resolve)
+    agent, engine = questions[0].agent, version("forbear")
+    verdicts: set[Verdict] = set()
+    async with Live(guard, agent=agent, version=engine, contact=contact, proxy=proxy, timeout=timeout) as live:
+        async for question, outcomes in _answers(questions, live):
+            verdicts.add(outcomes[question.profile].decision.verdict)
+            if as_json:
+                click.echo(show.json_line(_as_json(question, outcomes)), nl=False)
+            else:
+                _show(question, outcomes)
+    return next(code for verdict, code in EXIT_CODES.items() if verdict in verdicts)
+
+
+async def _answers(questions: list[Question], live: Live) -> AsyncIterator[tuple[Question, Outcomes]]:
+    """Each question with its outcome in both profiles; the page is fetched only if the chosen one allows it."""
+    rules = policy.load()
+    for question in questions:
+        with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
+            chosen = await ask(question, rules, live)
+            (other,) = set(Profile) - {question.profile}
+            second = await ask(replace(question, profile=other), rules, live, known=chosen.captures, page=False)
+        yield question, {question.profile: chosen, other: second}
+
+
+def _looked_at(outcomes: Outcomes) -> list[Capture]:
+    return [capture for outcome in outcomes.values() for capture in outcome.captures]
+
+
+def _as_json(question: Question, outcomes: Outcomes) -> dict[str, Any]:
+    decision = outcomes[question.profile].decision
+    places = [
+        {
+            "url": capture.url,
+            "status": capture.status,
+            "error": capture.error,
+            "detail": capture.memo.get("detail"),
+            "bytes": len(capture.body),
+        }
+        for capture in _looked_at(outcomes)
+    ]
+    return {
+        **case.to_json(question.url, question.url, decision, policy.load()),
+        "agent": question.agent,
+        "use": question.use,
+        "profile": question.profile,
+        "at": question.at.isoformat(),
+        "verdicts": {profile: outcome.decision.verdict for profile, outcome in outcomes.items()},
+        "looked_at": places,
+    }
+
+
+def _show(question: Question, outcomes: Outcomes) -> None:
+    decision = outcomes[question.profile].decision
+    show.line(f"{question.url} for {question.use}")
+    show.table(("place", "answer"), [(capture.url, _answer(capture)) for capture in _looked_at(outcomes)])
+    said = [(s.protocol, s.preference, s.quote, s.where, s.source) for s in decision.statements]
+    if said:
+        show.table(("protocol", "says", "quotation", "where", "source"), said)
+    gaps = [(g.protocol, g.quote, ", ".join(sorted(g.defers)) or "-", g.detail) for g in decision.gaps]
+    if gaps:
+        show.table(("protocol", "not read", "defers in", "detail"), gaps)
+    show.table(("profile", "verdict", "because of"), [_verdict(*item) for item in outcomes.items()])
+
+
+def _answer(capture: Capture) -> str:
+    if capture.error is None:
+        return str(capture.status)
+    return f"{capture.error}: {capture.memo['detail']}"
+
+
+def _verdict(profile: Profile, outcome: Outcome) -> tuple[str, str, str]:
+    reasons = (f"{r.protocol}: {r.quote} ({r.where})" for r in outcome.decision.reasons)
+    return profile, outcome.decision.verdict, "; ".join(reasons) or "-"

@@ -1,0 +1,132 @@
+"""``forbear log``: the audit log, filtered, in the form that whoever asks can work with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import click
+
+from optout.model import Stage, Verdict
+from scripts import options, show
+from scripts.options import option
+from storage.database import open_database, translated
+from storage.queries import Filter, log
+
+Rows = Iterator[dict[str, Any]]
+
+COLUMNS = (
+    "id", "at", "crawl", "url", "host", "domain", "verdict", "reasons", "stage", "status", "content_sha256", "bytes",
+    "engine", "policy",
+)  # fmt: skip
+
+_BATCH = 1_000
+"""Rows in memory at a time: a log has millions."""
+
+
+class Moment(click.ParamType[datetime]):
+    """A day (its first moment in UTC) or a time with its offset, as in RFC 3339."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment; fails with a sentence."""
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+@click.command()
+@option("--domain", help="Decisions about this domain or host.")
+@option("--subdomains/--no-subdomains", default=True, help="With or without what lies below the domain.")
+@option("--url", "url_prefix", metavar="PREFIX", help="URLs that begin so.")
+@option("--protocol", help="A reason of this protocol, such as robots or tdmrep.")
+@option("--measure", help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.")
+@option("--verdict", type=click.Choice([str(word) for word in Verdict]))
+@option("--stage", type=click.Choice([str(word) for word in Stage]), help="Before the page was requested, or after.")
+@option("--crawl", metavar="ID", help="Decisions of this crawl.")
+@option("--since", type=Moment(), help="Not before this day or time.")
+@option("--until", type=Moment(), help="Before this day or time.")
+@option("--limit", type=click.IntRange(min=1), help="The newest rows alone.")
+@option("--format", "form", type=click.Choice(["table", "csv", "jsonl", "parquet"]), default="table")
+@options.as_json
+@options.db
+def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str | None, **conditions: Any) -> None:
+    r"""Print decisions from the audit log, newest last: what was decided, when, and in whose words.
+
+    --json is --format jsonl.
+
+    \b
+    Example:
+      forbear log --domain example.org --verdict excluded
+      forbear log --since 2026-01-01 --format parquet > decisions.parquet
+    """
+    form = "jsonl" if as_json else form
+    if form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is nothing for a terminal: write it to a file, as in … > log.parquet.")
+    wanted = Filter(verdict=Verdict(verdict) if verdict else None, stage=Stage(stage) if stage else None, **conditions)
+    engine = open_database(db, create=False)
+    try:
+        with translated(engine.url), engine.connect() as connection:
+            _FORMS[form](log(connection, wanted))
+    finally:
+        engine.dispose()
+
+
+def _batches(rows: Rows) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
+
+
+def _table(rows: Rows) -> None:
+    for batch in _batches(rows):
+        show.table(("at", "verdict", "url", "because of"), map(_line, batch))
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    because = (f"{reason['protocol']}: {reason['quote']} ({reason['where']})" for reason in row["reasons"])
+    return show.moment(datetime.fromisoformat(row["at"])), row["verdict"], row["url"], "; ".join(because) or "-"
+
+
+def _csv(rows: Rows) -> None:
+    """RFC 4180; the reasons are JSON in one field."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for row in rows:
+        reasons = json.dumps(row["reasons"], ensure_ascii=False)
+        writer.writerow([reasons if name == "reasons" else row[name] for name in COLUMNS])
+
+
+def _jsonl(rows: Iterable[dict[str, Any]]) -> None:
+    for row in rows:
+        sys.stdout.write(show.json_line(row))
+
+
+def _parquet(rows: Rows) -> None:
+    import pyarrow as pa  # noqa: PLC0415 the other forms do not wait for it
+    from pyarrow import parquet  # noqa: PLC0415
+
+    text = pa.string()
+    reason = pa.struct([(key, text) for key in ("protocol", "preference", "quote", "source", "where", "measure")])
+    special = {
+        "at": pa.timestamp("us", tz="UTC"),
+        "reasons": pa.list_(reason),
+        "status": pa.int32(),
+        "bytes": pa.int64(),
+    }
+    schema = pa.schema([(name, special.get(name, text)) for name in COLUMNS])
+    with parquet.ParquetWriter(pa.PythonFile(sys.stdout.buffer, mode="w"), schema) as writer:
+        for batch in _batches(rows):
+            for row in batch:
+                row["at"] = datetime.fromisoformat(row["at"])
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+
+
+_FORMS = {"table": _table, "csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

@@ -1,0 +1,103 @@
+"""Options that several commands share, each with its environment variable, and the kinds of value they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from crawler.network import parse_pin
+from optout.model import Profile, Use
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_PRODUCT_TOKEN = re.compile(r"[A-Za-z_-]+")
+_CONTACT = re.compile(r"(?:https?://[^\s/()]+\S*|mailto:[^\s@()]+@[^\s@()]+)", re.ASCII)
+
+
+def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Command]:
+    """As click.option, with FORBEAR_NAME as its environment variable and its default shown.
+
+    Every option is made with this, which is also what lets forbear.toml set it.
+    """
+    envvar = "FORBEAR_" + name.lstrip("-").replace("-", "_").upper()
+    return click.option(name, *more, **{"envvar": envvar, "show_default": True, **attributes})
+
+
+class Checked(click.ParamType[str]):
+    """A text that a function accepts, or explains in a ValueError why it does not."""
+
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
+        self.name = name
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is; fails with the sentence of the ValueError."""
+        try:
+            self._check(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return str(value)
+
+
+def _check_agent(agent: str) -> None:
+    if not _PRODUCT_TOKEN.fullmatch(agent):
+        raise ValueError(f"{agent!r} is no product token: letters, '-' and '_' alone (RFC 9309 2.2.1)")
+
+
+def _check_contact(contact: str) -> None:
+    if not _CONTACT.fullmatch(contact):
+        raise ValueError(f"{contact!r} is neither a URL nor a mailto: address that people can write to")
+
+
+def _check_proxy(proxy: str) -> None:
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{proxy!r} is no proxy: write one like http://proxy.example:3128")
+
+
+agent = option(
+    "--agent",
+    type=Checked("token", _check_agent),
+    default="ForbearBot",
+    help="The crawler's product token, for robots.txt and the User-Agent.",
+)
+contact = option(
+    "--contact",
+    type=Checked("url_or_mailto", _check_contact),
+    help="Where people reach whoever runs this: a URL or mailto: address; stands in the User-Agent.",
+)
+use = option(
+    "--use",
+    type=click.Choice([str(word) for word in Use]),
+    default=str(Use.TRAIN_AI),
+    help="What the copies are for, in the words of the IETF AIPREF vocabulary.",
+)
+profile = option(
+    "--profile",
+    type=click.Choice([str(word) for word in Profile]),
+    default=str(Profile.STANDARD),
+    help="How doubt is treated: by each protocol's own rules, or never in favour.",
+)
+proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every request through this HTTP proxy.")
+resolve = option(
+    "--resolve",
+    multiple=True,
+    type=Checked("host:port:addr", parse_pin),
+    help="Connect to this address for a host and port, as in curl; * is any. Can be repeated.",
+)
+allow_private_networks = option(
+    "--allow-private-networks",
+    is_flag=True,
+    help="Also connect to addresses that are not on the public Internet.",
+)
+db = option(
+    "--db",
+    metavar="URL",
+    default="sqlite:///forbear.db",
+    help="The database: sqlite:///FILE or postgresql+psycopg://…",
+)
+as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")

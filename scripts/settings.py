@@ -1,0 +1,102 @@
+"""Reads forbear.toml (TOML 1.0): top-level keys are for all commands that have the option, a table is for one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+STANDARD_FILE = "forbear.toml"
+
+Commands = Mapping[str, Callable[[], click.Command]]
+"""How each command is loaded, by its name."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a settings file says; ``path`` is None and ``content`` is empty where there is no file."""
+
+    path: Path | None
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str | None) -> Settings:
+        """The settings of the file of this name, or of ./forbear.toml if that is there; raises ClickException."""
+        path = Path(name or STANDARD_FILE)
+        if name is None and not path.exists():
+            return cls(None, {})
+        try:
+            return cls(path, tomllib.loads(path.read_text("utf-8")))
+        except OSError as error:
+            raise click.UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"{path} is no TOML: {error}.") from None
+
+    def defaults(self, name: str, command: click.Command, commands: Commands) -> dict[str, Any]:
+        """The defaults that the file sets for a command, in the form of click's default_map.
+
+        Raises UsageError for a key that no command has, and for a value of the wrong kind.
+        """
+        self._check_top(command, commands)
+        table = self.content.get(name, {})
+        return self._defaults(name, command, {k: v for k, v in self.content.items() if not isinstance(v, dict)}, table)
+
+    def _defaults(
+        self, name: str, command: click.Command, common: dict[str, Any], table: dict[str, Any]
+    ) -> dict[str, Any]:
+        if isinstance(command, click.Group):
+            found: dict[str, Any] = {}
+            for key, value in table.items():
+                if key not in command.commands or not isinstance(value, dict):
+                    raise click.UsageError(f"{self.path}: [{name}] has no command {key!r}.")
+            for key, part in command.commands.items():
+                found[key] = self._defaults(f"{name}.{key}", part, common, table.get(key, {}))
+            return found
+        known = dict(_settable(command))
+        for key in table:
+            if key not in known:
+                raise click.UsageError(f"{self.path}: the table [{name}] has a key {key!r} that is no option.")
+        chosen = {key: value for key, value in {**common, **table}.items() if key in known}
+        return {str(known[key].name): self._value(key, value, known[key]) for key, value in chosen.items()}
+
+    def _check_top(self, command: click.Command, commands: Commands) -> None:
+        mine = {key for key, _ in _settable(command)}
+        others: set[str] | None = None
+        for key, value in self.content.items():
+            if isinstance(value, dict):
+                if key not in commands:
+                    raise click.UsageError(f"{self.path}: there is no command for the table [{key}].")
+            elif key not in mine:
+                others = others or {option for load in commands.values() for option, _ in _settable(load())}
+                if key not in others:
+                    raise click.UsageError(f"{self.path}: no command has an option for the key {key!r}.")
+
+    def _value(self, key: str, value: Any, option: click.Option) -> Any:
+        """Numbers as click converts them, lists where an option may be repeated; raises UsageError for the rest."""
+        kinds = (bool,) if option.is_flag else (str, int, float)
+        values = value if option.multiple and isinstance(value, list) else [value]
+        if any(not isinstance(each, kinds) or (isinstance(each, bool) and not option.is_flag) for each in values):
+            wanted = "true or false" if option.is_flag else "a text, a number" + (", a list" if option.multiple else "")
+            raise click.UsageError(f"{self.path}: {key!r} is {value!r}, and not {wanted}.")
+        if option.is_flag:
+            return value
+        return [str(each) for each in values] if option.multiple else str(value)
+
+
+def _settable(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """The options of a command, and of the commands in it, by their keys in the file."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            yield from _settable(part)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar:
+            yield key_of(parameter), parameter
+
+
+def key_of(option: click.Option) -> str:
+    """The key of an option in the file: its long name without the dashes."""
+    return max(option.opts, key=len).lstrip("-")

@@ -1,0 +1,71 @@
+"""Prints what people read: tables on a terminal, aligned lines without colour or wrapping where the output goes on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+_STYLES = {"allowed": "green", "excluded": "red", "deferred": "yellow"}
+_NO_TERMINAL_WIDTH = 100_000
+
+
+def console() -> Console:
+    """Standard output; where that is no terminal, lines are as long as they are."""
+    width = None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def plain(text: str) -> Text:
+    """A text of somebody else's, with nothing in it that could drive a terminal."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return Text(shown, style=_STYLES.get(text, ""), overflow="fold")
+
+
+def json_line(content: object) -> str:
+    """A JSON object as a line; escaped where it holds what no UTF-8 can say (half a surrogate pair)."""
+    text = json.dumps(content, ensure_ascii=False)
+    return (text if text.isascii() or _encodable(text) else json.dumps(content)) + "\n"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def moment(at: datetime) -> str:
+    """A time for people, to the second, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def line(text: str) -> None:
+    """Prints one line."""
+    console().print(plain(text), soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
+    """Prints rows under the names of their columns, with a blank line after them."""
+    grid = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
+    for name in columns:
+        grid.add_column(name)
+    for row in rows:
+        grid.add_row(*map(plain, row))
+    out = console()
+    if out.is_terminal:
+        out.print(grid, "")
+        return
+    with out.capture() as captured:
+        out.print(grid)
+    sys.stdout.write("".join(f"{printed.rstrip()}\n" for printed in captured.get().splitlines()) + "\n")
