@@ -47,15 +47,17 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
         rows = connection.execute(ready).all()
         if not rows:
             break
+        free = []
         for row in rows:
             held = row.lease_owner is not None and row.lease_until > at
             later = row.lease_until if held else row.next_at
             if later is not None and later > at:  # look again then, so that nobody passes it by until that
                 connection.execute(queues.update().where(queues.c.id == row.id).values(ready_at=later))
-                continue
-            _hold(connection, row.host, owner, until)
-            _recover_entries(connection, row.id)
-            leased.append(Lease(row.host, row.next_at, row.lease_owner is not None))
+            else:
+                free.append(row)
+        _hold(connection, [row.host for row in free], owner, until)
+        _recover_entries(connection, [row.id for row in free])
+        leased += [Lease(row.host, row.next_at, row.lease_owner is not None) for row in free]
     return leased
 
 
@@ -70,13 +72,14 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
     mine = known.lease_owner == owner
     if known.lease_owner is not None and not mine and known.lease_until > at:
         return None
-    _hold(connection, host, owner, at + timedelta(seconds=seconds))
+    _hold(connection, [host], owner, at + timedelta(seconds=seconds))
     return Lease(host, known.next_at, known.lease_owner is not None and not mine)
 
 
-def _hold(connection: Connection, host: str, owner: str, until: datetime) -> None:
-    connection.execute(hosts.update().where(hosts.c.host == host).values(lease_owner=owner, lease_until=until))
-    _postpone(connection, [host], until)
+def _hold(connection: Connection, some: Sequence[str], owner: str, until: datetime) -> None:
+    for part in chunks(some):
+        connection.execute(hosts.update().where(hosts.c.host.in_(part)).values(lease_owner=owner, lease_until=until))
+        _postpone(connection, part, until)
 
 
 def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> None:
@@ -84,9 +87,10 @@ def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> N
     connection.execute(waiting.values(ready_at=until))
 
 
-def _recover_entries(connection: Connection, queue: int) -> None:
-    orphans = frontier.update().where(frontier.c.queue == queue, frontier.c.state == State.ALLOWED.value)
-    connection.execute(orphans.values(state=State.WAITING.value))
+def _recover_entries(connection: Connection, some: Sequence[int]) -> None:
+    for part in chunks(some):
+        orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == State.ALLOWED.value)
+        connection.execute(orphans.values(state=State.WAITING.value))
 
 
 def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime, seconds: float) -> set[str]:

@@ -37,7 +37,7 @@ def read(text: str) -> Url:
     """A domain or URL as somebody typed or pasted it (``Bücher.example``, ``https://a.example/x``); raises NotAUrl."""
     text = text.strip()
     try:
-        return parse(text if "://" in text else f"https://{text}")
+        return parse(text if "://" in text else f"https://{text.rstrip('.')}")
     except NotAUrl:
         raise NotAUrl(f"{text!r} is no domain or URL: write one like example.org or https://example.org/page") from None
 

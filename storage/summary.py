@@ -40,18 +40,19 @@ def update(connection: Connection, changes: Iterable[Change]) -> None:
 def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
     standing = _lock_urls(connection, changes)
     moves: Counter[tuple[str, str]] = Counter()
-    times: dict[tuple[str, str], datetime] = {}
+    times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     for change in changes:
         row = standing[digest(change.url)]
         if change.verdict is None:
             moves[change.host, KEPT] += row["kept_at"] is None
-            row["kept_at"] = times[change.host, KEPT] = change.at
+            row["kept_at"] = change.at
+            _note(times, (change.host, KEPT), change.at)
         verdict = change.verdict or (None if row["verdict"] else Verdict.ALLOWED)  # what is kept was allowed
         if verdict and (row["at"] is None or change.at >= row["at"]):
             if row["verdict"]:
                 moves[change.host, row["verdict"]] -= 1
             moves[change.host, verdict] += 1
-            times[change.host, verdict] = change.at
+            _note(times, (change.host, verdict), change.at)
             row |= {"verdict": str(verdict), "at": change.at, "decision": change.decision}
     rows = [{f"new_{name}": value for name, value in row.items()} for row in standing.values()]
     connection.execute(
@@ -101,32 +102,37 @@ def _new_url(key: bytes, change: Change) -> dict[str, Any]:
     }
 
 
-def _move(connection: Connection, moves: Counter[tuple[str, str]], times: dict[tuple[str, str], datetime]) -> None:
-    at = max(times.values(), default=None)
-    rows = [
-        {"host": host, "outcome": str(outcome), "urls": count, "first_at": time, "last_at": time}
-        for (host, outcome), count in sorted(moves.items())
-        if (time := times.get((host, outcome), at)) is not None
-    ]
-    # A row that only loses URLs exists already, and its times stay as they are.
-    for losing in (False, True):
-        some = [row for row in rows if ((row["host"], row["outcome"]) not in times) is losing]
-        if not some:
-            continue
+def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
+    """Widens the first and the last time of something; what is decided first may be written last."""
+    first, last = times.get(key, (at, at))
+    times[key] = min(first, at), max(last, at)
+
+
+def _move(
+    connection: Connection, moves: Counter[tuple[str, str]], times: dict[tuple[str, str], tuple[datetime, datetime]]
+) -> None:
+    gaining, losing = [], []
+    for (host, outcome), count in sorted(moves.items()):
+        row: dict[str, Any] = {"host": host, "outcome": str(outcome), "urls": count}
+        if (host, outcome) in times:
+            row["first_at"], row["last_at"] = times[host, outcome]
+            gaining.append(row)
+        else:
+            losing.append({f"old_{name}": value for name, value in row.items()})
+    columns = host_outcomes.c
+    if gaining:
         statement = insert(connection, host_outcomes)
-        changed: dict[str, Any] = {"urls": host_outcomes.c.urls + statement.excluded.urls}
-        if not losing:
-            changed["last_at"] = _later(host_outcomes.c.last_at, statement.excluded.last_at)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[host_outcomes.c.host, host_outcomes.c.outcome], set_=changed
-            ),
-            some,
-        )
+        sums = {"urls": columns.urls + statement.excluded.urls} | _wider(columns, statement.excluded)
+        connection.execute(statement.on_conflict_do_update(index_elements=["host", "outcome"], set_=sums), gaining)
+    if losing:  # such a row exists, and its times stay as they are
+        those = (columns.host == bindparam("old_host"), columns.outcome == bindparam("old_outcome"))
+        fewer = host_outcomes.update().where(*those).values(urls=columns.urls + bindparam("old_urls"))
+        connection.execute(fewer, losing)
 
 
 def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
     rows: dict[bytes, dict[str, Any]] = {}
+    times: dict[bytes, tuple[datetime, datetime]] = {}
     for change in changes:
         for reason in dict.fromkeys(change.reasons):
             if change.verdict is None or change.verdict is Verdict.ALLOWED:
@@ -143,24 +149,18 @@ def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
                     "source": reason.source,
                     "place": reason.where,
                     "measure": reason.measure,
-                    "first_at": change.at,
                     "decisions": 0,
                 },
             )
             row["decisions"] += 1
-            row["last_at"] = change.at
+            _note(times, key, change.at)
+    for key, row in rows.items():
+        row["first_at"], row["last_at"] = times[key]
     if rows:
-        statement = insert(connection, host_reasons)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[host_reasons.c.key],
-                set_={
-                    "decisions": host_reasons.c.decisions + statement.excluded.decisions,
-                    "last_at": _later(host_reasons.c.last_at, statement.excluded.last_at),
-                },
-            ),
-            [rows[key] for key in sorted(rows)],
-        )
+        columns, statement = host_reasons.c, insert(connection, host_reasons)
+        sums = {"decisions": columns.decisions + statement.excluded.decisions} | _wider(columns, statement.excluded)
+        update = statement.on_conflict_do_update(index_elements=["key"], set_=sums)
+        connection.execute(update, [rows[key] for key in sorted(rows)])
 
 
 def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
@@ -168,5 +168,8 @@ def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
     return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
 
 
-def _later(old: Any, new: Any) -> Any:
-    return case((new > old, new), else_=old)
+def _wider(old: Any, new: Any) -> dict[str, Any]:
+    return {
+        "first_at": case((new.first_at < old.first_at, new.first_at), else_=old.first_at),
+        "last_at": case((new.last_at > old.last_at, new.last_at), else_=old.last_at),
+    }

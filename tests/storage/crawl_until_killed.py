@@ -1,0 +1,55 @@
+"""Decides and keeps pages as a crawler does, as fast as it can, until somebody kills it (test_law.py)."""
+
+import itertools
+import sys
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+from optout.model import Stage, Verdict
+from storage import frontier
+from storage.crawls import begin
+from storage.database import open_database, writing
+from storage.records import Link, Settle, State, now
+from storage.writer import Writer
+from tests.storage.conftest import CRAWL, Maker
+
+
+def crawl(writer: Writer, make: Maker, number: int) -> None:
+    """One page after the other: add, decide, decide again, keep; every third is reserved."""
+    host = f"h{number}.example"
+    robots = (make.robots(f"https://{host}/"),)
+    for page in itertools.count():
+        url = f"https://{host}/{page}-{robots[0].id}"
+
+        def add(connection: Any, url: str = url) -> int:
+            frontier.add(connection, make.crawl, [Link(url)])
+            return max(entry.id for entry in frontier.take(connection, make.crawl, host, 100_000, now()))
+
+        entry = writer.call(add).result()
+        if page % 3 == 0:
+            writer.submit(
+                make.decided(url, Verdict.EXCLUDED, captures=robots, settle=Settle(entry, State.EXCLUDED))
+            ).result()
+            continue
+        writer.submit(make.decided(url, captures=robots, settle=Settle(entry, State.ALLOWED))).result()
+        decided = make.decided(url, stage=Stage.PAGE, captures=robots)
+        writer.submit(decided).result()
+        kept: Future[int] = writer.submit(make.kept(decided, settle=Settle(entry, State.KEPT)))
+        kept.result()
+        print(decided.decision.id)
+
+
+def main() -> None:
+    """Eight hosts at once."""
+    engine = open_database(sys.argv[1])
+    with writing(engine) as connection:
+        make = Maker(begin(connection, CRAWL, now()).id)
+    writer = Writer(engine)
+    writer.start()
+    for number in range(8):
+        threading.Thread(target=crawl, args=(writer, make, number)).start()
+
+
+if __name__ == "__main__":
+    main()

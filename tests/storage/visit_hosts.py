@@ -1,0 +1,41 @@
+"""Visits the hosts of a crawl, one after the other, and prints when it did (test_processes.py)."""
+
+import sys
+import time
+from datetime import timedelta
+
+from storage import frontier, leases
+from storage.database import open_database, writing
+from storage.owners import this_process
+from storage.records import Settle, State, now
+
+PAUSE = 0.05
+
+
+def main() -> None:
+    """Goes on until the crawl is finished."""
+    engine = open_database(sys.argv[1])
+    crawl, owner = sys.argv[2], this_process()
+    print("ready")
+    sys.stdin.readline()
+    while True:
+        with writing(engine) as connection:
+            if frontier.outlook(connection, crawl).finished:
+                break
+            held = leases.lease_hosts(connection, crawl, owner, 2, now(), 30)
+        for lease in held:
+            began = time.monotonic()
+            with writing(engine) as connection:
+                entries = frontier.take(connection, crawl, lease.host, 1, now())
+                frontier.settle(connection, [(Settle(entry.id, State.GONE), None) for entry in entries])
+            ended = time.monotonic()
+            with writing(engine) as connection:
+                leases.release(connection, owner, lease.host, now() + timedelta(seconds=PAUSE), now())
+            for entry in entries:
+                print(lease.host, entry.url, began, ended)
+        time.sleep(0 if held else 0.01)
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
