@@ -82,8 +82,14 @@ def test_a_refused_job_fails_alone(engine: Engine, make: Any, writer: Writer) ->
 def test_what_is_queued_meanwhile_is_one_transaction(engine: Engine, make: Any, writer: Writer) -> None:
     commits: list[float] = []
     event.listen(engine, "commit", lambda _connection: commits.append(time.monotonic()))
-    gate = threading.Event()
-    first = writer.call(lambda _connection: gate.wait(10))
+    entered, gate = threading.Event(), threading.Event()
+
+    def block(_connection: Connection) -> bool:
+        entered.set()
+        return gate.wait(10)
+
+    first = writer.call(block)
+    assert entered.wait(10)
     futures = [writer.submit(make.decided(f"https://a.example/{number}")) for number in range(400)]
     began = time.monotonic()
     gate.set()

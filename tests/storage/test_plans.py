@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from optout.model import Verdict
+from storage import evidence, frontier, leases
+from storage.database import writing
+from storage.lookup import lookup
+from storage.queries import Filter, log
+from storage.records import Link, Settle, State, now
+
+# What must not take longer when millions of rows are there reads through an index, and sorts nothing of that size.
+BIG = ("frontier", "decisions", "captures", "urls", "reasons", "host_reasons", "queues", "pages")
+
+# What is sorted although it is in no order: a row or two for a host, the captures of a few places, what LIMIT left.
+FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1")
+
+
+def work(connection: Connection, crawl: str) -> None:
+    at = now() + timedelta(hours=1)
+    leases.recover(connection, at)
+    for lease in leases.lease_hosts(connection, crawl, "one", 9, at, 30):
+        for entry in frontier.take(connection, crawl, lease.host, 9, at):
+            frontier.settle(connection, [(Settle(entry.id, State.DEFERRED, at), None)])
+        leases.renew(connection, "one", [lease.host], at, 30)
+        leases.release(connection, "one", lease.host, at, at)
+    frontier.outlook(connection, crawl)
+    evidence.fresh(connection, ["https://a.example/robots.txt"], at)
+
+
+def ask(connection: Connection, crawl: str) -> None:
+    for asked in ("a.example", "sub.a.example", "https://a.example/1"):
+        lookup(connection, asked)
+    list(log(connection, Filter("a.example")))
+    list(log(connection, Filter(crawl=crawl, limit=9)))
+    list(log(connection, Filter(since=now(), limit=9)))
+    list(log(connection, Filter(protocol="tdmrep")))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("part", [work, ask])
+def test_nothing_that_is_asked_often_reads_a_whole_table(
+    engine: Engine, make: Any, write: Callable[..., list[int]], part: Callable[[Connection, str], None]
+) -> None:
+    links = tuple(Link(f"https://{host}.example/{number}") for host in "ab" for number in range(20))
+    write(*(make.decided(link.url, Verdict.EXCLUDED, links=(link,)) for link in links))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        asked.append((statement, parameters[0] if many else parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    with writing(engine) as connection:
+        part(connection, make.crawl)
+    event.remove(engine, "before_cursor_execute", note)
+    plans = []
+    with engine.connect() as connection:
+        for statement, parameters in asked:
+            if statement.startswith(("SELECT", "UPDATE")):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans += [(row.detail, statement) for row in plan]
+    assert len(plans) > 10
+    for detail, statement in plans:
+        assert not detail.startswith(tuple(f"SCAN {table}" for table in BIG)), (detail, statement)
+        if not any(few in statement for few in FEW):
+            assert "TEMP B-TREE FOR ORDER BY" not in detail, (detail, statement)
