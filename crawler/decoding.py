@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-import brotli  # type: ignore[import-untyped]  # has no types of its own
+import brotli
 
 from optout.model import Failure
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -112,20 +111,21 @@ def _text(item: dict[str, Any], key: str) -> str:
 
 
 def _word(item: dict[str, Any], key: str, words: type[Word]) -> Word:
-    try:
-        return words(_text(item, key))
-    except ValueError:
-        raise BadCase(f"{key!r} is {item[key]!r}, and not one of {', '.join(words)}") from None
+    text = _text(item, key)
+    if text not in set(words):
+        raise BadCase(f"{key!r} is {text!r}, and not one of {', '.join(words)}")
+    return words(text)
 
 
 def _time(case: dict[str, Any]) -> datetime:
     """RFC 3339 5.6: with its offset."""
+    text = _text(case, "at")
     try:
-        at = datetime.fromisoformat(_text(case, "at"))
+        at = datetime.fromisoformat(text)
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise BadCase(f"'at' is {case['at']!r}, and not a time like 2026-01-31T12:00:00Z")
+        raise BadCase(f"'at' is {text!r}, and not a time like 2026-01-31T12:00:00Z")
     return at
 
 
@@ -156,11 +156,11 @@ def _body(exchange: dict[str, Any], url: str) -> bytes:
         raise BadCase(f"The exchange of {url} has both a 'body' and a 'body_b64'")
     key = "body_b64" if "body_b64" in exchange else "body"
     body = exchange.get(key, "")
+    if not isinstance(body, str):
+        raise BadCase(f"The {key!r} of {url} is no text")
     try:
-        if not isinstance(body, str):
-            raise BadCase(f"The {key!r} of {url} is no text")
         return base64.b64decode(body, validate=True) if key == "body_b64" else body.encode()
-    except binascii.Error:
-        raise BadCase(f"The 'body_b64' of {url} is no Base64") from None
     except UnicodeEncodeError:
         raise BadCase(f"The 'body' of {url} has half a surrogate pair in it: use 'body_b64'") from None
+    except ValueError:
+        raise BadCase(f"The 'body_b64' of {url} is no Base64") from None

@@ -60,6 +60,16 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; that a reader has seen enough is no error, as it would be to click."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            return 0
+        return code
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs the program and exits with one of the codes of the command line's description."""
         sys.exit(_run(lambda: super(Program, self).main(args, *rest, **{**extra, "standalone_mode": False})))
@@ -94,16 +104,12 @@ def _run(program: Any) -> int:
     """The exit code of the program, with what went wrong said on standard error."""
     try:
         code = program()
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nStopped.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read this has seen enough; Python must not flush the rest at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 the last place where a traceback can be kept from a user
         return _failed(error)
     return code if isinstance(code, int) else 0

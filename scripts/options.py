@@ -23,7 +23,7 @@ def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Comm
 
     Every option is made with this, which is also what lets forbear.toml set it.
     """
-    envvar = "FORBEAR_" + name.lstrip("-").replace("-", "_").upper()
+    envvar = "FORBEAR_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()
     return click.option(name, *more, **{"envvar": envvar, "show_default": True, **attributes})
 
 

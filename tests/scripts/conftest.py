@@ -1,0 +1,63 @@
+"""A small site, and the program called as a person calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def forbear(tmp_path: Path) -> Run:
+    """Runs ``python -m scripts`` in an empty folder, with an environment that sets nothing of ours."""
+
+    def run(*words: str, text: str | bytes = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts", *words],
+            input=text.encode() if isinstance(text, str) else text,
+            capture_output=True,
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(ROOT), **(env or {})},
+            timeout=60,
+            check=False,
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def site() -> Iterator[tuple[str, dict[str, str]]]:
+    """The origin of a site and its files by path; what is not there is answered with 404."""
+    files: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = files.get(self.path, "").encode()
+            self.send_response(200 if self.path in files else 404)
+            self.send_header("Content-Type", "text/html" if body.startswith(b"<") else "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", files
+    server.shutdown()
+    server.server_close()
+    thread.join()

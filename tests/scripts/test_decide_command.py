@@ -1,0 +1,76 @@
+"""``forbear decide``: a line in, a line out, whatever the line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def answers(done) -> list[dict[str, object]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+SHUT = {
+    "id": "1",
+    "url": "https://a.example/a",
+    "exchanges": [{"url": "https://a.example/robots.txt", "status": 200, "body": "User-agent: *\nDisallow: /a\n"}],
+}
+
+
+def test_the_order_stays_and_a_broken_line_breaks_nothing(forbear) -> None:
+    lines = [
+        json.dumps(SHUT),
+        '{"id": "2", "url"',
+        "",
+        json.dumps({"id": "3", "url": "ftp://a.example/"}),
+        json.dumps({**SHUT, "id": "ü\ud800"}),
+    ]
+    done = forbear("decide", text="\n".join(lines))
+    first, second, third, last = answers(done)
+    assert done.returncode == 2
+    assert (first["id"], first["verdict"]) == ("1", "excluded")
+    assert (second["id"], second["line"]) == (None, 2)
+    assert (third["id"], third["line"]) == ("3", 4)
+    assert "is no http or https URL" in str(third["error"])
+    assert (last["id"], last["verdict"]) == ("ü\ud800", "excluded")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"NaN", "NaN is no JSON number"),
+        (b'{"id": "1", "url": Infinity}', "Infinity is no JSON number"),
+        (b"[" * 100_000, "The line is no JSON"),
+        (b"9" * 10_000, "The line is no JSON"),
+        (b"\xff\xfe\x00", "The line is no JSON"),
+        (b'"text"', "A case is a JSON object."),
+        (b'{"id": "1"}', "'url' is missing."),
+    ],
+)
+def test_what_is_no_case_is_told_in_a_sentence(forbear, line: bytes, sentence: str) -> None:
+    done = forbear("decide", text=line + b"\n" + json.dumps(SHUT).encode())
+    broken, whole = answers(done)
+    assert sentence in str(broken["error"])
+    assert whole["verdict"] == "excluded"
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_nothing_in_is_nothing_out(forbear) -> None:
+    done = forbear("decide")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cases_from_a_file(forbear, tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text(json.dumps(SHUT))
+    done = forbear("decide", "--file", "cases.jsonl")
+    assert (done.returncode, answers(done)[0]["verdict"]) == (0, "excluded")
+
+
+def test_a_long_line_is_a_line(forbear) -> None:
+    body = "User-agent: *\nDisallow: /a\n" + "#" * 20_000_000
+    exchange = {**SHUT["exchanges"][0], "body": body}  # type: ignore[dict-item]
+    done = forbear("decide", text=json.dumps({**SHUT, "exchanges": [exchange]}))
+    assert (done.returncode, answers(done)[0]["verdict"]) == (0, "excluded")

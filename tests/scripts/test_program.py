@@ -1,0 +1,202 @@
+"""The program: where settings come from, how errors are told, with which exit code (cli.md)."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scripts.__main__ import COMMANDS, cli, load
+from scripts.settings import key_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    found = []
+    for name in COMMANDS:
+        command = load(name)
+        parts = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        found += [(f"{name} {part}".strip(), each) for part, each in parts]
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_every_help_has_an_example(name: str, command: click.Command) -> None:
+    result = CliRunner().invoke(cli, [*name.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"forbear {name}" in result.output
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_every_option_can_come_from_everywhere(name: str, command: click.Command) -> None:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.envvar == "FORBEAR_" + key_of(option).replace("-", "_").upper(), name
+
+
+def settings(forbear, *words: str, env: dict[str, str] | None = None) -> dict[str, tuple[object, str]]:
+    done = forbear("config", "--json", "check", *words, env=env)
+    assert done.returncode == 0, done.stderr
+    return {setting["option"]: (setting["value"], setting["origin"]) for setting in json.loads(done.stdout)}
+
+
+def test_the_nearer_source_wins(forbear, tmp_path: Path) -> None:
+    assert settings(forbear)["timeout"] == (30.0, "default")
+    (tmp_path / "forbear.toml").write_text("timeout = 3\n")
+    assert settings(forbear)["timeout"] == (3.0, "forbear.toml")
+    (tmp_path / "forbear.toml").write_text("timeout = 3\n[check]\ntimeout = 4\n")
+    assert settings(forbear)["timeout"] == (4.0, "forbear.toml")
+    env = {"FORBEAR_TIMEOUT": "5"}
+    assert settings(forbear, env=env)["timeout"] == (5.0, "environment")
+    assert settings(forbear, "--timeout", "6", env=env)["timeout"] == (6.0, "command line")
+
+
+def test_lists_flags_and_texts_come_from_the_file(forbear, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(
+        'contact = "mailto:a@b.example"\nallow-private-networks = true\nresolve = ["*:80:127.0.0.1", "a:*:::1"]\n'
+        '[log]\nlimit = 5\n[db.upgrade]\ndb = "sqlite:///x.db"\n'
+    )
+    found = settings(forbear, env={"FORBEAR_CONFIG": "other.toml"})
+    assert found["contact"] == ("mailto:a@b.example", "other.toml")
+    assert found["allow-private-networks"] == (True, "other.toml")
+    assert found["resolve"] == (["*:80:127.0.0.1", "a:*:::1"], "other.toml")
+    done = forbear("--config", "other.toml", "config")
+    assert "sqlite:///x.db" in done.stdout
+
+
+def test_a_password_is_not_printed(forbear) -> None:
+    proxy, origin = settings(forbear, "--proxy", "http://me:secret@proxy.example:3128")["proxy"]
+    assert (proxy, origin) == ("http://me:***@proxy.example:3128", "command line")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("tiemout = 3", "no command has an option for the key 'tiemout'"),
+        ("[check]\ntiemout = 3", "the table [check] has a key 'tiemout' that is no option"),
+        ("[chekc]\ntimeout = 3", "there is no command for the table [chekc]"),
+        ("[db]\ndb = 3", "[db] has no command 'db'"),
+        ("timeout = [3]", "'timeout' is [3], and not a text, a number"),
+        ("timeout = true", "'timeout' is True, and not a text, a number"),
+        ("allow-private-networks = 1", "'allow-private-networks' is 1, and not true or false"),
+        ("resolve = [[1]]", "'resolve' is [[1]], and not a text, a number, a list"),
+        ("timeout = ", "forbear.toml is no TOML"),
+        ("timeout = 'soon'", "'soon' is not a valid float"),
+        ("resolve = ['x']", "'x' is not of the form HOST:PORT:ADDRESS"),
+    ],
+)
+def test_a_wrong_settings_file_is_told(forbear, tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "forbear.toml").write_text(content)
+    done = forbear("config")
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
+    done = forbear("--config", "nowhere.toml", "config")
+    assert (done.returncode, "nowhere.toml cannot be read" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["check"], "Missing argument 'URL...'"),
+        (["check", "--fast", "https://a.example/"], "No such option"),
+        (["check", "a.example"], "'a.example' is no URL: write one like https://example.org/page."),
+        (["check", "--use", "eat", "https://a.example/"], "'eat' is not one of"),
+        (["check", "--agent", "Bot/1.0", "https://a.example/"], "'Bot/1.0' is no product token"),
+        (["check", "--contact", "me", "https://a.example/"], "'me' is neither a URL nor a mailto: address"),
+        (["check", "--contact", "mailto:a@b.c\r\nX: y", "https://a.example/"], "is neither a URL nor"),
+        (["check", "--contact", "https://a.example/\r\nX: y", "https://a.example/"], "is neither a URL nor"),
+        (["check", "--proxy", "socks5://a.example", "https://a.example/"], "is no proxy"),
+        (["check", "--resolve", "a:b:c", "https://a.example/"], "is not of the form HOST:PORT:ADDRESS"),
+        (["decide", "--file", "nowhere.jsonl"], "'nowhere.jsonl' does not exist"),
+        (["config", "fly"], "There is no command 'fly'"),
+        (["log", "--since", "soon"], "'soon' is no time"),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence(forbear, words: list[str], sentence: str) -> None:
+    done = forbear(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["log"], ["lookup", "a.example"]])
+def test_a_database_that_is_not_there_is_told(forbear, words: list[str]) -> None:
+    done = forbear(*words)
+    assert done.returncode == 4
+    assert done.stderr == "Error: There is no database forbear.db: name the right one with --db, or crawl first.\n"
+
+
+def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypatch) -> None:
+    def burst(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr("scripts.decide.case.from_json", burst)
+    plain = CliRunner().invoke(cli, ["decide"], input="{}\n")
+    assert plain.exit_code == 4
+    assert "Forbear itself is at fault (ZeroDivisionError: a fault)" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    monkeypatch.setenv("FORBEAR_DEBUG", "1")
+    assert "Traceback" in CliRunner().invoke(cli, ["decide"], input="{}\n").stderr
+
+
+def test_whoever_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": "1", "url": "https://a.example/"}\n' * 5000)
+    program = f"{sys.executable} -m scripts decide --file {cases} | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["id"] == "1"
+
+
+def test_an_interrupt_is_no_error(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts", "decide"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write('{"id": "1", "url": "https://a.example/"}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == "1"  # answered before the input ends
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.strip()) == (130, "Stopped.")
+
+
+def test_the_list_of_commands_is_there_at_once() -> None:
+    """No command, and with it no network or database library, is loaded for it."""
+    program = (
+        "import sys, runpy; sys.argv = ['forbear', '--help']\ntry: runpy.run_module('scripts', run_name='__main__')"
+    )
+    program += "\nexcept SystemExit: print(sorted({'aiohttp', 'sqlalchemy', 'scrapy', 'lxml'} & set(sys.modules)))"
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(name in done.stdout for name in COMMANDS)
+    assert time.monotonic() - started < 10
+
+
+def test_the_version_is_printed(forbear) -> None:
+    done = forbear("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("forbear, version ")
