@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from scrapy.core.scheduler import BaseScheduler
 from scrapy.http import Request
+from scrapy.utils.defer import deferred_from_coro
 from sqlalchemy import Connection
 
 from storage import frontier, leases
@@ -23,6 +24,7 @@ from storage.records import Add, Link, now
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.spiders import Spider
+    from twisted.internet.defer import Deferred
 
     from crawler.crawl import Context
 
@@ -95,9 +97,9 @@ class FrontierScheduler(BaseScheduler):
         self._hosts.clear()
         await self._context.call(lambda connection: self._release(connection, held))
 
-    def close(self, reason: str) -> asyncio.Future[None]:  # type: ignore[override]  # Scrapy awaits any awaitable
+    def close(self, reason: str) -> Deferred[None]:
         """Gives all hosts back."""
-        return asyncio.ensure_future(self._close())
+        return deferred_from_coro(self._close())
 
     def has_pending_requests(self) -> bool:
         """Whether anything is left to do, or may turn up."""

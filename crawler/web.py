@@ -1,0 +1,103 @@
+"""A small real web on loopback: one HTTP server that plays many hosts, for the demo, the tests and the benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a path answers; ``pause`` seconds later."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/html; charset=utf-8"),)
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A request that came: when (monotonic seconds), to which host and path with query, with which header fields."""
+
+    at: float
+    host: str
+    path: str
+    headers: Mapping[str, str]
+
+
+Site = Mapping[str, Reply] | Callable[[str], Reply]
+"""Replies by path and query, or a function of them; what is not there is 404."""
+
+
+@dataclass
+class Web:
+    """The server, from ``with`` to its end, in a thread of its own.
+
+    It answers for any name that leads to it: as an HTTP proxy (``proxy``), where the names need no resolving, or by a
+    pin (``pin``), with its port in the URL. Unknown hosts answer 404. ``hits`` is what came, in order.
+    """
+
+    sites: Mapping[str, Site]
+    hits: list[Hit] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def proxy(self) -> str:
+        """Its address as a proxy."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pin(self) -> str:
+        """For ``--resolve``: any host on its port is this server."""
+        return f"*:{self.port}:127.0.0.1"
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="loopback-web", daemon=True)
+        self._thread.start()
+        self._runner = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _listen(self) -> web.ServerRunner:
+        runner = web.ServerRunner(web.Server(self._answer), handle_signals=False, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        self.port = runner.addresses[0][1]
+        return runner
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        host = (request.headers.get("Host") or "").partition(":")[0].lower()
+        target = request.raw_path
+        if "://" in target:  # as a proxy is asked
+            target = "/" + target.split("://", 1)[1].partition("/")[2]
+        self.hits.append(Hit(monotonic(), host, target, dict(request.headers)))
+        reply = self._reply(host, target)
+        if reply.pause:
+            await asyncio.sleep(reply.pause)
+        return web.Response(status=reply.status, body=reply.body, headers=CIMultiDict(reply.headers))
+
+    def _reply(self, host: str, target: str) -> Reply:
+        site = self.sites.get(host)
+        if site is None:
+            return _NOT_FOUND
+        return site(target) if callable(site) else site.get(target, _NOT_FOUND)
+
+
+_NOT_FOUND = Reply(b"not found\n", 404, (("Content-Type", "text/plain"),))
