@@ -1,0 +1,136 @@
+"""Denial of access: a shut door, a challenge, a captcha, a paywall (RFC 9110 15.5, RFC 7725, schema.org 29.0)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.captures import Asked
+from optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from optout.readers import html, json_source
+from optout.readers.html import Element
+from optout.readers.json_source import Object, Value
+from optout.readers.schema_org import ADMISSION_TYPES
+from optout.readers.text import readable
+from optout.readers.unreadable import Unreadable
+
+NAME = "access"
+PLACES: tuple[str, ...] = ()
+
+SHUT = frozenset({401, 402, 403, 407, 451})
+
+# Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction.
+_CHALLENGES = {"cf-mitigated": frozenset({"challenge"}), "x-amzn-waf-action": frozenset({"captcha", "challenge"})}
+
+_WIDGETS = frozenset({"g-recaptcha", "h-captcha", "cf-turnstile"})
+MAX_CAPTCHA_TEXT = 250
+"""Visible characters up to which a page with a captcha widget is a captcha page.
+
+What such pages say ("Please solve the captcha to go on", browser and request number) is some forty words at most; a
+page with a comment or contact form beside its widget has more than that.
+"""
+
+_PROPERTY = "isAccessibleForFree"
+# Nodes that are the page, its main subject or a part of it; others (about, itemListElement, mentions) are other works.
+_OF_THE_PAGE = frozenset({"@graph", "mainEntity", "mainEntityOfPage", "hasPart"})
+_FALSE = re.compile(r'"isAccessibleForFree"\s*:\s*(?:false|"[Ff]alse")')
+MAX_NODES = 1_000
+"""Statements of one page about its own paywall; the first says it, more than this are no metadata."""
+
+
+def read(asked: Asked) -> Reading:
+    """What shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
+    capture = asked.captures.get(asked.url.href)
+    if capture is None or capture.status is None or 300 <= capture.status < 400:
+        return
+    if capture.status in SHUT:
+        yield _no(str(capture.status), capture, "status")
+    for name, values in _CHALLENGES.items():
+        for value in capture.header(name):
+            if value.strip().lower() in values:
+                yield _no(readable(value.strip().encode("utf-8", "surrogatepass")), capture, f"header {name}")
+    if asked.page is not None:
+        try:
+            yield from _markup(html.read(asked.page), asked.page)
+        except Unreadable as error:
+            yield Gap(NAME, "unreadable", asked.page.url, "body", str(error))
+
+
+def _markup(markup: html.Page, page: Capture) -> Iterator[Statement | Gap]:
+    shut = markup.text <= MAX_CAPTCHA_TEXT
+    for element in markup.elements:
+        if shut and _WIDGETS.intersection(element.attributes.get("class", "").split()):
+            yield _no(element.quote, page, element.where)
+        if element.name == "script":
+            yield from _linked_data(element, page)
+        elif any(_name(word) == _PROPERTY for word in element.attributes.get("itemprop", "").split()):
+            yield from _microdata(element, page)
+
+
+def _no(quote: str, capture: Capture, where: str, force: Force = Force.STANDING) -> Statement:
+    return Statement(NAME, Preference.DISALLOW, quote, capture.url, where, EVERY_USE, force)
+
+
+def _name(term: str) -> str:
+    """A type or property without its vocabulary: ``schema:Article`` and ``https://schema.org/Article`` are Article."""
+    return re.split(r"[/#:]", term.strip())[-1]
+
+
+def _is_admission(types: list[str]) -> bool:
+    """Whether the property is about the entrance to a place or event (schema.org); in doubt it is about the page."""
+    return bool(types) and all(_name(one) in ADMISSION_TYPES for one in types)
+
+
+def _is_false(value: Value) -> bool:
+    if isinstance(value, list):
+        return any(_is_false(item) for item in value)
+    if isinstance(value, Object):
+        return any(_is_false(member.value) for member in value.members if member.name in ("@value", "@id"))
+    return value is False or (isinstance(value, str) and _name(value).lower() == "false")
+
+
+def _microdata(element: Element, page: Capture) -> Iterator[Statement]:
+    attributes = element.attributes
+    given = (attributes[key] for key in ("content", "href", "value") if key in attributes)
+    if _is_false(next(given, element.content)) and not _is_admission(list(element.item_types)):
+        yield _no(element.quote, page, element.where)
+
+
+def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
+    """JSON-LD 1.1: the property on any node that is the page or a part of it."""
+    media_type = element.attributes.get("type", "").partition(";")[0].strip().lower()
+    if media_type != "application/ld+json" or _PROPERTY not in element.content:
+        return
+    try:
+        value = json_source.parse(element.content.strip())
+    except Unreadable as error:
+        if match := _FALSE.search(element.content):
+            yield _no(match[0], page, element.where, Force.MALFORMED)
+            yield Gap(NAME, match[0], page.url, element.where, f"Linked data with a paywall mark: {error}", NEVER)
+        return
+    source = element.content.strip()
+    for number, (start, end) in enumerate(_marks(value)):
+        if number == MAX_NODES:
+            return
+        yield _no(readable(source[start:end].encode("utf-8", "surrogatepass")), page, element.where)
+
+
+def _marks(root: Value) -> Iterator[tuple[int, int]]:
+    """Where the property stands with the value false on a node of the page that is no place and no event."""
+    waiting: list[Value] = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += reversed(node)
+        if not isinstance(node, Object):
+            continue
+        types = [one for member in node.all("@type") for one in _strings(member.value)]
+        for member in node.members:
+            if _name(member.name) == _PROPERTY and _is_false(member.value) and not _is_admission(types):
+                yield member.start, member.end
+            elif member.name in _OF_THE_PAGE or _name(member.name) in _OF_THE_PAGE:
+                waiting.append(member.value)
+
+
+def _strings(value: Value) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]

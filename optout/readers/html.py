@@ -1,0 +1,269 @@
+"""HTML and XHTML pages: the elements in which a site says something, and one tree for links and text (WHATWG HTML)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass, field
+
+from lxml import etree
+from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
+from resiliparse.parse.html import HTMLTree
+
+from optout.model import Capture
+from optout.readers import xml
+from optout.readers.markup import Tag, tags
+from optout.readers.text import readable, to_utf8
+from optout.readers.unreadable import Unreadable
+
+MAX_OCTETS = 10_485_760
+"""A larger page is not read: 10 MiB after content decoding."""
+MAX_DEPTH = 500
+"""How deep elements may be nested for a tree; Chromium stops at 512."""
+MAX_ATTRIBUTES = 2_000
+"""How many attributes an element of a tree may have: the parser's time grows with their square."""
+MAX_OPTIONS = 20_000
+"""How many options a tree may hold: the parser's time grows with their square."""
+
+HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
+# https://mimesniff.spec.whatwg.org/ 7.1: the type is not known, so the octets are asked.
+_UNKNOWN_TYPES = frozenset({"", "unknown/unknown", "application/unknown", "*/*"})
+_LOOKS_LIKE_HTML = re.compile(
+    rb"[\t\n\f\r ]*(?:<\?xml[^>]*>\s*)?(?:<!--|<(?:!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style"
+    rb"|title|b|body|br|p|meta|link)[\t\n\f\r />])",
+    re.IGNORECASE,
+)
+_XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
+
+# What the protocols look for, as cheap to find as octets can be; a page without any of it has no element of interest.
+_WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"-captcha", b"g-recaptcha", b"cf-turnstile")
+# A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting.
+_REFERENCE = re.compile(
+    rb"<meta[^>&]{0,120}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}&"
+)
+_OF_INTEREST = re.compile(rb"itemprop|itemscope|captcha|turnstile", re.IGNORECASE)
+MAX_TEXT = 1_000
+"""Up to where the visible text is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A real element of a page.
+
+    ``quote`` is its start tag as served, ``where`` an XPath; ``content`` the raw text of a script, or the text up to
+    the next tag; ``item_types`` the ``itemtype`` of the nearest microdata item it lies in, by words (HTML 5.2.2).
+    """
+
+    name: str
+    attributes: dict[str, str]
+    quote: str
+    where: str
+    content: str = ""
+    item_types: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Page:
+    """What a page's markup says: elements of interest in document order; visible characters, counted to MAX_TEXT."""
+
+    elements: list[Element] = field(default_factory=list)
+    text: int = 0
+
+    def metas(self, name: str) -> list[Element]:
+        """The meta elements of this name (in lower case): ``name`` is compared trimmed and without regard to case."""
+        return [e for e in self.elements if e.name == "meta" and e.attributes.get("name", "").strip().lower() == name]
+
+
+def is_html(capture: Capture) -> bool:
+    """Whether an answer is an HTML or XHTML page: by its Content-Type, by its octets if it has none."""
+    media_type = capture.media_type
+    if media_type in HTML_TYPES:
+        # Books and documents under a wrong name are told by their octets.
+        return not capture.body.startswith((b"%PDF-", b"PK\x03\x04"))
+    source = to_utf8(capture.body[:4096])
+    if media_type in _XML_TYPES:
+        return bool(_XHTML.search(source))
+    return (media_type in _UNKNOWN_TYPES or "/" not in media_type) and bool(_LOOKS_LIKE_HTML.match(source))
+
+
+def read(capture: Capture) -> Page:
+    """The elements of interest, found once for a capture; an empty Page if it is no HTML. Raises Unreadable."""
+    page: Page | None = capture.memo.get("html.page")
+    if page is None:
+        page = capture.memo["html.page"] = _read(capture) if is_html(capture) else Page()
+    return page
+
+
+def _read(capture: Capture) -> Page:
+    if len(capture.body) > MAX_OCTETS:
+        raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
+    source, charset = source_of(capture)
+    lower = source.lower()
+    if not any(word in lower for word in _WORDS) and not _REFERENCE.search(lower):
+        return Page()
+    page = _Reader(charset).read(source)
+    if capture.media_type in _XML_TYPES:
+        page.elements = _hidden_in_xml(source, page.elements) + page.elements
+    return page
+
+
+class _Reader:
+    """One pass over the tags of a page."""
+
+    def __init__(self, charset: str) -> None:
+        self._charset = charset
+        self._page = Page()
+        self._metas = 0
+        # Open microdata items: element, types, how many elements of the same name are open since.
+        self._items: list[tuple[bytes, tuple[str, ...]]] = []
+        self._depths: list[int] = []
+
+    def read(self, source: bytes) -> Page:
+        pending: Tag | None = None
+        for tag in tags(source):
+            if self._page.text < MAX_TEXT:
+                self._page.text += len(b" ".join(tag.text.split()).decode(self._charset, "replace"))
+            if pending is not None:
+                self._add(pending, source, tag.text)
+                pending = None
+            self._scope(tag)
+            if tag.is_end or tag.inert:
+                continue
+            self._metas += tag.name == b"meta"
+            if tag.name == b"meta":
+                self._add(tag, source, b"")
+            elif tag.name == b"script":
+                if b"ld+json" in tag.attributes.lower() or b"&" in tag.attributes:
+                    self._add(tag, source, tag.content)
+            elif _OF_INTEREST.search(tag.attributes):
+                pending = tag
+        if pending is not None:
+            self._add(pending, source, source[pending.end : pending.end + 100])
+        return self._page
+
+    def _add(self, tag: Tag, source: bytes, content: bytes) -> None:
+        name = tag.name.decode("ascii", "replace")
+        where = f"(//meta)[{self._metas}]" if name == "meta" else f"octet {tag.start}, {name}"
+        types = self._items[-1][1] if self._items else ()
+        quote = readable(source[tag.start : tag.end])
+        text = content.decode(self._charset, "replace")
+        self._page.elements.append(Element(name, tag.attribute(self._charset), quote, where, text, types))
+
+    def _scope(self, tag: Tag) -> None:
+        """Follows a tag into and out of microdata items."""
+        if self._items and self._items[-1][0] == tag.name:
+            self._depths[-1] += -1 if tag.is_end else 1
+            if not self._depths[-1]:
+                self._items.pop()
+                self._depths.pop()
+        if not tag.is_end and b"itemscope" in tag.attributes.lower() and tag.name not in _VOID:
+            types = tuple(tag.attribute(self._charset).get("itemtype", "").split())
+            self._items.append((tag.name, types))
+            self._depths.append(1)
+
+
+def _hidden_in_xml(source: bytes, known: list[Element]) -> list[Element]:
+    """The meta elements that XML knows and HTML does not: there ``<title/>`` and ``<script/>`` hold the rest of a page.
+
+    What is no well-formed XML is shown by no reader of XHTML, so that the tags alone count.
+    """
+    try:
+        root = xml.parse(source)
+    except Unreadable:
+        return []
+    seen = [element.attributes for element in known if element.name == "meta"]
+    found = []
+    for number, node in enumerate(root.iter("{http://www.w3.org/1999/xhtml}meta"), 1):
+        attributes = {str(key): str(value) for key, value in node.attrib.items()}
+        if attributes not in seen:
+            found.append(Element("meta", attributes, _as_written(node, source), f"(//meta)[{number}]"))
+    return found
+
+
+def _as_written(node: etree._Element, source: bytes) -> str:
+    """The source text of a meta element that only XML knows: its start tag is looked for wherever it may stand."""
+    for match in re.finditer(rb"<(?:[a-z]+:)?meta[\s/]", source):
+        tag = next(tags(source[match.start() : match.start() + 4096]), None)
+        if tag is not None and tag.attribute() == dict(node.attrib):
+            return readable(source[match.start() : match.start() + tag.end])
+    raise Unreadable("A meta element of the page was not found in its source.")
+
+
+_VOID = frozenset(b"area base br col embed hr img input link meta source track wbr param keygen frame".split())
+_END_OPTIONAL = frozenset(
+    b"html head body p li dt dd tr td th thead tbody tfoot colgroup caption rp rt option optgroup".split()
+)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
+
+
+def source_of(capture: Capture) -> tuple[bytes, str]:
+    """The octets of a page in an encoding that has ASCII as ASCII, and that encoding's name in Python.
+
+    By byte order mark, header, markup, or a guess (HTML 13.2.3.2). UTF-16 is turned into UTF-8.
+    """
+    body = capture.body
+    if body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return to_utf8(body), "utf-8"
+    content_type = next(iter(capture.header("content-type")), "")
+    label = content_type.lower().partition("charset=")[2].partition(";")[0].strip("\"' \t")
+    charset = map_encoding_to_html5(label, False) if label else None
+    if charset and charset.startswith("utf-16"):
+        return body.decode(charset, "replace").encode(), "utf-8"
+    declared = _CHARSET.search(body[:1024])
+    if charset is None and declared:
+        charset = map_encoding_to_html5(declared[1].decode("ascii", "replace"), False)
+    # A page whose markup could be read so far is no UTF-16, whatever it says of itself.
+    if charset is None or charset.startswith("utf-16"):
+        charset = _guess(body)
+    return body, charset
+
+
+def _guess(body: bytes) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return detect_encoding(body) or "cp1252"
+    return "utf-8"
+
+
+def parse(capture: Capture) -> HTMLTree | None:
+    """The tree of an HTML page, made once for a capture, to be shared by links and text; nothing for other captures.
+
+    Raises Unreadable for a page that would take a parser out of proportion: MAX_OCTETS, MAX_DEPTH, MAX_ATTRIBUTES.
+    """
+    if "html.tree" not in capture.memo:
+        capture.memo["html.tree"] = _parse(capture) if is_html(capture) else None
+    tree: HTMLTree | None = capture.memo["html.tree"]
+    return tree
+
+
+def _parse(capture: Capture) -> HTMLTree:
+    if len(capture.body) > MAX_OCTETS:
+        raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
+    source, charset = source_of(capture)
+    # Below this no page is slow, whatever stands in it.
+    if len(source) > 65_536 or source.count(b"<") > 2_000:
+        _check_shape(source)
+    return HTMLTree.parse(bytes_to_str(source, charset, errors="replace"))
+
+
+def _check_shape(source: bytes) -> None:
+    """Raises Unreadable for markup that makes tree construction (HTML 13.2.6) quadratic or worse."""
+    still_open: dict[bytes, int] = {}
+    depth = options = 0
+    for tag in tags(source):
+        if len(tag.attributes) > MAX_ATTRIBUTES and tag.count > MAX_ATTRIBUTES:
+            raise Unreadable(f"An element has more than {MAX_ATTRIBUTES} attributes.")
+        options += tag.name == b"option"
+        if options > MAX_OPTIONS:
+            raise Unreadable(f"The page has more than {MAX_OPTIONS} options.")
+        if tag.name in _VOID or tag.name in _END_OPTIONAL:
+            continue
+        count = still_open.get(tag.name, 0)
+        # An end tag without its start tag closes nothing.
+        change = (-1 if count else 0) if tag.is_end else 1
+        still_open[tag.name] = count + change
+        depth += change
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"Elements are nested more than {MAX_DEPTH} levels deep.")

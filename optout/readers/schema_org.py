@@ -1,0 +1,30 @@
+"""Schema.org 29.0: the types below Place and Event, where ``isAccessibleForFree`` is about the entrance."""
+
+from __future__ import annotations
+
+_TYPES = """
+Place Accommodation Apartment CampingPitch House SingleFamilyResidence Room HotelRoom MeetingRoom Suite
+AdministrativeArea City Country SchoolDistrict State
+CivicStructure Airport Aquarium Beach BoatTerminal Bridge BusStation BusStop Campground Cemetery Crematorium
+EducationalOrganization CollegeOrUniversity ElementarySchool HighSchool MiddleSchool Preschool School EventVenue
+FireStation GovernmentBuilding CityHall Courthouse DefenceEstablishment Embassy LegislativeBuilding Hospital
+MovieTheater Museum MusicVenue Park ParkingFacility PerformingArtsTheater PlaceOfWorship BuddhistTemple Church
+CatholicChurch HinduTemple Mosque Synagogue Playground PoliceStation PublicToilet RVPark StadiumOrArena SubwayStation
+TaxiStand TrainStation Zoo
+Landform BodyOfWater Canal LakeBodyOfWater OceanBodyOfWater Pond Reservoir RiverBodyOfWater SeaBodyOfWater Waterfall
+Continent Mountain Volcano LandmarksOrHistoricalBuildings
+LocalBusiness AnimalShelter ArchiveOrganization ChildCare DryCleaningOrLaundry EmploymentAgency
+EntertainmentBusiness AdultEntertainment AmusementPark ArtGallery Casino ComedyClub NightClub
+FoodEstablishment Bakery BarOrPub Brewery CafeOrCoffeeShop Distillery FastFoodRestaurant IceCreamShop Restaurant Winery
+HealthAndBeautyBusiness BeautySalon DaySpa HairSalon HealthClub NailSalon TattooParlor InternetCafe Library
+LodgingBusiness BedAndBreakfast Hostel Hotel Motel Resort SkiResort VacationRental RadioStation RecyclingCenter
+ShoppingCenter SportsActivityLocation BowlingAlley ExerciseGym GolfCourse PublicSwimmingPool SportsClub TennisComplex
+Store BookStore TelevisionStation TouristInformationCenter TravelAgency
+Residence ApartmentComplex GatedResidenceCommunity TouristAttraction TouristDestination
+Event BusinessEvent ChildrensEvent ComedyEvent ConferenceEvent CourseInstance DanceEvent DeliveryEvent EducationEvent
+EventSeries ExhibitionEvent Festival FoodEvent Hackathon LiteraryEvent MusicEvent PerformingArtsEvent PublicationEvent
+BroadcastEvent OnDemandEvent SaleEvent ScreeningEvent SocialEvent SportsEvent TheaterEvent UserInteraction
+VisualArtsEvent TouristTrip Trip
+"""
+
+ADMISSION_TYPES = frozenset(_TYPES.split())

@@ -1,0 +1,5 @@
+"""The one failure that readers of pages, books and packets have: what should hold a reservation cannot be read."""
+
+
+class Unreadable(ValueError):
+    """It is there and cannot be read; the message is one sentence on why."""
