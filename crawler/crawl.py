@@ -114,7 +114,10 @@ class Config:
 
 @dataclass(slots=True)
 class Tally:
-    """What this run did; ``excluded`` counts by protocol, a page with two reservations under both."""
+    """What this run did; ``excluded`` counts by protocol, a page with two reservations under both.
+
+    ``hosts`` is how many are being served now.
+    """
 
     kept: int = 0
     octets: int = 0
@@ -123,6 +126,7 @@ class Tally:
     excluded: Counter[str] = field(default_factory=Counter)
     deferred: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    hosts: int = 0
     began: float = field(default_factory=monotonic)
 
     def count(self, decision: Decision) -> None:

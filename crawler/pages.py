@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,14 +19,14 @@ from crawler.corpus import Page
 from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
 from crawler.places import retry_after
 from crawler.scheduler import ENTRY
-from crawler.session import Ruling
+from crawler.session import Ruling, Session
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Stage, Verdict
 from optout.readers import url as urls
 from optout.readers.url import Url
 from storage.database import StorageError
 from storage.names import domain_of
-from storage.records import CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
+from storage.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -38,6 +39,8 @@ FIRST_RETRY = 5.0
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
+
+_SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 
 FOLLOW = ("same-host", "same-domain", "any")
 
@@ -58,6 +61,10 @@ class Collected:
 
 class Pages(Enforcement):
     """Enforcement with the frontier behind it: every outcome settles the entry, in the decision's own transaction."""
+
+    def __init__(self, crawler: Crawler, session: Session) -> None:
+        super().__init__(crawler, session)
+        self._mapped: set[str] = set()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -88,6 +95,8 @@ class Pages(Enforcement):
             self._done(entry, BUSY_RETRY)
             raise
         self._after(entry, ruling)
+        if self._context.config.sitemaps:
+            await self._add_sitemaps(entry)
 
     async def process_response(self, request: Request, response: Response) -> Response:
         """May the answer be kept? Raises IgnoreRequest if not, or if there is nothing to keep."""
@@ -165,6 +174,14 @@ class Pages(Enforcement):
             await self._settle(entry, State.SKIPPED)
         self._context.slow_down(entry.host, delay)
 
+    async def _add_sitemaps(self, entry: Entry) -> None:
+        """The sitemaps that the robots.txt of an origin names, once for each origin and run."""
+        origin = urls.parse(entry.url).origin
+        if origin not in self._mapped:
+            self._mapped.add(origin)
+            found = tuple(Link(url, entry.depth, entry.id) for url in self.session.sitemaps(entry.url))
+            await self.session.submit(Add(self._context.crawl, found))
+
     async def _redirected(self, entry: Entry, target: Url) -> None:
         """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
         source = urls.parse(entry.url)
@@ -226,9 +243,10 @@ class KeepPages:
         """Keeps the page, unless this is a rehearsal; its links go into the frontier in the same transaction."""
         context = self._context
         try:
-            if context.config.shadow:
-                await context.settle(item.entry, State.SKIPPED, self._links(item))
-                raise DropItem("a rehearsal keeps nothing")
+            listed = self._listed(item)
+            if listed is not None or context.config.shadow:
+                await context.settle(item.entry, State.SKIPPED, self._links(item) if listed is None else listed)
+                raise DropItem("a sitemap, or a rehearsal, is not kept")
             await self._keep(item)
         except DropItem:
             raise
@@ -266,6 +284,17 @@ class KeepPages:
         await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
         context.tally.kept += 1
         context.tally.octets += len(capture.body)
+
+    def _listed(self, item: Collected) -> tuple[Link, ...] | None:
+        """What a sitemap lists that is followed; None if the page is none."""
+        context, entry, capture = self._context, item.entry, _page_of(item)
+        if not context.config.sitemaps:
+            return None
+        if entry.url not in context.session.sitemaps(entry.url) and not _SITEMAP.search(capture.body[:2048]):
+            return None
+        source = urls.parse(entry.url)
+        wanted = (url for url in links.sitemap(capture) if context.follows(source, urls.parse(url)))
+        return tuple(Link(url, entry.depth, entry.id) for url in wanted)
 
     def _links(self, item: Collected) -> tuple[Link, ...]:
         context, entry = self._context, item.entry

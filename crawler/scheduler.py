@@ -213,6 +213,7 @@ class FrontierScheduler(BaseScheduler):
             if name in self._hosts:
                 known = short.get(name, set())
                 self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
+        self._context.tally.hosts = len(self._hosts)
         under_way = any(host.in_hand for host in self._hosts.values())
         later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
         self._finished = not under_way and not self._guests and (full or bool(later))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from optout.model import Capture, Decision, Profile, Question, Use
 from optout.protocols import robots
 from optout.readers import url as urls
 from optout.readers.robots_txt import RobotsTxt
+from optout.readers.url import NotAUrl
 from storage import evidence
 from storage.records import (
     CaptureRecord,
@@ -107,9 +109,13 @@ class Session:
         return file.crawl_delay(self.asking.agent) if file else 0.0
 
     def sitemaps(self, url: str) -> list[str]:
-        """The sitemaps that the robots.txt of a URL names, as they are written."""
+        """The canonical URLs of the sitemaps that the robots.txt of a URL names."""
         file = self._robots_txt(url)
-        return list(file.sitemaps()) if file else []
+        found = []
+        for reference in file.sitemaps() if file else ():
+            with suppress(NotAUrl):
+                found.append(urls.join(url, reference).href)
+        return found
 
     def _robots_txt(self, url: str) -> RobotsTxt | None:
         parsed = urls.parse(url)

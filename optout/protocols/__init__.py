@@ -6,7 +6,7 @@ import typing
 
 from optout.captures import Asked
 from optout.model import Reading
-from optout.protocols import operator, robots
+from optout.protocols import access, operator, robots, robots_meta, tdmrep
 
 
 class Protocol(typing.Protocol):
@@ -24,5 +24,5 @@ class Protocol(typing.Protocol):
         ...
 
 
-PROTOCOLS: tuple[Protocol, ...] = (operator, robots)
+PROTOCOLS: tuple[Protocol, ...] = (operator, robots, tdmrep, robots_meta, access)
 """All protocols, in the order of looking: the operator's list, robots.txt, other well-known files, the page."""

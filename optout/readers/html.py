@@ -6,7 +6,6 @@ import codecs
 import re
 from dataclasses import dataclass, field
 
-from lxml import etree
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
@@ -37,12 +36,16 @@ _LOOKS_LIKE_HTML = re.compile(
 _XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 
 # What the protocols look for, as cheap to find as octets can be; a page without any of it has no element of interest.
-_WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"-captcha", b"g-recaptcha", b"cf-turnstile")
+_WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"h-captcha", b"g-recaptcha", b"cf-turnstile")
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting.
 _REFERENCE = re.compile(
     rb"<meta[^>&]{0,120}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}&"
 )
-_OF_INTEREST = re.compile(rb"itemprop|itemscope|captcha|turnstile", re.IGNORECASE)
+_OF_INTEREST = re.compile(b"|".join(map(re.escape, _WORDS)), re.IGNORECASE)
+MAX_ELEMENTS = 1_000
+"""How many elements of interest a page can have; more are no words of a site but an attack on its readers."""
+MAX_HIDDEN = 10
+"""How many meta elements an XHTML page can hold in places where HTML sees none."""
 MAX_TEXT = 1_000
 """Up to where the visible text is counted."""
 
@@ -121,9 +124,10 @@ class _Reader:
 
     def read(self, source: bytes) -> Page:
         pending: Tag | None = None
+        end = 0
         for tag in tags(source):
-            if self._page.text < MAX_TEXT:
-                self._page.text += len(b" ".join(tag.text.split()).decode(self._charset, "replace"))
+            self._count(tag.text)
+            end = tag.end + len(tag.content)
             if pending is not None:
                 self._add(pending, source, tag.text)
                 pending = None
@@ -131,20 +135,26 @@ class _Reader:
             if tag.is_end or tag.inert:
                 continue
             self._metas += tag.name == b"meta"
-            if tag.name == b"meta":
-                self._add(tag, source, b"")
-            elif tag.name == b"script":
-                if b"ld+json" in tag.attributes.lower() or b"&" in tag.attributes:
+            if tag.name == b"script":
+                if _OF_INTEREST.search(tag.content):
                     self._add(tag, source, tag.content)
-            elif _OF_INTEREST.search(tag.attributes):
+            elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
                 pending = tag
         if pending is not None:
-            self._add(pending, source, source[pending.end : pending.end + 100])
+            self._add(pending, source, source[end : end + 100])
+        self._count(source[end:])
         return self._page
 
+    def _count(self, text: bytes) -> None:
+        if self._page.text < MAX_TEXT:
+            self._page.text += len(b" ".join(text.split()).decode(self._charset, "replace"))
+
     def _add(self, tag: Tag, source: bytes, content: bytes) -> None:
+        if len(self._page.elements) == MAX_ELEMENTS:
+            raise Unreadable(f"The page has more than {MAX_ELEMENTS} elements that could reserve it.")
         name = tag.name.decode("ascii", "replace")
-        where = f"(//meta)[{self._metas}]" if name == "meta" else f"octet {tag.start}, {name}"
+        line = source.count(b"\n", 0, tag.start) + 1
+        where = f"line {line}, (//meta)[{self._metas}]" if name == "meta" else f"line {line}, {name}"
         types = self._items[-1][1] if self._items else ()
         quote = readable(source[tag.start : tag.end])
         text = content.decode(self._charset, "replace")
@@ -176,16 +186,18 @@ def _hidden_in_xml(source: bytes, known: list[Element]) -> list[Element]:
     found = []
     for number, node in enumerate(root.iter("{http://www.w3.org/1999/xhtml}meta"), 1):
         attributes = {str(key): str(value) for key, value in node.attrib.items()}
-        if attributes not in seen:
-            found.append(Element("meta", attributes, _as_written(node, source), f"(//meta)[{number}]"))
+        if _OF_INTEREST.search(" ".join(attributes.values()).encode()) and attributes not in seen:
+            found.append(Element("meta", attributes, _as_written(attributes, source), f"(//meta)[{number}]"))
+            if len(found) > MAX_HIDDEN:
+                raise Unreadable(f"The page has more than {MAX_HIDDEN} meta elements that XML alone shows.")
     return found
 
 
-def _as_written(node: etree._Element, source: bytes) -> str:
-    """The source text of a meta element that only XML knows: its start tag is looked for wherever it may stand."""
+def _as_written(attributes: dict[str, str], source: bytes) -> str:
+    """The start tag of a meta element that only XML knows: it is looked for wherever it may stand."""
     for match in re.finditer(rb"<(?:[a-z]+:)?meta[\s/]", source):
         tag = next(tags(source[match.start() : match.start() + 4096]), None)
-        if tag is not None and tag.attribute() == dict(node.attrib):
+        if tag is not None and tag.attribute() == attributes:
             return readable(source[match.start() : match.start() + tag.end])
     raise Unreadable("A meta element of the page was not found in its source.")
 

@@ -24,7 +24,7 @@ Residence ApartmentComplex GatedResidenceCommunity TouristAttraction TouristDest
 Event BusinessEvent ChildrensEvent ComedyEvent ConferenceEvent CourseInstance DanceEvent DeliveryEvent EducationEvent
 EventSeries ExhibitionEvent Festival FoodEvent Hackathon LiteraryEvent MusicEvent PerformingArtsEvent PublicationEvent
 BroadcastEvent OnDemandEvent SaleEvent ScreeningEvent SocialEvent SportsEvent TheaterEvent UserInteraction
-VisualArtsEvent TouristTrip Trip
+VisualArtsEvent
 """
 
 ADMISSION_TYPES = frozenset(_TYPES.split())

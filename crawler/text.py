@@ -1,0 +1,69 @@
+"""Title, language and main text of a page, for the table of the corpus (WHATWG HTML; resiliparse)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.encoding import bytes_to_str
+
+from optout.readers import html
+from optout.readers.unreadable import Unreadable
+
+if TYPE_CHECKING:
+    from resiliparse.parse.html import HTMLTree
+
+    from optout.model import Capture
+
+logger = logging.getLogger(__name__)
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_LONGEST_TITLE = 1000
+_MOST_TAGS = 40_000
+"""In a larger page the main text is not looked for: that costs the tags times their depth, a second at this size."""
+
+
+class Text(NamedTuple):
+    """What people read. ``title`` and ``language`` (BCP 47) are None where the page does not say.
+
+    ``text`` is empty where there is none to be had (a picture), and None where it could not be read.
+    """
+
+    title: str | None
+    language: str | None
+    text: str | None
+
+
+def extract(capture: Capture) -> Text:
+    """Title, declared language and main text; all the text of an HTML page without main content. Never raises."""
+    language = _language(*capture.header("content-language"))
+    try:
+        tree = html.parse(capture)
+        if tree is not None:
+            return _of_tree(tree, capture, language)
+        if capture.media_type != "text/plain":
+            return Text(None, language, "")
+        source, charset = html.source_of(capture)
+        return Text(None, language, bytes_to_str(source, charset, errors="replace"))
+    except Unreadable as reason:
+        logger.info("No text was read from %s: %s", capture.url, reason)
+    except Exception:  # the page is kept in the WARC whatever an extractor makes of it
+        logger.warning("No text could be read from %s", capture.url, exc_info=True)
+    return Text(None, language, None)
+
+
+def _of_tree(tree: HTMLTree, capture: Capture, language: str | None) -> Text:
+    root = tree.document.query_selector("html") if tree.document else None
+    declared = _language(root.getattr("lang") or "") if root else None
+    title = " ".join((tree.title or "").split())[:_LONGEST_TITLE]
+    main = capture.body.count(b"<") <= _MOST_TAGS
+    text = extract_plain_text(tree, main_content=True, alt_texts=False).strip() if main else ""
+    return Text(title or None, declared or language, text or extract_plain_text(tree, alt_texts=False).strip())
+
+
+def _language(*declared: str) -> str | None:
+    """A language tag; None for several, none, or what is no tag at all."""
+    tag = declared[0].strip() if len(declared) == 1 else ""
+    return tag if _LANGUAGE.fullmatch(tag) else None

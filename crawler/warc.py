@@ -1,0 +1,223 @@
+"""A kept page as records of a WARC file, and back (WARC 1.1, ISO 28500:2017).
+
+A page is three records, each a gzip member of its own, in this order: ``response`` (or ``revisit`` for content that
+is in the corpus already), ``request``, ``metadata``; a page is whole when its metadata record is. All three carry
+the decision's id in the field ``Forbear-Decision``.
+
+Bodies are stored decoded, as Common Crawl stores them: Content-Encoding, Transfer-Encoding and Content-Length as
+received are renamed ``X-Crawler-…``, and a Content-Length that is true stands at the end of the header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from fastwarc.stream_io import GzipWriter
+from fastwarc.warc import WarcRecord, WarcRecordType
+
+from optout.model import Capture
+from optout.readers import url as urls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+DECISION = "Forbear-Decision"
+IDENTICAL = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
+_SHA256, _ORIGINAL = "forbear-payload-sha256", "forbear-original"
+_LEVEL = 6
+"""Of gzip: 9 takes four times as long to save half a percent."""
+
+_REQUEST, _RESPONSE = "application/http; msgtype=request", "application/http; msgtype=response"
+_FIELDS = "application/warc-fields"
+_RENAMED = frozenset({"content-encoding", "transfer-encoding", "content-length"})
+_PREFIX = "X-Crawler-"
+_BREAK = re.compile(r"[\r\n\0]+")
+_CHUNK = 1 << 16
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that is to be kept, after its decision is committed.
+
+    ``url`` is canonical and the one requested; ``fetched_at`` has an offset; ``capture`` holds status, headers as
+    received and the decoded body; ``request_headers`` are as sent; ``ip_address`` is empty where it is not known.
+    """
+
+    decision_id: str
+    url: str
+    fetched_at: datetime
+    capture: Capture
+    request_headers: tuple[tuple[str, str], ...] = ()
+    http_version: str = "HTTP/1.1"
+    ip_address: str = ""
+
+
+class Original(NamedTuple):
+    """Where content stands that came again: the URL and time of its ``response`` record, its file and offset."""
+
+    url: str
+    fetched_at: datetime
+    warc_file: str
+    warc_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page as it stands in a WARC file, from ``offset`` to ``end``; ``original`` is where the body of a revisit is."""
+
+    page: Page
+    sha256: str
+    offset: int
+    end: int
+    original: tuple[str, int] | None
+
+
+def info(fields: Mapping[str, str]) -> tuple[bytes, str]:
+    """The compressed ``warcinfo`` record that a file begins with, and its record id."""
+    record = _record(WarcRecordType.warcinfo, datetime.now(UTC), _FIELDS)
+    return _packed(record, _lines(fields.items())), record.record_id or ""
+
+
+def pack(page: Page, sha256: str, warcinfo: str, original: Original | None) -> bytes:
+    """The three compressed records of a page; ``sha256`` is that of its body, in hexadecimal."""
+    head, body = _head(page), page.capture.body
+    kind = WarcRecordType.revisit if original else WarcRecordType.response
+    answer = _of(page, kind, _RESPONSE, warcinfo)
+    if original:
+        answer.headers["WARC-Profile"] = IDENTICAL
+        answer.headers["WARC-Refers-To-Target-URI"] = original.url
+        answer.headers["WARC-Refers-To-Date"] = _date(original.fetched_at)
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()  # what replay tools compare; sha256 is beside it
+    packed = _packed(answer, head if original else head + body, digest)
+    known = {"forbear-decision": page.decision_id, _SHA256: sha256}
+    if original:
+        known[_ORIGINAL] = f"{original.warc_offset} {original.warc_file}"
+    for kind, content_type, block in (
+        (WarcRecordType.request, _REQUEST, _asked(page)),
+        (WarcRecordType.metadata, _FIELDS, _lines(known.items())),
+    ):
+        record = _of(page, kind, content_type, warcinfo)
+        record.headers["WARC-Concurrent-To"] = answer.record_id or ""
+        packed += _packed(record, block)
+    return packed
+
+
+def read(file: IO[bytes]) -> Iterator[Kept]:
+    """The whole pages from the file's position on; stops before whatever is torn. Damage and other records end it."""
+    answer: tuple[int, WarcRecord, bytes] | None = None
+    for offset, end, octets in _members(file):
+        try:
+            record = WarcRecord.from_bytes(octets)
+        except (OSError, ValueError):
+            return
+        block = record.reader.read()
+        if record.record_type in (WarcRecordType.response, WarcRecordType.revisit):
+            answer = offset, record, block
+        elif record.record_type == WarcRecordType.metadata and answer:
+            yield _kept(*answer, end, block)
+            answer = None
+
+
+def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, end and content of each gzip member that is whole (RFC 1952 2.3: its CRC is right)."""
+    start = position = file.tell()
+    rest = b""
+    while True:
+        stream, content = zlib.decompressobj(16 + zlib.MAX_WBITS), bytearray()
+        while not stream.eof:
+            chunk = rest or file.read(_CHUNK)
+            position += 0 if rest else len(chunk)
+            try:
+                content += stream.decompress(chunk)
+            except zlib.error:
+                return
+            rest = b""
+            if not chunk:
+                return
+        rest = stream.unused_data
+        end = position - len(rest)
+        yield start, end, bytes(content)
+        start = end
+
+
+def _kept(offset: int, record: WarcRecord, block: bytes, end: int, metadata: bytes) -> Kept:
+    head, _, body = block.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    version, code = status.split(" ")[:2]
+    fields = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
+    known = dict(line.split(": ", 1) for line in metadata.decode().splitlines())
+    url, original = record.headers["WARC-Target-URI"], known.get(_ORIGINAL, "").partition(" ")
+    page = Page(
+        record.headers[DECISION],
+        url,
+        record.record_date,
+        Capture(url, int(code), tuple((name.removeprefix(_PREFIX), value) for name, value in fields[:-1]), body),
+        (),
+        version,
+        record.headers.get("WARC-IP-Address") or "",
+    )
+    return Kept(page, known[_SHA256], offset, end, (original[2], int(original[0])) if original[0] else None)
+
+
+def _of(page: Page, kind: WarcRecordType, content_type: str, warcinfo: str) -> WarcRecord:
+    record = _record(kind, page.fetched_at, content_type)
+    record.headers["WARC-Target-URI"] = page.url
+    record.headers["WARC-Warcinfo-ID"] = warcinfo
+    if page.ip_address and kind is not WarcRecordType.metadata:
+        record.headers["WARC-IP-Address"] = page.ip_address
+    record.headers[DECISION] = page.decision_id
+    return record
+
+
+def _record(kind: WarcRecordType, at: datetime, content_type: str) -> WarcRecord:
+    record = WarcRecord()
+    record.init_headers(kind)
+    record.headers["WARC-Date"] = _date(at)
+    record.headers["Content-Type"] = content_type
+    return record
+
+
+def _packed(record: WarcRecord, block: bytes, payload_digest: bytes | None = None) -> bytes:
+    record.set_bytes_content(block)
+    packed = io.BytesIO()
+    member = GzipWriter(packed, _LEVEL)
+    record.write(member, checksum_data=True, payload_digest=payload_digest)
+    member.finish()
+    return packed.getvalue()
+
+
+def _date(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _head(page: Page) -> bytes:
+    """The status line and header of an answer. Records know HTTP/1 alone, so later versions are written as 1.1."""
+    status = page.capture.status or 0
+    phrase = _PHRASES.get(status, "")
+    headers = [(_PREFIX + name if name.lower() in _RENAMED else name, value) for name, value in page.capture.headers]
+    headers.append(("Content-Length", str(len(page.capture.body))))
+    return f"{_http1(page)} {status} {phrase}\r\n".encode() + _lines(headers) + b"\r\n"
+
+
+def _asked(page: Page) -> bytes:
+    url = urls.parse(page.url)
+    headers = list(page.request_headers)
+    if not any(name.lower() == "host" for name, _ in headers):
+        headers.insert(0, ("Host", url.origin.partition("://")[2]))
+    return f"GET {url.target} {_http1(page)}\r\n".encode() + _lines(headers) + b"\r\n"
+
+
+def _http1(page: Page) -> str:
+    return page.http_version if page.http_version in ("HTTP/1.0", "HTTP/1.1") else "HTTP/1.1"
+
+
+def _lines(fields: Iterable[tuple[str, str]]) -> bytes:
+    return b"".join(_BREAK.sub(" ", f"{name}: {value}").encode("utf-8", "replace") + b"\r\n" for name, value in fields)

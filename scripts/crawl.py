@@ -1,0 +1,166 @@
+"""``forbear crawl``: crawls, enforces reservations, writes the audit log and the corpus."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from crawler.crawl import BadConfig, Config, run
+from crawler.pages import FOLLOW
+from optout.model import Profile, Use
+from scripts import options, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crawler.crawl import Summary, Tally
+
+FAILED = 4
+
+
+@click.command()
+@click.argument("seed_url", nargs=-1)
+@options.option("--seeds", type=click.File("r", encoding="utf-8"), help="File of seed URLs, one a line; - is stdin.")
+@options.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the corpus.")
+@options.db
+@options.contact
+@options.agent
+@options.use
+@options.profile
+@options.option("--shadow", is_flag=True, help="Rehearse: decide and log as usual, but keep nothing.")
+@options.option("--max-pages", type=click.IntRange(min=1), help="Keep so many pages at most.  [default: no limit]")
+@options.option("--max-depth", type=click.IntRange(min=0), help="Links from a seed; 0: seeds alone.  [default: no limit]")
+@options.option("--follow", type=click.Choice(FOLLOW), default="same-host", help="Which links are followed.")
+@options.option("--sitemaps", is_flag=True, help="Also crawl what the sitemaps named in robots.txt list.")
+@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
+@options.option(
+    "--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"
+)
+@options.option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts.")
+@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange.")
+@options.option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded.")
+@options.option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again.")
+@options.option(
+    "--operator-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of your own blocks and of licences you hold.",
+)
+@options.proxy
+@options.resolve
+@options.allow_private_networks
+@options.option("--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included.")
+@options.as_json
+def command(seed_url: tuple[str, ...], seeds: IO[str] | None, as_json: bool, **settings: Any) -> int | None:
+    r"""Crawl from seed URLs; log every decision, keep what nobody reserved.
+
+    Pages go to OUT/warc/*.warc.gz, their text to OUT/pages/*.parquet, decisions to the database. A crawl that was
+    stopped or killed goes on with the same command.
+
+    \b
+    Example:
+      forbear crawl https://example.org/ --out corpus --contact https://example.org/bot
+    """
+    if settings["contact"] is None:
+        raise click.UsageError(
+            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
+            "a crawler that cannot be reached does not run."
+        )
+    wanted = (*seed_url, *(_lines(seeds) if seeds else ()))
+    if not wanted and not settings["resume"]:
+        raise click.UsageError("There is nothing to crawl: name seed URLs, or a file of them with --seeds.")
+    settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    try:
+        config = Config(seeds=wanted, **settings)
+        summary = _watched(config)
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(_as_json(summary, config)))
+    else:
+        tell(summary, config)
+    if summary.error is None:
+        return None
+    click.echo(f"Error: {summary.error}", err=True)
+    return FAILED
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    try:
+        yield from (url for line in file if (url := line.strip()) and not url.startswith("#"))
+    except UnicodeDecodeError:
+        raise click.UsageError("The file of seeds is no UTF-8 text: write one URL a line.") from None
+
+
+def _watched(config: Config) -> Summary:
+    """Runs the crawl, with a line that tells how it goes where standard error is a terminal."""
+    if not sys.stderr.isatty():
+        return run(config)
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        return run(config, lambda tally: live.update(progress(tally, config.max_pages)))
+
+
+def progress(tally: Tally, most: int | None) -> Text:
+    """How a crawl goes, in a line: pages, what is excluded by which protocol, what is left."""
+    rate = tally.kept / tally.seconds if tally.seconds else 0.0
+    parts = [f"{tally.kept:,} kept" + (f" of {most:,}" if most else "")]
+    parts += [f"{tally.pages_excluded:,} excluded" + (f" ({_listed(tally.excluded)})" if tally.excluded else "")]
+    parts += [f"{tally.pages_deferred:,} deferred", f"{tally.hosts:,} hosts at work", f"{rate:.1f} pages/s"]
+    if most and rate:
+        parts.append(f"{_duration((most - tally.kept) / rate)} left at most")
+    return Text("  ".join(parts))
+
+
+def tell(summary: Summary, config: Config) -> None:
+    """What a crawl did, and what to do next."""
+    tally = summary.tally
+    how = "finished" if summary.finished else "stopped"
+    again = "The crawl went on where it stood, and " if summary.resumed else "The crawl "
+    show.line(f"{again}{how} after {_duration(tally.seconds)}.")
+    show.line(f"  kept      {tally.kept:,} pages, {tally.octets:,} octets")
+    show.line(f"  excluded  {tally.pages_excluded:,}" + (f": {_listed(tally.excluded)}" if tally.excluded else ""))
+    show.line(f"  deferred  {tally.pages_deferred:,}" + (f": {_listed(tally.deferred)}" if tally.deferred else ""))
+    for state in sorted(tally.outcomes):
+        show.line(f"  {state:<9} {tally.outcomes[state]:,}")
+    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {config.db}.")
+    if not summary.finished:
+        show.line("The same command goes on where it stopped.")
+    elif tally.deferred:
+        show.line("What was deferred is asked again by the same command with --resume.")
+    show.line(f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {config.db}")
+
+
+def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
+    tally = summary.tally
+    return {
+        "crawl": summary.crawl,
+        "resumed": summary.resumed,
+        "finished": summary.finished,
+        "seconds": round(tally.seconds, 3),
+        "kept": tally.kept,
+        "bytes": tally.octets,
+        "excluded": {"decisions": tally.pages_excluded, "by_protocol": dict(tally.excluded)},
+        "deferred": {"decisions": tally.pages_deferred, "by_failure": dict(tally.deferred)},
+        "outcomes": {str(state): count for state, count in tally.outcomes.items()},
+        "frontier": {str(state): count for state, count in summary.left.items()},
+        "out": str(config.out),
+        "error": None if summary.error is None else str(summary.error),
+    }
+
+
+def _listed(counts: Any) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
