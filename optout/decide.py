@@ -44,7 +44,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
         wanted, shut = _may_look(places, question, captures, policy)
         if wanted:
             return wanted
-        gaps += shut
+        gaps += tuple(gap for gap in shut if (gap.quote, gap.source) not in {(g.quote, g.source) for g in gaps})
     return _judge(question, policy, stage, steps[-1].url.href, statements, gaps)
 
 

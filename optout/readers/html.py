@@ -240,14 +240,11 @@ def _guess(body: bytes) -> str:
 
 
 def parse(capture: Capture) -> HTMLTree | None:
-    """The tree of an HTML page, made once for a capture, to be shared by links and text; nothing for other captures.
+    """The tree of an HTML page; nothing for other captures. It must stay in the thread that asked for it.
 
     Raises Unreadable for a page that would take a parser out of proportion: MAX_OCTETS, MAX_DEPTH, MAX_ATTRIBUTES.
     """
-    if "html.tree" not in capture.memo:
-        capture.memo["html.tree"] = _parse(capture) if is_html(capture) else None
-    tree: HTMLTree | None = capture.memo["html.tree"]
-    return tree
+    return _parse(capture) if is_html(capture) else None
 
 
 def _parse(capture: Capture) -> HTMLTree:
