@@ -9,7 +9,8 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import brotli
 import pytest
@@ -25,7 +26,7 @@ from optout.model import Capture, Failure
 LIMIT = 100_000
 TIMEOUT = 1.0
 
-Fetch = Callable[[str], Awaitable[Capture]]
+Fetch = Callable[..., Coroutine[Any, Any, Capture]]
 
 
 async def by_crawl(url: str, *, allow_private: bool = True, resolve: list[str] | None = None) -> Capture:

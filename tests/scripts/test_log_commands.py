@@ -1,0 +1,227 @@
+"""``forbear log``, ``lookup`` and ``db upgrade``: what the database knows, in the form asked for; on both systems."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from pyarrow import parquet
+from sqlalchemy import Engine
+
+from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
+from optout.readers.url import parse
+from scripts import log as log_command
+from scripts.__main__ import cli
+from storage.crawls import CrawlRecord, begin
+from storage.database import writing
+from storage.log import write
+from storage.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEYS = (
+    "id", "at", "crawl", "url", "host", "domain", "verdict", "reasons", "stage", "status", "content_sha256", "bytes",
+    "engine", "policy",
+)  # fmt: skip
+
+
+@pytest.fixture
+def forbear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the program in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        result = CliRunner().invoke(cli, words)
+        return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+def decided(crawl: str, url: str, verdict: Verdict, day: int, *reasons: Reason) -> Decided:
+    robots = Capture(f"{parse(url).origin}/robots.txt", 200, (), b"User-agent: *\nDisallow: /no\n")
+    evidence = CaptureRecord(new_id(), AT, None, robots)
+    decision = Decision(verdict, Stage.REQUEST, parse(url).href, reasons)
+    record = DecisionRecord(new_id(), AT + timedelta(days=day), crawl, url, decision, captures=(evidence.id,))
+    return Decided(record, (evidence,))
+
+
+def said(host: str, protocol: str = "robots", measure: str = "1.3(1)(a)", quote: str = "Disallow: /no") -> Reason:
+    return Reason(protocol, Preference.DISALLOW, quote, f"https://{host}/robots.txt", "line 2", measure)
+
+
+@pytest.fixture
+def database(engine: Engine, database_url: str) -> str:
+    """A crawl of four sites: one excluded, one kept, one deferred, one allowed and not kept."""
+    with writing(engine) as connection:
+        crawl = begin(
+            connection,
+            CrawlRecord(
+                engine="0.1.0",
+                agent="ForbearBot",
+                user_agent="ForbearBot/0.1.0",
+                contact="https://operator.example/",
+                use=Use.TRAIN_AI,
+                profile=Profile.STANDARD,
+                shadow=False,
+                policy="digest",
+                configuration={},
+            ),
+            AT,
+        ).id
+        kept = decided(crawl, "https://www.example.org/a", Verdict.ALLOWED, 1)
+        record = kept.decision
+        page = PageRecord(record.id, crawl, record.url, record.at, "1.warc.gz", 0, 9, "ab" * 32, "text/html", 9)
+        token = said("shut.example", "content-signal", "1.3(1)(b)", "ai-train=no, =cmd|' /C calc'!A0")
+        jobs: list[Job] = [
+            decided(crawl, "https://shut.example/no/ü", Verdict.EXCLUDED, 0, said("shut.example"), token),
+            kept,
+            Kept(page),
+            decided(crawl, "https://later.example/", Verdict.DEFERRED, 2, said("later.example", quote="timeout")),
+            decided(crawl, "https://open.example/", Verdict.ALLOWED, 3),
+        ]
+        for job in jobs:
+            write(connection, [job])
+    return database_url
+
+
+def rows(forbear, database: str, *words: str) -> list[dict[str, Any]]:
+    done = forbear("log", "--db", database, "--format", "jsonl", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_line_for_each_decision(forbear, database: str) -> None:
+    found = rows(forbear, database)
+    assert [row["domain"] for row in found] == ["shut.example", "example.org", "later.example", "open.example"]
+    assert all(tuple(row) == KEYS for row in found)
+    first = found[0]
+    assert (first["verdict"], first["stage"], first["engine"]) == ("excluded", "request", "0.1.0")
+    assert datetime.fromisoformat(first["at"]) == AT
+    assert first["reasons"][0] == {
+        "protocol": "robots",
+        "preference": "disallow",
+        "quote": "Disallow: /no",
+        "source": "https://shut.example/robots.txt",
+        "where": "line 2",
+        "measure": "1.3(1)(a)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "domains"),
+    [
+        (["--domain", "example.org"], ["example"]),
+        (["--domain", "example.org", "--no-subdomains"], []),
+        (["--domain", "www.example.org", "--no-subdomains"], ["example"]),
+        (["--url", "https://shut.example/no/"], ["shut"]),
+        (["--url", "https://shut.example/yes/"], []),
+        (["--protocol", "content-signal"], ["shut"]),
+        (["--measure", "1.3(1)(a)"], ["shut", "later"]),
+        (["--verdict", "deferred"], ["later"]),
+        (["--stage", "page"], []),
+        (["--crawl", "unknown"], []),
+        (["--since", "2026-03-03"], ["later", "open"]),
+        (["--until", "2026-03-02T14:00:00+02:00"], ["shut"]),
+        (["--since", "2026-03-02T12:00:00Z", "--until", "2026-03-03T12:00:00Z"], ["example"]),
+        (["--limit", "2"], ["later", "open"]),
+    ],
+)
+def test_filters(forbear, database: str, words: list[str], domains: list[str]) -> None:
+    assert [row["domain"].partition(".")[0] for row in rows(forbear, database, *words)] == domains
+
+
+def test_people_get_a_table(forbear, database: str) -> None:
+    done = forbear("log", "--db", database, "--verdict", "excluded")
+    header, row = done.stdout.strip().splitlines()
+    assert header.split() == ["at", "verdict", "url", "because", "of"]
+    assert row.startswith("2026-03-01 12:00:00Z  excluded  https://shut.example/no/ü")
+    assert "robots: Disallow: /no (line 2); content-signal: ai-train=no" in row
+
+
+def test_csv_has_the_same_rows(forbear, database: str) -> None:
+    done = forbear("log", "--db", database, "--format", "csv")
+    found = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [tuple(row) for row in found] == [KEYS] * 4
+    assert [{**row, "reasons": json.loads(row["reasons"])}["reasons"] for row in found] == [
+        row["reasons"] for row in rows(forbear, database)
+    ]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in found for cell in row.values())
+
+
+def test_parquet_has_the_same_rows(database: str, tmp_path, forbear) -> None:
+    target = tmp_path / "log.parquet"
+    with target.open("wb") as output:
+        command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
+        subprocess.run(command, cwd=Path(__file__).parents[2], stdout=output, check=True)
+    table = parquet.read_table(target)
+    assert table.schema.field("at").type == pa.timestamp("us", tz="UTC")
+    found = [{**row, "at": row["at"].isoformat()} for row in table.to_pylist()]
+    assert found == rows(forbear, database)
+
+
+def test_parquet_goes_through_a_pipe(monkeypatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, write_through=True))
+    row = dict.fromkeys(KEYS) | {"at": AT.isoformat(), "reasons": []}
+    log_command._parquet(iter([dict(row) for _ in range(2500)]))
+    assert parquet.read_table(io.BytesIO(written.getvalue())).num_rows == 2500
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("shut.example", "shut.example: excluded since 2026-03-01 12:00:00Z."),
+        ("https://shut.example/no/ü", "excluded since 2026-03-01 12:00:00Z."),
+        ("example.org", "example.org: copies were kept."),
+        ("later.example", "later.example: deferred: it could not be known whether it may be used"),
+        ("open.example", "open.example: nothing reserved it, and no copy was kept."),
+    ],
+)
+def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: str) -> None:
+    done = forbear("lookup", "--db", database, name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert answer in done.stdout.splitlines()[0]
+
+
+def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
+    done = forbear("lookup", "--db", database, "shut.example")
+    assert "Disallow: /no" in done.stdout
+    done = forbear("lookup", "--db", database, "--json", "shut.example")
+    known = json.loads(done.stdout)
+    assert (known["answer"], known["urls"]) == ("excluded", {"excluded": 1})
+    assert datetime.fromisoformat(known["since"]) == AT
+    assert {said["quote"] for said in known["words"]} >= {"Disallow: /no"}
+    assert all(datetime.fromisoformat(said["first_at"]) == AT for said in known["words"])
+
+
+def test_lookup_of_what_no_crawl_has_seen(forbear, database: str) -> None:
+    done = forbear("lookup", "--db", database, "never.example")
+    assert (done.returncode, done.stdout) == (3, "never.example: never seen.\n")
+    done = forbear("lookup", "--db", database, "--json", "never.example")
+    assert (done.returncode, json.loads(done.stdout)["answer"]) == (3, "never seen")
+
+
+@pytest.mark.parametrize("words", [["lookup", "https://"], ["log", "--domain", "a b"], ["log", "--url", "https://"]])
+def test_a_name_that_is_none_is_told(forbear, database: str, words: list[str]) -> None:
+    done = forbear(*words, "--db", database)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_db_upgrade_makes_what_the_others_read(forbear, new_database_url: str) -> None:
+    before = forbear("log", "--db", new_database_url)
+    assert before.returncode == 4
+    done = forbear("db", "upgrade", "--json", "--db", new_database_url)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["revision"]
+    assert rows(forbear, new_database_url) == []
+    assert forbear("lookup", "--db", new_database_url, "a.example").returncode == 3
