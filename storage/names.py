@@ -21,8 +21,14 @@ def host_of(url: Url) -> str:
 
 @lru_cache(maxsize=65536)
 def domain_of(host: str) -> str:
-    """The registrable domain of a host; the host itself for an IP address, a single label or a public suffix."""
-    return _suffixes(host).top_domain_under_public_suffix or host
+    """The registrable domain of a host; the host itself for an IP address, a single label or a public suffix.
+
+    A top-level domain that the list does not have is a public suffix (its default rule, ``*``).
+    """
+    parts = _suffixes(host)
+    if not parts.suffix and parts.subdomain and not parts.ipv4 and not parts.ipv6:
+        return ".".join(host.rsplit(".", 2)[-2:])
+    return parts.top_domain_under_public_suffix or host
 
 
 def unicode_of(host: str) -> str:
