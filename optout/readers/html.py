@@ -19,10 +19,12 @@ MAX_OCTETS = 10_485_760
 """A larger page is not read: 10 MiB after content decoding."""
 MAX_DEPTH = 500
 """How deep elements may be nested for a tree; Chromium stops at 512."""
-MAX_ATTRIBUTES = 2_000
+MAX_ATTRIBUTES = 500
 """How many attributes an element of a tree may have: the parser's time grows with their square."""
 MAX_OPTIONS = 20_000
 """How many options a tree may hold: the parser's time grows with their square."""
+MAX_STEPS = 100_000_000
+"""How much walking up the open elements a tree may cost; a page of ordinary shape costs less than a million."""
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
@@ -39,7 +41,7 @@ _XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xht
 _WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"h-captcha", b"g-recaptcha", b"cf-turnstile")
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting.
 _REFERENCE = re.compile(
-    rb"<meta[^>&]{0,120}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}&"
+    rb"<meta[^>&]{0,60}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}&"
 )
 _OF_INTEREST = re.compile(b"|".join(map(re.escape, _WORDS)), re.IGNORECASE)
 MAX_ELEMENTS = 1_000
@@ -242,7 +244,7 @@ def _guess(body: bytes) -> str:
 def parse(capture: Capture) -> HTMLTree | None:
     """The tree of an HTML page; nothing for other captures. It must stay in the thread that asked for it.
 
-    Raises Unreadable for a page that would take a parser out of proportion: MAX_OCTETS, MAX_DEPTH, MAX_ATTRIBUTES.
+    Raises Unreadable for a page that would take a parser minutes or gigabytes (see the limits above).
     """
     return _parse(capture) if is_html(capture) else None
 
@@ -253,26 +255,52 @@ def _parse(capture: Capture) -> HTMLTree:
     source, charset = source_of(capture)
     # Below this no page is slow, whatever stands in it.
     if len(source) > 65_536 or source.count(b"<") > 2_000:
-        _check_shape(source)
+        shape = _Shape()
+        for tag in tags(source):
+            shape.add(tag)
     return HTMLTree.parse(bytes_to_str(source, charset, errors="replace"))
 
 
-def _check_shape(source: bytes) -> None:
-    """Raises Unreadable for markup that makes tree construction (HTML 13.2.6) quadratic or worse."""
-    still_open: dict[bytes, int] = {}
-    depth = options = 0
-    for tag in tags(source):
-        if len(tag.attributes) > MAX_ATTRIBUTES and tag.count > MAX_ATTRIBUTES:
-            raise Unreadable(f"An element has more than {MAX_ATTRIBUTES} attributes.")
-        options += tag.name == b"option"
-        if options > MAX_OPTIONS:
-            raise Unreadable(f"The page has more than {MAX_OPTIONS} options.")
-        if tag.name in _VOID or tag.name in _END_OPTIONAL:
-            continue
-        count = still_open.get(tag.name, 0)
-        # An end tag without its start tag closes nothing.
-        change = (-1 if count else 0) if tag.is_end else 1
-        still_open[tag.name] = count + change
-        depth += change
-        if depth > MAX_DEPTH:
-            raise Unreadable(f"Elements are nested more than {MAX_DEPTH} levels deep.")
+# 13.2.4.3: these are made anew wherever they are left open, so that each open one costs much more than a step.
+_FORMATTING = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
+_FORMATTING_COST = 100
+
+
+class _Shape:
+    """Follows the tags of a page and raises Unreadable where tree construction (HTML 13.2.6) gets out of proportion."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, int] = {}
+        self._depth = self._formatting = self._options = self._steps = self._on_root = 0
+
+    def add(self, tag: Tag) -> None:
+        """Takes in the next tag."""
+        if tag.name == b"option":
+            self._options += 1
+            self._bound(self._options, MAX_OPTIONS, "options")
+        if tag.name in (b"html", b"body"):
+            # 13.2.6.4.7: attributes of further html and body tags are added to the first.
+            self._on_root += tag.count
+            self._bound(self._on_root, MAX_ATTRIBUTES, "attributes on its root")
+        elif len(tag.attributes) > MAX_ATTRIBUTES:
+            self._bound(tag.count, MAX_ATTRIBUTES, "attributes on one element")
+        self._steps += self._formatting * _FORMATTING_COST
+        if tag.name not in _VOID and not (tag.foreign and tag.attributes.endswith(b"/")):
+            self._nest(tag)
+        self._bound(self._steps, MAX_STEPS, "steps through open elements")
+
+    def _nest(self, tag: Tag) -> None:
+        count = self._open.get(tag.name, 0)
+        if tag.name in _END_OPTIONAL or (tag.is_end and not count):
+            # An end tag without its start tag closes nothing, but is looked for.
+            self._steps += self._depth
+            return
+        change = -1 if tag.is_end else 1
+        self._open[tag.name] = count + change
+        self._depth += change
+        self._formatting += change if tag.name in _FORMATTING else 0
+        self._bound(self._depth, MAX_DEPTH, "levels of nested elements")
+
+    def _bound(self, number: int, limit: int, what: str) -> None:
+        if number > limit:
+            raise Unreadable(f"The page has more than {limit} {what}.")

@@ -43,8 +43,8 @@ MAX_FOREIGN = 500
 class Tag:
     """A start or end tag; ``start`` and ``end`` are offsets in the source.
 
-    ``content`` is what an element without markup holds (script, title, …); ``inert`` is true within a template;
-    ``text`` is the text before the tag.
+    ``content`` is what an element without markup holds (script, title, …); ``inert`` is true within a template,
+    ``foreign`` in SVG and MathML; ``text`` is the text before the tag.
     """
 
     name: bytes
@@ -55,6 +55,7 @@ class Tag:
     text: bytes
     content: bytes = b""
     inert: bool = False
+    foreign: bool = False
 
     def attribute(self, encoding: str = "utf-8") -> dict[str, str]:
         """The attributes with character references resolved, names in lower case; the first of a name counts."""
@@ -111,6 +112,7 @@ def _step(foreign: list[bytes], tag: Tag) -> bool:
                 pass
         return False
     within = bool(foreign) and foreign[-1] in _FOREIGN
+    tag.foreign = tag.name in _FOREIGN or (within and tag.name not in _BREAKOUT)
     if within and tag.name in _BREAKOUT:
         while foreign and foreign[-1] in _FOREIGN:
             foreign.pop()
