@@ -79,7 +79,7 @@ def sitemap(capture: Capture) -> list[str]:
         if to_utf8(body[:512]).lstrip().startswith(b"<")
         else to_utf8(body).decode(errors="replace").split()
     )
-    return list(_resolved(capture.url, dict.fromkeys(found), "utf-8", MAX_SITEMAP_URLS))
+    return list(_resolved(capture.url, dict.fromkeys(filter(None, found)), "utf-8", MAX_SITEMAP_URLS))
 
 
 def _listed(body: bytes) -> list[str]:
@@ -92,7 +92,8 @@ def _listed(body: bytes) -> list[str]:
         for at in range(0, len(body), 1 << 16):
             parser.feed(body[at : at + (1 << 16)])
             for _, element in parser.read_events():
-                found.append((element.text or "").strip())
+                if not len(element):  # an entity that is not expanded stands there as a child
+                    found.append((element.text or "").strip())
                 _forget(element)
             if len(found) >= MAX_SITEMAP_URLS:
                 break

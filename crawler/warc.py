@@ -71,7 +71,7 @@ class Original(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A page as it stands in a WARC file, from ``offset`` to ``end``; ``original`` is where the body of a revisit is."""
+    """A page as it stands in a WARC file, from ``offset`` to ``end``; ``original`` is where a revisit's body is."""
 
     page: Page
     sha256: str
