@@ -66,11 +66,12 @@ class Corpus:
         self._known: OrderedDict[str, Original] = OrderedDict()
         self._serial = 0
         self._part: _Part | None = None
+        self._full: int | None = None
 
     def write(self, page: Page) -> Stored:
         """Writes a page; it has been handed to the operating system when this returns."""
         if self._part and self._part.end >= self._max_bytes:
-            self.close()
+            self._rotate()
         part = self._part = self._part or self._begin()
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
@@ -87,12 +88,18 @@ class Corpus:
             os.fdatasync(self._part.file)
 
     def close(self) -> None:
-        """Completes both files; the next page begins new ones."""
+        """Completes both files and gives up their locks, when all rows are committed; a next page begins new ones."""
+        self._rotate()
+        self._rotate()
+
+    def _rotate(self) -> None:
+        """Completes both files. The lock stays until the next file is full: the last rows may not be committed yet."""
         if self._part:
             self._part.table.finish()
             self.sync()
-            os.close(self._part.file)
-            self._part = None
+        if self._full is not None:
+            os.close(self._full)
+        self._full, self._part = self._part.file if self._part else None, None
 
     def _original(self, sha256: str) -> Original | None:
         return self._known.get(sha256) or (self._seen(sha256) if self._seen else None)

@@ -349,6 +349,17 @@ def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     assert [row["title"] for row in rows(tmp_path)] == ["a", "b"]
 
 
+def test_a_full_file_waits_for_its_last_row(tmp_path: Path) -> None:
+    """Its pages are written, its table is there, but the batch that holds its last row is not committed yet."""
+    made = corpus(tmp_path, max_bytes=100)
+    first, second = made.write(page("a")), made.write(page("b"))
+    assert first.warc_file != second.warc_file
+    assert repair(tmp_path, {first.warc_file: 300}.get) == Repaired()
+    made.close()
+    assert repair(tmp_path, ends([first]).get) == Repaired()
+    assert repair(tmp_path, {first.warc_file: 300}.get).removed == [first.warc_file]
+
+
 def test_two_corpora_share_a_folder(tmp_path: Path) -> None:
     one, two = corpus(tmp_path), corpus(tmp_path)
     for number in range(6):
