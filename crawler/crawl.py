@@ -331,6 +331,7 @@ def settings(config: Config) -> Settings:
             "FORBEAR_ALLOW_PRIVATE_NETWORKS": config.allow_private_networks,
             "FORBEAR_RESOLVE": list(config.resolve),
             "LOG_ENABLED": False,
+            "LOG_INSTALL_ROOT_HANDLER": False,
             "USER_AGENT": config.user_agent,
         }
     )
@@ -338,7 +339,7 @@ def settings(config: Config) -> Settings:
 
 
 def _scrape(context: Context, watch: Callable[[Tally], None] | None) -> None:
-    process = AsyncCrawlerProcess(settings(context.config), install_root_handler=False)
+    process = AsyncCrawlerProcess(settings(context.config))
     context.process = process
     process.crawl(PageSpider, context=context)
     stop = threading.Event()

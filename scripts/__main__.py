@@ -23,6 +23,7 @@ COMMANDS = {
     "crawl": "Crawl: enforce reservations, write the audit log and the corpus.",
     "db": "Create the database, or bring an older one to the present form.",
     "decide": "Answer cases without network: JSON lines in, decisions out.",
+    "demo": "Crawl a small web on this machine, and show what was respected.",
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
 }

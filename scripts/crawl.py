@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -85,6 +86,7 @@ def command(seed_url: tuple[str, ...], seeds: IO[str] | None, as_json: bool, **s
         click.echo(json.dumps(_as_json(summary, config)))
     else:
         tell(summary, config)
+        _advise(summary, config)
     if summary.error is None:
         return None
     click.echo(f"Error: {summary.error}", err=True)
@@ -118,7 +120,7 @@ def progress(tally: Tally, most: int | None) -> Text:
 
 
 def tell(summary: Summary, config: Config) -> None:
-    """What a crawl did, and what to do next."""
+    """What a crawl did."""
     tally = summary.tally
     how = "finished" if summary.finished else "stopped"
     again = "The crawl went on where it stood, and " if summary.resumed else "The crawl "
@@ -129,11 +131,12 @@ def tell(summary: Summary, config: Config) -> None:
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<9} {tally.outcomes[state]:,}")
     show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {config.db}.")
+def _advise(summary: Summary, config: Config) -> None:
     if not summary.finished:
         show.line("The same command goes on where it stopped.")
-    elif tally.deferred:
+    elif summary.tally.deferred:
         show.line("What was deferred is asked again by the same command with --resume.")
-    show.line(f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {config.db}")
+    show.line(f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(config.db)}")
 
 
 def _as_json(summary: Summary, config: Config) -> dict[str, Any]:

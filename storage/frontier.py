@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -176,6 +176,18 @@ def outlook(connection: Connection, crawl: str) -> Outlook:
         .limit(1)
     )
     return Outlook(ready_at is None, ready_at)
+
+
+def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, State, str | None]]:
+    """All entries of a crawl, oldest first: URL, where it stands, the latest decision about it."""
+    rows = (
+        select(frontier.c.url, frontier.c.state, frontier.c.decision)
+        .join_from(frontier, queues)
+        .where(queues.c.crawl == crawl)
+        .order_by(frontier.c.id)
+    )
+    for row in connection.execute(rows, execution_options={"yield_per": 1000}):
+        yield row.url, State(row.state), row.decision
 
 
 def tally(connection: Connection, crawl: str) -> dict[State, int]:

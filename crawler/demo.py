@@ -1,0 +1,125 @@
+"""The web of ``forbear demo``: fourteen hosts on loopback, each with another reservation, or none.
+
+Three robots.txt files are real ones, as their sites served them (folder demo_robots; from the test data of Protego,
+BSD-3-Clause). All pages are made up.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+from crawler.web import Reply, Site
+
+OPERATOR_LIST = b"""effect,match,by,at,why,until,lifts
+block,blocked.example,legal team,2026-11-02,complaint 17: no copies for training,,
+"""
+"""What the operator of the demo has on record himself."""
+
+_HTML = ("Content-Type", "text/html; charset=utf-8")
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
+
+
+def _page(title: str, *links: str, head: str = "", headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> Reply:
+    anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
+    body = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n{head}</head>\n'
+        f"<body>\n<main><h1>{title}</h1>\n<p>{_SENTENCES[len(title) % len(_SENTENCES)]}</p></main>\n"
+        f"<ul>{anchors}</ul>\n</body>\n</html>\n"
+    )
+    return Reply(body.encode(), status, (_HTML, *headers))
+
+
+_SENTENCES = (
+    "Seven boats left the harbour before sunrise and came back with herring, and the gulls had known it all along.",
+    "The lamp was lit in 1811 and burned whale oil; the keeper's log names every ship that passed and the weather.",
+    "Rye bread wants patience: a sour dough that has stood for a night, a hot oven, and nobody who opens its door.",
+)
+
+
+def _robots(text: str) -> Reply:
+    return Reply(text.encode(), 200, _TEXT)
+
+
+def _real(host: str) -> Reply:
+    return Reply(resources.files("crawler").joinpath("demo_robots", f"{host}.txt").read_bytes(), 200, _TEXT)
+
+
+def _tdmrep(*rules: dict[str, object]) -> Reply:
+    return Reply(json.dumps(list(rules), indent=1).encode(), 200, (("Content-Type", "application/json"),))
+
+
+_PAYWALL = json.dumps({"@context": "https://schema.org", "@type": "NewsArticle", "isAccessibleForFree": False})
+
+SITES: dict[str, Site] = {
+    "library.example": {  # reserves nothing
+        "/": _page("The harbour library", "/boats", "/lamps", "/bread"),
+        "/boats": _page("Boats", "/"),
+        "/lamps": _page("Lamps", "/boats"),
+        "/bread": _page("Bread", "/"),
+    },
+    "government.example": {  # a real robots.txt: www.gov.uk
+        "/robots.txt": _real("www.gov.uk"),
+        "/": _page("Public services", "/bins", "/bins/print", "/info/bins"),
+        "/bins": _page("When the bins are emptied"),
+    },
+    "workshop.example": {  # a real robots.txt: www.instructables.com
+        "/robots.txt": _real("www.instructables.com"),
+        "/": _page("The workshop", "/a-stool/", "/a-stool.pdf", "/edit/a-stool", "/a-lamp/?size=large"),
+        "/a-stool/": _page("A stool with three legs"),
+    },
+    "travel.example": {  # a real robots.txt: www.lonelyplanet.com
+        "/robots.txt": _real("www.lonelyplanet.com"),
+        "/": _page("Travel", "/lofoten", "/members/ada", "/lofoten?search=cabin"),
+        "/lofoten": _page("Lofoten in March"),
+    },
+    "press.example": {  # shut to everybody
+        "/robots.txt": _robots("User-agent: *\nDisallow: /\n"),
+        "/": _page("The daily press"),
+    },
+    "archive.example": {  # lets others in, but not us
+        "/robots.txt": _robots("User-agent: *\nDisallow:\n\nUser-agent: ForbearBot\nDisallow: /letters/  # not for training\n"),
+        "/": _page("The archive", "/letters/1811", "/catalogue"),
+        "/catalogue": _page("Catalogue"),
+    },
+    "journal.example": {  # TDMRep: a file with rules
+        "/.well-known/tdmrep.json": _tdmrep(
+            {"location": "/open/", "tdm-reservation": 0},
+            {"location": "/", "tdm-reservation": 1, "tdm-policy": "https://journal.example/policy.json"},
+        ),
+        "/": _page("The journal", "/open/1"),
+        "/open/1": _page("An open article"),
+    },
+    "magazine.example": {  # TDMRep: a header, an element
+        "/": _page("The magazine", "/cover", "/essay"),
+        "/cover": _page("The cover story", headers=(("tdm-reservation", "1"),)),
+        "/essay": _page("An essay", head='<meta name="tdm-reservation" content="1">\n'),
+    },
+    "gallery.example": {  # noai, in a header and in an element
+        "/": _page("The gallery", "/harbour", "/lighthouse"),
+        "/harbour": _page("Harbour, oil on canvas", headers=(("X-Robots-Tag", "noai, noimageai"),)),
+        "/lighthouse": _page("Lighthouse, etching", head='<meta name="robots" content="noai">\n'),
+    },
+    "news.example": {  # doors: a paywall, a login, a legal reason
+        "/": _page("News", "/premium", "/account", "/removed"),
+        "/premium": _page("For subscribers", head=f'<script type="application/ld+json">{_PAYWALL}</script>\n'),
+        "/account": _page("Please sign in", status=401),
+        "/removed": _page("Not available here", status=451),
+    },
+    "slow.example": {  # asks for patience
+        "/robots.txt": _robots("User-agent: *\nCrawl-delay: 1\n"),
+        "/": _page("Take your time", "/two"),
+        "/two": _page("One second later"),
+    },
+    "storm.example": {  # its robots.txt cannot be read now
+        "/robots.txt": Reply(b"overloaded\n", 503, _TEXT),
+        "/": _page("In the storm"),
+    },
+    "moved.example": {  # redirects to a shut place
+        "/": Reply(b"", 302, (("Location", "http://press.example/moved"),)),
+    },
+    "blocked.example": {"/": _page("Somebody who complained")},
+}
+"""By host, by path."""
+
+SEEDS = (*(f"http://{host}/" for host in SITES), "http://journal.example/open/1")
