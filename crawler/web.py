@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
@@ -43,11 +44,13 @@ class Web:
     """The server, from ``with`` to its end, in a thread of its own.
 
     It answers for any name that leads to it: as an HTTP proxy (``proxy``), where the names need no resolving, or by a
-    pin (``pin``), with its port in the URL. Unknown hosts answer 404. ``hits`` is what came, in order.
+    pin (``pin``), with its port in the URL. Unknown hosts answer 404. ``hits`` is what came, in order; ``at_once`` how
+    many requests of a host were under way at the same time, at most.
     """
 
     sites: Mapping[str, Site]
     hits: list[Hit] = field(default_factory=list)
+    at_once: dict[str, int] = field(default_factory=dict)
     port: int = 0
 
     @property
@@ -61,6 +64,7 @@ class Web:
         return f"*:{self.port}:127.0.0.1"
 
     def __enter__(self) -> Self:
+        self._under_way = Counter[str]()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback-web", daemon=True)
         self._thread.start()
@@ -89,8 +93,13 @@ class Web:
             target = "/" + target.split("://", 1)[1].partition("/")[2]
         self.hits.append(Hit(monotonic(), host, target, dict(request.headers)))
         reply = self._reply(host, target)
-        if reply.pause:
-            await asyncio.sleep(reply.pause)
+        self._under_way[host] += 1
+        self.at_once[host] = max(self.at_once.get(host, 0), self._under_way[host])
+        try:
+            if reply.pause:
+                await asyncio.sleep(reply.pause)
+        finally:
+            self._under_way[host] -= 1
         return web.Response(status=reply.status, body=reply.body, headers=CIMultiDict(reply.headers))
 
     def _reply(self, host: str, target: str) -> Reply:

@@ -1,22 +1,26 @@
-"""A web server that does whatever a test tells it to, in octets."""
+"""A web server that does whatever a test tells it to, in octets; and whole crawls."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import ipaddress
+import shutil
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.crawler.crawls import Crawler, Forks
+from tests.laws import check_laws
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +126,30 @@ def tls_server(certificate: Path) -> Iterator[Server]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     yield from _listen(context)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts programs that have their libraries loaded already."""
+    forks = Forks()
+    yield forks
+    forks.stop()
+
+
+@pytest.fixture
+def crawler(forks: Forks, tmp_path: Path, sqlite_template: Path) -> Iterator[Crawler]:
+    """``forbear crawl`` with a new SQLite database; whatever it leaves is held against both laws at the end."""
+    shutil.copy(sqlite_template, tmp_path / "forbear.db")
+    crawler = Crawler(forks, tmp_path, f"sqlite:///{tmp_path}/forbear.db")
+    yield crawler
+    check_laws(crawler.database, crawler.out)
+
+
+@pytest.fixture
+def crawler_on_postgresql(forks: Forks, tmp_path: Path, postgresql: Any) -> Iterator[Crawler]:
+    """The same with a new PostgreSQL database."""
+    name = postgresql.create("forbear")
+    crawler = Crawler(forks, tmp_path, postgresql.url(name))
+    yield crawler
+    check_laws(crawler.database, crawler.out)
+    postgresql.drop(name)

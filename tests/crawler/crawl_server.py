@@ -1,0 +1,44 @@
+"""Forks a ``forbear`` process for each line on standard input: a crawl starts in no time, the libraries being there.
+
+A line is a JSON object with ``words`` (the command line), ``folder`` (where its stdout and stderr go), or with
+``wait`` (the pid of one that was started). The answers, a line each: the pid; the exit code, or null while it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def run(words: list[str], folder: Path) -> None:
+    """Becomes the program, as ``python -m scripts`` would, and ends as it does: with its exit code."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
+    from scripts.__main__ import main as program  # noqa: PLC0415 - as late as in a process of its own
+
+    sys.argv = ["forbear", *words]
+    program()
+
+
+def main() -> None:
+    """Answers until its input ends."""
+    for module in ("scripts.crawl", "scripts.config", "crawler.handler", "crawler.pages", "crawler.scheduler", "psycopg"):
+        importlib.import_module(module)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "wait" in asked:
+            pid, status = os.waitpid(asked["wait"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+        else:
+            answer = os.fork()
+            if not answer:
+                run(asked["words"], Path(asked["folder"]))
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Crawls as a person starts them, on a loopback web: the program, its options, what it prints and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import create_engine, text
+from warcio.archiveiterator import ArchiveIterator
+
+from crawler.web import Reply, Web
+
+ROOT = Path(__file__).parents[2]
+PLAIN = (("Content-Type", "text/plain"),)
+HTML = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+def page(*links: str, words: str = "Seven boats left the harbour before sunrise and came back with herring.") -> Reply:
+    """An HTML page with a paragraph and links."""
+    anchors = "".join(f'<a href="{link}">on</a>\n' for link in links)
+    return Reply(f"<!doctype html><title>t</title><p>{words}</p>\n{anchors}".encode(), headers=HTML)
+
+
+def plain(text: str, **more: Any) -> Reply:
+    """A text file, such as a robots.txt."""
+    return Reply(text.encode(), headers=PLAIN, **more)
+
+
+def moved(target: str, status: int = 302) -> Reply:
+    """A redirect."""
+    return Reply(status=status, headers=(("Location", target),))
+
+
+def tree(pages: int, width: int = 3) -> dict[str, Reply]:
+    """A site of ``pages`` pages, each with words of its own: / links to /1 to /3, /1 to /4 to /6, and so on."""
+
+    def links(number: int) -> list[str]:
+        first = number * width + 1
+        return [f"/{child}" for child in range(first, min(first + width, pages))]
+
+    return {
+        "/" if number == 0 else f"/{number}": page(*links(number), words=f"This is page {number} of {pages}.")
+        for number in range(pages)
+    }
+
+
+@dataclass
+class Process:
+    """A crawl that was started; ``Done`` is what it left."""
+
+    pid: int
+    folder: Path
+    forks: Forks
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Sends a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = 60) -> Done:
+        """What it printed, once it has ended; one that does not end is killed, and fails the test."""
+        until = time.monotonic() + seconds
+        while (code := self.forks.ask(wait=self.pid)) is None:
+            if time.monotonic() > until:
+                os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"The crawl did not end in {seconds} s: {(self.folder / 'stderr').read_text()}")
+            time.sleep(0.01)
+        self.forks.running.discard(self.pid)
+        return Done(code, (self.folder / "stdout").read_text(), (self.folder / "stderr").read_text())
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a crawl ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+
+class Forks:
+    """Starts crawls from one process that has all libraries loaded."""
+
+    def __init__(self) -> None:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.crawler.crawl_server"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.running: set[int] = set()
+
+    def ask(self, **asked: Any) -> int | None:
+        """One line there and one back."""
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.flush()
+        answer: int | None = json.loads(self._server.stdout.readline())
+        return answer
+
+    def start(self, words: Sequence[str], folder: Path) -> Process:
+        """``forbear`` with these words; what it prints goes to files in the folder."""
+        folder.mkdir(parents=True)
+        pid = self.ask(words=list(words), folder=str(folder))
+        assert pid
+        self.running.add(pid)
+        return Process(pid, folder, self)
+
+    def stop(self) -> None:
+        """Ends whatever still runs, this included."""
+        for pid in self.running:
+            os.kill(pid, signal.SIGKILL)
+        self._server.communicate("")
+
+
+@dataclass
+class Crawler:
+    """``forbear crawl`` into one folder and one database; every call is one process."""
+
+    forks: Forks
+    folder: Path
+    database: str
+    defaults: dict[str, Any] = field(default_factory=dict)
+    started: int = 0
+
+    @property
+    def out(self) -> Path:
+        """The folder of the corpus."""
+        return self.folder / "corpus"
+
+    def start(self, web: Web | None, *seeds: str, **options: Any) -> Process:
+        """A crawl of seeds; an option that is False or None is left out, one that is True has no value."""
+        chosen = {
+            "out": self.out,
+            "db": self.database,
+            "contact": "https://operator.example/bot",
+            "delay": 0,
+            "retries": 0,
+            "proxy": web.proxy if web else None,
+            "json": True,
+            **self.defaults,
+            **options,
+        }
+        words = ["crawl", *seeds]
+        for name, value in chosen.items():
+            if value is not None and value is not False:
+                words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        self.started += 1
+        return self.forks.start(words, self.folder / f"run-{self.started}")
+
+    def run(self, web: Web | None, *seeds: str, code: int = 0, **options: Any) -> Done:
+        """A crawl from its start to its end, which is asserted to be the exit code ``code``."""
+        done = self.start(web, *seeds, **options).wait()
+        assert done.code == code, done
+        return done
+
+    def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """What the database answers."""
+        engine = create_engine(self.database)
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(text(statement), values)]
+        finally:
+            engine.dispose()
+
+    def frontier(self) -> dict[str, str]:
+        """The state of each URL."""
+        return dict(self.rows("SELECT url, state FROM frontier"))  # type: ignore[arg-type]
+
+    def reasons(self) -> dict[str, set[tuple[str, str]]]:
+        """Protocol and quote of what decided against each URL."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        asked = "SELECT canonical, protocol, quote FROM reasons JOIN decisions ON decisions.id = reasons.decision"
+        for url, protocol, quote in self.rows(asked):
+            found.setdefault(url, set()).add((protocol, quote))
+        return found
+
+    def kept(self) -> Counter[str]:
+        """The URLs in the WARC files, by count."""
+        return Counter(record.rec_headers["WARC-Target-URI"] for record in self.records() if record.rec_type != "request")
+
+    def records(self, *types: str) -> list[Any]:
+        """The response and revisit records of all WARC files, in order."""
+        found = []
+        for path in sorted((self.out / "warc").glob("*")):
+            with path.open("rb") as file:
+                for record in ArchiveIterator(file):
+                    if record.rec_type in (types or ("response", "revisit")):
+                        record.octets = record.content_stream().read()
+                        found.append(record)
+        return found
+
+    def table(self) -> pa.Table:
+        """All Parquet files as one."""
+        return pq.read_table(self.out / "pages")
+
+    def octets(self) -> bytes:
+        """Every octet that the crawls have left on the disk, the databases' own files included."""
+        return b"".join(path.read_bytes() for path in self.folder.rglob("*") if path.is_file())
+
+
+def paths(web: Web, host: str) -> list[str]:
+    """What was requested of a host, in order."""
+    return [hit.path for hit in web.hits if hit.host == host]
+
+
+def gaps(web: Web, host: str) -> list[float]:
+    """Seconds between requests to a host, one after the other."""
+    at = [hit.at for hit in web.hits if hit.host == host]
+    return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.005)
+
+
+def urls(host: str, some: Iterable[str]) -> set[str]:
+    """The URLs of paths on a host."""
+    return {f"http://{host}{path}" for path in some}
