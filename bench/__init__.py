@@ -1,0 +1,1 @@
+"""Measures against peers, in one run, as ratios."""
