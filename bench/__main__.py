@@ -17,7 +17,7 @@ from bench.site import folder
 from crawler.web import Reply, Web
 
 ROUNDS = 3
-HOSTS = 8
+HOSTS = 2
 
 
 def _play(path: Path, ready: Connection) -> None:
@@ -49,7 +49,16 @@ def main() -> None:
 
     def forbear(temporary: str) -> list[str]:
         settings = f"--out {temporary}/out --db sqlite:///{temporary}/f.db --delay 0 --proxy {proxy} --json"
-        return [sys.executable, "-m", "scripts", "crawl", *settings.split(), "--contact", "https://example.org/", *seeds]
+        return [
+            sys.executable,
+            "-m",
+            "scripts",
+            "crawl",
+            *settings.split(),
+            "--contact",
+            "https://example.org/",
+            *seeds,
+        ]
 
     def bare(temporary: str) -> list[str]:
         return [sys.executable, "-m", "bench.bare_spider", proxy, *seeds]

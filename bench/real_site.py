@@ -1,4 +1,4 @@
-"""``python -m bench.real_site``: crawls a real site whole, and counts its pages again by a plain walk along its links."""
+"""``python -m bench.real_site``: crawls a real site whole, and counts its pages again by a plain link walk."""
 
 from __future__ import annotations
 

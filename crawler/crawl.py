@@ -84,7 +84,9 @@ class Config:
         if not _TOKEN.fullmatch(self.agent):
             raise BadConfig(f"{self.agent!r} is no product token: use letters, - and _ only (RFC 9309 2.2.1).")
         parts = urlsplit(self.contact)
-        if not (parts.scheme in ("http", "https") and parts.netloc or parts.scheme == "mailto" and "@" in parts.path):
+        if not (
+            (parts.scheme in ("http", "https") and parts.netloc) or (parts.scheme == "mailto" and "@" in parts.path)
+        ):
             raise BadConfig(
                 f"{self.contact!r} is no contact: give --contact a web page of yours (https://…) or mailto:NAME@DOMAIN."
             )
@@ -249,7 +251,9 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         repair(config.out, lambda name: writer.call(lambda connection: _end_of(connection, name)).result())
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
         session = Session(Asking(crawl.id, config.agent, config.use, config.profile, asking_list), writer)
-        corpus = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent)
+        corpus = Corpus(
+            config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent
+        )
         context = Context(config, crawl.id, kept, writer, session, corpus)
         _scrape(context, watch)
         context.disk.submit(corpus.close).result()
@@ -294,7 +298,8 @@ def _kept(connection: Connection, crawl: str) -> int:
 def _end_of(connection: Connection, warc_file: str) -> int | None:
     """Where the last page of a WARC file ends that the log knows."""
     ends = select(func.max(pages.c.warc_offset + pages.c.warc_length)).where(pages.c.warc_file == warc_file)
-    return connection.scalar(ends)
+    end: int | None = connection.scalar(ends)
+    return end
 
 
 def _end(connection: Connection, context: Context, resumed: bool) -> Summary:
@@ -357,5 +362,3 @@ def _scrape(context: Context, watch: Callable[[Tally], None] | None) -> None:
 def _watch(tally: Tally, watch: Callable[[Tally], None] | None, stop: threading.Event) -> None:
     while watch and not stop.wait(0.5):
         watch(tally)
-
-

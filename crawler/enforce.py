@@ -1,10 +1,9 @@
-"""Scrapy's way in and out of the network: nothing is requested, and no answer passes, before its decision is written."""
+"""Scrapy's way in and out of the network: nothing is asked for, and no answer passes, before its decision is written."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
@@ -16,7 +15,6 @@ from optout.captures import redirect
 from optout.model import Capture, Verdict
 from optout.readers import url as urls
 from optout.readers.text import readable
-from optout.readers.url import NotAUrl
 from storage.database import StorageError
 from storage.records import CaptureRecord, Keep, new_id, now
 
@@ -37,7 +35,7 @@ PLACE_OCTETS = 16 * 1024 * 1024
 _ALL = {"dont_redirect": True, "dont_retry": True, "dont_cache": True, "handle_httpstatus_all": True}
 
 
-class Refused(IgnoreRequest):  # noqa: N818 an outcome, not an error
+class Refused(IgnoreRequest):
     """The decision was not ``allowed``; ``ruling`` says why, in the words of the site."""
 
     def __init__(self, ruling: Ruling) -> None:
@@ -102,7 +100,7 @@ class Enforcement:
         try:
             response = await self.crawler.engine.download_async(request)
             capture = capture_of(request, response)
-        except Exception as error:  # whatever hinders the reading has a name, and doubt defers
+        except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
             capture = failed(request, error)
         at = now()
         return CaptureRecord(new_id(), at, expiry(capture, at), capture)

@@ -45,7 +45,7 @@ _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 FOLLOW = ("same-host", "same-domain", "any")
 
 
-class HostBusy(IgnoreRequest):  # noqa: N818 an outcome, not an error
+class HostBusy(IgnoreRequest):
     """A file with reservations stands on a host that another process has; nothing was decided."""
 
 
@@ -185,10 +185,8 @@ class Pages(Enforcement):
     async def _redirected(self, entry: Entry, target: Url) -> None:
         """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
         source = urls.parse(entry.url)
-        wanted = (
-            entry.redirects < MAX_REDIRECTS
-            and (entry.depth == 0 or domain_of(source.host) == domain_of(target.host) or self._context.follows(source, target))
-        )  # fmt: skip
+        near = entry.depth == 0 or domain_of(source.host) == domain_of(target.host)
+        wanted = entry.redirects < MAX_REDIRECTS and (near or self._context.follows(source, target))
         found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if wanted else ()
         await self._settle(entry, State.REDIRECTED, found)
 
@@ -213,8 +211,8 @@ class PageSpider(Spider):
 
     async def start(self) -> AsyncIterator[Any]:
         """Nothing: the seeds are in the frontier."""
-        return
-        yield  # makes it a generator, as Scrapy wants it
+        for request in ():
+            yield request
 
     def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
         """The page as an item."""
@@ -317,5 +315,3 @@ def _sent(request: Request) -> tuple[tuple[str, str], ...]:
         for name, values in request.headers.items()
         for value in values or ()
     )
-
-

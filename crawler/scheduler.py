@@ -175,7 +175,7 @@ class FrontierScheduler(BaseScheduler):
                         await self._hungry.wait()
                 except TimeoutError:
                     pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
             self._context.fail(error)
             self._finished = True
             self._poke()

@@ -30,11 +30,11 @@ from storage.records import (
     new_id,
     now,
 )
+from storage.writer import Writer
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from storage.log import Writer
 
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""

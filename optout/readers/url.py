@@ -99,10 +99,10 @@ _ESCAPED_LETTER = re.compile(rb"%(?=3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])")
 
 
 def normalise(octets: bytes) -> bytes:
-    """One spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
+    r"""One spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
 
     Escaped unreserved characters are decoded, other escapes get upper-case digits, octets that no URI holds
-    (above 0x7F, white space, ``"<>\\^`{|}``) are escaped; reserved characters stay as they are written.
+    (above 0x7F, white space, ``"<>\^`{|}``) are escaped; reserved characters stay as they are written.
     """
     return _ODD.sub(_plain, octets)
 
