@@ -1,4 +1,4 @@
-"""Scrapy's way in and out of the network: nothing is asked for, and no answer passes, before its decision is written."""
+"""Scrapy's way in and out: no request goes out and no answer comes in before its decision is written."""
 
 from __future__ import annotations
 

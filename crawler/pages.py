@@ -211,7 +211,8 @@ class PageSpider(Spider):
 
     async def start(self) -> AsyncIterator[Any]:
         """Nothing: the seeds are in the frontier."""
-        for request in ():
+        nothing: tuple[Request, ...] = ()
+        for request in nothing:
             yield request
 
     def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
