@@ -83,6 +83,7 @@ class Pages(Enforcement):
         """May the URL of the entry be requested? Raises IgnoreRequest if not."""
         request.headers.setdefault("User-Agent", self._context.config.user_agent)
         request.headers.setdefault("Accept", "*/*")
+        request.meta["download_timeout"] = self._context.config.timeout
         if self._context.config.proxy:
             request.meta["proxy"] = self._context.config.proxy
         if PLACE in request.meta:
@@ -154,7 +155,8 @@ class Pages(Enforcement):
 
     def _backoff(self, entry: Entry, ruling: Ruling) -> float:
         asked = retry_after(ruling.page.capture, ruling.at).total_seconds() if ruling.page else 0.0
-        return max(FIRST_RETRY * 2.0**entry.attempts, asked)
+        stale = (ruling.stale_at - ruling.at).total_seconds() if ruling.stale_at else 0.0
+        return max(FIRST_RETRY * 2.0**entry.attempts, asked, stale)
 
     def _after(self, entry: Entry, ruling: Ruling) -> None:
         """Counts what is decided, and ends the entry's turn unless it is allowed."""

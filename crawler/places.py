@@ -21,7 +21,7 @@ LONGEST = timedelta(hours=24)
 SHORTEST = timedelta(minutes=5)
 """A file that forbids caching is still not asked for with every page."""
 
-AFTER_FAILURE = timedelta(minutes=1)
+AFTER_FAILURE = timedelta(seconds=15)
 """How soon a file that could not be read is asked for again, unless the site names a time."""
 
 _MAX_AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d{1,9})", re.IGNORECASE)

@@ -167,9 +167,9 @@ class FrontierScheduler(BaseScheduler):
     async def _run(self) -> None:
         try:
             while not self._finished:
+                self._hungry.clear()  # before the round: what is wanted during it is not overheard
                 await self._round()
                 self._poke()
-                self._hungry.clear()
                 try:
                     async with asyncio.timeout(ROUND_SECONDS):
                         await self._hungry.wait()

@@ -53,12 +53,16 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``."""
+    """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``.
+
+    ``stale_at``: before that the same files would be looked at again, and the decision be the same.
+    """
 
     id: str
     at: datetime
     decision: Decision
     page: CaptureRecord | None = None
+    stale_at: datetime | None = None
 
 
 Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
@@ -91,10 +95,9 @@ class Session:
         ``outcome`` says what the decision changes in the frontier. Raises StorageError if the row cannot be written:
         then nothing was decided.
         """
-        at = now()
-        question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, at)
+        question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
         decision, records = await self._decide(question, page)
-        ruling = Ruling(new_id(), at, decision, page)
+        ruling = Ruling(new_id(), now(), decision, page, _stale_at(decision, records))
         settle, links = outcome(ruling) if outcome else (None, ())
         await self._write(question, ruling, records, settle, links)
         return ruling
@@ -176,3 +179,10 @@ class Session:
         if self.asking.operator_list is None:
             return ()
         return (CaptureRecord(new_id(), now(), None, self.asking.operator_list),)
+
+
+def _stale_at(decision: Decision, records: Sequence[CaptureRecord]) -> datetime | None:
+    """When all that decided is due to be asked for again; None if nothing of it ever is."""
+    decided = {reason.source for reason in decision.reasons}
+    ends = [record.expires_at for record in records if record.expires_at and record.capture.url in decided]
+    return max(ends, default=None)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
+from optout.captures import redirect
 from optout.model import Capture
 from optout.readers.text import readable, to_utf8
 from storage import evidence
@@ -63,7 +64,7 @@ def _check_quotes(connection: Connection) -> None:
     stored: dict[str, Capture] = {}
     for row in connection.execute(text("SELECT decision, protocol, quote, source, place FROM reasons")):
         captures = [stored.setdefault(id, evidence.load(connection, id)) for id in rests[row.decision]]
-        said = [capture for capture in captures if capture.url == row.source]
+        said = [capture for capture in captures if row.source in (capture.url, _target(capture))]
         assert any(_says(capture, row) for capture in said), f"{row} is found in none of {said}"
 
 
@@ -78,11 +79,19 @@ def _says(capture: Capture, row: Any) -> bool:
     return row.quote in readable(to_utf8(capture.body))
 
 
+def _target(capture: Capture) -> str | None:
+    """Where a redirect leads that was one too many."""
+    target = redirect(capture)
+    return target.href if target else None
+
+
 def _check_corpus(connection: Connection, out: Path) -> None:
     """Law 2, seen from the disk: each record and each row of a table is a page of the log, and stands where it says."""
     known = {
         row.decision: row
-        for row in connection.execute(text("SELECT decision, url, warc_file, warc_offset, warc_length, sha256 FROM pages"))
+        for row in connection.execute(
+            text("SELECT decision, url, warc_file, warc_offset, warc_length, sha256 FROM pages")
+        )
     }
     found = {}
     for path in sorted((out / "warc").glob("*.warc.gz")):
@@ -98,7 +107,9 @@ def _check_corpus(connection: Connection, out: Path) -> None:
                         assert hashlib.sha256(body).hexdigest() == known[decision].sha256
     assert found == {id: (row.warc_file, row.warc_offset, row.url) for id, row in known.items()}
     tables = [pq.read_table(path) for path in (out / "pages").glob("*.parquet")]
-    rows = [row for table in tables for row in table.select(["decision_id", "url", "warc_file", "warc_offset"]).to_pylist()]
+    rows = [
+        row for table in tables for row in table.select(["decision_id", "url", "warc_file", "warc_offset"]).to_pylist()
+    ]
     assert len(rows) == len(known)
     assert {row["decision_id"]: (row["warc_file"], row["warc_offset"], row["url"]) for row in rows} == found
     assert not list((out / "pages").glob(".*")), "a table was not finished"

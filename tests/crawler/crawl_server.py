@@ -26,7 +26,14 @@ def run(words: list[str], folder: Path) -> None:
 
 def main() -> None:
     """Answers until its input ends."""
-    for module in ("scripts.crawl", "scripts.config", "crawler.handler", "crawler.pages", "crawler.scheduler", "psycopg"):
+    for module in (
+        "scripts.crawl",
+        "scripts.config",
+        "crawler.handler",
+        "crawler.pages",
+        "crawler.scheduler",
+        "psycopg",
+    ):
         importlib.import_module(module)
     for line in sys.stdin:
         asked = json.loads(line)

@@ -197,7 +197,9 @@ class Crawler:
 
     def kept(self) -> Counter[str]:
         """The URLs in the WARC files, by count."""
-        return Counter(record.rec_headers["WARC-Target-URI"] for record in self.records() if record.rec_type != "request")
+        return Counter(
+            record.rec_headers["WARC-Target-URI"] for record in self.records() if record.rec_type != "request"
+        )
 
     def records(self, *types: str) -> list[Any]:
         """The response and revisit records of all WARC files, in order."""
