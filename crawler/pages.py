@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crawler.crawl import Context
     from storage.frontier import Entry
 
-FIRST_RETRY = 5.0
+FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
 
 BUSY_RETRY = 10.0

@@ -46,7 +46,7 @@ IDLE_SECONDS = 5.0
 AHEAD = 2
 """Requests of one host that are under way where no delay is asked for: one is decided about while one is fetched."""
 
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=10)
 """A crawl that has nothing else to do waits so long for what was deferred; what is due later is left for --resume."""
 
 
@@ -216,7 +216,7 @@ class FrontierScheduler(BaseScheduler):
         self._context.tally.hosts = len(self._hosts)
         under_way = any(host.in_hand for host in self._hosts.values())
         later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
-        self._finished = not under_way and not self._guests and (full or bool(later))
+        self._finished = self._context.finished = not under_way and not self._guests and (full or bool(later))
 
     async def _renew(self) -> bool:
         """Holds the hosts for longer, now and then; returns whether any is held."""
