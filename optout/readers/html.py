@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLTree
 
 from optout.model import Capture
 from optout.readers import xml
-from optout.readers.markup import Tag, tags
+from optout.readers.markup import MAX_ATTRIBUTES, Tag, may_be_crowded, number_of_attributes, tags
 from optout.readers.text import readable, to_utf8
 from optout.readers.unreadable import Unreadable
 
@@ -19,12 +19,13 @@ MAX_OCTETS = 10_485_760
 """A larger page is not read: 10 MiB after content decoding."""
 MAX_DEPTH = 500
 """How deep elements may be nested for a tree; Chromium stops at 512."""
-MAX_ATTRIBUTES = 500
-"""How many attributes an element of a tree may have: the parser's time grows with their square."""
 MAX_OPTIONS = 20_000
 """How many options a tree may hold: the parser's time grows with their square."""
 MAX_STEPS = 100_000_000
 """How much walking up the open elements a tree may cost; a page of ordinary shape costs less than a million."""
+
+MAX_UNCHECKED_TAGS = 4_000
+"""Up to how many tags a page is given to the parser whatever its shape."""
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _XML_TYPES = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
@@ -39,9 +40,11 @@ _XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xht
 
 # What the protocols look for, as cheap to find as octets can be; a page without any of it has no element of interest.
 _WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"h-captcha", b"g-recaptcha", b"cf-turnstile")
-# A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting.
+# A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting;
+# named ones and the numbers of quotation marks, ampersands and spaces hide no letter.
 _REFERENCE = re.compile(
-    rb"<meta[^>&]{0,60}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}&"
+    rb"<meta[^>&]{0,60}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}"
+    rb"&#(?!0*(?:34|38|39|160|8\d{3});|x0*(?:22|26|27|a0|20..);)"
 )
 _OF_INTEREST = re.compile(b"|".join(map(re.escape, _WORDS)), re.IGNORECASE)
 MAX_ELEMENTS = 1_000
@@ -128,10 +131,11 @@ class _Reader:
         pending: Tag | None = None
         end = 0
         for tag in tags(source):
-            self._count(tag.text)
+            text = source[tag.text_from : tag.start]
+            self._count(text)
             end = tag.end + len(tag.content)
             if pending is not None:
-                self._add(pending, source, tag.text)
+                self._add(pending, source, text)
                 pending = None
             self._scope(tag)
             if tag.is_end or tag.inert:
@@ -253,54 +257,52 @@ def _parse(capture: Capture) -> HTMLTree:
     if len(capture.body) > MAX_OCTETS:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
     source, charset = source_of(capture)
-    # Below this no page is slow, whatever stands in it.
-    if len(source) > 65_536 or source.count(b"<") > 2_000:
-        shape = _Shape()
-        for tag in tags(source):
-            shape.add(tag)
+    # Few tags cost little in any order: a fifth of a second at worst. Attributes cost by the square of their number.
+    if source.count(b"<") > MAX_UNCHECKED_TAGS or may_be_crowded(source):
+        _check_shape(source)
     return HTMLTree.parse(bytes_to_str(source, charset, errors="replace"))
 
 
 # 13.2.4.3: these are made anew wherever they are left open, so that each open one costs much more than a step.
 _FORMATTING = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
 _FORMATTING_COST = 100
+_ROOT = frozenset({b"html", b"body"})
 
 
-class _Shape:
-    """Follows the tags of a page and raises Unreadable where tree construction (HTML 13.2.6) gets out of proportion."""
+def _check_shape(source: bytes) -> None:
+    """Raises Unreadable where tree construction (HTML 13.2.6) would get out of proportion."""
+    still_open: dict[bytes, int] = {}
+    depth = formatting = options = on_root = steps = 0
+    for name, is_end, attributes, _, _, _, _, _, foreign in tags(source):
+        steps += formatting
+        if len(attributes) > MAX_ATTRIBUTES:
+            _bound(number_of_attributes(attributes), MAX_ATTRIBUTES, "attributes on one element")
+        if name in _END_OPTIONAL:
+            steps += depth
+            if name == b"option":
+                options += 1
+            elif name in _ROOT:
+                # 13.2.6.4.7: attributes of further html and body tags are added to the first.
+                on_root += number_of_attributes(attributes)
+                _bound(on_root, MAX_ATTRIBUTES, "attributes on its root")
+        elif name not in _VOID and not (foreign and attributes.endswith(b"/")):
+            count = still_open.get(name, 0)
+            if is_end and not count:
+                # An end tag without its start tag closes nothing, but is looked for.
+                steps += depth
+                continue
+            change = -1 if is_end else 1
+            still_open[name] = count + change
+            depth += change
+            if name in _FORMATTING:
+                formatting += change * _FORMATTING_COST
+            if depth > MAX_DEPTH:
+                break
+    _bound(depth, MAX_DEPTH, "levels of nested elements")
+    _bound(options, MAX_OPTIONS, "options")
+    _bound(steps, MAX_STEPS, "steps through open elements")
 
-    def __init__(self) -> None:
-        self._open: dict[bytes, int] = {}
-        self._depth = self._formatting = self._options = self._steps = self._on_root = 0
 
-    def add(self, tag: Tag) -> None:
-        """Takes in the next tag."""
-        if tag.name == b"option":
-            self._options += 1
-            self._bound(self._options, MAX_OPTIONS, "options")
-        if tag.name in (b"html", b"body"):
-            # 13.2.6.4.7: attributes of further html and body tags are added to the first.
-            self._on_root += tag.count
-            self._bound(self._on_root, MAX_ATTRIBUTES, "attributes on its root")
-        elif len(tag.attributes) > MAX_ATTRIBUTES:
-            self._bound(tag.count, MAX_ATTRIBUTES, "attributes on one element")
-        self._steps += self._formatting * _FORMATTING_COST
-        if tag.name not in _VOID and not (tag.foreign and tag.attributes.endswith(b"/")):
-            self._nest(tag)
-        self._bound(self._steps, MAX_STEPS, "steps through open elements")
-
-    def _nest(self, tag: Tag) -> None:
-        count = self._open.get(tag.name, 0)
-        if tag.name in _END_OPTIONAL or (tag.is_end and not count):
-            # An end tag without its start tag closes nothing, but is looked for.
-            self._steps += self._depth
-            return
-        change = -1 if tag.is_end else 1
-        self._open[tag.name] = count + change
-        self._depth += change
-        self._formatting += change if tag.name in _FORMATTING else 0
-        self._bound(self._depth, MAX_DEPTH, "levels of nested elements")
-
-    def _bound(self, number: int, limit: int, what: str) -> None:
-        if number > limit:
-            raise Unreadable(f"The page has more than {limit} {what}.")
+def _bound(number: int, limit: int, what: str) -> None:
+    if number > limit:
+        raise Unreadable(f"The page has more than {limit} {what}.")

@@ -7,9 +7,10 @@ element, quoted as it was served, so the tokenizer is enough. Where the two coul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from html import unescape
+from typing import NamedTuple
 
 from optout.readers.unreadable import Unreadable
 
@@ -24,10 +25,16 @@ _TOKEN = re.compile(
     rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|(!\[CDATA\[)|[!?][^>]*+(?:>|\Z)|(/?)" + _TAG + rb"|/[^>]*+(?:>|\Z))", re.DOTALL
 )
 
+MAX_ATTRIBUTES = 500
+"""More attributes no element of an ordinary page has."""
+_CROWDED = re.compile(rb"<[a-zA-Z](?:[" + _W + rb"/]*+" + _UNGROUPED + rb"){%d}" % (MAX_ATTRIBUTES + 1))
+
 _RAW = frozenset({b"script", b"style", b"title", b"textarea", b"xmp", b"iframe", b"noembed", b"noframes"})
 _END = {name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE) for name in _RAW}
 _FOREIGN = frozenset({b"svg", b"math"})
 _BACK_TO_HTML = frozenset({b"foreignobject", b"desc", b"title", b"annotation-xml"})
+_SPECIAL = _RAW | _FOREIGN | {b"template", b"plaintext"}
+_GREATER_THAN = ord(">")
 # 13.2.6.5: these start tags end foreign content.
 _BREAKOUT = frozenset(
     b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta "
@@ -39,12 +46,11 @@ MAX_FOREIGN = 500
 """How deep SVG and MathML may be nested in each other."""
 
 
-@dataclass(slots=True)
-class Tag:
-    """A start or end tag; ``start`` and ``end`` are offsets in the source.
+class Tag(NamedTuple):
+    """A start or end tag; ``start`` and ``end`` are offsets in the source, ``text_from`` that of the text before it.
 
     ``content`` is what an element without markup holds (script, title, …); ``inert`` is true within a template,
-    ``foreign`` in SVG and MathML; ``text`` is the text before the tag.
+    ``foreign`` in SVG and MathML.
     """
 
     name: bytes
@@ -52,7 +58,7 @@ class Tag:
     attributes: bytes
     start: int
     end: int
-    text: bytes
+    text_from: int
     content: bytes = b""
     inert: bool = False
     foreign: bool = False
@@ -66,10 +72,15 @@ class Tag:
             found.setdefault(name.decode("ascii", "replace").lower(), unescape(value.decode(encoding, "replace")))
         return found
 
-    @property
-    def count(self) -> int:
-        """How many attributes it has."""
-        return sum(1 for _ in _ATTRIBUTE.finditer(self.attributes))
+
+def number_of_attributes(attributes: bytes) -> int:
+    """How many attributes stand in a tag's attribute list."""
+    return sum(1 for _ in _ATTRIBUTE.finditer(attributes))
+
+
+def may_be_crowded(source: bytes) -> bool:
+    """Whether a tag may have more than MAX_ATTRIBUTES; quicker than reading all tags, and never wrongly no."""
+    return bool(_CROWDED.search(source))
 
 
 def tags(source: bytes) -> Iterator[Tag]:
@@ -77,50 +88,76 @@ def tags(source: bytes) -> Iterator[Tag]:
 
     Raises Unreadable where SVG and MathML are nested beyond MAX_FOREIGN.
     """
-    at, text_from, templates = 0, 0, 0
-    foreign: list[bytes] = []
-    while match := _TOKEN.search(source, at):
-        at = match.end()
+    at: int | None = 0
+    state = _State()
+    while at is not None:
+        at = yield from _until_jump(source, at, state)
+
+
+@dataclass(slots=True)
+class _State:
+    """Where the reading stands: in which SVG and MathML elements, and in how many templates."""
+
+    foreign: list[bytes] = field(default_factory=list)
+    templates: int = 0
+
+
+def _until_jump(source: bytes, at: int, state: _State) -> Generator[Tag, None, int | None]:
+    """The tags up to the first element without markup, and where to go on behind what it holds; nothing at the end."""
+    text_from = at
+    foreign = state.foreign
+    for match in _TOKEN.finditer(source, at):
         cdata, slash, name, attributes = match.groups()
+        start, at = match.span()
         if cdata:
             # 13.2.5.42: a CDATA section in foreign content, a comment elsewhere.
             close = b"]]>" if foreign and foreign[-1] in _FOREIGN else b">"
             found = source.find(close, at)
-            at = len(source) if found < 0 else found + len(close)
-        elif name and source[at - 1 : at] == b">":
+            return None if found < 0 else found + len(close)
+        if name and source[at - 1] == _GREATER_THAN:
             name = name.lower()
-            tag = Tag(name, bool(slash), attributes, match.start(), at, source[text_from : match.start()])
-            tag.inert = templates > 0
-            if name == b"template" and not foreign:
-                templates = max(0, templates - 1) if slash else templates + 1
-            raw = _RAW if _step(foreign, tag) else ()
-            if name in raw:
-                found_end = _END[name].search(source, at)
-                until = found_end.start() if found_end else len(source)
-                tag.content, at = source[at:until], until
-            elif name == b"plaintext" and raw and not slash:
-                at = len(source)
-            yield tag
+            if not foreign and name not in _SPECIAL:
+                yield Tag(name, slash != b"", attributes, start, at, text_from, b"", state.templates > 0)
+            else:
+                inert = state.templates > 0
+                if name == b"template" and not foreign:
+                    state.templates = max(0, state.templates - 1) if slash else state.templates + 1
+                by_html, is_foreign = _step(foreign, name, slash != b"", attributes.endswith(b"/"))
+                until = _end_of_content(source, name, at) if by_html else at
+                yield Tag(name, slash != b"", attributes, start, at, text_from, source[at:until], inert, is_foreign)
+                if until > at:
+                    return until
         text_from = at
+    return None
 
 
-def _step(foreign: list[bytes], tag: Tag) -> bool:
-    """Follows a tag into and out of SVG and MathML; true if what the tag holds is read by the rules of HTML."""
-    if tag.is_end:
-        if tag.name in foreign:
-            while foreign.pop() != tag.name:
-                pass
-        return False
+def _end_of_content(source: bytes, name: bytes, at: int) -> int:
+    """Where what an element without markup holds ends; ``at`` for all other elements."""
+    if name not in _RAW:
+        return len(source) if name == b"plaintext" else at
+    end = _END[name].search(source, at)
+    return end.start() if end else len(source)
+
+
+def _step(foreign: list[bytes], name: bytes, is_end: bool, is_empty: bool) -> tuple[bool, bool]:
+    """Follows a tag into and out of SVG and MathML.
+
+    Whether what it holds is read by the rules of HTML, and whether it is an element of SVG or MathML itself.
+    """
     within = bool(foreign) and foreign[-1] in _FOREIGN
-    tag.foreign = tag.name in _FOREIGN or (within and tag.name not in _BREAKOUT)
-    if within and tag.name in _BREAKOUT:
+    if is_end:
+        if name in foreign:
+            while foreign.pop() != name:
+                pass
+        return False, within
+    if within and name in _BREAKOUT:
         while foreign and foreign[-1] in _FOREIGN:
             foreign.pop()
-        return True
-    empty = tag.attributes.endswith(b"/")
-    if (tag.name in _FOREIGN or (within and tag.name in _BACK_TO_HTML)) and not empty:
+        return True, False
+    if name not in _FOREIGN and not (within and name in _BACK_TO_HTML):
+        return not within, within
+    if not is_empty:
         if len(foreign) == MAX_FOREIGN:
             raise Unreadable(f"SVG or MathML is nested more than {MAX_FOREIGN} levels deep.")
-        foreign.append(tag.name)
-        return False
-    return not within and tag.name not in _FOREIGN
+        foreign.append(name)
+    return False, True
