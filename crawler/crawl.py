@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,20 +12,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 from sqlalchemy import Connection, func, select
 
 from crawler.corpus import Corpus, repair
+from crawler.enforce import slow_down
 from crawler.network import Guard
+from crawler.operator import BadConfig, check_contact, check_token, read_list, user_agent
 from crawler.pages import FOLLOW, PageSpider
 from crawler.session import Asking, Session
 from optout import __version__
 from optout import policy as policies
 from optout.model import Decision, Profile, Use, Verdict
-from optout.protocols.operator import BadList, capture_of
 from optout.readers import url as urls
 from optout.readers.url import Url
 from storage import crawls, frontier, leases
@@ -40,15 +39,11 @@ from storage.writer import Writer
 if TYPE_CHECKING:
     from crawler.scheduler import FrontierScheduler
 
+__all__ = ["BadConfig", "Config", "Summary", "Tally", "run"]
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-_TOKEN = re.compile(r"[A-Za-z_-]+")
-
-
-class BadConfig(ValueError):
-    """A setting that cannot be used; the message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +76,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises BadConfig, one sentence for a person."""
-        if not _TOKEN.fullmatch(self.agent):
-            raise BadConfig(f"{self.agent!r} is no product token: use letters, - and _ only (RFC 9309 2.2.1).")
-        parts = urlsplit(self.contact)
-        if not (
-            (parts.scheme in ("http", "https") and parts.netloc) or (parts.scheme == "mailto" and "@" in parts.path)
-        ):
-            raise BadConfig(
-                f"{self.contact!r} is no contact: give --contact a web page of yours (https://…) or mailto:NAME@DOMAIN."
-            )
-        if not self.contact.isascii() or not self.contact.isprintable():
-            raise BadConfig("The contact stands in an HTTP header: write it in ASCII.")
+        check_token(self.agent)
+        check_contact(self.contact, "--contact")
         if self.follow not in FOLLOW:
             raise BadConfig(f"{self.follow!r} is no way to follow links: choose {', '.join(FOLLOW)}.")
         for seed in self.seeds:
@@ -103,8 +89,8 @@ class Config:
 
     @property
     def user_agent(self) -> str:
-        """The User-Agent header: the token that rules are matched with, the version, where to complain."""
-        return f"{self.agent}/{__version__} (+{self.contact})"
+        """The User-Agent header that every request carries."""
+        return user_agent(self.agent, self.contact)
 
     def identity(self) -> dict[str, Any]:
         """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
@@ -170,6 +156,7 @@ class Context:
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
         self.tally = Tally()
         self.error: BaseException | None = None
+        self.finished = False
         self.most_hosts = 2 * config.concurrency
         self.process: AsyncCrawlerProcess | None = None
         self._kept_before = kept
@@ -222,11 +209,7 @@ class Context:
         self._delays[host] = delay
         assert self.process is not None
         [crawler] = self.process.crawlers
-        assert crawler.engine is not None
-        downloader = crawler.engine.downloader
-        downloader.per_slot_settings[host] = {"delay": delay, "concurrency": 1, "jitter": 0}
-        if host in downloader.slots:
-            downloader.slots[host].delay = delay
+        slow_down(crawler, host, delay)
 
     def fail(self, error: BaseException) -> None:
         """Something outside broke: what is under way is brought to an end, nothing more is begun."""
@@ -240,7 +223,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
 
     Raises BadConfig, StorageError, OSError (the output folder) before anything is fetched. The main thread only.
     """
-    asking_list = _operator_list(config)
+    asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
     engine = open_database(config.db)
     writer = Writer(engine)
     writer.start()
@@ -262,17 +245,6 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     finally:
         writer.close()
         engine.dispose()
-
-
-def _operator_list(config: Config) -> Any:
-    if config.operator_list is None:
-        return None
-    try:
-        return capture_of(config.operator_list.read_bytes())
-    except OSError as error:
-        raise BadConfig(f"--operator-list: {config.operator_list} cannot be read: {error.strerror}.") from None
-    except BadList as error:
-        raise BadConfig(f"--operator-list {config.operator_list}: {error}.") from None
 
 
 def _begin(connection: Connection, config: Config) -> crawls.Crawl:
@@ -303,8 +275,7 @@ def _end_of(connection: Connection, warc_file: str) -> int | None:
 
 
 def _end(connection: Connection, context: Context, resumed: bool) -> Summary:
-    outlook = frontier.outlook(connection, context.crawl)
-    finished = context.error is None and (outlook.finished or context.full(0))
+    finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
     left = frontier.tally(connection, context.crawl)
     return Summary(context.crawl, resumed, finished, context.tally, left, context.error)

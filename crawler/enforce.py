@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from scrapy import exceptions, signals
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
+from scrapy.utils.httpobj import urlparse_cached
 
+from crawler.decoding import Undecodable, decode
 from crawler.handler import failure
 from crawler.network import explain
 from crawler.places import expiry
 from optout.captures import redirect
-from optout.model import Capture, Verdict
+from optout.model import Capture, Failure, Verdict
 from optout.readers import url as urls
 from optout.readers.text import readable
+from optout.readers.url import NotAUrl
 from storage.database import StorageError
 from storage.records import CaptureRecord, Keep, new_id, now
 
@@ -23,16 +27,38 @@ if TYPE_CHECKING:
 
     from crawler.session import Ruling, Session
 
-logger = logging.getLogger(__name__)
-
 PLACE = "forbear_place"
-"""Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made."""
+"""Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made.
+
+Its value is the list of answers that came for it, as they were before any other middleware saw them.
+"""
 
 RULING = "forbear_ruling"
-"""Where, in ``request.meta``, the ruling about an answer that passed is found."""
+"""Where, in ``request.meta``, ``forbear crawl`` finds the ruling about an answer that passed."""
+
+DECISION = "forbear_decision"
+"""Where, in ``response.meta``, a spider finds the id of the decision by which an answer passed."""
 
 PLACE_OCTETS = 16 * 1024 * 1024
-_ALL = {"dont_redirect": True, "dont_retry": True, "dont_cache": True, "handle_httpstatus_all": True}
+_PLACE_META = {
+    "allow_offsite": True,  # reservations may stand on a host that the spider may not crawl
+    "dont_cache": True,
+    "dont_merge_cookies": True,
+    "dont_redirect": True,
+    "download_maxsize": PLACE_OCTETS,
+    "handle_httpstatus_all": True,
+}
+
+_BROKEN_OFF = frozenset({"dataloss", "download_stopped"})
+_UNBOUNDED = "partial"
+"""How Scrapy marks a body that ends with its connection: nobody can tell whether it is whole (RFC 9112 8)."""
+
+_SCRAPYS = (
+    (exceptions.CannotResolveHostError, Failure.DNS),
+    (exceptions.DownloadConnectionRefusedError, Failure.REFUSED),
+    (exceptions.ResponseDataLossError, Failure.TRUNCATED),
+)
+"""What Scrapy says where it does not say why."""
 
 
 class Refused(IgnoreRequest):
@@ -45,16 +71,37 @@ class Refused(IgnoreRequest):
 
 
 def capture_of(request: Request, response: Response) -> Capture:
-    """An answer as the decision sees it: headers as received where the handler noted them."""
+    """An answer as the decision sees it: headers as received where the handler noted them, the body decoded and whole.
+
+    Raises decoding.Undecodable.
+    """
     received = request.meta.get("received_headers") or [
         (readable(name), readable(value)) for name, values in response.headers.items() for value in values or ()
     ]
-    return Capture(urls.parse(request.url).href, response.status, tuple(received), response.body)
+    url = urls.parse(request.url).href
+    if _BROKEN_OFF & set(response.flags) or (PLACE in request.meta and _UNBOUNDED in response.flags):
+        return Capture(url, error=Failure.TRUNCATED)
+    codings = [readable(coding) for coding in response.headers.getlist("Content-Encoding")]
+    body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
+    return Capture(url, response.status, tuple(received), body)
 
 
 def failed(request: Request, exception: Exception) -> Capture:
     """No answer, as the decision sees it."""
-    return Capture(urls.parse(request.url).href, error=failure(exception), memo={"detail": explain(exception)})
+    name = failure(exception)
+    if name is Failure.PROTOCOL:
+        name = next((known for kind, known in _SCRAPYS if isinstance(exception, kind)), name)
+    return Capture(urls.parse(request.url).href, error=name, memo={"detail": explain(exception)})
+
+
+def slow_down(crawler: Crawler, slot: str, delay: float) -> None:
+    """Makes a downloader slot wait so many seconds between two requests, and send them one at a time."""
+    assert crawler.engine is not None
+    downloader = crawler.engine.downloader
+    downloader.per_slot_settings[slot] = {"delay": delay, "concurrency": 1, "jitter": 0}
+    if slot in downloader.slots:
+        active = downloader.slots[slot]
+        active.delay, active.concurrency, active.jitter = delay, 1, 0
 
 
 class Enforcement:
@@ -67,39 +114,47 @@ class Enforcement:
     def __init__(self, crawler: Crawler, session: Session) -> None:
         self.crawler = crawler
         self.session = session
+        crawler.signals.connect(self._received, signals.response_downloaded)
 
     async def process_request(self, request: Request) -> None:
         """May it be requested? Raises Refused if not."""
-        if PLACE in request.meta or not _is_web(request):
+        if not _is_judged(request):
             return
         await self._rule(request, None)
 
     async def process_response(self, request: Request, response: Response) -> Response:
         """May the answer be used? Raises Refused if not."""
-        if PLACE in request.meta or not _is_web(request):
+        if not _is_judged(request):
             return response
-        capture = capture_of(request, response)
-        if redirect(capture) is None:
-            ruling = await self._rule(request, CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED))
-            request.meta[RULING] = ruling
+        # A handler that followed a redirect by itself brings a page of another place, whose own rules bind.
+        asked = request if response.url == request.url else request.replace(url=response.url)
+        try:
+            capture = capture_of(asked, response)
+        except Undecodable as error:
+            capture = failed(asked, error)
+        if redirect(capture):
+            return response.replace(body=b"")  # where it leads is no content; what else came was not decided about
+        request.meta[DECISION] = (await self._rule(asked, _page(capture))).id
         return response
 
     async def process_exception(self, request: Request, exception: Exception) -> None:
-        """No answer came: that is on record too."""
-        if PLACE in request.meta or not _is_web(request) or isinstance(exception, IgnoreRequest | StorageError):
+        """No answer came: that is on record too, and the exception goes on to whoever handles it."""
+        if not _is_judged(request) or isinstance(exception, IgnoreRequest | StorageError | NotAUrl):
             return
-        record = CaptureRecord(new_id(), now(), None, failed(request, exception), Keep.QUOTED)
-        await self._rule(request, record)
+        with suppress(Refused):
+            await self._rule(request, _page(failed(request, exception)))
 
     async def fetch_place(self, url: str) -> CaptureRecord:
         """A file with reservations, from the network; a failure is a capture too."""
-        meta = {PLACE: True, "dont_merge_cookies": True, "download_maxsize": PLACE_OCTETS, **_ALL}
+        received: list[Response] = []
         # Half a compressed file reads like one that reserves less, and not every handler notices.
-        request = Request(url, meta=meta, headers={"Accept-Encoding": "identity"}, priority=1000)
+        headers = {"Accept-Encoding": "identity"}
+        meta = _PLACE_META | {PLACE: received}
+        request = Request(url, meta=meta, headers=headers, priority=1000, dont_filter=True)
         assert self.crawler.engine is not None
         try:
             response = await self.crawler.engine.download_async(request)
-            capture = capture_of(request, response)
+            capture = capture_of(request, received[-1] if received else response)
         except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
             capture = failed(request, error)
         at = now()
@@ -111,6 +166,20 @@ class Enforcement:
             raise Refused(ruling)
         return ruling
 
+    def _received(self, request: Request, response: Response) -> None:
+        if PLACE in request.meta:
+            request.meta[PLACE].append(response)
 
-def _is_web(request: Request) -> bool:
-    return request.url.startswith(("http:", "https:"))
+
+def _page(capture: Capture) -> CaptureRecord:
+    return CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
+
+
+def is_web(request: Request) -> bool:
+    """Whether it is a request to the web, and not to a file, a bucket or the like."""
+    return urlparse_cached(request).scheme in ("http", "https")
+
+
+def _is_judged(request: Request) -> bool:
+    """Whether it is a request to the web that is not itself asked for a decision's sake."""
+    return PLACE not in request.meta and is_web(request)

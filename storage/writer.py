@@ -47,6 +47,8 @@ class Writer:
     Jobs that come while a group is being written form the next group, so nobody waits longer than for two groups. A
     job that is refused (a decision that is there already) fails alone; when the database fails, the group is tried
     again a few times, then its futures raise StorageError. A job once taken is answered, and cannot be cancelled.
+
+    A process that ends without ``close`` is not kept alive by it: nobody has acted on what was not yet committed.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -54,7 +56,7 @@ class Writer:
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._open = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="forbear-writer")
+        self._thread = threading.Thread(target=self._run, name="forbear-writer", daemon=True)
 
     def start(self) -> None:
         """Begins to write."""

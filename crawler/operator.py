@@ -1,0 +1,57 @@
+"""Whoever runs a crawl: how they name themselves to sites (RFC 9309 2.2.1, RFC 9110 10.1.5), and their own list."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from optout import __version__
+from optout.model import Capture
+from optout.protocols import operator
+
+_TOKEN = re.compile(r"[A-Za-z_-]+")
+
+
+class BadConfig(ValueError):
+    """A setting that cannot be used; the message names it and says what to do."""
+
+
+def user_agent(agent: str, contact: str) -> str:
+    """The User-Agent header: the token that rules are matched with, the version, where to complain."""
+    return f"{agent}/{__version__} (+{contact})"
+
+
+def leading_token(header: str) -> str | None:
+    """The product token that a User-Agent header begins with."""
+    match = _TOKEN.match(header)
+    return match[0] if match else None
+
+
+def check_token(agent: str) -> None:
+    """Raises BadConfig if robots.txt rules cannot be matched with it."""
+    if not _TOKEN.fullmatch(agent):
+        raise BadConfig(f"{agent!r} is no product token: use letters, - and _ only (RFC 9309 2.2.1).")
+
+
+def check_contact(contact: str, option: str) -> None:
+    """Raises BadConfig if nobody could be reached by it; ``option`` is what it was given with."""
+    parts = urlsplit(contact)
+    web = parts.scheme in ("http", "https") and parts.netloc
+    mail = parts.scheme == "mailto" and "@" in parts.path
+    if not (web or mail):
+        raise BadConfig(
+            f"{contact!r} is no contact: give {option} a web page of yours (https://…) or mailto:NAME@DOMAIN."
+        )
+    if not contact.isascii() or not contact.isprintable():
+        raise BadConfig("The contact stands in an HTTP header: write it in ASCII.")
+
+
+def read_list(path: Path, option: str) -> Capture:
+    """The operator's list as a capture; raises BadConfig. ``option`` is what the path was given with."""
+    try:
+        return operator.capture_of(path.read_bytes())
+    except OSError as error:
+        raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
+    except operator.BadList as error:
+        raise BadConfig(f"{option} {path}: {error}.") from None
