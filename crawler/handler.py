@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import aiohttp
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
 from scrapy import exceptions
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.http import Headers, Request, Response, TextResponse
@@ -13,24 +17,34 @@ from scrapy.responsetypes import responsetypes
 
 from crawler import http
 from crawler.decoding import ACCEPTED, decode
+from crawler.http import Name
 from crawler.network import Guard
 from optout.model import Failure
+from optout.readers import url as urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from scrapy.crawler import Crawler
 
-_NAMES: http.Names = (
-    (exceptions.DownloadTimeoutError, Failure.TIMEOUT),
-    (exceptions.DownloadCancelledError, Failure.TOO_LARGE),
+_EXACT = (
+    Name(exceptions.DownloadTimeoutError, Failure.TIMEOUT),
+    Name(exceptions.DownloadCancelledError, Failure.TOO_LARGE),
+    Name(aiohttp.ServerDisconnectedError, Failure.RESET),
+    Name(aiohttp.http_exceptions.ContentLengthError, Failure.TRUNCATED),
+    # A chunked body that ends early, and not one with a broken chunk:
+    Name(aiohttp.http_exceptions.TransferEncodingError, Failure.TRUNCATED, "Not enough data"),
+)
+_VAGUE = (
+    Name(aiohttp.ClientConnectorDNSError, Failure.DNS),
+    Name(aiohttp.ClientConnectorError, Failure.REFUSED),
 )
 _NO_LIMIT = 1 << 40
 
 
 def failure(exception: BaseException) -> Failure:
-    """What the failure of a download is called in decide.md; ``network.explain`` has the sentence to it."""
-    return http.failure(exception, _NAMES)
+    """What the failure of a download is called in decide.md."""
+    return http.failure(exception, _EXACT, _VAGUE)
 
 
 class GuardedHandler(AiohttpDownloadHandler):
@@ -52,11 +66,23 @@ class GuardedHandler(AiohttpDownloadHandler):
             resolve=settings.getlist("FORBEAR_RESOLVE"),
         )
         self._to_proxy = self._session  # the operator's own choice, wherever it is
-        self._session = http.open_session(
-            self._guard,
+        self._session = self._open_session()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Keeps no cookies, adds no header, decodes nothing, reads nothing from the environment."""
+        connector = aiohttp.TCPConnector(
+            ssl=ssl.create_default_context(),
             limit=self._pool_size_total,
             limit_per_host=self._pool_size_per_host,
+            resolver=_Resolver(self._guard),
+            socket_factory=self._guard.open_socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             response_class=_ClientResponse,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
     async def download_request(self, request: Request) -> Response:
@@ -75,14 +101,14 @@ class GuardedHandler(AiohttpDownloadHandler):
         try:
             async with session.request(
                 request.method,
-                http.verbatim(request.url),
+                _verbatim(request.url),
                 data=request.body or None,
                 headers=self._request_headers(request).to_tuple_list(),
                 timeout=aiohttp.ClientTimeout(total=timeout),
                 allow_redirects=False,
                 proxy=proxy,
             ) as response:
-                request.meta["received_headers"] = http.received(response)
+                request.meta["received_headers"] = http.received(response.raw_headers)
                 yield cast("_ClientResponse", response)
         except TimeoutError as error:
             raise exceptions.DownloadTimeoutError(f"{request.url} took longer than {timeout} seconds") from error
@@ -102,6 +128,34 @@ class GuardedHandler(AiohttpDownloadHandler):
         """Ends every connection."""
         await super().close()
         await self._to_proxy.close()
+
+
+class _Resolver(AbstractResolver):
+    """Gives aiohttp the addresses that the guard has checked, to connect to as they are."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._guard.lookup(host, port)
+        kinds = [(address, socket.AF_INET6 if ":" in address else socket.AF_INET) for address in found]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
+            for address, kind in kinds
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _verbatim(url: str) -> yarl.URL:
+    """The URL as aiohttp sends it on unchanged: yarl would drop an empty query, which rules can speak about."""
+    parts = urls.parse(url)
+    authority = parts.origin.partition("://")[2]
+    return yarl.URL.build(scheme=parts.scheme, authority=authority, path=parts.target, encoded=True)
 
 
 def _decoded(response: Response, limit: int) -> Response:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+import httpx
 from protego import Protego
 
-from crawler import http, network
 from crawler.decoding import ACCEPTED, decode, too_large
+from crawler.http import received
+from crawler.network import explain
+from crawler.transport import Transport, failure
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Question, Stage, Verdict
@@ -62,12 +66,18 @@ class Live:
         self._guard = guard
         self._agent = agent
         identity = f"{agent}/{version}" + (f" (+{contact})" if contact else "")
-        self._headers = {"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
+        self._timeout = timeout
         self._max_delay = max_delay
         self._max_body = max_body
         self._turns: defaultdict[str, _Turn] = defaultdict(lambda: _Turn(asyncio.Lock(), delay))
-        self._proxy = proxy
-        self._session = http.open_session(None if proxy else guard, timeout=timeout)
+        self._client = httpx.AsyncClient(
+            transport=Transport(guard, proxy),
+            headers={"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            # The connection is up or given up before the whole is: httpcore forgets a socket whose TLS is cut short.
+            timeout=httpx.Timeout(timeout, connect=timeout / 3),
+            trust_env=False,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +85,7 @@ class Live:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        await self._client.aclose()
 
     async def fetch(self, url: str) -> Capture:
         """What comes back from a URL now; a failure is a Capture too, its sentence in ``memo["detail"]``.
@@ -89,7 +99,7 @@ class Live:
             try:
                 capture = await self._exchange(parts)
             except Exception as error:  # noqa: BLE001 whatever goes wrong has a name, and doubt defers
-                capture = Capture(parts.href, error=http.failure(error), memo={"detail": network.explain(error)})
+                capture = Capture(parts.href, error=failure(error), memo={"detail": explain(error)})
             if parts.path == "/robots.txt" and capture.status == 200:
                 turn.delay = max(turn.delay, min(_crawl_delay(capture.body, self._agent), self._max_delay))
             turn.due = monotonic() + turn.delay
@@ -98,16 +108,20 @@ class Live:
     async def _exchange(self, url: Url) -> Capture:
         self._guard.check_literal(url)
         body = bytearray()
-        async with self._session.get(
-            http.verbatim(url.href), headers=self._headers, allow_redirects=False, proxy=self._proxy
-        ) as response:
-            async for part in response.content.iter_any():
-                body += part
-                if len(body) > self._max_body:
-                    raise too_large(self._max_body)
-            headers = http.received(response)
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("GET", url.origin, extensions={"target": url.target.encode()}) as response,
+            ):
+                async for part in response.aiter_raw():
+                    body += part
+                    if len(body) > self._max_body:
+                        raise too_large(self._max_body)
+        except TimeoutError as error:
+            raise TimeoutError(f"no complete answer within {self._timeout:g} seconds") from error
+        headers = received(response.headers.raw)
         codings = [value for name, value in headers if name.lower() == "content-encoding"]
-        return Capture(url.href, response.status, headers, decode(bytes(body), codings, self._max_body))
+        return Capture(url.href, response.status_code, headers, decode(bytes(body), codings, self._max_body))
 
 
 def _crawl_delay(robots: bytes, agent: str) -> float:

@@ -14,6 +14,7 @@ from scrapy.utils.test import get_crawler
 from crawler.handler import GuardedHandler, failure
 from crawler.network import NotPublic
 from optout.model import Failure
+from optout.readers.url import parse
 
 
 def download(url: str, *, allow_private: bool = True, **meta: Any) -> Response:
@@ -46,3 +47,25 @@ def test_through_a_proxy_names_are_its_business_and_the_guard_stays(server) -> N
             download(f"http://{host}/", allow_private=False, proxy=server.origin)
         assert failure(raised.value) is Failure.REFUSED
     assert server.targets == ["http://site.example/a?"]
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("/a b?x=^|", "/a%20b?x=^|"),
+        ("/a|b/{c}?", "/a|b/%7Bc%7D?"),
+        ("/?#part", "/?"),
+        ("", "/"),
+        ("/x/../y?q=ä b#z", "/y?q=%C3%A4%20b"),
+        ("/%7e/%2F/%zz?a=%20+'\"<>", "/%7e/%2F/%zz?a=%20+%27%22%3C%3E"),
+        ("/a\\b", "/a%5Cb"),
+    ],
+)
+def test_what_was_decided_about_is_what_is_asked_for(server, written: str, target: str) -> None:
+    """Scrapy would escape a request's URL anew, and yarl drop an empty query; rules are compared with every octet."""
+    href = parse(server.origin + written).href
+    assert href == server.origin + target
+    server.answers[target] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
+    response = download(href)
+    assert (response.url, response.body) == (href, b"fine")
+    assert server.targets == [target]

@@ -149,21 +149,62 @@ def test_a_crawl_delay_is_kept_up_to_a_limit(server) -> None:
 
 
 def test_through_a_proxy_names_are_its_business_and_the_guard_stays(server) -> None:
-    server.answers["http://site.example/a"] = ok("by proxy")
+    server.answers |= {"http://site.example/a?": ok("by proxy"), "http://[2606:4700::1]:8080/": ok("by number")}
 
     async def run() -> list[Capture]:
         async with Live(Guard(), version="1", proxy=server.origin) as live:
-            urls = ("http://site.example/a", "http://127.0.0.1/", "http://localhost/", "http://10.0.0.1/")
+            urls = (*server.answers, "http://127.0.0.1/", "http://localhost/", "http://10.0.0.1/")
             return [await live.fetch(url) for url in urls]
 
-    first, *others = asyncio.run(run())
-    assert first.body == b"by proxy"
+    by_name, by_number, *others = asyncio.run(run())
+    assert (by_name.body, by_number.body) == (b"by proxy", b"by number")
     assert {capture.error for capture in others} == {Failure.REFUSED}
-    assert server.targets == ["http://site.example/a"]
+    assert server.targets == list(server.answers)
+
+
+def test_a_proxy_that_wants_a_password_is_given_it_and_no_site_is(server) -> None:
+    """RFC 9110 9.3.6: the tunnel to a site with TLS is asked for first; this proxy refuses it all the same."""
+    server.answers["site.example:443"] = b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n"
+
+    async def run() -> Capture:
+        proxy = server.origin.replace("://", "://me:s%20t@")
+        async with Live(Guard(), version="1", proxy=proxy) as live:
+            return await live.fetch("https://site.example/a")
+
+    capture = asyncio.run(run())
+    assert (capture.status, capture.error) == (None, Failure.PROTOCOL)
+    assert "407" in capture.memo["detail"]
+    assert b"\r\nProxy-Authorization: Basic bWU6cyB0\r\n" in server.heads[0]
+
+
+def test_a_cookie_is_not_sent_back(server) -> None:
+    server.answers["/a"] = ok("", "Set-Cookie: seen=1; Path=/")
+
+    async def run() -> None:
+        async with Live(Guard(allow_private=True), version="1") as live:
+            await live.fetch(f"{server.origin}/a")
+            await live.fetch(f"{server.origin}/a")
+
+    asyncio.run(run())
+    assert len(server.heads) == 2
+    assert not any(b"seen=1" in head for head in server.heads)
+
+
+@pytest.mark.parametrize("location", ["http://xn--i-7iq.example/", "http://[x/", "https://a.example:99999/", "http://"])
+def test_a_redirect_is_an_answer_wherever_it_points(server, location: str) -> None:
+    server.answers["/a"] = to(location)
+
+    async def run() -> Capture:
+        async with Live(Guard(allow_private=True), version="1") as live:
+            return await live.fetch(f"{server.origin}/a")
+
+    capture = asyncio.run(run())
+    assert (capture.status, capture.header("location")) == (302, [location])
 
 
 def test_nothing_is_taken_from_the_environment(server, monkeypatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("http_proxy", "all_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     server.answers["/a"] = ok("direct")
     assert asked(f"{server.origin}/a").captures[-1].body == b"direct"
 
