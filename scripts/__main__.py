@@ -89,7 +89,7 @@ class Program(click.Group):
 @click.option("--debug", is_flag=True, envvar="FORBEAR_DEBUG", help="Show where in the program an error arose.")
 @click.pass_context
 def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
-    r"""Collects web pages for AI training, and leaves alone what its owners reserved.
+    """Collects web pages for AI training, and leaves alone what its owners reserved.
 
     Every option can stand in forbear.toml and in an environment variable (--contact: FORBEAR_CONTACT) too; the
     command line wins.

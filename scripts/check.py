@@ -39,7 +39,7 @@ EXIT_CODES = {Verdict.EXCLUDED: 1, Verdict.DEFERRED: 3, Verdict.ALLOWED: 0}
 @options.allow_private_networks
 @options.as_json
 def command(url: tuple[str, ...], as_json: bool, use: str, profile: str, agent: str, **connection: Any) -> int:
-    r"""Ask sites now: may these URLs be used, and whose words say so?
+    """Ask sites now: may these URLs be used, and whose words say so?
 
     Looks at every place where a reservation can stand, and at the page itself if that is allowed. Exit code: 0 all are
     allowed, 1 something is excluded, 3 something is deferred. With --json, a JSON object a line for each URL.

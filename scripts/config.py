@@ -40,7 +40,7 @@ class Setting(NamedTuple):
 @click.argument("words", metavar="[COMMAND [OPTION…]]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, words: tuple[str, ...]) -> None:
-    r"""Print the settings in force, and where each comes from: default, settings file, environment, command line.
+    """Print the settings in force, and where each comes from: default, settings file, environment, command line.
 
     Options after the name of a command count as if that command were called with them.
 

@@ -19,7 +19,7 @@ def command() -> None:
 @options.db
 @options.as_json
 def upgrade_command(db: str, as_json: bool) -> None:
-    r"""Create the database, or bring an older one to the present form; nothing in it is lost.
+    """Create the database, or bring an older one to the present form; nothing in it is lost.
 
     \b
     Example:

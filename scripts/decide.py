@@ -25,7 +25,7 @@ from scripts.options import option
     help="Read the cases from here; - is standard input.",
 )
 def command(path: str) -> int:
-    r"""Answer cases without network: what a site said goes in, what follows comes out.
+    """Answer cases without network: what a site said goes in, what follows comes out.
 
     A case is a JSON object on a line of its own, and so is its decision; the order stays. A line that is no case is
     answered with {"id", "line", "error"}, and makes the exit code 2 in the end.

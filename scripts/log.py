@@ -59,7 +59,7 @@ class Moment(click.ParamType[datetime]):
 @options.as_json
 @options.db
 def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str | None, **conditions: Any) -> None:
-    r"""Print decisions from the audit log, newest last: what was decided, when, and in whose words.
+    """Print decisions from the audit log, newest last: what was decided, when, and in whose words.
 
     --json is --format jsonl.
 

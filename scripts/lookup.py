@@ -32,7 +32,7 @@ _SENTENCES = {
 @options.db
 @options.as_json
 def command(name: str, db: str, as_json: bool) -> int | None:
-    r"""What the crawls of this database did with a domain, a host or a URL: seen, kept, excluded, why, since when.
+    """What the crawls of this database did with a domain, a host or a URL: seen, kept, excluded, why, since when.
 
     A domain or host includes all below it. Exit code: 0 something is known, 3 never seen.
 
