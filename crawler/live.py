@@ -72,7 +72,8 @@ class Live:
         self._turns: defaultdict[str, _Turn] = defaultdict(lambda: _Turn(asyncio.Lock(), delay))
         self._client = httpx.AsyncClient(
             transport=Transport(guard, proxy),
-            headers={"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED},
+            # A connection that is kept may be closed just when it is used again, which would look like a fault.
+            headers={"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED, "Connection": "close"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             # The connection is up or given up before the whole is: httpcore forgets a socket whose TLS is cut short.
             timeout=httpx.Timeout(timeout, connect=timeout / 3),
