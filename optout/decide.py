@@ -12,6 +12,7 @@ from optout.model import (
     Place,
     Preference,
     Question,
+    Reading,
     Reason,
     Stage,
     Statement,
@@ -62,9 +63,7 @@ def _judge(
     def decision(verdict: Verdict, reasons: Iterable[Reason] = ()) -> Decision:
         return Decision(verdict, stage, url, tuple(reasons), statements, gaps)
 
-    standing = [
-        s for s in statements if policy.counts(s, question.use, question.profile) and s.protocol not in lifted
-    ]
+    standing = [s for s in statements if policy.counts(s, question.use, question.profile) and s.protocol not in lifted]
     if standing:
         return decision(Verdict.EXCLUDED, (_because(s, s.protocol, s.preference, policy) for s in standing))
     blocking = [g for g in gaps if question.profile in g.defers and g.protocol not in lifted]
@@ -101,14 +100,14 @@ def _is_copy(capture: Capture | None) -> bool:
     return capture is not None and capture.status is not None and 200 <= capture.status < 300
 
 
-def _read(protocol: Protocol, step: Asked) -> list[Statement | Gap | Place]:
-    """What a protocol found; a reader that fails leaves a gap that defers, whatever its failure was."""
+def _read(protocol: Protocol, step: Asked) -> Reading:
+    """What a protocol finds; a reader that fails leaves a gap that defers, whatever its failure was."""
     try:
-        return list(protocol.read(step))
-    except Exception as error:
+        yield from protocol.read(step)
+    except Exception as error:  # noqa: BLE001 - a bug in one reader must neither open a door nor end the crawl
         source = step.page.url if step.page else step.url.href
         detail = f"The reader of {protocol.NAME} failed: {type(error).__name__}: {error}"
-        return [Gap(protocol.NAME, "unreadable", source, "reader", detail)]
+        yield Gap(protocol.NAME, "unreadable", source, "reader", detail)
 
 
 def _may_look(

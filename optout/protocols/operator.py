@@ -27,7 +27,7 @@ from optout.readers.text import readable, to_utf8
 from optout.readers.url import NotAUrl, Url
 
 NAME = "operator"
-PLACES = ()
+PLACES: tuple[str, ...] = ()
 LIST = "operator:list"
 
 _COLUMNS = ["effect", "match", "by", "at", "why", "until", "lifts"]

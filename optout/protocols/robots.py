@@ -17,18 +17,18 @@ from optout.model import (
     Statement,
 )
 from optout.readers import robots_txt
-from optout.readers.robots_txt import LIMIT, Match, RobotsTxt
+from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 from optout.readers.text import to_utf8
 
 NAME = "robots"
-PLACES = ("/robots.txt",)
+PLACES: tuple[str, ...] = ("/robots.txt",)
 
 MOST_STATEMENTS = 64
 """Matching rules that are listed for one URL; a file can hold tens of thousands that match, and one decides."""
 
 SECOND_READER_OCTETS = 65_536
 SECOND_READER_COST = 200_000
-"""Protego files each rule with each agent of its group, so names times rules bounds its time (quadratic in the file)."""
+"""Protego files each rule with each agent of its group: its time grows with the product."""
 
 
 def read(asked: Asked) -> Reading:
@@ -37,11 +37,11 @@ def read(asked: Asked) -> Reading:
     if capture is None:
         return
     file = robots_txt.parse(capture)
-    yield from _doubts(file, asked.question.agent)
+    rules = file.rules_for(asked.question.agent)
+    yield from _doubts(file, rules)
     if asked.url.target == PLACES[0]:
         return  # RFC 9309 2.2.2: /robots.txt is implicitly allowed.
-    agent = asked.question.agent
-    matches = file.rules_for(agent).matching(asked.url.target)
+    matches = rules.matching(asked.url.target)
     for position, match in enumerate(matches[:MOST_STATEMENTS]):
         yield _statement(file, match, Force.SUPERSEDED if position else Force.STANDING)
     if len(matches) > MOST_STATEMENTS:
@@ -62,24 +62,24 @@ def file_of(asked: Asked) -> RobotsTxt | None:
 
 def _statement(file: RobotsTxt, match: Match, force: Force) -> Statement:
     preference = Preference.ALLOW if match.allows else Preference.DISALLOW
-    where = f"line {match.line.number}"
+    where = file.where(match.line)
     return Statement(NAME, preference, file.quote(match.line), file.source, where, EVERY_USE, force)
 
 
-def _doubts(file: RobotsTxt, agent: str) -> Reading:
-    if file.html:
-        detail = "An HTML page stands where robots.txt should be (RFC 9309 2.3.1.5: what can be parsed is used)."
-        yield Gap(NAME, file.html, file.source, "beginning of the file", detail, IN_STRICT)
+def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
+    if file.foreign:
+        detail = "Something else stands where robots.txt should be (RFC 9309 2.3.1.5: what can be parsed is used)."
+        yield Gap(NAME, file.foreign, file.source, "beginning of the file", detail, IN_STRICT)
     if file.too_large:
         detail = f"Only the first {LIMIT} octets are read (RFC 9309 2.5)."
         yield Gap(NAME, "too-large", file.source, f"octet {LIMIT}", detail, IN_STRICT)
-    for line in file.unmatchable(agent)[:MOST_STATEMENTS]:
+    for line in rules.unmatchable[:MOST_STATEMENTS]:
         detail = "A pattern that begins with neither / nor * covers no URL (RFC 9309 2.2.3)."
-        yield Gap(NAME, file.quote(line), file.source, f"line {line.number}", detail, NEVER)
+        yield Gap(NAME, file.quote(line), file.source, file.where(line), detail, NEVER)
 
 
 def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, decisive: Match | None) -> Reading:
-    """Protego reads along: where a widely used parser reads a file otherwise, its owner should know. Nothing changes."""
+    """Protego reads along: where a widely used parser reads a file otherwise, its owner should know, no more."""
     if "protego" not in capture.memo:
         capture.memo["protego"] = _protego(capture, file)
     protego: Protego | None = capture.memo["protego"]
@@ -88,7 +88,7 @@ def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, decisive: Ma
     allowed = decisive is None or decisive.allows
     if protego.can_fetch(asked.url.href, asked.question.agent) != allowed:
         quote = file.quote(decisive.line) if decisive else "no rule"
-        where = f"line {decisive.line.number}" if decisive else "whole file"
+        where = file.where(decisive.line) if decisive else "whole file"
         words = ("allows", "shuts") if allowed else ("shuts", "allows")
         detail = (
             f"A widely used parser reads this otherwise: by RFC 9309 this file {words[0]} {asked.url.href}, "
@@ -98,8 +98,7 @@ def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, decisive: Ma
 
 
 def _protego(capture: Capture, file: RobotsTxt) -> Protego | None:
-    names = sum(len(group.names) for group in file.groups)
-    rules = sum(len(group.rules) for group in file.groups)
-    if len(capture.body) > SECOND_READER_OCTETS or names * rules > SECOND_READER_COST:
+    cost = sum(group.names * len(group.rules) for group in file.groups)
+    if len(capture.body) > SECOND_READER_OCTETS or cost > SECOND_READER_COST:
         return None
     return Protego.parse(to_utf8(capture.body).decode("utf-8", "replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 
 from optout.model import Capture
@@ -15,33 +16,49 @@ from optout.readers.text import readable, to_utf8
 LIMIT = 524_288
 """Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _TOKEN = re.compile(rb"[A-Za-z_-]+")
-_USER_AGENT = frozenset({b"user-agent", b"useragent", b"user agent"})
 # Misspellings that google/robotstxt and Protego obey as well; nothing like it for "allow", which would open doors.
-_DISALLOW = frozenset({b"disallow", b"dissallow", b"dissalow", b"disalow", b"diasllow", b"disallaw"})
-_KNOWN = _USER_AGENT | _DISALLOW | {b"allow"}
+_DISALLOW = rb"disallow|dissallow|dissalow|disalow|diasllow|disallaw"
+# A user-agent line or rule. Without a colon only two words are taken for one, as google/robotstxt does. No part of a
+# line is looked at twice, so that a file of any shape is read in linear time.
+_RECORD = re.compile(
+    rb"^[ \t]*+(?:(user[- ]?agent|allow|" + _DISALLOW + rb")[ \t]*+:"
+    rb"|(user-?agent|" + _DISALLOW + rb")[ \t]++(?=[^ \t:#\n]++[ \t]*+(?:[#\n]|\Z)))"
+    rb"[ \t]*+([^#\n]*+)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _GEN_DELIMS = re.compile(rb"[:/?#\[\]@]")
-_HTML = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_MARKUP = re.compile(
+    rb"(?:\s|<!--.*?-->|<\?xml[^>]*>)*+(<(?:!doctype\s+html|html|head|title|meta|script|body|div)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_IN_FORM = re.compile(rb"^[ \t]*+(?:#|[a-z][\w -]*+:)", re.IGNORECASE | re.MULTILINE)
+_NOT_IN_FORM = re.compile(rb"^(?![ \t]*+(?:$|#|[a-z][\w -]*+:))", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A record: its number from 1, its key in lower case (one spelling for each kind of rule), its value."""
+    """A record: where its line starts in the text, its key in lower case (``disallow`` however spelt), its value."""
 
-    number: int
+    start: int
     key: bytes
     value: bytes
 
 
 @dataclass(slots=True)
 class Group:
-    """User-agent lines in a row and what stands under them (RFC 9309 2.1, 2.2.1)."""
+    """User-agent lines in a row and what stands under them (RFC 9309 2.1, 2.2.1), from ``start`` to ``end``.
 
-    names: set[bytes] = field(default_factory=set)
+    ``rules`` are those that have a value; ``closed`` tells that there is a rule, if only an empty one.
+    """
+
+    start: int
+    end: int = 0
+    names: int = 0
     rules: list[Line] = field(default_factory=list)
-    others: list[Line] = field(default_factory=list)
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +79,53 @@ class Match:
         return self.length, self.allows
 
 
+class _Index:
+    """Rules found by what their pattern begins with.
+
+    A URL costs as many look-ups as there are different lengths of such beginnings, however many rules there are.
+    """
+
+    def __init__(self) -> None:
+        self._by_head: dict[bytes, list[tuple[Pattern, Line]]] = {}
+        self._lengths: list[int] = []
+
+    def add(self, compiled: Pattern, line: Line) -> None:
+        """Takes in a rule."""
+        self._by_head.setdefault(compiled.head, []).append((compiled, line))
+
+    def covering(self, target: bytes) -> Iterator[Match]:
+        """The rules that cover a target."""
+        self._lengths = self._lengths or sorted({len(head) for head in self._by_head})
+        for length in self._lengths:
+            if length > len(target):
+                return
+            for compiled, line in self._by_head.get(target[:length], ()):
+                if compiled.matches(target):
+                    yield Match(line, compiled.length)
+
+
 class Rules:
     """The Allow and Disallow lines of one merged group, ready to be asked about many URLs.
 
-    A rule is found by what its pattern begins with, so a URL costs as many look-ups as there are different lengths
-    of such beginnings, however many rules there are.
+    ``unmatchable`` are those that begin with neither ``/`` nor ``*`` and so cover nothing (RFC 9309 2.2.3, 5.1).
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        self._patterns: dict[bytes, list[tuple[Pattern, Line]]] = {}
-        self._in_queries: dict[bytes, list[tuple[Pattern, Line]]] = {}
-        seen = set()
+        self.unmatchable: list[Line] = []
+        self._rules = _Index()
+        self._in_queries = _Index()
+        first: dict[tuple[bytes, bytes], Line] = {}
         for line in lines:
-            # An empty value is a rule that covers nothing (RFC 9309 2.2.2); the same rule again adds nothing.
-            if line.value and (line.key, line.value) not in seen:
-                seen.add((line.key, line.value))
-                _file(self._patterns, line.value, line)
-                if line.key == b"disallow" and (b"?" in line.value or b"%" in line.value):
-                    _file(self._in_queries, _escape_query(line.value), line)
-        self._lengths = sorted({len(head) for head in self._patterns})
+            first.setdefault((line.key, line.value), line)  # The same rule again adds nothing.
+        for line in first.values():
+            if line.value[:1] not in (b"/", b"*"):
+                self.unmatchable.append(line)
+                continue
+            compiled = Pattern(line.value)
+            self._rules.add(compiled, line)
+            if line.key == b"disallow" and (b"?" in line.value or b"%" in line.value):
+                escaped = _escape_query(line.value)
+                self._in_queries.add(compiled if escaped == line.value else Pattern(escaped), line)
 
     def matching(self, path_and_query: str) -> list[Match]:
         """All rules that cover a URL's path and query, the deciding one first."""
@@ -94,28 +139,15 @@ class Rules:
         return found
 
     def _matching(self, target: bytes) -> list[Match]:
-        found = list(self._covering(self._patterns, target))
-        if self._in_queries and b"?" in target:
+        found = list(self._rules.covering(target))
+        if b"?" in target:
             # RFC 9309 2.2.2 escapes the reserved characters of a query's value on both sides. As not every query
             # holds values, a Disallow covers the URL with or without that step; an Allow only without it.
-            held = {match.line.number for match in found}
-            found += (m for m in self._covering(self._in_queries, _escape_query(target)) if m.line.number not in held)
+            held = {match.line.start for match in found}
+            escaped = _escape_query(target)
+            found += (match for match in self._in_queries.covering(escaped) if match.line.start not in held)
         found.sort(key=lambda match: match.rank, reverse=True)
         return found
-
-    def _covering(self, patterns: dict[bytes, list[tuple[Pattern, Line]]], target: bytes) -> Iterator[Match]:
-        lengths = self._lengths if patterns is self._patterns else sorted({len(head) for head in patterns})
-        for length in lengths:
-            if length > len(target):
-                return
-            for candidate, line in patterns.get(target[:length], ()):
-                if candidate.matches(target):
-                    yield Match(line, candidate.length)
-
-
-def _file(patterns: dict[bytes, list[tuple[Pattern, Line]]], text: bytes, line: Line) -> None:
-    compiled = Pattern(text)
-    patterns.setdefault(compiled.head, []).append((compiled, line))
 
 
 def _escape_query(octets: bytes) -> bytes:
@@ -124,57 +156,63 @@ def _escape_query(octets: bytes) -> bytes:
 
 
 class RobotsTxt:
-    """A parsed file. Lines that cannot be parsed are passed over (RFC 9309 2.2)."""
+    """A parsed file. Lines that cannot be parsed are passed over (RFC 9309 2.3.1.5)."""
 
     def __init__(self, capture: Capture) -> None:
-        body = to_utf8(capture.body)
         self.source = capture.url
         self.too_large = len(capture.body) > LIMIT
-        if self.too_large:
-            # What the cut leaves of a last line is not what was written: half an Allow would open more.
-            body = body[:LIMIT]
-            body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
-        self._lines = _LINE_END.split(body)
+        # One octet more, since a line that ends at the limit is whole.
+        text = to_utf8(capture.body[: LIMIT + 1]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        # What a cut leaves of a last line is not what was written: half an Allow would open more.
+        self._text = text[: text.rfind(b"\n") + 1] if self.too_large else text
         self.groups: list[Group] = []
-        self.ungrouped = Group()
         self._by_name: dict[bytes, list[Group]] = {}
         self._rules: dict[str, Rules] = {}
         self._read()
-        self.html = self._html(capture)
-
-    def unmatchable(self, agent: str) -> list[Line]:
-        """Rules for this product token that begin with neither ``/`` nor ``*`` and so cover nothing (2.2.3, 5.1)."""
-        rules = chain.from_iterable(group.rules for group in self.groups_for(agent))
-        return [line for line in rules if line.value and line.value[:1] not in (b"/", b"*")]
+        self.foreign = self._foreign(capture.media_type)
 
     def _read(self) -> None:
-        group = self.ungrouped
-        for number, text in enumerate(self._lines, 1):
-            line = _record(number, text)
-            if line is None:
+        group = Group(0, closed=True)  # Rules before the first user-agent line belong to nobody.
+        for record in _RECORD.finditer(self._text):
+            start, key, value = record.start(), (record[1] or record[2]).lower(), record[3].rstrip(b" \t")
+            if key[:1] == b"u":
+                if group.closed:
+                    group.end = start
+                    self.groups.append(group := Group(start))
+                for name in _names(value):
+                    named = self._by_name.setdefault(name, [])
+                    if not named or named[-1] is not group:
+                        named.append(group)
+                        group.names += 1
                 continue
-            if line.key == b"user-agent":
-                if group is self.ungrouped or group.rules:
-                    self.groups.append(group := Group())
-                for name in _names(line.value) - group.names:
-                    group.names.add(name)
-                    self._by_name.setdefault(name, []).append(group)
-            elif line.key in (b"allow", b"disallow"):
-                group.rules.append(line)
-            else:
-                group.others.append(line)
+            group.closed = True
+            if value:
+                # An empty value is a rule that covers nothing (RFC 9309 2.2.2).
+                group.rules.append(Line(start, b"allow" if key == b"allow" else b"disallow", value))
+        group.end = len(self._text)
 
-    def _html(self, capture: Capture) -> str:
-        """What shows that this is an HTML page and no robots.txt; empty if nothing does."""
-        opening = _HTML.match(capture.body[:1024])
-        if opening:
-            return readable(opening[0]).strip()
-        empty = not self.groups and not self.ungrouped.others
-        return capture.media_type if capture.media_type in _HTML_TYPES and empty and capture.body.strip() else ""
+    def _foreign(self, media_type: str) -> str:
+        """What shows that the file is something else than a robots.txt: a start tag, or the failure's name."""
+        markup = _MARKUP.match(self._text, 0, 4096)
+        if markup:
+            tag = readable(markup[1])
+            return tag if "html" in tag.lower() else "html"
+        if self.groups or not self._text.strip():
+            return ""
+        if media_type in _HTML_TYPES:
+            return media_type if _NOT_IN_FORM.search(self._text) else ""
+        return "" if _IN_FORM.search(self._text) else "malformed"
+
+    def where(self, line: Line) -> str:
+        """The number of a line, counted from 1."""
+        number = self._text.count(b"\n", 0, line.start) + 1
+        return f"line {number}"
 
     def quote(self, line: Line) -> str:
         """The line as served, without the comment and the white space around it."""
-        return readable(self._lines[line.number - 1].partition(b"#")[0].strip(b" \t"))
+        end = self._text.find(b"\n", line.start)
+        served = self._text[line.start : end if end >= 0 else None]
+        return readable(served.partition(b"#")[0].strip(b" \t"))
 
     def names(self, agent: str) -> bool:
         """Whether a group names this product token, never mind ``*``."""
@@ -190,19 +228,31 @@ class RobotsTxt:
             self._rules[agent] = Rules(chain.from_iterable(group.rules for group in self.groups_for(agent)))
         return self._rules[agent]
 
-    def others_for(self, agent: str) -> Iterator[Line]:
-        """The records of those groups that are neither user-agent lines nor rules (RFC 9309 2.2.4)."""
-        return chain.from_iterable(group.others for group in self.groups_for(agent))
+    def records(self, key: str, agent: str) -> Iterator[Line]:
+        """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters."""
+        return chain.from_iterable(self._others(key, group.start, group.end) for group in self.groups_for(agent))
 
     def crawl_delay(self, agent: str) -> float:
         """The largest Crawl-delay of those groups, in seconds; 0 if there is none. Not part of RFC 9309."""
-        values = (line.value for line in self.others_for(agent) if line.key == b"crawl-delay")
-        return max((float(value) for value in values if re.fullmatch(rb"\d{1,9}(\.\d{1,9})?", value)), default=0.0)
+        values = (line.value for line in self.records("crawl-delay", agent))
+        return max((float(value) for value in values if _SECONDS.fullmatch(value)), default=0.0)
 
     def sitemaps(self) -> Iterator[str]:
         """The values of all Sitemap lines, whatever group they stand in."""
-        for group in chain([self.ungrouped], self.groups):
-            yield from (readable(line.value) for line in group.others if line.key == b"sitemap")
+        return (readable(line.value) for line in self._others("sitemap", 0, len(self._text)))
+
+    def _others(self, key: str, start: int, end: int) -> Iterator[Line]:
+        for record in _other(key).finditer(self._text, start, end):
+            yield Line(record.start(), key.encode(), record[1].rstrip(b" \t"))
+
+
+_SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}")
+
+
+@lru_cache
+def _other(key: str) -> re.Pattern[bytes]:
+    source = rb"^[ \t]*+" + re.escape(key.encode()) + rb"[ \t]*+:[ \t]*+([^#\n]*+)"
+    return re.compile(source, re.IGNORECASE | re.MULTILINE)
 
 
 def parse(capture: Capture) -> RobotsTxt:
@@ -211,26 +261,6 @@ def parse(capture: Capture) -> RobotsTxt:
     if file is None:
         file = capture.memo["robots.txt"] = RobotsTxt(capture)
     return file
-
-
-def _record(number: int, text: bytes) -> Line | None:
-    """A line as key and value; nothing for a blank or a comment (RFC 9309 2.2, grammar)."""
-    text = text.partition(b"#")[0].strip(b" \t")
-    if not text:
-        return None
-    key, colon, value = text.partition(b":")
-    key = key.strip(b" \t").lower()
-    if not colon:
-        words = text.split()
-        # Without a colon only two words are taken for a record, as google/robotstxt does.
-        if len(words) != 2 or words[0].lower() not in _KNOWN:
-            return None
-        key, value = words[0].lower(), words[1]
-    if key in _USER_AGENT:
-        key = b"user-agent"
-    elif key in _DISALLOW:
-        key = b"disallow"
-    return Line(number, key, value.strip(b" \t"))
 
 
 def _names(value: bytes) -> set[bytes]:
