@@ -19,6 +19,7 @@ from sqlalchemy import Connection, func, select
 
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
+from crawler.handler import CUT_OFF
 from crawler.network import Guard
 from crawler.operator import BadConfig, check_contact, check_token, read_list, user_agent
 from crawler.pages import FOLLOW, PageSpider
@@ -156,6 +157,7 @@ class Context:
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
         self.tally = Tally()
         self.error: BaseException | None = None
+        self.stopped = False
         self.finished = False
         self.most_hosts = 2 * config.concurrency
         self.process: AsyncCrawlerProcess | None = None
@@ -210,6 +212,21 @@ class Context:
         assert self.process is not None
         [crawler] = self.process.crawlers
         slow_down(crawler, host, delay)
+
+    def cut_off(self) -> None:
+        """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
+        self.stopped = True
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        assert crawler.engine is not None
+        crawler.signals.send_catch_log(CUT_OFF)
+        downloader = crawler.engine.downloader
+        for slot in downloader.slots.values():  # what waits for its turn is let through to the handler, which ends it
+            slot.delay = 0
+            if slot.latercall:
+                slot.latercall.cancel()
+                slot.latercall = None
+            downloader._process_queue(slot)
 
     def fail(self, error: BaseException) -> None:
         """Something outside broke: what is under way is brought to an end, nothing more is begun."""

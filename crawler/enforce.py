@@ -11,7 +11,7 @@ from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
 
 from crawler.decoding import Undecodable, decode
-from crawler.handler import failure
+from crawler.handler import CutOff, failure
 from crawler.network import explain
 from crawler.places import expiry
 from optout.captures import redirect
@@ -155,6 +155,8 @@ class Enforcement:
         try:
             response = await self.crawler.engine.download_async(request)
             capture = capture_of(request, received[-1] if received else response)
+        except CutOff:
+            raise
         except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
             capture = failed(request, error)
         at = now()
@@ -168,7 +170,7 @@ class Enforcement:
 
     def _received(self, request: Request, response: Response) -> None:
         if PLACE in request.meta:
-            request.meta[PLACE].append(response)
+            request.meta[PLACE].append(response.copy())  # HttpCompressionMiddleware takes fields from this very object
 
 
 def _page(capture: Capture) -> CaptureRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -41,6 +42,13 @@ _VAGUE = (
 )
 _NO_LIMIT = 1 << 40
 
+CUT_OFF = object()
+"""Signal: whoever sends it wants no more answers, and what is under way ends at once with CutOff."""
+
+
+class CutOff(exceptions.IgnoreRequest):
+    """The crawl ended before the answer came: that says nothing about the site."""
+
 
 def failure(exception: BaseException) -> Failure:
     """What the failure of a download is called in decide.md."""
@@ -67,6 +75,9 @@ class GuardedHandler(AiohttpDownloadHandler):
         )
         self._to_proxy = self._session  # the operator's own choice, wherever it is
         self._session = self._open_session()
+        self._under_way: set[asyncio.Task[Response]] = set()
+        self._ended = False
+        crawler.signals.connect(self._cut_off, signal=CUT_OFF)
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Keeps no cookies, adds no header, decodes nothing, reads nothing from the environment."""
@@ -86,12 +97,26 @@ class GuardedHandler(AiohttpDownloadHandler):
         )
 
     async def download_request(self, request: Request) -> Response:
-        """The answer with its body decoded; raises what ``failure`` has a name for."""
+        """The answer with its body decoded; raises what ``failure`` has a name for, or CutOff."""
+        if self._ended:
+            raise CutOff(f"{request.url} was not asked for")
         self._guard.check_literal(request.url)
         request.headers[b"Accept-Encoding"] = ACCEPTED.encode()
-        response = await super().download_request(request)
+        task = asyncio.ensure_future(super().download_request(request))
+        self._under_way.add(task)
+        try:
+            response = await task
+        except asyncio.CancelledError:
+            raise CutOff(f"{request.url} has not answered yet") from None
+        finally:
+            self._under_way.discard(task)
         limit = request.meta.get("download_maxsize", self._default_maxsize) or _NO_LIMIT
         return _decoded(response, limit)
+
+    def _cut_off(self) -> None:
+        self._ended = True
+        for task in self._under_way:
+            task.cancel()
 
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:  # noqa: ASYNC109

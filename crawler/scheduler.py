@@ -43,6 +43,9 @@ TURN_SECONDS = 20.0
 IDLE_SECONDS = 5.0
 """A host that may not be asked for longer than this is given back, so that its place is used meanwhile."""
 
+LAST_SECONDS = 2.0
+"""How long a crawl that was stopped waits for the answers that are under way."""
+
 AHEAD = 2
 """Requests of one host that are under way where no delay is asked for: one is decided about while one is fetched."""
 
@@ -149,6 +152,8 @@ class FrontierScheduler(BaseScheduler):
             if lease:
                 await asyncio.sleep(self._wait(lease))
                 return True
+            if self._context.stopped:
+                break
             await asyncio.sleep(1)
         await self.leave(host)
         return False
@@ -166,7 +171,7 @@ class FrontierScheduler(BaseScheduler):
 
     async def _run(self) -> None:
         try:
-            while not self._finished:
+            while not self._finished and not self._is_closing():
                 self._hungry.clear()  # before the round: what is wanted during it is not overheard
                 await self._round()
                 self._poke()
@@ -175,10 +180,18 @@ class FrontierScheduler(BaseScheduler):
                         await self._hungry.wait()
                 except TimeoutError:
                     pass
+            if not self._finished:
+                await asyncio.sleep(LAST_SECONDS)
+                self._context.cut_off()
         except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
             self._context.fail(error)
             self._finished = True
             self._poke()
+
+    def _is_closing(self) -> bool:
+        """Whether a signal has stopped the crawl, or the operator."""
+        engine = self._crawler.engine
+        return engine is not None and engine._slot is not None and engine._slot.closing is not None
 
     async def _round(self) -> None:
         """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""

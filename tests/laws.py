@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ NONE = {
     "a page that is kept twice": "SELECT url FROM pages GROUP BY crawl, url HAVING count(*) > 1",
     "a decision without its evidence": """
         SELECT decisions.url FROM decisions WHERE id NOT IN (SELECT decision FROM decision_captures)""",
-    "evidence without its body": "SELECT url FROM captures WHERE body IS NOT NULL AND body NOT IN (SELECT sha256 FROM bodies)",
-    "a well-known file that is not stored whole": "SELECT url FROM captures WHERE expires_at IS NOT NULL AND body IS NULL",
+    "evidence without its body": """
+        SELECT url FROM captures WHERE body IS NOT NULL AND body NOT IN (SELECT sha256 FROM bodies)""",
+    "a well-known file that is not stored whole": """
+        SELECT url FROM captures WHERE expires_at IS NOT NULL AND body IS NULL""",
     "a refusal without a reason": """
         SELECT url FROM decisions WHERE verdict <> 'allowed' AND id NOT IN (SELECT decision FROM reasons)""",
     "a permission with a reason against it": """
@@ -36,7 +39,8 @@ NONE = {
     "a page, but an entry that is not kept": """
         SELECT url FROM pages WHERE decision NOT IN (SELECT decision FROM frontier WHERE state = 'kept')""",
     "an entry that was decided about without a row": """
-        SELECT url FROM frontier WHERE state IN ('deferred', 'allowed', 'excluded', 'abandoned') AND decision IS NULL""",
+        SELECT url FROM frontier
+        WHERE state IN ('deferred', 'allowed', 'excluded', 'abandoned') AND decision IS NULL""",
     "a reserved page whose text is stored": """
         SELECT url FROM decisions WHERE stage = 'page' AND verdict = 'excluded' AND bytes > 0
         AND content_sha256 IN (SELECT sha256 FROM bodies)""",
@@ -61,9 +65,9 @@ def _check_quotes(connection: Connection) -> None:
     rests: dict[str, list[str]] = {}
     for decision, capture in connection.execute(text("SELECT decision, capture FROM decision_captures")):
         rests.setdefault(decision, []).append(capture)
-    stored: dict[str, Capture] = {}
+    load = lru_cache(maxsize=None)(partial(evidence.load, connection))
     for row in connection.execute(text("SELECT decision, protocol, quote, source, place FROM reasons")):
-        captures = [stored.setdefault(id, evidence.load(connection, id)) for id in rests[row.decision]]
+        captures = [load(capture) for capture in rests[row.decision]]
         said = [capture for capture in captures if row.source in (capture.url, _target(capture))]
         assert any(_says(capture, row) for capture in said), f"{row} is found in none of {said}"
 
@@ -105,7 +109,7 @@ def _check_corpus(connection: Connection, out: Path) -> None:
                     found[decision] = (f"warc/{path.name}", records.get_record_offset(), url)  # reads to its end
                     if record.rec_type == "response":
                         assert hashlib.sha256(body).hexdigest() == known[decision].sha256
-    assert found == {id: (row.warc_file, row.warc_offset, row.url) for id, row in known.items()}
+    assert found == {key: (row.warc_file, row.warc_offset, row.url) for key, row in known.items()}
     tables = [pq.read_table(path) for path in (out / "pages").glob("*.parquet")]
     rows = [
         row for table in tables for row in table.select(["decision_id", "url", "warc_file", "warc_offset"]).to_pylist()
