@@ -1,0 +1,1 @@
+"""A Scrapy project of ordinary shape, with the add-on in its settings."""
