@@ -70,7 +70,12 @@ crawls = Table(
     Column("contact", Text, nullable=False, comment="URL or mail address of the operator, as sent to every site."),
     Column("use", Text, nullable=False, comment="What the copies are for, in AIPREF words: train-ai, search, ai-use."),
     Column("profile", Text, nullable=False, comment="How doubt was treated: standard or strict."),
-    Column("shadow", Boolean, nullable=False, comment="True: decisions were recorded, but not enforced."),
+    Column(
+        "shadow",
+        Boolean,
+        nullable=False,
+        comment="True: a rehearsal: forbear crawl kept nothing, the add-on enforced nothing.",
+    ),
     Column("configuration", JSON, nullable=False, comment="All settings in force when it began."),
     Column("configuration_digest", Text, nullable=False, comment="SHA-256 of the settings; the same settings resume."),
     Column("policy", Text, nullable=False, comment="Digest of the policy (which protocol counts how) in force."),

@@ -63,7 +63,12 @@ def upgrade() -> None:
             comment="What the copies are for, in AIPREF words: train-ai, search, ai-use.",
         ),
         sa.Column("profile", sa.Text(), nullable=False, comment="How doubt was treated: standard or strict."),
-        sa.Column("shadow", sa.Boolean(), nullable=False, comment="True: decisions were recorded, but not enforced."),
+        sa.Column(
+            "shadow",
+            sa.Boolean(),
+            nullable=False,
+            comment="True: a rehearsal: forbear crawl kept nothing, the add-on enforced nothing.",
+        ),
         sa.Column("configuration", sa.JSON(), nullable=False, comment="All settings in force when it began."),
         sa.Column(
             "configuration_digest",
