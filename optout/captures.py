@@ -96,6 +96,18 @@ class Asked:
         yield Gap(protocol, "too many redirects", url, "header location", f"More than {MAX_REDIRECTS} redirects.")
         return None
 
+    def is_absent(self, url: str) -> bool:
+        """Whether it is known that nothing stands at a place: it answered 4xx, but not 429, after its redirects."""
+        for _ in range(MAX_REDIRECTS + 1):
+            capture = self.captures.get(url)
+            if capture is None:
+                return self.captures.complete
+            target = redirect(capture)
+            if target is None:
+                return 400 <= (capture.status or 0) < 500 and capture.status != 429
+            url = target.href
+        return False
+
     def _answer(self, protocol: str, capture: Capture) -> Generator[Gap, None, Capture | None]:
         gap = failure(capture, protocol)
         if gap is not None:

@@ -52,12 +52,19 @@ def read(asked: Asked) -> Reading:
 
 def file_of(asked: Asked) -> RobotsTxt | None:
     """The robots.txt of the URL's authority, if it is known and there is one."""
+    capture = capture_of(asked)
+    return robots_txt.parse(capture) if capture else None
+
+
+def capture_of(asked: Asked) -> Capture | None:
+    """Its capture. What hinders on the way to it is for this protocol to say, and not for others that look there."""
     look = asked.look(NAME, asked.url.origin + PLACES[0])
     try:
         while True:
             next(look)
     except StopIteration as end:
-        return robots_txt.parse(end.value) if end.value else None
+        capture: Capture | None = end.value
+        return capture
 
 
 def _statement(file: RobotsTxt, match: Match, force: Force) -> Statement:

@@ -39,7 +39,16 @@ _LOOKS_LIKE_HTML = re.compile(
 _XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 
 # What the protocols look for, as cheap to find as octets can be; a page without any of it has no element of interest.
-_WORDS = (b"tdm-", b"noai", b"noimageai", b"isaccessibleforfree", b"h-captcha", b"g-recaptcha", b"cf-turnstile")
+_WORDS = (
+    b"tdm-",
+    b"noai",
+    b"noimageai",
+    b"isaccessibleforfree",
+    b"h-captcha",
+    b"g-recaptcha",
+    b"cf-turnstile",
+    b"rsl+xml",
+)
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting;
 # named ones and the numbers of quotation marks, ampersands and spaces hide no letter.
 _REFERENCE = re.compile(
@@ -142,7 +151,7 @@ class _Reader:
                 continue
             self._metas += tag.name == b"meta"
             if tag.name == b"script":
-                if _OF_INTEREST.search(tag.content):
+                if _OF_INTEREST.search(tag.content) or b"rsl+xml" in tag.attributes.lower():
                     self._add(tag, source, tag.content)
             elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
                 pending = tag

@@ -232,6 +232,10 @@ class RobotsTxt:
         """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters."""
         return chain.from_iterable(self._others(key, group.start, group.end) for group in self.groups_for(agent))
 
+    def ungrouped(self, key: str) -> Iterator[Line]:
+        """The records with this key before the first user-agent line, which are in no group."""
+        return self._others(key, 0, self.groups[0].start if self.groups else len(self._text))
+
     def crawl_delay(self, agent: str) -> float:
         """The largest Crawl-delay of those groups, in seconds; 0 if there is none. Not part of RFC 9309."""
         values = (line.value for line in self.records("crawl-delay", agent))

@@ -1,0 +1,114 @@
+"""XML with the place of each element in the source, so that an element can be quoted as it was written (XML 1.0).
+
+For documents from strangers: a document type declaration is refused, and with it all entities (XML 1.0 2.8, 4.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from optout.readers.text import readable, to_utf8
+from optout.readers.unreadable import Unreadable
+
+MAX_DEPTH = 100
+"""How deep elements may be nested."""
+MAX_QUOTE = 240
+"""Octets up to which an element is quoted whole; of a longer one its opening tag."""
+
+_OPENING = re.compile(rb"<(?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+>")
+
+
+@dataclass(slots=True)
+class Node:
+    """An element: its namespace, local name and attributes, its own text, the elements in it, its place in the source.
+
+    ``quote`` is the element as written, or its opening tag if it is long; ``line`` counts from 1.
+    """
+
+    namespace: str
+    name: str
+    attributes: dict[str, str]
+    line: int
+    start: int
+    text: str = ""
+    quote: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    def all(self, name: str) -> Iterator[Node]:
+        """The elements of this name and of this element's own namespace that stand in it directly."""
+        return (child for child in self.children if child.name == name and child.namespace == self.namespace)
+
+    def iterate(self) -> Iterator[Node]:
+        """The element itself and all in it, in document order."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(node.children)
+
+
+def parse(octets: bytes, encoding: str | None = None) -> Node:
+    """The root element of a well-formed document; raises Unreadable.
+
+    White space and a byte order mark before the document are passed over. ``encoding`` is that of the octets where it
+    is known from outside, whatever the document says.
+    """
+    if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-8"  # What to_utf8 makes of it.
+    return _Builder(to_utf8(octets), encoding).root()
+
+
+class _Builder:
+    def __init__(self, source: bytes, encoding: str | None) -> None:
+        self._source = source.lstrip(b" \t\r\n")
+        self._lines_before = source[: len(source) - len(self._source)].count(b"\n")
+        self._open: list[tuple[Node, list[str]]] = []
+        self._root: Node | None = None
+        self._parser = parser = expat.ParserCreate(encoding, namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+
+    def root(self) -> Node:
+        try:
+            self._parser.Parse(self._source, True)
+        except Unreadable:
+            raise
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            raise Unreadable(f"It is no well-formed XML: {error}.") from None
+        if self._root is None:
+            raise Unreadable("It is no well-formed XML: it has no element.")
+        return self._root
+
+    def _doctype(self, *_: object) -> None:
+        raise Unreadable("It has a document type declaration, which is not read.")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) == MAX_DEPTH:
+            raise Unreadable(f"It has more than {MAX_DEPTH} levels of nested elements.")
+        namespace, _, local = name.rpartition(" ")
+        line = self._parser.CurrentLineNumber + self._lines_before
+        node = Node(namespace, local, attributes, line, self._parser.CurrentByteIndex)
+        if self._open:
+            self._open[-1][0].children.append(node)
+        else:
+            self._root = node
+        self._open.append((node, []))
+
+    def _text(self, text: str) -> None:
+        self._open[-1][1].append(text)
+
+    def _end(self, _: str) -> None:
+        node, texts = self._open.pop()
+        node.text = "".join(texts)
+        opening = _OPENING.match(self._source, node.start)
+        end = opening.end() if opening else node.start
+        if opening and not opening[0].endswith(b"/>"):
+            closed = self._source.find(b">", self._parser.CurrentByteIndex) + 1
+            end = closed if closed - node.start <= MAX_QUOTE else end
+        node.quote = readable(self._source[node.start : end])
