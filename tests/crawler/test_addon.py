@@ -273,6 +273,17 @@ def test_without_its_log_nothing_passes(scrapy: Scrapy, tmp_path: Path) -> None:
     assert not {hit.path for hit in web.hits} & {f"/{number}" for number in range(4, 20)}
 
 
+def test_a_run_with_a_jobdir_goes_on_with_its_crawl(scrapy: Scrapy, tmp_path: Path) -> None:
+    site = {"/robots.txt": plain(""), "/0": page(), "/1": page(), "/2": page()}
+    words = ("-s", f"JOBDIR={tmp_path}/job", "-s", "CONCURRENT_REQUESTS=1")
+    with Web({"open.example": site}) as web:
+        first = scrapy(web, "walk", *words, "-s", "CLOSESPIDER_ITEMCOUNT=1")
+        assert first.rows("SELECT state FROM crawls") == [("stopped",)]
+        assert scrapy(web, "walk", *words).rows("SELECT state FROM crawls") == [("finished",)]
+        other = scrapy(web, "walk", "-s", "CONCURRENT_REQUESTS=1")
+    assert other.rows("SELECT state FROM crawls") == [("finished",), ("finished",)]
+
+
 TWO = """
 import sys
 from scrapy.crawler import {process}
