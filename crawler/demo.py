@@ -20,7 +20,9 @@ _HTML = ("Content-Type", "text/html; charset=utf-8")
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
-def _page(title: str, *links: str, head: str = "", headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> Reply:
+def _page(
+    title: str, *links: str, head: str = "", headers: tuple[tuple[str, str], ...] = (), status: int = 200
+) -> Reply:
     anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     body = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n{head}</head>\n'
@@ -78,7 +80,9 @@ SITES: dict[str, Site] = {
         "/": _page("The daily press"),
     },
     "archive.example": {  # lets others in, but not us
-        "/robots.txt": _robots("User-agent: *\nDisallow:\n\nUser-agent: ForbearBot\nDisallow: /letters/  # not for training\n"),
+        "/robots.txt": _robots(
+            "User-agent: *\nDisallow:\n\nUser-agent: ForbearBot\nDisallow: /letters/  # not for training\n"
+        ),
         "/": _page("The archive", "/letters/1811", "/catalogue"),
         "/catalogue": _page("Catalogue"),
     },

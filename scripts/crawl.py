@@ -37,7 +37,9 @@ FAILED = 4
 @options.profile
 @options.option("--shadow", is_flag=True, help="Rehearse: decide and log as usual, but keep nothing.")
 @options.option("--max-pages", type=click.IntRange(min=1), help="Keep so many pages at most.  [default: no limit]")
-@options.option("--max-depth", type=click.IntRange(min=0), help="Links from a seed; 0: seeds alone.  [default: no limit]")
+@options.option(
+    "--max-depth", type=click.IntRange(min=0), help="Links from a seed; 0: seeds alone.  [default: no limit]"
+)
 @options.option("--follow", type=click.Choice(FOLLOW), default="same-host", help="Which links are followed.")
 @options.option("--sitemaps", is_flag=True, help="Also crawl what the sitemaps named in robots.txt list.")
 @options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
@@ -56,10 +58,12 @@ FAILED = 4
 @options.proxy
 @options.resolve
 @options.allow_private_networks
-@options.option("--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included.")
+@options.option(
+    "--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included."
+)
 @options.as_json
 def command(seed_url: tuple[str, ...], seeds: IO[str] | None, as_json: bool, **settings: Any) -> int | None:
-    r"""Crawl from seed URLs; log every decision, keep what nobody reserved.
+    """Crawl from seed URLs; log every decision, keep what nobody reserved.
 
     Pages go to OUT/warc/*.warc.gz, their text to OUT/pages/*.parquet, decisions to the database. A crawl that was
     stopped or killed goes on with the same command.
@@ -125,12 +129,14 @@ def tell(summary: Summary, config: Config) -> None:
     how = "finished" if summary.finished else "stopped"
     again = "The crawl went on where it stood, and " if summary.resumed else "The crawl "
     show.line(f"{again}{how} after {_duration(tally.seconds)}.")
-    show.line(f"  kept      {tally.kept:,} pages, {tally.octets:,} octets")
-    show.line(f"  excluded  {tally.pages_excluded:,}" + (f": {_listed(tally.excluded)}" if tally.excluded else ""))
-    show.line(f"  deferred  {tally.pages_deferred:,}" + (f": {_listed(tally.deferred)}" if tally.deferred else ""))
+    show.line(f"  kept       {tally.kept:,} pages, {tally.octets:,} octets")
+    show.line(f"  excluded   {tally.pages_excluded:,}" + (f": {_listed(tally.excluded)}" if tally.excluded else ""))
+    show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {_listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
-        show.line(f"  {state:<9} {tally.outcomes[state]:,}")
+        show.line(f"  {state:<10} {tally.outcomes[state]:,}")
     show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {config.db}.")
+
+
 def _advise(summary: Summary, config: Config) -> None:
     if not summary.finished:
         show.line("The same command goes on where it stopped.")

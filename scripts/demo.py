@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +27,13 @@ CONTACT = "https://example.org/crawler"
 
 @click.command()
 @options.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("forbear-demo"), help="Folder for the results."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("forbear-demo"),
+    help="Folder for the results.",
 )
 def command(out: Path) -> int | None:
-    r"""Crawl a small web that runs on this machine alone, and show what was respected.
+    """Crawl a small web that runs on this machine alone, and show what was respected.
 
     Fourteen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
     robots.txt of a well-known site. Nothing leaves this machine.
@@ -42,7 +46,9 @@ def command(out: Path) -> int | None:
     folder.mkdir(parents=True)
     listed = folder / "operator.csv"
     listed.write_bytes(OPERATOR_LIST)
-    show.line(f"Forbear crawls a web of {len(SITES)} hosts that one server on 127.0.0.1 plays. Nothing leaves this machine.")
+    show.line(
+        f"Forbear crawls a web of {len(SITES)} hosts that one server on 127.0.0.1 plays. Nothing leaves this machine."
+    )
     with Web(SITES) as web:
         config = Config(
             seeds=SEEDS,
@@ -63,15 +69,16 @@ def command(out: Path) -> int | None:
         return FAILED
     db = shlex.quote(config.db)
     show.line("")
-    show.line(f"$ forbear lookup journal.example --db {db}")
+    program = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("forbear") else "forbear"
+    show.line(f"$ {program} lookup journal.example --db {db}")
     lookup.main(["journal.example", "--db", config.db], standalone_mode=False)
     show.line("Look further, with the same --db:")
     for example in (
-        f"forbear lookup archive.example --db {db}",
-        f"forbear log --verdict excluded --measure '1.3(1)(b)' --db {db}",
-        f"forbear log --domain news.example --format jsonl --db {db}",
+        f"lookup archive.example --db {db}",
+        f"log --verdict excluded --measure '1.3(1)(b)' --db {db}",
+        f"log --domain news.example --format jsonl --db {db}",
     ):
-        show.line(f"  {example}")
+        show.line(f"  {program} {example}")
     show.line(f"The pages that were kept: {folder}/corpus/warc/*.warc.gz and {folder}/corpus/pages/*.parquet")
     return None
 
@@ -82,7 +89,9 @@ def _show(config: Config, crawl: str) -> None:
     try:
         with engine.connect() as connection:
             said = {row["id"]: row["reasons"] for row in log(connection, Filter(crawl=crawl))}
-            ends = [(url, state, said.get(decision, [])) for url, state, decision in frontier.entries(connection, crawl)]
+            ends = [
+                (url, state, said.get(decision, [])) for url, state, decision in frontier.entries(connection, crawl)
+            ]
     finally:
         engine.dispose()
     order = list(SITES)
