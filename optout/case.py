@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from optout.captures import Captures
 from optout.model import Capture, Decision, Failure, Gap, Profile, Question, Reason, Statement, Use
+from optout.protocols import operator
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
@@ -132,7 +133,9 @@ def _time(case: dict[str, Any]) -> datetime:
 def _capture(exchange: object) -> Capture:
     if not isinstance(exchange, dict):
         raise BadCase("An exchange is a JSON object")
-    url = urls.parse(_text(exchange, "url")).href
+    url = _text(exchange, "url")
+    if url != operator.LIST:
+        url = urls.parse(url).href
     if ("status" in exchange) == ("error" in exchange):
         raise BadCase(f"The exchange of {url} has either a 'status' or an 'error'")
     if "error" in exchange:

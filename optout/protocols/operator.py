@@ -9,13 +9,14 @@ quoted::
 
 ``match`` is a domain with all its subdomains, or a URL that every address covered begins with. ``by``, ``at`` (a date)
 and ``why`` are required. ``until`` ends an entry. ``lifts`` names the protocols that a licence lifts; it is required
-with ``allow`` and has no effect on what policy.toml does not call licensable. The list reaches the decision as a capture
-of the address LIST, like any other place: it is evidence too.
+with ``allow`` and has no effect on what policy.toml does not call licensable. The list reaches the decision as a
+capture of the address LIST, like any other place: it is evidence too.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +31,7 @@ NAME = "operator"
 PLACES: tuple[str, ...] = ()
 LIST = "operator:list"
 
+_DOMAIN = re.compile(r"[^\s/:@?#*]+|\[[0-9a-fA-F:.]+\]")
 _COLUMNS = ["effect", "match", "by", "at", "why", "until", "lifts"]
 
 
@@ -39,24 +41,30 @@ class BadList(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the list; ``prefix`` is the origin and target that covered URLs begin with, empty for a domain."""
+    """One line of the list; ``origin`` and ``prefix`` are what covered URLs begin with, empty for a domain."""
 
     number: int
     line: str
     blocks: bool
     host: str
-    prefix: str
+    origin: str
+    prefix: bytes
     since: date
     until: date | None
     note: str
     lifts: frozenset[str]
 
-    def holds(self, url: Url, at: datetime) -> bool:
-        """Whether it speaks about a URL at a time. A block holds from the moment it is listed, a licence by its dates."""
+    def holds(self, url: Url, target: bytes, at: datetime) -> bool:
+        """Whether it speaks about a URL, with its target normalised, at a time.
+
+        A block holds from the moment it is listed, a licence by its dates.
+        """
         today = at.astimezone(UTC).date()
-        if self.until and today >= self.until or not self.blocks and today < self.since:
+        if self.until and today >= self.until:
             return False
-        return url.href.startswith(self.prefix)
+        if not self.blocks and today < self.since:
+            return False
+        return not self.origin or (_origin(url) == self.origin and target.startswith(self.prefix))
 
 
 def read(asked: Asked) -> Reading:
@@ -69,16 +77,30 @@ def read(asked: Asked) -> Reading:
     except BadList as error:
         yield Gap(NAME, "malformed", LIST, "whole list", str(error))
         return
-    labels = asked.url.host.split(".")
+    labels = _host(asked.url).split(".")
+    target = _normalised(asked.url)
     for start in range(len(labels)):
         for entry in entries.get(".".join(labels[start:]), ()):
-            # A URL prefix speaks about its own host alone, a domain about its subdomains too.
-            if (not entry.prefix or not start) and entry.holds(asked.url, asked.question.at):
+            if entry.holds(asked.url, target, asked.question.at):
                 preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
                 where = f"line {entry.number}"
                 yield Statement(
                     NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts
                 )
+
+
+def _host(url: Url) -> str:
+    """Its host; a name with the root's dot at its end is the same name (RFC 1034 3.1)."""
+    return url.host.removesuffix(".")
+
+
+def _origin(url: Url) -> str:
+    return f"{url.scheme}://{_host(url)}:{url.port}"
+
+
+def _normalised(url: Url) -> bytes:
+    """Path and query in one spelling, so that ``/%61rchive/`` is no way around a block of ``/archive/``."""
+    return urls.normalise(url.target.encode())
 
 
 def capture_of(body: bytes) -> Capture:
@@ -99,21 +121,28 @@ def _parsed(capture: Capture) -> dict[str, list[Entry]]:
 
 
 def _entries(body: bytes) -> Iterator[Entry]:
-    lines = readable(to_utf8(body)).replace("\r", "").split("\n")
-    if not lines or next(csv.reader(lines[:1]), []) != _COLUMNS:
+    lines = readable(to_utf8(body)).split("\n")
+    if _fields(lines[0]) != _COLUMNS:
         raise BadList(f"The operator's list must begin with the line {','.join(_COLUMNS)}")
     for number, line in enumerate(lines[1:], 2):
         if line.strip():
-            yield _entry(number, line)
+            yield _entry(number, line.rstrip("\r"))
+
+
+def _fields(line: str) -> list[str]:
+    try:
+        return [value.strip() for value in next(csv.reader([line], strict=True), [])]
+    except csv.Error:
+        return []
 
 
 def _entry(number: int, line: str) -> Entry:
     def bad(what: str) -> BadList:
         return BadList(f"Line {number} of the operator's list: {what}")
 
-    fields = [value.strip() for value in next(csv.reader([line], strict=False))]
+    fields = _fields(line)
     if len(fields) != len(_COLUMNS):
-        raise bad(f"{len(fields)} fields where {len(_COLUMNS)} should be ({','.join(_COLUMNS)})")
+        raise bad(f"{len(_COLUMNS)} fields must stand there ({','.join(_COLUMNS)}), with every quotation mark closed")
     effect, match, by, at, why, until, lifts = fields
     if effect not in ("block", "allow"):
         raise bad(f"the effect is {effect!r}, write block or allow")
@@ -125,13 +154,23 @@ def _entry(number: int, line: str) -> Entry:
         since, end = date.fromisoformat(at), date.fromisoformat(until) if until else None
     except ValueError:
         raise bad("write dates as 2026-11-24") from None
+    whole_url = "://" in match
     try:
-        whole_url = "://" in match
         url = urls.parse(match if whole_url else f"https://{match}")
     except NotAUrl as error:
         raise bad(str(error)) from None
-    if not whole_url and url.target != "/":
-        raise bad(f"{match!r} is neither a domain nor a URL; a URL begins with https:// or http://")
+    if not whole_url and (url.href != f"https://{url.host}/" or not _DOMAIN.fullmatch(match)):
+        raise bad(f"{match!r} is neither a domain like example.org nor a URL that begins with https:// or http://")
     note = f"Added by {by} on {at}: {why}"
-    prefix = url.href if whole_url else ""
-    return Entry(number, line, effect == "block", url.host, prefix, since, end, note, frozenset(lifts.split()))
+    return Entry(
+        number=number,
+        line=line,
+        blocks=effect == "block",
+        host=_host(url),
+        origin=_origin(url) if whole_url else "",
+        prefix=_normalised(url),
+        since=since,
+        until=end,
+        note=note,
+        lifts=frozenset(lifts.split()),
+    )
