@@ -31,11 +31,11 @@ class Bare(scrapy.Spider):
 
 def main() -> None:
     """Prints how many pages it met."""
-    proxy, *start = sys.argv[1:]
+    proxy, *seeds = sys.argv[1:]
     process = AsyncCrawlerProcess({"LOG_ENABLED": False})
 
     class Proxied(Bare):
-        start_urls = start
+        start_urls = seeds
 
         async def start(self) -> Any:
             for url in self.start_urls:
