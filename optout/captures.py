@@ -12,7 +12,7 @@ from optout.readers.url import NotAUrl, Url
 MAX_REDIRECTS = 5
 """RFC 9309 2.3.1.2: a crawler should follow at least five; the same for every place and page."""
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 
 
 class Captures:

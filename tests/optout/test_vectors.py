@@ -23,7 +23,8 @@ POLICY = policy.load()
 VECTORS = [
     json.loads(line)
     for path in sorted((Path(__file__).parent.parent / "vectors").glob("*.jsonl"))
-    for line in path.read_text(encoding="utf-8").splitlines()
+    for line in path.read_text(encoding="utf-8").split("\n")
+    if line
 ]
 NAMES = {"too many redirects", "too-large", "html", "text/html", "malformed", "unreadable", *map(str, Failure)}
 """What ``unreachable`` quotes for want of words: the failure names of the interface, beside statuses."""
