@@ -46,7 +46,6 @@ LOG_FAILED = "forbear_log_failed"
 _ON_RECORD = (
     "AUTOTHROTTLE_",
     "BOT_NAME",
-    "CLOSESPIDER_",
     "CONCURRENT_",
     "COOKIES_",
     "DEPTH_",
