@@ -248,7 +248,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         crawl = writer.call(lambda connection: _begin(connection, config)).result()
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
-        repair(config.out, lambda name: writer.call(lambda connection: _end_of(connection, name)).result())
+        _repair(config.out, writer)
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
         session = Session(Asking(crawl.id, config.agent, config.use, config.profile, asking_list), writer)
         corpus = Corpus(
@@ -258,6 +258,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         _scrape(context, watch)
         context.disk.submit(corpus.close).result()
         context.disk.shutdown()
+        _repair(config.out, writer)  # of a process that was killed beside this one
         return writer.call(lambda connection: _end(connection, context, crawl.resumed)).result()
     finally:
         writer.close()
@@ -278,6 +279,10 @@ def _begin(connection: Connection, config: Config) -> crawls.Crawl:
         configuration=config.identity(),
     )
     return crawls.begin(connection, record, now())
+
+
+def _repair(out: Path, writer: Writer) -> None:
+    repair(out, lambda name: writer.call(lambda connection: _end_of(connection, name)).result())
 
 
 def _kept(connection: Connection, crawl: str) -> int:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from scrapy import signals
 from scrapy.core.scheduler import BaseScheduler
 from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
@@ -85,6 +86,7 @@ class FrontierScheduler(BaseScheduler):
         self._renewed = monotonic()
         self._hungry = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
+        crawler.signals.connect(self._answered, signals.response_downloaded)
 
     # What Scrapy asks for
 
@@ -137,6 +139,7 @@ class FrontierScheduler(BaseScheduler):
         if host and host.in_hand.pop(entry.id, None):
             delay = self._context.delay_of(host.name)
             host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
+            self._poke_at(host)
         self._hungry.set()
         self._poke()
 
@@ -211,17 +214,21 @@ class FrontierScheduler(BaseScheduler):
         def change(connection: Connection) -> tuple[list[Lease], dict[str, list[Entry]], Outlook | None]:
             at = now()
             self._release(connection, given_back)
+            if not held:
+                leases.recover(connection, at)  # what a process left that was killed beside this one
             leased = leases.lease_hosts(connection, crawl, owner, room, at, LEASE_SECONDS) if room > 0 else []
             wanted = short | {lease.host: set() for lease in leased}
             taken = {
                 host: frontier.take(connection, crawl, host, BATCH + len(known), at) for host, known in wanted.items()
             }
-            return leased, taken, None if held or leased else frontier.outlook(connection, crawl)
+            others = held or leased or leases.held(connection, crawl, at)
+            return leased, taken, None if others else frontier.outlook(connection, crawl)
 
         leased, taken, outlook = await self._context.call(change)
         for lease in leased:
             start = monotonic()
-            self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start)
+            host = self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start)
+            self._poke_at(host)
         for name, entries in taken.items():
             if name in self._hosts:
                 known = short.get(name, set())
@@ -271,6 +278,16 @@ class FrontierScheduler(BaseScheduler):
         engine = self._crawler.engine
         slot = engine.downloader.slots.get(host) if engine else None
         return slot.lastseen if slot else 0.0
+
+    def _answered(self, request: Request) -> None:
+        """Delays count from here: when a request left, the time to connect not included, nobody knows."""
+        engine = self._crawler.engine
+        slot = engine.downloader.slots.get(request.meta["download_slot"]) if engine else None
+        if slot:
+            slot.lastseen = monotonic()
+
+    def _poke_at(self, host: Host) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), self._poke)
 
     def _poke(self) -> None:
         """Lets the engine ask again; it looks by itself only every five seconds."""

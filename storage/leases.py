@@ -136,6 +136,13 @@ def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
     return due
 
 
+def held(connection: Connection, crawl: str, at: datetime) -> bool:
+    """Whether any process holds a host of the crawl that something is left to do for."""
+    leased = select(hosts.c.host).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
+    wanted = leased.join_from(hosts, queues).where(queues.c.crawl == crawl, queues.c.ready_at.is_not(None))
+    return connection.scalar(wanted.limit(1)) is not None
+
+
 def recover(connection: Connection, at: datetime) -> list[str]:
     """Ends the leases of processes of this machine that are dead, so that nobody waits for them; returns the hosts.
 

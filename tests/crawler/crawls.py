@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def tree(pages: int, width: int = 3) -> dict[str, Reply]:
         "/" if number == 0 else f"/{number}": page(*links(number), words=f"This is page {number} of {pages}.")
         for number in range(pages)
     }
+
+
+def late(site: Mapping[str, Reply], seconds: float = 0.01) -> dict[str, Reply]:
+    """The same site, but slower."""
+    return {path: replace(reply, pause=seconds) for path, reply in site.items()}
 
 
 @dataclass
@@ -185,7 +191,7 @@ class Crawler:
 
     def frontier(self) -> dict[str, str]:
         """The state of each URL."""
-        return dict(self.rows("SELECT url, state FROM frontier"))  # type: ignore[arg-type]
+        return dict(self.rows("SELECT url, state FROM frontier"))
 
     def reasons(self) -> dict[str, set[tuple[str, str]]]:
         """Protocol and quote of what decided against each URL."""
@@ -229,7 +235,7 @@ def paths(web: Web, host: str) -> list[str]:
 def gaps(web: Web, host: str) -> list[float]:
     """Seconds between requests to a host, one after the other."""
     at = [hit.at for hit in web.hits if hit.host == host]
-    return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(at)]
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:

@@ -4,22 +4,23 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import pytest
 
 from crawler.scheduler import AHEAD
 from crawler.web import Reply, Web
-from tests.crawler.crawls import HTML, Crawler, page, plain, tree, until, urls
+from tests.crawler.crawls import HTML, Crawler, late, page, plain, tree, until, urls
 from tests.laws import check_laws
 
 CONCURRENCY = 8
 HOSTS = [f"h{number}.example" for number in range(8)]
 
 
-def sites(pages: int) -> tuple[dict[str, Callable[[str], Reply]], set[str]]:
+def sites(pages: int) -> tuple[dict[str, Mapping[str, Reply]], set[str]]:
     """Hosts with that many pages each, every reply 10 ms late; and the URLs of what may be kept of them."""
-    found, kept = {}, set()
+    found: dict[str, Mapping[str, Reply]] = {}
+    kept: set[str] = set()
     for host in HOSTS:
         replies = tree(pages) | {
             "/robots.txt": plain(f"User-agent: *\nDisallow: /{pages - 1}\n"),
@@ -27,11 +28,8 @@ def sites(pages: int) -> tuple[dict[str, Callable[[str], Reply]], set[str]]:
             f"/{pages - 4}": page(words="The same on every host."),
         }
 
-        def answer(path: str, replies: dict[str, Reply] = replies) -> Reply:
-            reply = replies.get(path, Reply(status=404))
-            return Reply(reply.body, reply.status, reply.headers, pause=0.01)
-
-        found[host] = answer
+        replies.setdefault("/.well-known/tdmrep.json", Reply(status=404))
+        found[host] = late(replies)
         kept |= urls(host, ["/", *(f"/{number}" for number in range(1, pages - 2))])
     return found, kept
 
@@ -52,7 +50,7 @@ def test_killed_at_any_point_the_same_command_goes_on_and_loses_nothing(
         while killed < kills:
             before = len(web.hits)
             process = crawler.start(web, *seeds, concurrency=CONCURRENCY)
-            until(lambda before=before: len(web.hits) > before)
+            until(lambda: len(web.hits) > before)  # noqa: B023 it is called in this turn alone
             time.sleep(chance.uniform(0, 0.35))
             process.kill()
             assert process.wait().code == -signal.SIGKILL, "too few pages for so many kills"
@@ -75,7 +73,7 @@ def test_killed_at_any_point_the_same_command_goes_on_and_loses_nothing(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly_and_soon(crawler: Crawler, number: int) -> None:
     replies, kept = sites(12)
-    replies["stuck.example"] = lambda path: Reply(status=404, pause=0 if path != "/" else 30)
+    replies["stuck.example"] = {"/": Reply(status=404, pause=30)}
     seeds = [f"http://{host}/" for host in (*HOSTS, "stuck.example")]
     with Web(replies) as web:
         process = crawler.start(web, *seeds, delay=0.05)
@@ -92,7 +90,7 @@ def test_a_signal_stops_it_cleanly_and_soon(crawler: Crawler, number: int) -> No
         assert crawler.rows("SELECT state FROM crawls") == [("stopped",)]
         kept_before = len(crawler.kept())
         assert 0 < kept_before < len(kept)
-        replies["stuck.example"] = lambda path: Reply(status=404)
+        replies["stuck.example"] = {}
         again = crawler.run(web, *seeds, delay=0.05)
     assert again.summary["resumed"]
     assert again.summary["finished"]

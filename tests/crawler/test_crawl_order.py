@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,11 @@ SITES: dict[str, dict[str, Reply]] = {
     "slow.example": {"/robots.txt": plain("", pause=30), "/": page(words=SECRET)},
     "tdmdown.example": {"/.well-known/tdmrep.json": plain("", status=500), "/": page(words=SECRET)},
     # RFC 9309 2.3.1.2: the rules found at the end of the redirects are those of the host that was asked.
-    "elsewhere.example": {"/robots.txt": moved("http://rules.example/shared.txt"), "/": page("/no"), "/no": page(words=SECRET)},
+    "elsewhere.example": {
+        "/robots.txt": moved("http://rules.example/shared.txt"),
+        "/": page("/no"),
+        "/no": page(words=SECRET),
+    },
     "rules.example": {"/shared.txt": plain("User-agent: *\nDisallow: /no\n")},
     # A file with reservations is looked at where it is, and there the rules of that place bind.
     "lent.example": {"/.well-known/tdmrep.json": moved("http://shut.example/tdm.json"), "/": page(words=SECRET)},
@@ -60,13 +63,11 @@ SITES: dict[str, dict[str, Reply]] = {
         "/": page("/no"),
         "/no": page(words=SECRET),
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
-def crawled(
-    forks: Forks, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Crawler, Web]]:
+def crawled(forks: Forks, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Crawler, Web]:
     """All these sites, crawled once."""
     folder = tmp_path_factory.mktemp("order")
     shutil.copy(sqlite_template, folder / "forbear.db")
@@ -75,7 +76,7 @@ def crawled(
     with Web(SITES) as web:
         crawler.run(web, *seeds, timeout=1)
     check_laws(crawler.database, crawler.out)
-    yield crawler, web
+    return crawler, web
 
 
 Crawled = tuple[Crawler, Web]
