@@ -229,8 +229,19 @@ class RobotsTxt:
         return self._rules[agent]
 
     def records(self, key: str, agent: str) -> Iterator[Line]:
-        """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters."""
-        return chain.from_iterable(self._others(key, group.start, group.end) for group in self.groups_for(agent))
+        """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters.
+
+        Such a record does not part user-agent lines in a row, but speaks to those alone that stand before it.
+        """
+        name = agent.lower().encode() if self.names(agent) else b"*"
+        for group in self.groups_for(agent):
+            yield from self._others(key, self._named_at(group, name), group.end)
+
+    def _named_at(self, group: Group, name: bytes) -> int:
+        for record in _RECORD.finditer(self._text, group.start, group.end):
+            if (record[1] or record[2])[:1] in b"uU" and name in _names(record[3].rstrip(b" \t")):
+                return record.start()
+        return group.end
 
     def ungrouped(self, key: str) -> Iterator[Line]:
         """The records with this key before the first user-agent line, which are in no group."""
