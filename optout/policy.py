@@ -1,36 +1,48 @@
-"""Which protocol counts how, for which use, in which profile; the data is in policy.toml."""
+"""Which protocol counts how, for which use, in which profile; the data is in policy.toml and agents.toml."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
-from optout.model import Force, Preference, Profile, Statement, Use
+from optout.model import ALWAYS, Force, Preference, Profile, Statement, Use
 
 OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolPolicy:
-    """What is on record about a protocol; ``measure`` is a paragraph of the Copyright chapter."""
+    """What is on record about a protocol; ``measure`` is a paragraph of the Copyright chapter.
+
+    ``profiles`` are those in which its statements count at all.
+    """
 
     title: str
     specification: str
     tier: str
     measure: str
     licensable: bool
+    profiles: frozenset[Profile] = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of judging; ``digest`` is the SHA-256 of the data they come from, in hexadecimal."""
+    """The rules of judging; ``digest`` is the SHA-256 of the data they come from, in hexadecimal.
+
+    ``purpose_tokens`` are robots.txt tokens with the use that they speak about; ``training_agents`` the product tokens
+    of crawlers that are known to collect training data.
+    """
 
     digest: str
     forces: dict[Profile, frozenset[Force]]
     protocols: dict[str, ProtocolPolicy]
+    purpose_tokens: dict[str, Use]
+    training_agents: tuple[str, ...]
 
     def counts(self, statement: Statement, use: Use, profile: Profile) -> bool:
         """Whether a statement is a reservation that counts against this use, others of its protocol considered."""
@@ -38,6 +50,7 @@ class Policy:
             statement.preference is Preference.DISALLOW
             and statement.covers(use)
             and statement.force in self.forces[profile]
+            and profile in self.protocols[statement.protocol].profiles
         )
 
     def measure(self, protocol: str) -> str:
@@ -54,10 +67,18 @@ class Policy:
 @cache
 def load() -> Policy:
     """The policy that ships with this version."""
-    source = resources.files("optout").joinpath("policy.toml").read_bytes()
-    data = tomllib.loads(source.decode())
+    folder = resources.files("optout")
+    rules, crawlers = (folder.joinpath(name).read_bytes() for name in ("policy.toml", "agents.toml"))
+    data = tomllib.loads(rules.decode())
+    agents = tomllib.loads(crawlers.decode())["agents"]
     return Policy(
-        digest=hashlib.sha256(source).hexdigest(),
+        digest=hashlib.sha256(rules + crawlers).hexdigest(),
         forces={Profile(name): frozenset(map(Force, forces)) for name, forces in data["profiles"].items()},
-        protocols={name: ProtocolPolicy(**entry) for name, entry in data["protocols"].items()},
+        protocols={name: _protocol(**entry) for name, entry in data["protocols"].items()},
+        purpose_tokens={token: Use(use) for token, use in data["purpose-tokens"].items()},
+        training_agents=tuple(agent["token"] for agent in agents if agent["kind"] == "training"),
     )
+
+
+def _protocol(profiles: Iterable[str] = tuple(Profile), **entry: Any) -> ProtocolPolicy:
+    return ProtocolPolicy(profiles=frozenset(map(Profile, profiles)), **entry)

@@ -1,0 +1,64 @@
+"""Spawning's ai.txt, 30 May 2023: rules in the form of robots.txt, as its generator writes them; no grammar exists."""
+
+from __future__ import annotations
+
+import re
+
+from optout.captures import Asked
+from optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
+from optout.readers import robots_txt
+from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
+
+NAME = "ai-txt"
+PLACES: tuple[str, ...] = ("/ai.txt",)
+
+MOST_STATEMENTS = 64
+"""Matching rules, and rules that cannot match, that are listed for one URL."""
+
+# Anything but blank lines and comments.
+_WORDS = re.compile(rb"^[ \t]*+[^\s#]", re.MULTILINE)
+_TRAINING = frozenset({Use.TRAIN_AI})
+
+
+def read(asked: Asked) -> Reading:
+    """The rules for the asking agent that cover the URL; the longest decides, of the same length a Disallow."""
+    capture = yield from asked.look(NAME, asked.url.origin + PLACES[0])
+    if capture is None:
+        return
+    file = robots_txt.parse(capture)
+    rules = file.rules_for(asked.question.agent)
+    yield from _doubts(capture, file, rules)
+    if file.foreign:
+        return
+    matches = _matching(rules, asked.url.target)
+    for match in matches[:MOST_STATEMENTS]:
+        # Nothing says who wins at the same length, so all of that length stand, and a no beats a yes.
+        force = Force.STANDING if match.length == matches[0].length else Force.SUPERSEDED
+        preference = Preference.ALLOW if match.allows else Preference.DISALLOW
+        yield Statement(NAME, preference, file.quote(match.line), file.source, file.where(match.line), _TRAINING, force)
+
+
+def _matching(rules: Rules, target: str) -> list[Match]:
+    """Rules about a type of files hold for ``.JPG`` as for ``.jpg``; only a no is read so."""
+    matches = rules.matching(target)
+    if target != target.lower():
+        known = {match.line.start for match in matches}
+        lower = (match for match in rules.matching(target.lower()) if match.line.value.startswith(b"*."))
+        matches += (match for match in lower if not match.allows and match.line.start not in known)
+        matches.sort(key=lambda match: match.rank, reverse=True)
+    return matches
+
+
+def _doubts(capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
+    if file.foreign:
+        detail = "Something else stands where ai.txt would be: no rules are in it."
+        yield Gap(NAME, file.foreign, file.source, "beginning of the file", detail, IN_STRICT)
+    elif not file.groups and _WORDS.search(capture.body):
+        detail = "The file has no User-agent line: it is in another form than Spawning's."
+        yield Gap(NAME, "malformed", file.source, "whole file", detail, IN_STRICT)
+    if file.too_large:
+        yield Gap(NAME, "too-large", file.source, f"octet {LIMIT}", f"Only the first {LIMIT} octets are read.", ALWAYS)
+    for line in rules.unmatchable[:MOST_STATEMENTS]:
+        if line.key == b"disallow":
+            detail = "A pattern that begins with neither / nor * covers no URL (RFC 9309 2.2.3)."
+            yield Gap(NAME, file.quote(line), file.source, file.where(line), detail, IN_STRICT)

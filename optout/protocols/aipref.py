@@ -1,0 +1,177 @@
+"""AIPREF: draft-ietf-aipref-attach-05 (19 August 2026) and draft-ietf-aipref-vocab-08 (14 September 2026)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, starmap
+
+from optout.captures import Asked
+from optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from optout.protocols import robots
+from optout.readers import pattern, robots_txt, structured_headers
+from optout.readers.pattern import Pattern
+from optout.readers.robots_txt import RobotsTxt
+from optout.readers.text import readable
+from optout.readers.unreadable import Unreadable
+
+NAME = "aipref"
+PLACES: tuple[str, ...] = ()
+
+_FIELD = "content-usage"
+# vocab-08 4: the categories; -07 has the first two of them.
+_LABELS = {"train-ai": Use.TRAIN_AI, "search": Use.SEARCH, "ai-use": Use.AI_USE}
+_PREFERENCES = {"y": Preference.ALLOW, "n": Preference.DISALLOW}
+_PATH = re.compile(rb"(/[^ \t]*)[ \t]*(.*)", re.DOTALL)
+_SAID_NO = re.compile(rb"(?:^|,)[ \t]*(train-ai|search|ai-use)=n(?=[ \t]*(?:[;,]|$))")
+
+MOST_RULES = 5_000
+"""Rules of one group that are read."""
+MOST_STATEMENTS = 64
+"""Rules that are listed for one URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One member of a dictionary; ``written`` is found in the field."""
+
+    written: bytes
+    preference: Preference
+    uses: frozenset[Use]
+    force: Force = Force.STANDING
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one field or rule says; ``error`` tells why it says nothing, and is empty otherwise."""
+
+    members: tuple[_Member, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A rule of robots.txt (attach 3.2); no pattern for a rule without a path, which is the shortest of all."""
+
+    pattern: Pattern | None
+    said: _Said
+    quote: str
+    where: str
+
+    @property
+    def length(self) -> int:
+        """Octets of the path."""
+        return self.pattern.length if self.pattern else 0
+
+    def covers(self, target: bytes) -> bool:
+        """Whether it is about this target (readers.pattern)."""
+        return self.pattern is None or self.pattern.matches(target)
+
+
+def read(asked: Asked) -> Reading:
+    """What robots.txt says of the URL, and the header of the answer of itself; any disallow stands (vocab 5.1)."""
+    capture = robots.capture_of(asked)
+    if capture is not None:
+        yield from _in_robots_txt(asked, capture)
+    if asked.page is not None:
+        yield from _header(asked.page)
+
+
+def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
+    """Attach 3.1: the longest path decides; rules of the same path apply all."""
+    file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
+    memo = f"{NAME} {agent}"
+    if memo not in capture.memo:
+        capture.memo[memo] = _rules(file, agent)
+    rules, gaps = capture.memo[memo]
+    yield from gaps
+    if not rules:
+        return
+    shut = file.rules_for(agent).matching(target)
+    if shut and not shut[0].allows and target != robots.PLACES[0]:
+        return  # Attach 3: a path that may not be crawled has no usage preference.
+    octets = pattern.target(target)
+    covering = sorted((rule for rule in rules if rule.covers(octets)), key=lambda rule: rule.length, reverse=True)
+    longest = next((rule.length for rule in covering if not rule.said.error), -1)
+    for rule in covering[:MOST_STATEMENTS]:
+        if rule.said.error:
+            # Absent, by RFC 9651 4.2; and no doubt either where a longer path decides.
+            if rule.length >= longest:
+                yield from _unread(rule.said.error, rule.quote, file.source, rule.where)
+            continue
+        for member in rule.said.members:
+            force = member.force if rule.length == longest else Force.SUPERSEDED
+            yield _statement(member, rule.quote, file.source, rule.where, force)
+
+
+def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, ...]]:
+    """The rules of the agent's groups (attach 3.2), and what is doubtful about them."""
+    rules: list[_Rule] = []
+    gaps: list[Gap] = []
+    for line in file.records(_FIELD, agent):
+        if len(rules) == MOST_RULES:
+            detail = f"The file has more than {MOST_RULES} such rules for this crawler."
+            gaps.append(Gap(NAME, file.quote(line), file.source, file.where(line), detail))
+            break
+        match = _PATH.match(line.value)
+        path, value = (Pattern(match[1]), match[2]) if match else (None, line.value)
+        rules.append(_Rule(path, _said(value), file.quote(line), file.where(line)))
+    misplaced = next(file.ungrouped(_FIELD), None)
+    if misplaced is not None:
+        detail = "A rule before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
+        gaps.append(Gap(NAME, file.quote(misplaced), file.source, file.where(misplaced), detail, IN_STRICT))
+    return tuple(rules), tuple(gaps)
+
+
+def _header(page: Capture) -> Reading:
+    """Attach 2: the response header, about the content of this very answer; several field lines are one field."""
+    lines = [line.strip(" \t").encode("utf-8", "surrogatepass") for line in page.header(_FIELD)]
+    said = _said(b", ".join(lines))
+    where = f"header {_FIELD}"
+    if said.error:
+        for line in filter(None, lines):
+            yield from _unread(said.error, readable(line), page.url, where)
+    for member in said.members:
+        line = next(line for line in reversed(lines) if member.written in line)
+        yield _statement(member, readable(line), page.url, where, member.force)
+
+
+def _said(field: bytes) -> _Said:
+    """Vocab 6: a Token y allows, n disallows; anything else is unknown and no error."""
+    try:
+        members = structured_headers.dictionary(field)
+    except Unreadable as error:
+        return _Said(error=str(error))
+    return _Said(tuple(chain(starmap(_member, members.items()), _taken_back(field, members))))
+
+
+def _member(label: str, value: str | None) -> _Member:
+    preference = _PREFERENCES.get(value or "", Preference.UNKNOWN)
+    if preference is Preference.UNKNOWN:
+        note = f"The value of {label} is neither the Token y nor n, and so unknown (vocab 6.5)."
+        return _Member(label.encode(), preference, frozenset(), note=note)
+    written = f"{label}={value}".encode()
+    if label not in _LABELS:
+        return _Member(written, preference, frozenset(), note=f"{label} is no category of the vocabulary (vocab 6.4).")
+    return _Member(written, preference, frozenset({_LABELS[label]}))
+
+
+def _taken_back(field: bytes, members: dict[str, str | None]) -> Iterator[_Member]:
+    """A no that a later value of the same key puts aside (vocab 6.5.1): a contradiction all the same."""
+    for label in dict.fromkeys(match[1].decode() for match in _SAID_NO.finditer(field)):
+        if members.get(label, "n") != "n":
+            note = "A later value of the same key counts instead (vocab 6.5.1)."
+            uses = frozenset({_LABELS[label]})
+            yield _Member(f"{label}=n".encode(), Preference.DISALLOW, uses, Force.CONTRADICTED, note)
+
+
+def _statement(member: _Member, quote: str, source: str, where: str, force: Force) -> Statement:
+    return Statement(NAME, member.preference, quote, source, where, member.uses, force, member.note)
+
+
+def _unread(error: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
+    """A field that fails to parse is as if it were not there (RFC 9651 4.2); what it meant is not known."""
+    yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, Force.MALFORMED, error)
+    yield Gap(NAME, quote, source, where, error, NEVER)

@@ -1,0 +1,73 @@
+"""Content Signals Policy (Cloudflare), 24 September 2025: ``Content-Signal`` lines in robots.txt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.captures import Asked
+from optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
+from optout.protocols import robots
+from optout.readers import robots_txt
+from optout.readers.robots_txt import RobotsTxt
+from optout.readers.text import readable
+
+NAME = "content-signal"
+PLACES: tuple[str, ...] = ()
+
+_KEY = "content-signal"
+_SIGNALS = {"search": Use.SEARCH, "ai-input": Use.AI_USE, "ai-train": Use.TRAIN_AI}
+_SIGNAL = re.compile(r"([a-z-]+)\s*=\s*(\S+)")
+_NAMED = re.compile(r"(?<![\w-])(search|ai-input|ai-train)(?![\w-])")
+_PREFERENCES = {"yes": Preference.ALLOW, "no": Preference.DISALLOW}
+
+MOST = 64
+"""Signals that are listed; after so many lines the same three have been said often enough."""
+
+
+def read(asked: Asked) -> Reading:
+    """What the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes stands."""
+    capture = robots.capture_of(asked)
+    if capture is None:
+        return
+    memo = f"{NAME} {asked.question.agent}"
+    if memo not in capture.memo:
+        capture.memo[memo] = tuple(_read(robots_txt.parse(capture), asked.question.agent))
+    yield from capture.memo[memo]
+
+
+def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
+    found = 0
+    for line in file.records(_KEY, agent):
+        quote, where = file.quote(line), file.where(line)
+        for part in readable(line.value).lower().split(","):
+            for item in _part(part.strip(), quote, file.source, where):
+                yield item
+                found += 1
+        if found > MOST:
+            detail = f"The file has more than {MOST} signals for this crawler."
+            yield Gap(NAME, quote, file.source, where, detail)
+            return
+    misplaced = next(file.ungrouped(_KEY), None)
+    if misplaced is not None:
+        detail = "A signal before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
+        yield Gap(NAME, file.quote(misplaced), file.source, file.where(misplaced), detail, IN_STRICT)
+
+
+def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
+    """One signal between commas."""
+    match = _SIGNAL.fullmatch(part)
+    if match and match[1] == "use":
+        note = "A ceiling on reproduction (Cloudflare, 1 July 2026); whether it forbids training is not written."
+        yield Statement(NAME, Preference.UNKNOWN, quote, source, where, frozenset(), note=note)
+        return
+    preference = _PREFERENCES.get(match[2]) if match else None
+    uses = frozenset(_SIGNALS[name] for name in _NAMED.findall(part))
+    if not uses:
+        return
+    if preference is None:
+        detail = f"{part!r} is neither yes nor no, and so no signal."
+        yield Statement(NAME, Preference.DISALLOW, quote, source, where, uses, Force.MALFORMED, detail)
+        yield Gap(NAME, quote, source, where, detail, NEVER)
+    else:
+        yield Statement(NAME, preference, quote, source, where, uses)

@@ -1,0 +1,196 @@
+"""Really Simple Licensing 1.0: where licences are named, and what they say of a page.
+
+Recommendation of 10 December 2025 with errata to 7 August 2026; readers.rsl reads the documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from optout.captures import Asked
+from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Place, Reading, Statement
+from optout.protocols import robots
+from optout.readers import html, robots_txt
+from optout.readers import rsl as documents
+from optout.readers import url as urls
+from optout.readers.html import Element
+from optout.readers.rsl import Document, Term, TooLarge
+from optout.readers.text import readable
+from optout.readers.unreadable import Unreadable
+from optout.readers.url import NotAUrl
+
+NAME = "rsl"
+PLACES: tuple[str, ...] = ()
+MEDIA_TYPE = "application/rsl+xml"
+
+MAX_LICENCES = 8
+"""Licence files that are read for one page."""
+MAX_TERMS = 64
+"""What one document says of a page, as far as it is listed."""
+
+# RFC 8288 3: link values are parted by commas outside of quotes.
+_LINK = re.compile(r"<([^<>]*+)>((?:\"(?:[^\"\\]|\\.)*+\"|[^\",<])*+)")
+_PARAMETER = re.compile(r";\s*+([^\s;=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]*+))")
+_FEED = re.compile(rb"\s*(?:<\?xml|<rss|<feed|<rsl|<rdf)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A licence as a place names it: its URL, or the reason why it has none."""
+
+    url: str
+    quote: str
+    source: str
+    where: str
+    of_page: bool = True
+    error: str = ""
+
+
+def read(asked: Asked) -> Reading:
+    """What the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
+    named = list(_in_robots_txt(asked))
+    page = asked.page
+    if page is not None:
+        named += _in_header(page)
+        try:
+            elements = html.read(page).elements
+        except Unreadable as error:
+            elements = []
+            yield Gap(NAME, "unreadable", page.url, "body", str(error))
+        named += _in_elements(elements, page)
+        for number, element in enumerate(elements):
+            if element.name == "script" and _is_rsl(element.attributes.get("type", "")):
+                document = _document(page, f"{NAME} {number}", element.content.encode("utf-8", "replace"), "utf-8")
+                yield from _said(asked, document, page.url, True, element.where)
+        yield from _in_page(asked, page)
+    yield from _licences(asked, named)
+
+
+def _licences(asked: Asked, named: list[_Named]) -> Reading:
+    licences: dict[str, _Named] = {}
+    for one in named:
+        if one.error:
+            yield Gap(NAME, one.quote, one.source, one.where, one.error, IN_STRICT)
+        elif one.url not in licences or one.of_page:
+            licences[one.url] = one
+    for one in [*licences.values()][MAX_LICENCES:][:1]:
+        detail = f"More than {MAX_LICENCES} licences are named for this page; the rest are not read."
+        yield Gap(NAME, one.quote, one.source, one.where, detail)
+    for url, one in [*licences.items()][:MAX_LICENCES]:
+        capture = yield from _look(asked, url)
+        if capture is not None:
+            yield from _said(asked, _document(capture, NAME, capture.body), capture.url, one.of_page)
+
+
+def _look(asked: Asked, url: str) -> Generator[Gap | Place, None, Capture | None]:
+    """A licence file; one that is named and not there leaves the page unlicensed (4.3), which is no prohibition."""
+    capture = yield from asked.look(NAME, url)
+    if capture is None and asked.is_absent(url):
+        known = asked.captures.get(url)
+        status = str(known.status) if known else "404"
+        yield Gap(NAME, status, url, "status", f"A licence is named, and {url} answered that there is none.", IN_STRICT)
+    return capture
+
+
+# --- what a document says
+
+
+def _document(capture: Capture, memo: str, octets: bytes, encoding: str | None = None) -> Document | Unreadable:
+    """The document, parsed once for its capture; or why it cannot be."""
+    if memo not in capture.memo:
+        try:
+            capture.memo[memo] = Document(octets, encoding)
+        except Unreadable as error:
+            capture.memo[memo] = error
+    known: Document | Unreadable = capture.memo[memo]
+    return known
+
+
+def _said(
+    asked: Asked, document: Document | Unreadable, source: str, of_page: bool, where: str = ""
+) -> Iterator[Statement | Gap]:
+    """``where`` is the element that holds the document; it is empty for a file."""
+    if isinstance(document, Unreadable):
+        quote, defers = ("too-large", ALWAYS) if isinstance(document, TooLarge) else ("malformed", IN_STRICT)
+        yield Gap(NAME, quote, source, where or "whole file", f"{source}: {document}", defers)
+        return
+    for problem in document.problems:
+        yield Gap(NAME, problem.quote, source, where or f"line {problem.line}", problem.detail, IN_STRICT)
+    yield from _listed(document.terms(asked.url, of_page=of_page), source, where)
+
+
+def _listed(terms: Iterator[Term], source: str, where: str = "") -> Iterator[Statement | Gap]:
+    for number, term in enumerate(terms):
+        place = where or f"line {term.line}"
+        if number == MAX_TERMS:
+            yield Gap(NAME, term.quote, source, place, f"The document says more than {MAX_TERMS} things of this page.")
+            return
+        yield Statement(NAME, term.preference, term.quote, source, place, term.uses, term.force, term.note)
+        if term.force is Force.MALFORMED:
+            yield Gap(NAME, term.quote, source, place, term.note, NEVER)
+
+
+# --- where licences are named
+
+
+def _in_robots_txt(asked: Asked) -> Iterator[_Named]:
+    """4.4.2: the licences of the agent's groups, else those outside of any group."""
+    capture = robots.capture_of(asked)
+    if capture is None:
+        return
+    file = robots_txt.parse(capture)
+    for line in list(file.records("license", asked.question.agent)) or list(file.ungrouped("license")):
+        quote, where = file.quote(line), file.where(line)
+        try:
+            url = urls.parse(readable(line.value)).href
+        except NotAUrl:
+            error = "A License line names an absolute URI (RSL 4.4)."
+            yield _Named("", quote, file.source, where, error=error)
+        else:
+            yield _Named(url, quote, file.source, where, of_page=False)
+
+
+def _in_header(page: Capture) -> Iterator[_Named]:
+    """4.5: ``Link`` with this relation and this media type; any other is an ordinary link to a licence."""
+    for field in page.header("link"):
+        for link in _LINK.finditer(field):
+            parameters: dict[str, str] = {}
+            for name, quoted, plain in _PARAMETER.findall(link[2]):
+                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain)
+            if _is_licence(parameters):
+                yield _named(link[1], readable(link[0].encode("utf-8", "surrogatepass")), page, "header link")
+
+
+def _in_elements(elements: list[Element], page: Capture) -> Iterator[_Named]:
+    """4.6.1: ``link`` elements."""
+    for element in elements:
+        if element.name == "link" and _is_licence(element.attributes) and "href" in element.attributes:
+            yield _named(element.attributes["href"], element.quote, page, element.where)
+
+
+def _is_licence(parameters: dict[str, str]) -> bool:
+    return "license" in parameters.get("rel", "").lower().split() and _is_rsl(parameters.get("type", ""))
+
+
+def _is_rsl(media_type: str) -> bool:
+    return media_type.partition(";")[0].strip().lower() == MEDIA_TYPE
+
+
+def _named(reference: str, quote: str, page: Capture, where: str) -> _Named:
+    try:
+        return _Named(urls.join(page.url, reference.strip()).href, quote, page.url, where)
+    except NotAUrl as error:
+        return _Named("", quote, page.url, where, error=str(error))
+
+
+def _in_page(asked: Asked, page: Capture) -> Iterator[Statement | Gap]:
+    """4.7: a feed holds what its items license, so that all is said of the feed; or the page is a licence file."""
+    if documents.NAMESPACE.encode() not in page.body or html.is_html(page) or not _FEED.match(page.body[:1024]):
+        return
+    document = _document(page, NAME, page.body)
+    if isinstance(document, Document) and not document.is_rsl:
+        yield from _listed(document.all_terms(), page.url)
+    else:
+        yield from _said(asked, document, page.url, of_page=True)

@@ -1,0 +1,70 @@
+"""JournalList's trust.txt: ``datatrainingallowed``, as added on 4 April 2024 and read by its validator and crawler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.captures import Asked
+from optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from optout.readers import html
+from optout.readers.text import readable, to_utf8
+
+NAME = "trust-txt"
+PLACES: tuple[str, ...] = ("/trust.txt", "/.well-known/trust.txt")
+MAX_FILE = 1_048_576
+"""A longer trust.txt is not read: 1 MiB after content decoding."""
+MOST_STATEMENTS = 64
+"""Lines that are listed; the file should have one."""
+
+_LINE = re.compile(rb"^[ \t]*+(datatrainingallowed(?![\w-])[^\r\n]*+)", re.IGNORECASE | re.MULTILINE)
+_VALUE = re.compile(r"datatrainingallowed[ \t]*=[ \t]*(yes|no)", re.IGNORECASE)
+_MARKUP = re.compile(rb"\s*<")
+_PREFERENCES = {"yes": Preference.ALLOW, "no": Preference.DISALLOW}
+_TRAINING = frozenset({Use.TRAIN_AI})
+
+
+def read(asked: Asked) -> Reading:
+    """What the first of the two places says that holds a trust.txt."""
+    for path in PLACES:
+        url = asked.url.origin + path
+        capture = yield from asked.look(NAME, url)
+        if capture is None and not asked.is_absent(url):
+            return
+        if capture is None:
+            continue
+        if NAME not in capture.memo:
+            capture.memo[NAME] = tuple(_read(capture))
+        yield from capture.memo[NAME]
+        if not _is_page(capture):
+            return
+
+
+def _is_page(capture: Capture) -> bool:
+    """A web page is no trust.txt: the crawler demands text/plain, and many a site answers every path with a page."""
+    return capture.media_type in html.HTML_TYPES or _MARKUP.match(to_utf8(capture.body[:1024])) is not None
+
+
+def _read(capture: Capture) -> Iterator[Statement | Gap]:
+    if _is_page(capture):
+        detail = "A web page stands where trust.txt would be."
+        yield Gap(NAME, "html", capture.url, "whole file", detail, IN_STRICT)
+        return
+    if len(capture.body) > MAX_FILE:
+        yield Gap(NAME, "too-large", capture.url, "whole file", f"{capture.url} has more than {MAX_FILE} octets.")
+        return
+    body = re.sub(rb"\r\n?", b"\n", to_utf8(capture.body))
+    for number, match in enumerate(_LINE.finditer(body)):
+        quote = readable(match[1].rstrip())
+        line = body.count(b"\n", 0, match.start()) + 1
+        where = f"line {line}"
+        if number == MOST_STATEMENTS:
+            yield Gap(NAME, quote, capture.url, where, f"The file has more than {MOST_STATEMENTS} such lines.")
+            return
+        value = _VALUE.fullmatch(quote)
+        if value:
+            yield Statement(NAME, _PREFERENCES[value[1].lower()], quote, capture.url, where, _TRAINING)
+        else:
+            detail = "The value of datatrainingallowed is neither yes nor no."
+            yield Statement(NAME, Preference.DISALLOW, quote, capture.url, where, _TRAINING, Force.MALFORMED, detail)
+            yield Gap(NAME, quote, capture.url, where, detail, NEVER)

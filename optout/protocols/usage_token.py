@@ -1,0 +1,30 @@
+"""Purpose tokens in robots.txt: draft-kelley-aipref-training-preference-signal-00, 30 October 2026.
+
+The rules of a group that names such a token are preferences about a purpose, in the path language of RFC 9309.
+"""
+
+from __future__ import annotations
+
+from optout import policy
+from optout.captures import Asked
+from optout.model import Preference, Reading, Statement
+from optout.protocols import robots
+
+NAME = "usage-token"
+PLACES: tuple[str, ...] = ()
+
+
+def read(asked: Asked) -> Reading:
+    """The deciding rule of each token that robots.txt names; ``*`` does not stand in for a token."""
+    file = robots.file_of(asked)
+    if file is None:
+        return
+    for token, use in policy.load().purpose_tokens.items():
+        if not file.names(token):
+            continue
+        for match in file.rules_for(token).matching(asked.url.target)[:1]:
+            preference = Preference.ALLOW if match.allows else Preference.DISALLOW
+            where = file.where(match.line)
+            uses = frozenset({use})
+            note = f"In the group of {token}."
+            yield Statement(NAME, preference, file.quote(match.line), file.source, where, uses, note=note)
