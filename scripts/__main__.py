@@ -124,6 +124,8 @@ def _failed(error: Exception) -> int:
     if _is(error, "optout.readers.url", "NotAUrl"):
         click.echo(f"Error: {error}.", err=True)
         return 2
+    if isinstance(error, OSError) and error.filename is not None:
+        error = OSError(f"{error.filename} cannot be used ({error.strerror}): name another place, or set it right.")
     if isinstance(error, OSError) or _is(error, "storage.database", "StorageError"):
         click.echo(f"Error: {error}", err=True)
         return 4

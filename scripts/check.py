@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -17,14 +17,17 @@ from optout.model import Capture, Profile, Question, Use, Verdict
 from optout.readers import url as urls
 from scripts import options, show
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 Outcomes = dict[Profile, Outcome]
 """What came out in each profile, the chosen one first."""
 
 EXIT_CODES = {Verdict.EXCLUDED: 1, Verdict.DEFERRED: 3, Verdict.ALLOWED: 0}
 """In the order in which one outweighs the other."""
+
+AT_ONCE = 8
+"""URLs under way at a time; a host gets one request at a time all the same."""
+
+OTHERWISE = "A widely used parser reads this otherwise"
+"""How the gap begins that tells of a second reader of robots.txt."""
 
 
 @click.command()
@@ -69,7 +72,11 @@ async def _check_all(
     agent, engine = questions[0].agent, version("forbear")
     verdicts: set[Verdict] = set()
     async with Live(guard, agent=agent, version=engine, contact=contact, proxy=proxy, timeout=timeout) as live:
-        async for question, outcomes in _answers(questions, live):
+        room = asyncio.Semaphore(AT_ONCE)
+        answers = [asyncio.create_task(_answer(question, live, room)) for question in questions]
+        for question, answer in zip(questions, answers, strict=True):
+            with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
+                outcomes = await answer
             verdicts.add(outcomes[question.profile].decision.verdict)
             if as_json:
                 click.echo(show.json_line(_as_json(question, outcomes)), nl=False)
@@ -78,15 +85,14 @@ async def _check_all(
     return next(code for verdict, code in EXIT_CODES.items() if verdict in verdicts)
 
 
-async def _answers(questions: list[Question], live: Live) -> AsyncIterator[tuple[Question, Outcomes]]:
-    """Each question with its outcome in both profiles; the page is fetched only if the chosen one allows it."""
+async def _answer(question: Question, live: Live, room: asyncio.Semaphore) -> Outcomes:
+    """The outcome in both profiles; the page is fetched only if the chosen one allows it."""
     rules = policy.load()
-    for question in questions:
-        with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
-            chosen = await ask(question, rules, live)
-            (other,) = set(Profile) - {question.profile}
-            second = await ask(replace(question, profile=other), rules, live, known=chosen.captures, page=False)
-        yield question, {question.profile: chosen, other: second}
+    (other,) = set(Profile) - {question.profile}
+    async with room:
+        chosen = await ask(question, rules, live)
+        second = await ask(replace(question, profile=other), rules, live, known=chosen.captures, page=False)
+    return {question.profile: chosen, other: second}
 
 
 def _looked_at(outcomes: Outcomes) -> list[Capture]:
@@ -118,18 +124,24 @@ def _as_json(question: Question, outcomes: Outcomes) -> dict[str, Any]:
 
 def _show(question: Question, outcomes: Outcomes) -> None:
     decision = outcomes[question.profile].decision
-    show.line(f"{question.url} for {question.use}")
-    show.table(("place", "answer"), [(capture.url, _answer(capture)) for capture in _looked_at(outcomes)])
+    show.line(f"{question.url} for {question.use}: {decision.verdict}")
+    show.table(("place", "answer"), [(capture.url, _came(capture)) for capture in _looked_at(outcomes)])
     said = [(s.protocol, s.preference, s.quote, s.where, s.source) for s in decision.statements]
     if said:
         show.table(("protocol", "says", "quotation", "where", "source"), said)
-    gaps = [(g.protocol, g.quote, ", ".join(sorted(g.defers)) or "-", g.detail) for g in decision.gaps]
+    otherwise = [gap for gap in decision.gaps if gap.detail.startswith(OTHERWISE)]
+    gaps = [gap for gap in decision.gaps if gap not in otherwise]
     if gaps:
-        show.table(("protocol", "not read", "defers in", "detail"), gaps)
+        rows = ((g.protocol, g.quote, ", ".join(sorted(g.defers)) or "-", g.detail) for g in gaps)
+        show.table(("protocol", "not read", "defers in", "detail"), rows)
     show.table(("profile", "verdict", "because of"), [_verdict(*item) for item in outcomes.items()])
+    for gap in otherwise:
+        show.line(f"For the owner of the site: {gap.source}, {gap.where}: {gap.quote}")
+        show.line(f"  {gap.detail}")
+        show.line("")
 
 
-def _answer(capture: Capture) -> str:
+def _came(capture: Capture) -> str:
     if capture.error is None:
         return str(capture.status)
     return f"{capture.error}: {capture.memo['detail']}"

@@ -15,7 +15,7 @@ def command() -> None:
     """Create the database, or bring an older one to the present form."""
 
 
-@command.command("upgrade")
+@command.command("upgrade", short_help="Create the database or migrate it.")
 @options.db
 @options.as_json
 def upgrade_command(db: str, as_json: bool) -> None:

@@ -7,10 +7,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import click
+from rich.text import Text
 
 from optout.model import Stage, Verdict
 from scripts import options, show
@@ -47,21 +48,31 @@ class Moment(click.ParamType[datetime]):
 @option("--domain", help="Decisions about this domain or host.")
 @option("--subdomains/--no-subdomains", default=True, help="With or without what lies below the domain.")
 @option("--url", "url_prefix", metavar="PREFIX", help="URLs that begin so.")
-@option("--protocol", help="A reason of this protocol, such as robots or tdmrep.")
-@option("--measure", help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.")
-@option("--verdict", type=click.Choice([str(word) for word in Verdict]))
+@option("--protocol", type=options.text, help="A reason of this protocol, such as robots or tdmrep.")
+@option(
+    "--measure",
+    type=options.text,
+    help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.",
+)
+@option("--verdict", type=click.Choice([str(word) for word in Verdict]), help="What followed.")
 @option("--stage", type=click.Choice([str(word) for word in Stage]), help="Before the page was requested, or after.")
-@option("--crawl", metavar="ID", help="Decisions of this crawl.")
+@option("--crawl", metavar="ID", type=options.text, help="Decisions of this crawl.")
 @option("--since", type=Moment(), help="Not before this day or time.")
 @option("--until", type=Moment(), help="Before this day or time.")
-@option("--limit", type=click.IntRange(min=1), help="The newest rows alone.")
-@option("--format", "form", type=click.Choice(["table", "csv", "jsonl", "parquet"]), default="table")
-@options.as_json
+@option("--limit", type=click.IntRange(1, 10**9), help="The newest rows alone.")
+@option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl", "parquet"]),
+    default="table",
+    help="For people, spreadsheets, programs, or analysis.",
+)
+@option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.db
 def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str | None, **conditions: Any) -> None:
     """Print decisions from the audit log, newest last: what was decided, when, and in whose words.
 
-    --json is --format jsonl.
+    Two decisions are made about a page: whether it may be requested, and whether what came may be kept.
 
     \b
     Example:
@@ -75,7 +86,11 @@ def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str |
     engine = open_database(db, create=False)
     try:
         with translated(engine.url), engine.connect() as connection:
-            _FORMS[form](log(connection, wanted))
+            rows = log(connection, wanted)
+            first = list(islice(rows, 1))  # what is wrong is told before anything is printed
+            _FORMS[form](chain(first, rows))
+            if not first and form == "table":
+                show.line("No decision in this log is like that.")
     finally:
         engine.dispose()
 
@@ -86,13 +101,19 @@ def _batches(rows: Rows) -> Iterator[list[dict[str, Any]]]:
 
 
 def _table(rows: Rows) -> None:
-    for batch in _batches(rows):
-        show.table(("at", "verdict", "url", "because of"), map(_line, batch))
+    """A line for each decision, its reasons below; nothing has to be read ahead, since the last column is the URL."""
+    heading = [Text(f"{'at':<20}  verdict   stage    url", "bold")]
+    show.lines(chain(heading, chain.from_iterable(map(_lines, rows))))
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    because = (f"{reason['protocol']}: {reason['quote']} ({reason['where']})" for reason in row["reasons"])
-    return show.moment(datetime.fromisoformat(row["at"])), row["verdict"], row["url"], "; ".join(because) or "-"
+def _lines(row: dict[str, Any]) -> Iterator[Text]:
+    at = show.moment(datetime.fromisoformat(row["at"]))
+    verdict = show.plain(row["verdict"])
+    verdict.pad_right(len("excluded") - len(verdict))
+    yield Text.assemble(f"{at}  ", verdict, f"  {row['stage']:<7}  ", show.plain(row["url"]))
+    for reason in row["reasons"]:
+        yield show.plain(f"{'':41}{reason['protocol']}: {reason['quote']}")
+        yield show.plain(f"{'':41}  {reason['where']} of {reason['source']}")
 
 
 def _csv(rows: Rows) -> None:

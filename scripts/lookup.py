@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from optout.model import Verdict
 from scripts import options, show
 from storage.database import open_database, translated
 from storage.lookup import Answer, lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from storage.lookup import Known
+    from storage.lookup import Known, Words
 
 NEVER_SEEN = 3
 
-_SENTENCES = {
-    Answer.KEPT: "copies were kept",
-    Answer.EXCLUDED: "excluded",
-    Answer.DEFERRED: "deferred: it could not be known whether it may be used, and nothing was kept",
-    Answer.ALLOWED: "nothing reserved it, and no copy was kept",
+_OUTCOMES = {
+    "kept": "a copy was kept",
+    "allowed": "nothing reserved it",
+    "excluded": "reserved, so it is not used",
+    "deferred": "it is not known yet, and nothing is kept until it is",
 }
+"""What is said of URLs, in this order."""
 
 
 @click.command()
@@ -48,12 +52,15 @@ def command(name: str, db: str, as_json: bool) -> int | None:
     finally:
         engine.dispose()
     if known is None:
-        click.echo(json.dumps({"name": name, "answer": "never seen"}) if as_json else f"{name}: never seen.")
+        if as_json:
+            click.echo(json.dumps({"name": name, "answer": "never seen"}))
+        else:
+            show.line(f"{name}: never seen. No crawl in this database asked for it, so nothing of it was kept.")
         return NEVER_SEEN
     if as_json:
         click.echo(show.json_line(_as_json(known)), nl=False)
     else:
-        _show(known)
+        show.lines(map(show.plain, _told(known)))
     return None
 
 
@@ -69,17 +76,50 @@ def _time(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _show(known: Known) -> None:
-    since = f" since {show.moment(known.since)}" if known.answer is Answer.EXCLUDED and known.since else ""
-    show.line(f"{known.unicode}: {_SENTENCES[known.answer]}{since}.")
-    show.line(f"Decided about from {show.moment(known.first_seen)} to {show.moment(known.last_seen)}.")
-    rows = [(name, str(count), ", ".join(known.examples.get(name, ()))) for name, count in known.urls.items()]
-    show.table(("outcome", "URLs", "such as"), rows)
-    if known.words:
-        show.table(
-            ("verdict", "protocol", "quotation", "where", "source", "since", "last", "decisions"),
-            (
-                (*w[:3], w.where, w.source, show.moment(w.first_at), show.moment(w.last_at), str(w.decisions))
-                for w in known.words
-            ),
-        )
+def _told(known: Known) -> Iterator[str]:
+    """The answer first, then which URLs, then whose words, then where to look next."""
+    first, last = show.moment(known.first_seen), show.moment(known.last_seen)
+    when = f"at {first}" if first == last else f"from {first} to {last}"
+    yield f"{_name(known)}: {_answer(known)}."
+    yield f"Decided about {when}. By the last decision about each URL:"
+    shown: set[str] = set()
+    for outcome, meaning in _OUTCOMES.items():
+        count, examples = known.urls.get(outcome, 0), known.examples.get(outcome, ())
+        new = [url for url in examples if url not in shown]
+        shown.update(new)
+        if new or count > len(examples):
+            yield f"  {count:,} {outcome}: {meaning}" + (", such as" if count > len(new) > 0 else "")
+            yield from (f"      {url}" for url in new)
+    for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED):
+        words = [said for said in known.words if said.verdict is verdict]
+        if words:
+            yield f"{verdict.capitalize()} because of:"
+        for said in words:
+            yield f"  {said.quote}"
+            yield f"      {said.where} of {said.source}"
+            yield f"      {said.protocol}, since {show.moment(said.first_at)}; decided {_times(said)}"
+    option = "--url" if known.scope == "url" else "--domain"
+    yield f"Look further, with the same --db: forbear log {option} {shlex.quote(known.name)}"
+    site = min(shown, key=len, default=f"https://{known.name}/")
+    yield f"What the site says today: forbear check {shlex.quote(site)}"
+
+
+def _name(known: Known) -> str:
+    name = known.unicode if known.unicode == known.name else f"{known.unicode} ({known.name})"
+    return name if known.scope == "url" else f"{name} and all below it"
+
+
+def _answer(known: Known) -> str:
+    since = f"excluded since {show.moment(known.since)}" if known.since else "excluded"
+    if known.answer is Answer.KEPT:
+        kept = "a copy was kept" if known.scope == "url" else "copies were kept"
+        return f"{kept}; what is reserved is {since}" if known.urls.get(Verdict.EXCLUDED) else kept
+    return {
+        Answer.EXCLUDED: since,
+        Answer.DEFERRED: "deferred: it could not be known whether it may be used, and nothing was kept",
+        Answer.ALLOWED: "nothing reserved it, and no copy was kept",
+    }[known.answer]
+
+
+def _times(said: Words) -> str:
+    return "once" if said.decisions == 1 else f"{said.decisions:,} times, the last {show.moment(said.last_at)}"

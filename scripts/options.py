@@ -15,6 +15,7 @@ from optout.model import Profile, Use
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PRODUCT_TOKEN = re.compile(r"[A-Za-z_-]+")
+_DB = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:|file:).+|postgresql(?:\+psycopg)?://.*")
 _CONTACT = re.compile(r"(?:https?://[^\s/()]+\S*|mailto:[^\s@()]+@[^\s@()]+)", re.ASCII)
 
 
@@ -43,6 +44,16 @@ class Checked(click.ParamType[str]):
         return str(value)
 
 
+def _check_text(text: str) -> None:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds what is no text")
+
+
+def _check_db(db: str) -> None:
+    if not _DB.fullmatch(db) or not db.isprintable():  # which is not repeated: a password may stand in it
+        raise ValueError("this is no database: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
+
+
 def _check_agent(agent: str) -> None:
     if not _PRODUCT_TOKEN.fullmatch(agent):
         raise ValueError(f"{agent!r} is no product token: letters, '-' and '_' alone (RFC 9309 2.2.1)")
@@ -58,6 +69,8 @@ def _check_proxy(proxy: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(f"{proxy!r} is no proxy: write one like http://proxy.example:3128")
 
+
+text = Checked("text", _check_text)
 
 agent = option(
     "--agent",
@@ -97,6 +110,7 @@ allow_private_networks = option(
 db = option(
     "--db",
     metavar="URL",
+    type=Checked("url", _check_db),
     default="sqlite:///forbear.db",
     help="The database: sqlite:///FILE or postgresql+psycopg://…",
 )

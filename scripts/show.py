@@ -52,7 +52,17 @@ def moment(at: datetime) -> str:
 
 def line(text: str) -> None:
     """Prints one line."""
-    console().print(plain(text), soft_wrap=True)
+    lines([plain(text)])
+
+
+def lines(texts: Iterable[Text]) -> None:
+    """Prints lines as they come, however many."""
+    out = console()
+    for text in texts:
+        if out.is_terminal:
+            out.print(text, soft_wrap=True)
+        else:
+            sys.stdout.write(f"{text.plain}\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -75,3 +77,61 @@ def test_json_has_the_same(forbear, site) -> None:
     }
     assert (second["verdict"], second["reasons"][0]["quote"]) == ("excluded", "Disallow: /shut")
     assert f"{origin}/shut" not in [place["url"] for place in second["looked_at"]]
+
+
+@pytest.mark.parametrize(
+    ("robots_txt", "verdict", "words"),
+    [
+        (
+            "User-agent: ForbearBot\nCrawl-delay: 0.1\nUser-agent: Other\nDisallow: /\n",
+            "excluded",
+            "line 4: Disallow: /",
+        ),
+        ("User-agent: Forbear\nDisallow: /\n", "allowed", "whole file: no rule"),
+        ("User-agent: ForbearBot\nDisallow: /\n", "excluded", None),
+    ],
+)
+def test_the_owner_hears_where_a_widely_used_parser_reads_otherwise(
+    forbear, site, robots_txt: str, verdict: str, words: str | None
+) -> None:
+    """Protego closes a group at another record, and matches product tokens by substring (RFC 9309 2.2.1, 2.2.4)."""
+    origin, files = site
+    files |= {"/robots.txt": robots_txt, "/a": "<p>text</p>"}
+    done = forbear("check", LOCAL, f"{origin}/a")
+    assert done.stdout.startswith(f"{origin}/a for train-ai: {verdict}\n")
+    if words is None:
+        assert "For the owner" not in done.stdout
+        return
+    told = done.stdout.partition("For the owner of the site: ")[2]
+    assert told.startswith(f"{origin}/robots.txt, {words}\n  A widely used parser reads this otherwise: ")
+    assert done.stdout.count("A widely used parser") == 1
+
+
+def test_sites_are_asked_at_the_same_time_and_answered_in_order(forbear) -> None:
+    """The first host waits for a second that is asked after it."""
+    asked: list[str] = []
+    both = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            host = self.headers["Host"]
+            if host not in asked:
+                asked.append(host)
+            if len(asked) == 2:
+                both.set()
+            self.send_response(404 if both.wait(10) else 503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        urls = [f"http://{host}.example:{server.server_port}/" for host in "ab"]
+        done = forbear("check", LOCAL, "--json", "--resolve", "*:*:127.0.0.1", *urls)
+        server.shutdown()
+        thread.join()
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["url"], answer["verdict"]) for answer in answers] == [(url, "allowed") for url in urls]

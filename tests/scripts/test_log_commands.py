@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from storage.database import writing
 from storage.log import write
 from storage.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
 
+ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = (
     "id", "at", "crawl", "url", "host", "domain", "verdict", "reasons", "stage", "status", "content_sha256", "bytes",
@@ -138,12 +140,56 @@ def test_filters(forbear, database: str, words: list[str], domains: list[str]) -
     assert [row["domain"].partition(".")[0] for row in rows(forbear, database, *words)] == domains
 
 
+def test_json_is_lines_of_json(forbear, database: str) -> None:
+    lines = forbear("log", "--db", database, "--format", "jsonl").stdout
+    assert forbear("log", "--db", database, "--json").stdout == lines
+    assert lines.count("\n") == 4
+
+
+def test_parquet_is_not_for_a_terminal(database: str) -> None:
+    outer, inner = os.openpty()
+    command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
+    done = subprocess.run(command, cwd=ROOT, stdout=inner, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(inner)
+    os.close(outer)
+    assert done.returncode == 2
+    assert "Parquet is nothing for a terminal: write it to a file" in done.stderr
+
+
+def test_a_log_without_such_a_decision_says_so(forbear, database: str) -> None:
+    done = forbear("log", "--db", database, "--protocol", "ai-txt")
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["No decision in this log is like that."])
+    assert forbear("log", "--db", database, "--protocol", "ai-txt", "--json").stdout == ""
+
+
 def test_people_get_a_table(forbear, database: str) -> None:
     done = forbear("log", "--db", database, "--verdict", "excluded")
-    header, row = done.stdout.strip().splitlines()
-    assert header.split() == ["at", "verdict", "url", "because", "of"]
-    assert row.startswith("2026-03-01 12:00:00Z  excluded  https://shut.example/no/ü")
-    assert "robots: Disallow: /no (line 2); content-signal: ai-train=no" in row
+    assert done.stdout.splitlines() == [
+        "at                    verdict   stage    url",
+        "2026-03-01 12:00:00Z  excluded  request  https://shut.example/no/ü",
+        "                                         robots: Disallow: /no",
+        "                                           line 2 of https://shut.example/robots.txt",
+        "                                         content-signal: ai-train=no, =cmd|' /C calc'!A0",
+        "                                           line 2 of https://shut.example/robots.txt",
+    ]
+
+
+def test_the_table_has_one_heading_however_long_it_is(capsys) -> None:
+    row = {"at": AT.isoformat(), "verdict": "allowed", "stage": "page", "url": "https://a.example/\x1b", "reasons": []}
+    log_command._table(iter([row] * 3000))
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), sum(line.startswith("at ") for line in lines)) == (3001, 1)
+    assert lines[-1] == "2026-03-01 12:00:00Z  allowed   page     https://a.example/\\x1b"
+
+
+def test_the_table_is_printed_as_it_is_read(capsys) -> None:
+    def rows():
+        yield {"at": AT.isoformat(), "verdict": "allowed", "stage": "page", "url": "https://a.example/", "reasons": []}
+        assert "https://a.example/" in capsys.readouterr().out
+        raise OSError("the database is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        log_command._table(rows())
 
 
 def test_csv_has_the_same_rows(forbear, database: str) -> None:
@@ -160,7 +206,7 @@ def test_parquet_has_the_same_rows(database: str, tmp_path, forbear) -> None:
     target = tmp_path / "log.parquet"
     with target.open("wb") as output:
         command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
-        subprocess.run(command, cwd=Path(__file__).parents[2], stdout=output, check=True)
+        subprocess.run(command, cwd=ROOT, stdout=output, check=True)
     table = parquet.read_table(target)
     assert table.schema.field("at").type == pa.timestamp("us", tz="UTC")
     found = [{**row, "at": row["at"].isoformat()} for row in table.to_pylist()]
@@ -178,11 +224,11 @@ def test_parquet_goes_through_a_pipe(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("shut.example", "shut.example: excluded since 2026-03-01 12:00:00Z."),
+        ("shut.example", "shut.example and all below it: excluded since 2026-03-01 12:00:00Z."),
         ("https://shut.example/no/ü", "excluded since 2026-03-01 12:00:00Z."),
-        ("example.org", "example.org: copies were kept."),
-        ("later.example", "later.example: deferred: it could not be known whether it may be used"),
-        ("open.example", "open.example: nothing reserved it, and no copy was kept."),
+        ("example.org", "example.org and all below it: copies were kept."),
+        ("later.example", "later.example and all below it: deferred: it could not be known whether it may be used"),
+        ("open.example", "open.example and all below it: nothing reserved it, and no copy was kept."),
     ],
 )
 def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: str) -> None:
@@ -193,7 +239,20 @@ def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: s
 
 def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
     done = forbear("lookup", "--db", database, "shut.example")
-    assert "Disallow: /no" in done.stdout
+    assert done.stdout.splitlines()[1:] == [
+        "Decided about at 2026-03-01 12:00:00Z. By the last decision about each URL:",
+        "  1 excluded: reserved, so it is not used",
+        "      https://shut.example/no/%C3%BC",
+        "Excluded because of:",
+        "  Disallow: /no",
+        "      line 2 of https://shut.example/robots.txt",
+        "      robots, since 2026-03-01 12:00:00Z; decided once",
+        "  ai-train=no, =cmd|' /C calc'!A0",
+        "      line 2 of https://shut.example/robots.txt",
+        "      content-signal, since 2026-03-01 12:00:00Z; decided once",
+        "Look further, with the same --db: forbear log --domain shut.example",
+        "What the site says today: forbear check https://shut.example/no/%C3%BC",
+    ]
     done = forbear("lookup", "--db", database, "--json", "shut.example")
     known = json.loads(done.stdout)
     assert (known["answer"], known["urls"]) == ("excluded", {"excluded": 1})
@@ -204,7 +263,10 @@ def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
 
 def test_lookup_of_what_no_crawl_has_seen(forbear, database: str) -> None:
     done = forbear("lookup", "--db", database, "never.example")
-    assert (done.returncode, done.stdout) == (3, "never.example: never seen.\n")
+    assert (done.returncode, done.stdout) == (
+        3,
+        "never.example: never seen. No crawl in this database asked for it, so nothing of it was kept.\n",
+    )
     done = forbear("lookup", "--db", database, "--json", "never.example")
     assert (done.returncode, json.loads(done.stdout)["answer"]) == (3, "never seen")
 

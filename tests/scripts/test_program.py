@@ -15,8 +15,13 @@ from click.testing import CliRunner
 
 from scripts.__main__ import COMMANDS, cli, load
 from scripts.settings import key_of
+from storage.database import upgrade
 
 ROOT = Path(__file__).parents[2]
+NO_UTF_8 = "\udcff\udcfe"
+"""Octets of a command line that are no text, as Python has them."""
+EMPTY = "sqlite:///empty.db"
+CRAWL = ("crawl", "--contact", "https://operator.example/", "--out", "out")
 
 
 def commands() -> list[tuple[str, click.Command]]:
@@ -124,13 +129,77 @@ def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
         (["decide", "--file", "nowhere.jsonl"], "'nowhere.jsonl' does not exist"),
         (["config", "fly"], "There is no command 'fly'"),
         (["log", "--since", "soon"], "'soon' is no time"),
+        (["log", "--limit", "9" * 30], "is not in the range"),
+        (["log", "--crawl", NO_UTF_8], "holds what is no text"),
+        (["log", "--domain", NO_UTF_8, "--db", EMPTY], "is no domain or URL"),
+        (["log", "--db", "nonsense"], "this is no database: write sqlite:///FILE or postgresql+psycopg://"),
+        (["log", "--db", "mysql://me:secret@a.example/b"], "this is no database"),
+        (["log", "--db", "sqlite://"], "this is no database"),
+        (["log", "--db", f"sqlite:///{NO_UTF_8}"], "this is no database"),
+        (["lookup", "", "--db", EMPTY], "'' is no domain or URL"),
+        (["lookup", NO_UTF_8, "--db", EMPTY], "is no domain or URL"),
+        (["db", "upgrade", "--db", ""], "this is no database"),
+        (["check", f"http://a.example/{NO_UTF_8}"], "is no URL"),
+        (["check", "http://a.example:99999/"], "is no URL"),
+        (["decide", "--file", "/"], "File '/' is a directory"),
+        (["config", NO_UTF_8], "There is no command"),
+        (["--config", "/", "config"], "File '/' is a directory"),
+        ([NO_UTF_8], "No such command"),
+        (["crawl", "https://a.example/", "--out", "out"], "--contact is missing"),
+        ([*CRAWL], "There is nothing to crawl"),
+        ([*CRAWL, "a.example"], "'a.example' is no URL"),
+        ([*CRAWL, f"https://a.example/{NO_UTF_8}"], "is no URL"),
+        ([*CRAWL, "https://a.example:99999/"], "is no URL"),
+        ([*CRAWL, "https://a.example/", "--contact", "nonsense"], "'nonsense' is neither a URL nor a mailto: address"),
+        ([*CRAWL, "https://a.example/", "--db", "nonsense"], "this is no database"),
+        ([*CRAWL, "https://a.example/", "--agent", "Bot/1.0"], "'Bot/1.0' is no product token"),
+        ([*CRAWL, "https://a.example/", "--out", "binary"], "Directory 'binary' is a file"),
+        ([*CRAWL, "https://a.example/", "--operator-list", "binary"], "--operator-list binary: "),
+        ([*CRAWL, "--seeds", "binary"], "The file of seeds is no UTF-8 text"),
+        ([*CRAWL, "--seeds", "nowhere"], "No such file or directory"),
+        (["--config", "binary", "config"], "binary is no TOML"),
     ],
 )
-def test_wrong_use_is_told_in_a_sentence(forbear, words: list[str], sentence: str) -> None:
+def test_wrong_use_is_told_in_a_sentence(forbear, tmp_path: Path, words: list[str], sentence: str) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    if EMPTY in words:
+        upgrade(f"sqlite:///{tmp_path}/empty.db")
     done = forbear(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--db", "sqlite:////nowhere/forbear.db"], "there is no directory /nowhere: create it first"),
+        (["--db", "sqlite:///binary"], "sqlite:///binary cannot be used: file is not a database"),
+        (["--db", "sqlite:////proc/forbear.db"], "cannot be used: unable to open database file"),
+        (["--db", "postgresql+psycopg://me:secret@127.0.0.1:1/x"], "me:***@127.0.0.1:1/x cannot be used"),
+    ],
+)
+@pytest.mark.parametrize("command", [[*CRAWL, "http://127.0.0.1:9/"], ["db", "upgrade"]])
+def test_a_database_that_cannot_be_used_is_told(
+    forbear, tmp_path: Path, command: list[str], words: list[str], sentence: str
+) -> None:
+    (tmp_path / "binary").write_bytes(bytes(range(256)) * 20)
+    done = forbear(*command, *words)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told(forbear) -> None:
+    done = forbear(*CRAWL, "http://127.0.0.1:9/", "--out", "/proc/corpus")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("Error: /proc/corpus cannot be used (No such file or directory): name another place")
+
+
+def test_a_port_where_nothing_can_be_is_deferred(forbear) -> None:
+    assert forbear("check", "http://127.0.0.1:0/", "--allow-private-networks").returncode == 3
 
 
 @pytest.mark.parametrize("words", [["log"], ["lookup", "a.example"]])
