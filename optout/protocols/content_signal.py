@@ -41,13 +41,13 @@ def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
     for line in file.records(_KEY, agent):
         quote, where = file.quote(line), file.where(line)
         for part in readable(line.value).lower().split(","):
-            for item in _part(part.strip(), quote, file.source, where):
-                yield item
-                found += 1
-        if found > MOST:
-            detail = f"The file has more than {MOST} signals for this crawler."
-            yield Gap(NAME, quote, file.source, where, detail)
-            return
+            if found == MOST:
+                detail = f"The file has more than {MOST} signals for this crawler."
+                yield Gap(NAME, quote, file.source, where, detail)
+                return
+            said = list(_part(part.strip(), quote, file.source, where))
+            yield from said
+            found += bool(said)
     misplaced = next(file.ungrouped(_KEY), None)
     if misplaced is not None:
         detail = "A signal before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."

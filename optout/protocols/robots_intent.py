@@ -9,6 +9,7 @@ from optout import policy
 from optout.captures import Asked
 from optout.model import Preference, Reading, Statement, Use
 from optout.protocols import robots
+from optout.readers import robots_txt
 from optout.readers.robots_txt import Match, RobotsTxt
 
 NAME = "robots-intent"
@@ -20,13 +21,17 @@ def read(asked: Asked) -> Reading:
 
     Not asked where robots.txt shuts the URL to our own crawler, or names it: then the site has spoken to us.
     """
-    file = robots.file_of(asked)
-    agent, target = asked.question.agent, asked.url.target
-    if file is None or target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
+    capture = robots.capture_of(asked)
+    if capture is None:
+        return
+    file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
+    if NAME not in capture.memo:
+        capture.memo[NAME] = tuple(token for token in policy.load().training_agents if file.names(token))
+    if target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
         return
     said: dict[int, tuple[Match, list[str]]] = {}
-    for token in policy.load().training_agents:
-        match = _shut(file, token, target) if file.names(token) else None
+    for token in capture.memo[NAME]:
+        match = _shut(file, token, target)
         if match:
             said.setdefault(match.line.start, (match, []))[1].append(token)
     for match, tokens in said.values():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from optout.captures import Asked
 from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Place, Reading, Statement
@@ -16,6 +17,7 @@ from optout.readers import html, robots_txt
 from optout.readers import rsl as documents
 from optout.readers import url as urls
 from optout.readers.html import Element
+from optout.readers.robots_txt import RobotsTxt
 from optout.readers.rsl import Document, Term, TooLarge
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
@@ -135,19 +137,27 @@ def _listed(terms: Iterator[Term], source: str, where: str = "") -> Iterator[Sta
 # --- where licences are named
 
 
-def _in_robots_txt(asked: Asked) -> Iterator[_Named]:
+def _in_robots_txt(asked: Asked) -> tuple[_Named, ...]:
     """4.4.2: the licences of the agent's groups, else those outside of any group."""
     capture = robots.capture_of(asked)
     if capture is None:
-        return
-    file = robots_txt.parse(capture)
-    for line in list(file.records("license", asked.question.agent)) or list(file.ungrouped("license")):
+        return ()
+    memo = f"{NAME} {asked.question.agent}"
+    if memo not in capture.memo:
+        capture.memo[memo] = tuple(_license_lines(robots_txt.parse(capture), asked.question.agent))
+    named: tuple[_Named, ...] = capture.memo[memo]
+    return named
+
+
+def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:
+    own = list(islice(file.records("license", agent), MAX_LICENCES + 1))
+    for line in own or islice(file.ungrouped("license"), MAX_LICENCES + 1):
         quote, where = file.quote(line), file.where(line)
         try:
             url = urls.parse(readable(line.value)).href
         except NotAUrl:
             error = "A License line names an absolute URI (RSL 4.4)."
-            yield _Named("", quote, file.source, where, error=error)
+            yield _Named("", quote, file.source, where, of_page=False, error=error)
         else:
             yield _Named(url, quote, file.source, where, of_page=False)
 
