@@ -99,7 +99,7 @@ def _told(known: Known) -> Iterator[str]:
             yield f"      {said.where} of {said.source}"
             yield f"      {said.protocol}, since {show.moment(said.first_at)}; decided {_times(said)}"
     option = "--url" if known.scope == "url" else "--domain"
-    yield f"Look further, with the same --db: forbear log {option} {shlex.quote(known.name)}"
+    yield f"Every decision, with the same --db: forbear log {option} {shlex.quote(known.name)}"
     site = min(shown, key=len, default=f"https://{known.name}/")
     yield f"What the site says today: forbear check {shlex.quote(site)}"
 

@@ -250,7 +250,7 @@ def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
         "  ai-train=no, =cmd|' /C calc'!A0",
         "      line 2 of https://shut.example/robots.txt",
         "      content-signal, since 2026-03-01 12:00:00Z; decided once",
-        "Look further, with the same --db: forbear log --domain shut.example",
+        "Every decision, with the same --db: forbear log --domain shut.example",
         "What the site says today: forbear check https://shut.example/no/%C3%BC",
     ]
     done = forbear("lookup", "--db", database, "--json", "shut.example")
