@@ -22,6 +22,8 @@ from crawler.scheduler import ENTRY
 from crawler.session import Ruling, Session
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Stage, Verdict
+from optout.protocols import robots
+from optout.readers import robots_txt
 from optout.readers import url as urls
 from optout.readers.url import Url
 from storage.database import StorageError
@@ -47,6 +49,10 @@ FOLLOW = ("same-host", "same-domain", "any")
 
 class HostBusy(IgnoreRequest):
     """A file with reservations stands on a host that another process has; nothing was decided."""
+
+
+class TooSlow(IgnoreRequest):
+    """The host asks for a longer delay than the operator waits for: nothing more is asked of it, nothing is hurried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +97,13 @@ class Pages(Enforcement):
         entry: Entry = request.meta[ENTRY]
         try:
             ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
-            await self._be_slow(entry)
+            self._after(entry, ruling)
+            self._be_slow(entry.host, self.session.crawl_delay(entry.url))
         except HostBusy:
             self._done(entry, BUSY_RETRY)
             raise
-        self._after(entry, ruling)
+        except TooSlow:
+            await self._settle(entry, State.SKIPPED)
         if self._context.config.sitemaps:
             await self._add_sitemaps(entry)
 
@@ -129,9 +137,13 @@ class Pages(Enforcement):
         if not await self._context.scheduler.visit(host):
             raise HostBusy(f"{host} is served by another process")
         try:
-            return await super().fetch_place(url)
+            record = await super().fetch_place(url)
         finally:
             await self._context.scheduler.leave(host)
+        if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
+            # From here on, not only from the first page on: other files with reservations come next.
+            self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
+        return record
 
     async def _rule_page(self, entry: Entry, capture: Capture) -> Ruling:
         page = CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
@@ -168,13 +180,12 @@ class Pages(Enforcement):
         self._done(entry, self._backoff(entry, ruling) if overloaded else 0.0)
         raise Refused(ruling)
 
-    async def _be_slow(self, entry: Entry) -> None:
-        """Takes over the host's Crawl-delay; a host that asks for more than the operator waits for is skipped."""
-        delay = self.session.crawl_delay(entry.url)
+    def _be_slow(self, host: str, delay: float) -> None:
+        """Takes over a host's Crawl-delay; raises TooSlow if it asks for more than the operator waits for."""
         most = self._context.config.max_delay
         if most is not None and delay > most:
-            await self._settle(entry, State.SKIPPED)
-        self._context.slow_down(entry.host, delay)
+            raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
+        self._context.slow_down(host, delay)
 
     async def _add_sitemaps(self, entry: Entry) -> None:
         """The sitemaps that the robots.txt of an origin names, once for each origin and run."""
