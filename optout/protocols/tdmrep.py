@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from optout.captures import Asked
 from optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import epub, html, json_source, pattern, pdf, xmp
+from optout.readers import embedded_xmp, epub, html, json_source, pattern, pdf
 from optout.readers.json_source import Member, Object, Value
 from optout.readers.pattern import Pattern
 from optout.readers.properties import Property
@@ -234,8 +234,11 @@ def _metadata(page: Capture) -> list[_Value]:
     properties: list[Property] = []
     if epub.is_epub(page):
         properties = list(epub.properties(page, _NAMESPACES, "tdm"))
-    elif pdf.is_pdf(page) and (packet := pdf.packet(page)):
-        properties = list(xmp.properties(packet, _NAMESPACES[::-1], "/Root/Metadata"))
+    elif pdf.is_pdf(page):
+        found = embedded_xmp.read(page)
+        if found.failures:
+            raise Unreadable(found.failures[0])
+        properties = [item for packet in found.packets for item in packet.properties(_NAMESPACES[::-1])]
     policy = next((item.value for item in properties if item.name == "policy"), "")
     return [
         _Value(_reserved(item.value), item.quote, item.where, policy)

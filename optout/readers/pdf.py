@@ -1,8 +1,13 @@
-"""PDF documents (ISO 32000-2 14.3.2): the XMP packet of the catalog, and of nothing else in the file."""
+"""PDF documents (ISO 32000-2): what the catalog itself says, and nothing else in the file.
+
+14.3.2 the XMP packet; 14.13 the associated files, of which C2PA 2.2 A.4 makes one the manifest store.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pikepdf
 from pikepdf import settings
@@ -12,6 +17,8 @@ from optout.readers.unreadable import Unreadable
 
 MAX_PACKET = 8_388_608
 """A metadata stream that inflates to more octets is not read: 8 MiB."""
+MAX_FILES = 1_000
+"""How many files may be associated with the catalog."""
 _MAX_STREAM = 67_108_864
 
 # qpdf's own guards are off by default, and a cross-reference table can be a bomb as well as a picture can.
@@ -24,6 +31,16 @@ settings.set_qpdf_limits(
     tiff_max_memory=_MAX_STREAM,
     dct_max_memory=_MAX_STREAM,
 )
+
+
+@dataclass(slots=True)
+class _Document:
+    """What was found in the newest revision of a document, or one sentence each on why it is not known."""
+
+    packet: bytes = b""
+    stores: tuple[bytes, ...] = ()
+    no_packet: str = ""
+    no_stores: str = ""
 
 
 def is_pdf(capture: Capture) -> bool:
@@ -40,15 +57,48 @@ def packet(capture: Capture) -> bytes:
     Raises Unreadable for a file that cannot be opened without a password, is damaged where its metadata should be, or
     announces metadata that do not inflate.
     """
+    document = _opened(capture)
+    if document.no_packet:
+        raise Unreadable(document.no_packet)
+    return document.packet
+
+
+def manifest_stores(capture: Capture) -> tuple[bytes, ...]:
+    """The C2PA manifest stores among the catalog's associated files; raises Unreadable as ``packet`` does."""
+    document = _opened(capture)
+    if document.no_stores:
+        raise Unreadable(document.no_stores)
+    return document.stores
+
+
+def _opened(capture: Capture) -> _Document:
+    """What was found, with the document opened once for a capture."""
+    document: _Document | None = capture.memo.get("pdf")
+    if document is None:
+        document = capture.memo["pdf"] = _read(capture.body)
+    return document
+
+
+_ERRORS = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
+
+
+def _read(body: bytes) -> _Document:
+    document = _Document()
     try:
-        with pikepdf.open(io.BytesIO(capture.body), suppress_warnings=True) as pdf:
-            return _metadata(pdf, capture.body)
-    except Unreadable:
-        raise
+        with pikepdf.open(io.BytesIO(body), suppress_warnings=True) as pdf:
+            try:
+                document.packet = _metadata(pdf, body)
+            except _ERRORS as error:
+                document.no_packet = f"The PDF's metadata cannot be read: {error}"
+            try:
+                document.stores = tuple(_stores(pdf, body))
+            except _ERRORS as error:
+                document.no_stores = f"The PDF's associated files cannot be read: {error}"
     except pikepdf.PasswordError:
-        raise Unreadable("The PDF asks for a password.") from None
-    except (pikepdf.PdfError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Unreadable(f"The PDF cannot be read: {error}.") from None
+        document.no_packet = document.no_stores = "The PDF asks for a password."
+    except _ERRORS as error:
+        document.no_packet = document.no_stores = f"The PDF cannot be read: {error}."
+    return document
 
 
 def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
@@ -66,3 +116,16 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
     if not octets.strip():
         raise Unreadable("The PDF names metadata that are empty.")
     return octets
+
+
+def _stores(pdf: pikepdf.Pdf, body: bytes) -> Iterator[bytes]:
+    files = pdf.Root.get("/AF", pikepdf.Array())
+    if not isinstance(files, pikepdf.Array) or len(files) > MAX_FILES:
+        raise Unreadable(f"The PDF's associated files are no array, or more than {MAX_FILES}.")
+    found = False
+    for file in files:
+        if isinstance(file, pikepdf.Dictionary) and file.get("/AFRelationship") == "/C2PA_Manifest":
+            found = True
+            yield file.EF.F.read_bytes()
+    if not found and pdf.get_warnings() and b"/C2PA_Manifest" in body:
+        raise Unreadable("The PDF is damaged, and its manifest store is not to be found.")

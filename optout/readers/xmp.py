@@ -1,9 +1,10 @@
-"""XMP packets (ISO 16684-1 7): the properties that a file states about itself."""
+"""XMP packets (ISO 16684-1:2019): the properties that a file states about itself."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lxml import etree
 
@@ -13,51 +14,77 @@ from optout.readers.text import readable, to_utf8
 from optout.readers.unreadable import Unreadable
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+# 7.5 to 7.8: an array's items, and a value that has qualifiers.
+_VALUES = (f"{_RDF}li", f"{_RDF}value")
 
 
-def properties(packet: bytes, namespaces: tuple[str, ...], where: str) -> Iterator[Property]:
-    """The top-level properties of these namespaces, as attribute, element or ``rdf:resource``.
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """A top-level property: its name as ``{namespace}name``, trimmed value, and prefix in the source, if it has one."""
 
-    ``where`` is the packet's place in its file. Raises Unreadable for what is no well-formed XML, or brings a document
-    type with it.
+    name: str
+    value: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet that was read; ``where`` is its place in its file."""
+
+    where: str
+    _source: bytes
+    _stated: tuple[_Stated, ...]
+
+    def properties(self, namespaces: tuple[str, ...]) -> Iterator[Property]:
+        """The properties of these namespaces, as attribute, element or ``rdf:resource``. Raises Unreadable."""
+        seen: set[tuple[str, str]] = set()
+        for stated in self._stated:
+            namespace, _, name = stated.name.removeprefix("{").rpartition("}")
+            if namespace not in namespaces or (name, stated.value) in seen:
+                continue
+            seen.add((name, stated.value))
+            if len(seen) > MAX_PROPERTIES:
+                raise Unreadable(f"The packet makes more than {MAX_PROPERTIES} statements.")
+            qualified = f"{stated.prefix}:{name}" if stated.prefix else name
+            quote = _as_written(qualified, stated.value, self._source) or readable(stated.value.encode())
+            yield Property(name, stated.value, quote, f"{self.where}, {qualified}")
+
+
+def parse(packet: bytes, where: str, *, in_a_document: bool = False) -> Packet:
+    """The packet at a place of its file.
+
+    A packet brings no document type with it; ``in_a_document`` is true for one that stands in a larger XML document,
+    which may. Raises Unreadable.
     """
-    # Packets are padded, so that they can be edited in place (ISO 16684-1 7.3).
+    # Packets are padded, so that they can be edited in place (7.3).
     source = to_utf8(packet).strip(b"\0\t\n\r ")
     root = xml.parse(source)
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.doctype and not in_a_document:
         raise Unreadable("An XMP packet has no document type declaration.")
-    seen: set[tuple[str, str]] = set()
-    for tag, value, node in _stated(root):
-        namespace, _, name = tag.removeprefix("{").rpartition("}")
-        if namespace not in namespaces or (name, value) in seen:
-            continue
-        seen.add((name, value))
-        if len(seen) > MAX_PROPERTIES:
-            raise Unreadable(f"The packet makes more than {MAX_PROPERTIES} statements.")
-        prefixes = [prefix or "" for prefix, uri in node.nsmap.items() if uri == namespace]
-        written = (_as_written(prefix, name, value, source) for prefix in prefixes)
-        quote = next(filter(None, written), readable(value.encode()))
-        yield Property(name, value, quote, f"{where}, {prefixes[0]}:{name}" if prefixes else f"{where}, {name}")
+    return Packet(where, source, tuple(_stated(root)))
 
 
-def _stated(root: etree._Element) -> Iterator[tuple[str, str, etree._Element]]:
-    """Name, trimmed value and element of each property, in document order."""
+def _stated(root: etree._Element) -> Iterator[_Stated]:
+    """The top-level properties in document order."""
     for rdf in root.iter(f"{_RDF}RDF"):
         for description in rdf.iterchildren(f"{_RDF}Description"):
+            prefixes = {uri: prefix or "" for prefix, uri in description.nsmap.items()}
             for name, value in description.attrib.items():
-                yield str(name), str(value).strip(), description
+                yield _Stated(str(name), str(value).strip(), prefixes.get(etree.QName(name).namespace or "", ""))
             for child in description.iterchildren(etree.Element):
-                resource = child.get(f"{_RDF}resource")
-                yield str(child.tag), (resource or "".join(child.itertext())).strip(), child
+                for leaf in list(child.iter(*_VALUES)) or [child]:
+                    if next(leaf.iter(etree.Entity), None) is not None:
+                        raise Unreadable(f"The value of {str(child.tag)!r} is hidden in an entity.")
+                    resource = leaf.get(f"{_RDF}resource")
+                    yield _Stated(str(child.tag), (resource or "".join(leaf.itertext())).strip(), child.prefix or "")
 
 
-def _as_written(prefix: str, name: str, value: str, source: bytes) -> str:
+def _as_written(qualified: str, value: str, source: bytes) -> str:
     """The attribute or element as it stands in the packet; empty if it is written in some other way."""
-    qualified = re.escape(f"{prefix}:{name}" if prefix else name).encode()
-    plain = re.escape(value.encode())
+    name, plain = re.escape(qualified).encode(), re.escape(value.encode())
     match = re.search(
-        rb"<" + qualified + rb"[^<>]{0,1000}>\s*" + plain + rb"\s*</" + qualified + rb"\s*>"
-        rb"|" + qualified + rb"\s*=\s*(?:\"\s*" + plain + rb"\s*\"|'\s*" + plain + rb"\s*')",
+        rb"<" + name + rb"[^<>]{0,1000}>\s*" + plain + rb"\s*</" + name + rb"\s*>"
+        rb"|" + name + rb"\s*=\s*(?:\"\s*" + plain + rb"\s*\"|'\s*" + plain + rb"\s*')",
         source,
     )
     return readable(match[0]) if match else ""

@@ -1,0 +1,199 @@
+"""Training and data mining assertions: CAWG 1.1 (DIF, 16 May 2025), C2PA 1.4 19.23; their manifests: C2PA 2.2.
+
+A reservation in a manifest that does not validate was said all the same; a permission in one is worth nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from optout.captures import Asked
+from optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from optout.readers import c2pa_store, embedded_xmp, html, url
+from optout.readers.c2pa_store import Manifest, Store
+from optout.readers.text import readable
+from optout.readers.unreadable import Unreadable
+
+NAME = "c2pa"
+PLACES: tuple[str, ...] = ()
+
+# 2.2 6.4: further assertions of a kind have a number.
+_LABEL = re.compile(r"(?:cawg|c2pa)\.training-mining(?:\.v\d+)?(?:__\d+)?")
+_KEY = re.compile(r"(?:cawg|c2pa)\.(ai_generative_training|ai_training|ai_inference|data_mining)")
+_GENERATIVE = "ai_generative_training"
+# Training of generative models is the very use (aipref-vocab-08), data mining is what Directive 2019/790 4(3) lets
+# reserve; who reserves the training of models does not mean all but the generative ones (project rule).
+_USES = {
+    _GENERATIVE: AI_USES,
+    "data_mining": AI_USES,
+    "ai_training": AI_USES,
+    "ai_inference": frozenset({Use.AI_USE}),
+}
+_NOTHING: frozenset[Use] = frozenset()
+# A constraint is text for people: until they have read it, it is a no (project rule).
+_PREFERENCES = {"allowed": Preference.ALLOW, "notAllowed": Preference.DISALLOW, "constrained": Preference.DISALLOW}
+
+MAX_ENTRIES = 500
+"""How many entries the assertions of a store may have."""
+MAX_REMOTE = 4
+"""How many manifest stores an answer may name."""
+_PROVENANCE = ("http://purl.org/dc/terms/",)
+# RFC 8288 3.
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w!#$&+.^`|~*-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s\",;]*))?)*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]*))", re.IGNORECASE)
+
+
+def read(asked: Asked) -> Reading:
+    """What the file's manifests say: the store in it, or else one that its answer or its XMP names (11.5)."""
+    page = asked.page
+    if page is None:
+        return
+    found = c2pa_store.embedded(page)
+    for store in found.stores:
+        yield from _spoken(store, page.url)
+    if found.failure:
+        yield Gap(NAME, "unreadable", page.url, "manifest store", found.failure)
+    elif not found.stores:
+        yield from _elsewhere(asked, page, found.remote)
+
+
+# --- (11.5, 15.5.3) manifests that lie elsewhere
+
+
+def _elsewhere(asked: Asked, page: Capture, by_reader: str) -> Reading:
+    named: dict[str, str] = {}
+    for where, target in _named(page, by_reader):
+        try:
+            named.setdefault(url.join(page.url, target).href, where)
+        except url.NotAUrl:
+            yield Gap(
+                NAME, readable(target.encode("utf-8", "surrogatepass")), page.url, where, "It is no URL.", IN_STRICT
+            )
+    for failure in embedded_xmp.read(page).failures:
+        yield Gap(NAME, "unreadable", page.url, "XMP", failure)
+    if len(named) > MAX_REMOTE:
+        yield Gap(NAME, "unreadable", page.url, "manifest store", f"More than {MAX_REMOTE} manifests are named.")
+        return
+    for target, where in named.items():
+        yield from _fetched(asked, page, target, where)
+
+
+def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
+    """Where a manifest is named, and its URL as written."""
+    for value in page.header("link"):
+        for target, parameters in _LINK.findall(value):
+            relation = _REL.search(parameters)
+            if relation and "c2pa-manifest" in (relation[1] or relation[2] or "").lower().split():
+                yield "header link", target
+    by_xmp = [
+        (item.where, item.value)
+        for packet in embedded_xmp.read(page).packets
+        for item in packet.properties(_PROVENANCE)
+        # The property is Dublin Core's and may hold any text; a store in the file itself is not remote.
+        if item.name == "provenance" and re.match(r"https?://", item.value, re.IGNORECASE)
+    ]
+    yield from by_xmp
+    if by_reader and not by_xmp:
+        yield "XMP", by_reader
+
+
+def _fetched(asked: Asked, page: Capture, target: str, where: str) -> Reading:
+    capture = yield from asked.look(NAME, target)
+    if capture is None:
+        yield Gap(NAME, target, page.url, where, f"{target} gave no manifest.", NEVER)
+        return
+    if html.is_html(capture):
+        yield Gap(NAME, "html", capture.url, "whole file", f"{capture.url} is a page and no manifest.", IN_STRICT)
+        return
+    try:
+        store = c2pa_store.detached(capture, page)
+    except Unreadable as error:
+        yield Gap(NAME, "unreadable", capture.url, "manifest store", str(error))
+        return
+    yield from _spoken(store, capture.url)
+
+
+# --- what a store says
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of a training and data mining assertion; ``key`` without its prefix, empty for somebody's own."""
+
+    key: str
+    written: str
+    use: object
+    where: str
+
+
+def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
+    """The active manifest's word, then its parents'; of other ingredients only that they spoke (18.15)."""
+    if sum(1 for manifest in store.manifests.values() for _ in _entries(manifest)) > MAX_ENTRIES:
+        yield Gap(NAME, "unreadable", source, "manifest store", f"It has more than {MAX_ENTRIES} entries.")
+        return
+    own, parents, others = _lineage(store)
+    said = [entry for manifest in own for entry in _entries(manifest)]
+    allowed = {entry.key for entry in said if entry.use == "allowed" and store.is_valid}
+    note = "" if store.is_valid else f"The manifest does not validate: {', '.join(store.failures)}."
+    for entry in said:
+        worthless = entry.use == "allowed" and not store.is_valid
+        yield from _statement(entry, source, Force.SUPERSEDED if worthless else Force.STANDING, note)
+    for entry in (entry for manifest in parents for entry in _entries(manifest)):
+        if entry.use == "allowed":
+            force = Force.SUPERSEDED
+        else:
+            force = Force.CONTRADICTED if allowed & {_GENERATIVE, entry.key} else Force.STANDING
+        yield from _statement(entry, source, force, f"It was said of what this was made from. {note}".strip())
+    for entry in (entry for manifest in others for entry in _entries(manifest)):
+        about = "It was said of a part or source, and is no word on the whole."
+        yield from _statement(entry, source, Force.SUPERSEDED, f"{about} {note}".strip())
+
+
+def _lineage(store: Store) -> tuple[list[Manifest], list[Manifest], list[Manifest]]:
+    """The manifests that speak of this very content, those of what it was made from, and those of other ingredients.
+
+    An update manifest leaves the content alone (11.2.3), so the one before it speaks of the same.
+    """
+    own: list[Manifest] = [store.manifests[store.active]]
+    parents: list[Manifest] = []
+    roles = {store.active: own}
+    for manifest in (waiting := list(own)):
+        role = roles[manifest.label]
+        for relationship, label in manifest.ingredients:
+            if relationship == "parentOf" and label not in roles and label in store.manifests:
+                roles[label] = own if manifest.is_update and role is own else parents
+                roles[label].append(store.manifests[label])
+                waiting.append(store.manifests[label])
+    return own, parents, [manifest for label, manifest in store.manifests.items() if label not in roles]
+
+
+def _entries(manifest: Manifest) -> Iterator[_Entry]:
+    """The entries of all training and data mining assertions; the schema of C2PA 1.3 forgot the map they stand in."""
+    for label, assertion in manifest.assertions.items():
+        if not _LABEL.fullmatch(label):
+            continue
+        where = f"{manifest.label}, {label}"
+        maps = [assertion, assertion.get("entries", {})] if isinstance(assertion, dict) else [assertion]
+        for entries in maps:
+            if not isinstance(entries, dict):
+                yield _Entry(_GENERATIVE, label, None, where)
+                continue
+            for key, entry in sorted(entries.items()):
+                match = _KEY.fullmatch(key)
+                if match or (isinstance(entry, dict) and "use" in entry):
+                    use = entry.get("use") if isinstance(entry, dict) else entry
+                    yield _Entry(match[1] if match else "", key, use, f"{where}, {key}")
+
+
+def _statement(entry: _Entry, source: str, force: Force, note: str) -> Iterator[Statement | Gap]:
+    quote = readable((entry.use if entry.use and isinstance(entry.use, str) else entry.written).encode())
+    preference = _PREFERENCES.get(entry.use) if isinstance(entry.use, str) else None
+    uses = _USES.get(entry.key, _NOTHING)
+    if preference is None and entry.key:
+        preference = Preference.DISALLOW
+        force = Force.MALFORMED if force is Force.STANDING else force
+        detail = "The schema of the assertion does not know this use."
+        yield Gap(NAME, quote, source, entry.where, detail, NEVER)
+    yield Statement(NAME, preference or Preference.UNKNOWN, quote, source, entry.where, uses, force, note)

@@ -1,0 +1,99 @@
+"""Data mining as the PLUS coalition has it: IPTC Photo Metadata 2025.1, Data Mining (PLUS LDF 2.0.1).
+
+The property stands in XMP and speaks about the file that carries it, not about pages that show it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from optout.captures import Asked
+from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from optout.readers import c2pa_store, embedded_xmp
+from optout.readers.c2pa_store import Manifest
+from optout.readers.properties import Property
+from optout.readers.text import readable
+from optout.readers.unreadable import Unreadable
+from optout.readers.xmp import Packet
+
+NAME = "iptc"
+PLACES: tuple[str, ...] = ()
+
+_PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
+# ExifTool wrote the code alone before version 12.67.
+_CODE = re.compile(r"(?:https?://ns\.useplus\.org/ldf/vocab/)?DMI-([A-Z-]+)")
+_METADATA = re.compile(r"(?:c2pa|cawg)\.metadata(?:__\d+)?|stds\.iptc(?:\.\w+)*(?:__\d+)?")
+_POINTER = "It points to constraints that people have to read; until they have, it is a prohibition."
+
+# What a value says no to. One that makes no exception for search engines prohibits their mining too: another value
+# of the vocabulary is there for that exception.
+_PROHIBITED = {
+    "PROHIBITED": EVERY_USE,
+    "PROHIBITED-AIMLTRAINING": AI_USES,
+    "PROHIBITED-GENAIMLTRAINING": AI_USES,
+    "PROHIBITED-EXCEPTSEARCHENGINEINDEXING": AI_USES,
+    "PROHIBITED-SEECONSTRAINT": EVERY_USE,
+    "PROHIBITED-SEEEMBEDDEDRIGHTSEXPR": EVERY_USE,
+    "PROHIBITED-SEELINKEDRIGHTSEXPR": EVERY_USE,
+}
+_OTHER = {"ALLOWED": Preference.ALLOW, "UNSPECIFIED": Preference.UNKNOWN}
+MAX_CONSTRAINT = 500
+"""Characters of other constraints that are told."""
+
+
+def read(asked: Asked) -> Reading:
+    """What the file says about itself, in each of its packets: all of it adds up."""
+    page = asked.page
+    if page is None:
+        return
+    found = embedded_xmp.read(page)
+    for packet in found.packets:
+        try:
+            yield from _said(packet, page)
+        except Unreadable as error:
+            yield Gap(NAME, "unreadable", page.url, packet.where, str(error))
+    for failure in found.failures:
+        yield Gap(NAME, "unreadable", page.url, "XMP", failure)
+    for store in c2pa_store.embedded(page).stores:
+        for item in _in_manifest(store.manifests[store.active]):
+            yield from _statement(item, "", page)
+
+
+def _said(packet: Packet, page: Capture) -> Iterator[Statement | Gap]:
+    properties = list(packet.properties((_PLUS,)))
+    constraints = [item.value for item in properties if item.name == "OtherConstraints"]
+    for item in properties:
+        if item.name == "DataMining":
+            yield from _statement(item, "; ".join(constraints)[:MAX_CONSTRAINT], page)
+
+
+def _in_manifest(manifest: Manifest) -> Iterator[Property]:
+    """The property in metadata assertions (CAWG Metadata 1.1, C2PA 2.2 18.17): JSON-LD with XMP's names."""
+    for label, assertion in manifest.assertions.items():
+        if not (_METADATA.fullmatch(label) and isinstance(assertion, dict)):
+            continue
+        context = assertion.get("@context")
+        prefixes = [key for key, uri in context.items() if uri == _PLUS] if isinstance(context, dict) else ["plus"]
+        for prefix in prefixes:
+            value = assertion.get(f"{prefix}:DataMining")
+            text = value.get("@id") if isinstance(value, dict) else value
+            if text is not None:
+                written = text.strip() if isinstance(text, str) else json.dumps(text)
+                yield Property("DataMining", written, readable(written.encode()), f"{manifest.label}, {label}")
+
+
+def _statement(item: Property, constraints: str, page: Capture) -> Iterator[Statement | Gap]:
+    match = _CODE.fullmatch(item.value)
+    code = match[1] if match else ""
+    if code in _PROHIBITED:
+        note = f"{_POINTER} {constraints}".strip() if "-SEE" in code else ""
+        yield Statement(NAME, Preference.DISALLOW, item.quote, page.url, item.where, _PROHIBITED[code], note=note)
+    elif code in _OTHER:
+        yield Statement(NAME, _OTHER[code], item.quote, page.url, item.where, EVERY_USE)
+    elif not item.value:
+        yield Gap(NAME, "malformed", page.url, item.where, "The property has no value.", IN_STRICT)
+    else:
+        yield Statement(NAME, Preference.DISALLOW, item.quote, page.url, item.where, EVERY_USE, Force.MALFORMED)
+        yield Gap(NAME, item.quote, page.url, item.where, "The PLUS vocabulary does not know this value.", NEVER)
