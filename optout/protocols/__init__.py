@@ -6,7 +6,22 @@ import typing
 
 from optout.captures import Asked
 from optout.model import Reading
-from optout.protocols import access, operator, robots, robots_meta, tdmrep
+from optout.protocols import (
+    access,
+    ai_txt,
+    aipref,
+    c2pa,
+    content_signal,
+    iptc,
+    operator,
+    robots,
+    robots_intent,
+    robots_meta,
+    rsl,
+    tdmrep,
+    trust_txt,
+    usage_token,
+)
 
 
 class Protocol(typing.Protocol):
@@ -24,5 +39,20 @@ class Protocol(typing.Protocol):
         ...
 
 
-PROTOCOLS: tuple[Protocol, ...] = (operator, robots, tdmrep, robots_meta, access)
+PROTOCOLS: tuple[Protocol, ...] = (
+    operator,
+    robots,
+    robots_intent,
+    usage_token,
+    aipref,
+    content_signal,
+    rsl,
+    tdmrep,
+    ai_txt,
+    trust_txt,
+    robots_meta,
+    access,
+    iptc,
+    c2pa,
+)
 """All protocols, in the order of looking: the operator's list, robots.txt, other well-known files, the page."""
