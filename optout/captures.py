@@ -54,7 +54,8 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
     """
     if capture.error is not None:
         name = str(capture.error)
-        return Gap(protocol, name, capture.url, "connection", f"{capture.url} gave no complete answer: {name}.")
+        why = str(capture.memo.get("detail", name)).rstrip(".")  # whoever fetched may know more than the name
+        return Gap(protocol, name, capture.url, "connection", f"{capture.url} gave no complete answer: {why}.")
     status = capture.status or 0
     if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
         return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")

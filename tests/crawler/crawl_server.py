@@ -1,7 +1,8 @@
 """Forks a ``forbear`` process for each line on standard input: a crawl starts in no time, the libraries being there.
 
 A line is a JSON object with ``words`` (the command line), ``folder`` (where its stdout and stderr go), or with
-``wait`` (the pid of one that was started). The answers, a line each: the pid; the exit code, or null while it runs.
+``wait`` (the pid of one that was started). The answers, a line each: the pid; or the exit code with the most memory it
+had (KiB), null while it runs.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "wait" in asked:
-            pid, status = os.waitpid(asked["wait"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
+            pid, status, used = os.wait4(asked["wait"], os.WNOHANG)
+            print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_maxrss] if pid else None), flush=True)
         else:
-            answer = os.fork()
-            if not answer:
-                run(asked["words"], Path(asked["folder"]))
-        print(json.dumps(answer), flush=True)
+            pid = os.fork()
+            if not pid:
+                return run(asked["words"], Path(asked["folder"]))
+            print(pid, flush=True)
+    return None
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ from sqlalchemy import create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
 from crawler.web import Reply, Web
+from optout.protocols import PROTOCOLS
 
 ROOT = Path(__file__).parents[2]
+FILES = {place for protocol in PROTOCOLS for place in protocol.PLACES} - {"/robots.txt"}
 PLAIN = (("Content-Type", "text/plain"),)
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
 
@@ -76,22 +78,24 @@ class Process:
     def wait(self, seconds: float = 60) -> Done:
         """What it printed, once it has ended; one that does not end is killed, and fails the test."""
         until = time.monotonic() + seconds
-        while (code := self.forks.ask(wait=self.pid)) is None:
+        while (ended := self.forks.ask(wait=self.pid)) is None:
             if time.monotonic() > until:
                 os.kill(self.pid, signal.SIGKILL)
                 raise TimeoutError(f"The crawl did not end in {seconds} s: {(self.folder / 'stderr').read_text()}")
             time.sleep(0.01)
         self.forks.running.discard(self.pid)
-        return Done(code, (self.folder / "stdout").read_text(), (self.folder / "stderr").read_text())
+        code, kibibytes = ended
+        return Done(code, (self.folder / "stdout").read_text(), (self.folder / "stderr").read_text(), kibibytes >> 10)
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a crawl ended."""
+    """How a crawl ended; ``memory`` is the most that it ever had, in MiB."""
 
     code: int
     stdout: str
     stderr: str
+    memory: int
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -115,20 +119,18 @@ class Forks:
         )
         self.running: set[int] = set()
 
-    def ask(self, **asked: Any) -> int | None:
+    def ask(self, **asked: Any) -> Any:
         """One line there and one back."""
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
-        answer: int | None = json.loads(self._server.stdout.readline())
-        return answer
+        return json.loads(self._server.stdout.readline())
 
     def start(self, words: Sequence[str], folder: Path) -> Process:
         """``forbear`` with these words; what it prints goes to files in the folder."""
         folder.mkdir(parents=True)
         pid = self.ask(words=list(words), folder=str(folder))
-        assert pid
         self.running.add(pid)
         return Process(pid, folder, self)
 
@@ -228,6 +230,11 @@ class Crawler:
 
 
 def paths(web: Web, host: str) -> list[str]:
+    """What was requested of a host, in order, but for the files beside robots.txt that hold reservations."""
+    return [path for path in all_paths(web, host) if path not in FILES]
+
+
+def all_paths(web: Web, host: str) -> list[str]:
     """What was requested of a host, in order."""
     return [hit.path for hit in web.hits if hit.host == host]
 

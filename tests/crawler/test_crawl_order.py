@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from crawler.web import Reply, Web
-from tests.crawler.crawls import HTML, Crawler, Forks, moved, page, paths, plain, urls
+from tests.crawler.crawls import FILES, HTML, Crawler, Forks, all_paths, moved, page, paths, plain, urls
 from tests.laws import check_laws
 
 SECRET = "The herring belong to whoever caught them."
@@ -84,9 +85,13 @@ Crawled = tuple[Crawler, Web]
 
 def test_files_with_reservations_come_before_pages(crawled: Crawled) -> None:
     _, web = crawled
-    assert paths(web, "open.example")[:3] == ["/robots.txt", "/.well-known/tdmrep.json", "/"]
+    requested = all_paths(web, "open.example")
+    assert requested[0] == "/robots.txt"
+    assert set(requested[1 : 1 + len(FILES)]) == FILES
+    assert requested[1 + len(FILES)] == "/"
     assert all(web.at_once[host] == 1 for host in SITES)
-    assert all(len(set(paths(web, host))) == len(paths(web, host)) for host in SITES), "something was asked for twice"
+    hits = Counter((hit.host, hit.path) for hit in web.hits)
+    assert set(hits.values()) == {1}, "something was asked for twice"
 
 
 @pytest.mark.parametrize(
@@ -95,18 +100,19 @@ def test_files_with_reservations_come_before_pages(crawled: Crawled) -> None:
         ("shut.example", ["/robots.txt"]),  # nothing but it: neither pages nor tdmrep.json, nor what others redirect to
         ("down.example", ["/robots.txt"]),
         ("slow.example", ["/robots.txt"]),
-        ("tdmdown.example", ["/robots.txt", "/.well-known/tdmrep.json"]),
-        ("elsewhere.example", ["/robots.txt", "/.well-known/tdmrep.json", "/"]),
+        ("tdmdown.example", ["/robots.txt"]),
+        ("elsewhere.example", ["/robots.txt", "/"]),
         ("rules.example", ["/shared.txt"]),
-        ("lent.example", ["/robots.txt", "/.well-known/tdmrep.json"]),
+        ("lent.example", ["/robots.txt"]),
         ("circle.example", ["/robots.txt", "/r2"]),
         ("far.example", ["/robots.txt", "/r1", "/r2", "/r3", "/r4", "/r5"]),
-        ("five.example", ["/robots.txt", "/r1", "/r2", "/r3", "/r4", "/r5", "/.well-known/tdmrep.json", "/"]),
+        ("five.example", ["/robots.txt", "/r1", "/r2", "/r3", "/r4", "/r5", "/"]),
     ],
 )
 def test_what_is_shut_or_in_doubt_is_not_requested(crawled: Crawled, host: str, requested: list[str]) -> None:
     _, web = crawled
     assert paths(web, host) == requested
+    assert (set(all_paths(web, "shut.example")) | set(all_paths(web, "down.example"))).isdisjoint(FILES)
 
 
 def test_every_url_ends_as_its_owner_said(crawled: Crawled) -> None:
