@@ -166,7 +166,8 @@ class RobotsTxt:
         # What a cut leaves of a last line is not what was written: half an Allow would open more.
         self._text = text[: text.rfind(b"\n") + 1] if self.too_large else text
         self.groups: list[Group] = []
-        self._by_name: dict[bytes, list[Group]] = {}
+        # The groups that name a token, each with where its line stands.
+        self._by_name: dict[bytes, list[tuple[Group, int]]] = {}
         self._rules: dict[str, Rules] = {}
         self._read()
         self.foreign = self._foreign(capture.media_type)
@@ -181,8 +182,8 @@ class RobotsTxt:
                     self.groups.append(group := Group(start))
                 for name in _names(value):
                     named = self._by_name.setdefault(name, [])
-                    if not named or named[-1] is not group:
-                        named.append(group)
+                    if not named or named[-1][0] is not group:
+                        named.append((group, start))
                         group.names += 1
                 continue
             group.closed = True
@@ -218,14 +219,14 @@ class RobotsTxt:
         """Whether a group names this product token, never mind ``*``."""
         return agent.lower().encode() in self._by_name
 
-    def groups_for(self, agent: str) -> list[Group]:
+    def _groups_for(self, agent: str) -> list[tuple[Group, int]]:
         """The groups that hold for a product token: all that name it, else all for ``*`` (RFC 9309 2.2.1)."""
         return self._by_name.get(agent.lower().encode()) or self._by_name.get(b"*", [])
 
     def rules_for(self, agent: str) -> Rules:
         """The rules of those groups as one."""
         if agent not in self._rules:
-            self._rules[agent] = Rules(chain.from_iterable(group.rules for group in self.groups_for(agent)))
+            self._rules[agent] = Rules(chain.from_iterable(group.rules for group, _ in self._groups_for(agent)))
         return self._rules[agent]
 
     def records(self, key: str, agent: str) -> Iterator[Line]:
@@ -233,15 +234,13 @@ class RobotsTxt:
 
         Such a record does not part user-agent lines in a row, but speaks to those alone that stand before it.
         """
-        name = agent.lower().encode() if self.names(agent) else b"*"
-        for group in self.groups_for(agent):
-            yield from self._others(key, self._named_at(group, name), group.end)
-
-    def _named_at(self, group: Group, name: bytes) -> int:
-        for record in _RECORD.finditer(self._text, group.start, group.end):
-            if (record[1] or record[2])[:1] in b"uU" and name in _names(record[3].rstrip(b" \t")):
-                return record.start()
-        return group.end
+        start = end = 0
+        for group, named_at in self._groups_for(agent):
+            if named_at != end:
+                yield from self._others(key, start, end)
+                start = named_at
+            end = group.end
+        yield from self._others(key, start, end)
 
     def ungrouped(self, key: str) -> Iterator[Line]:
         """The records with this key before the first user-agent line, which are in no group."""
