@@ -97,8 +97,15 @@ def _read(body: bytes) -> _Document:
     except pikepdf.PasswordError:
         document.no_packet = document.no_stores = "The PDF asks for a password."
     except _ERRORS as error:
-        document.no_packet = document.no_stores = f"The PDF cannot be read: {error}."
+        if _may_say_something(body):
+            document.no_packet = document.no_stores = f"The PDF cannot be read: {error}."
     return document
+
+
+def _may_say_something(body: bytes) -> bool:
+    """Whether a document that cannot be opened is cut off, or holds or hides one of the names looked for (7.3.5)."""
+    whole = b"%%EOF" in body[-1024:]
+    return not whole or any(word in body for word in (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"#"))
 
 
 def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
