@@ -278,7 +278,13 @@ def _begin(connection: Connection, config: Config) -> crawls.Crawl:
         policy=policies.load().digest,
         configuration=config.identity(),
     )
-    return crawls.begin(connection, record, now())
+    if not config.resume:
+        return crawls.begin(connection, record, now())
+    crawl = crawls.again(connection, record, whatever=() if config.seeds else ("seeds",))
+    if crawl is None:
+        raise BadConfig("--resume: this database has no crawl with these settings; leave --resume out to begin one.")
+    frontier.reopen(connection, crawl.id)
+    return crawl
 
 
 def _repair(out: Path, writer: Writer) -> None:

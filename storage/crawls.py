@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -59,18 +59,7 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
 
     The decisions that follow carry the present engine, policy and identity, also in a crawl that older ones began.
     """
-    identity: dict[str, Any] = {
-        "engine": record.engine,
-        "agent": record.agent,
-        "user_agent": record.user_agent,
-        "contact": record.contact,
-        "use": str(record.use),
-        "profile": str(record.profile),
-        "shadow": record.shadow,
-        "policy": record.policy,
-        "state": CrawlState.RUNNING.value,
-        "finished_at": None,
-    }
+    identity = _running(record)
     digest = record.configuration_digest
     new = insert(connection, crawls).on_conflict_do_nothing().returning(crawls.c.id)
     first = {"configuration": dict(record.configuration), "configuration_digest": digest, "started_at": at}
@@ -82,6 +71,39 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
     )
     crawl: str = connection.execute(unfinished.values(identity).returning(crawls.c.id)).scalar_one()
     return Crawl(crawl, resumed=True)
+
+
+def again(connection: Connection, record: CrawlRecord, *, whatever: Collection[str] = ()) -> Crawl | None:
+    """The latest crawl with the same configuration, running again, finished or not; None if there never was one.
+
+    ``whatever`` are keys of the configuration that need not be the same. Reads the configurations of all crawls.
+    """
+    wanted = json.loads(json.dumps(_but(record.configuration, whatever)))  # as it comes out of the database
+    known = select(crawls.c.id, crawls.c.configuration).order_by(crawls.c.started_at.desc(), crawls.c.id.desc())
+    for row in connection.execute(known):
+        if _but(row.configuration, whatever) == wanted:
+            connection.execute(crawls.update().where(crawls.c.id == row.id).values(_running(record)))
+            return Crawl(row.id, resumed=True)
+    return None
+
+
+def _but(configuration: Mapping[str, Any], some: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in configuration.items() if name not in some}
+
+
+def _running(record: CrawlRecord) -> dict[str, Any]:
+    return {
+        "engine": record.engine,
+        "agent": record.agent,
+        "user_agent": record.user_agent,
+        "contact": record.contact,
+        "use": str(record.use),
+        "profile": str(record.profile),
+        "shadow": record.shadow,
+        "policy": record.policy,
+        "state": CrawlState.RUNNING.value,
+        "finished_at": None,
+    }
 
 
 def end(connection: Connection, crawl: str, state: CrawlState, at: datetime) -> None:

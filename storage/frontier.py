@@ -167,6 +167,19 @@ def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]])
         wake(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))
 
 
+def reopen(connection: Connection, crawl: str) -> int:
+    """Lets what was deferred or given up wait again, as if it were new; returns how many URLs these are."""
+    mine = select(queues.c.id).where(queues.c.crawl == crawl)
+    states = [State.DEFERRED.value, State.ABANDONED.value]
+    undone = frontier.update().where(frontier.c.queue.in_(mine), frontier.c.state.in_(states))
+    again = connection.scalars(
+        undone.values(state=State.WAITING.value, due_at=None, attempts=0).returning(frontier.c.queue)
+    ).all()
+    for some in chunks(sorted(set(again))):
+        connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=now()))
+    return len(again)
+
+
 def outlook(connection: Connection, crawl: str) -> Outlook:
     """Whether the crawl is finished: no process holds a host of it, and nothing waits."""
     ready_at = connection.scalar(
