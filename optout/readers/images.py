@@ -52,8 +52,8 @@ def _jpeg(body: bytes) -> Packets:
         elif segment.startswith(_JPEG_MORE):
             part = Octets(segment, len(_JPEG_MORE))
             guid = part.take(32).upper()
-            whole[guid] = part.number(4)
-            more.setdefault(guid, {})[part.number(4)] = part.take(part.left)
+            whole[guid], offset = part.number(4), part.number(4)
+            more.setdefault(guid, {})[offset] = part.take(part.left)
     # 1.1.3.1: extended XMP that the main packet does not name belongs to another version of the file.
     for guid in sorted(named):
         extended = bytearray()

@@ -1,0 +1,138 @@
+"""Small real files with metadata: written by Pillow where it can, octet by octet where it cannot."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pikepdf
+from PIL import Image
+
+PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
+DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
+PROHIBITED = f"{DMI}PROHIBITED"
+
+
+def packet(description: str = f'plus:DataMining="{PROHIBITED}">') -> bytes:
+    """An XMP packet; ``description`` ends the start tag of its rdf:Description and may hold elements."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:plus="{PLUS}" xmlns:dcterms="http://purl.org/dc/terms/" '
+        f'{description}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
+
+
+def picture(kind: str = "JPEG", **options: object) -> bytes:
+    """A picture of 8 by 8 pixels as Pillow saves it."""
+    octets = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(octets, kind, **options)
+    return octets.getvalue()
+
+
+def tiff(xmp: bytes, order: str = "<", *, big: bool = False) -> bytes:
+    """A TIFF file of two directories, the second with a packet (TIFF 6.0 section 2, BigTIFF)."""
+    word, entry, count = ("Q", "HHQQ", "Q") if big else ("L", "HHLL", "H")
+    start = 16 if big else 8
+    directory = struct.calcsize(order + count) + struct.calcsize(order + entry) + struct.calcsize(order + word)
+    head = {"<": b"II", ">": b"MM"}[order] + (
+        struct.pack(order + "HHHQ", 43, 8, 0, start) if big else struct.pack(order + "HL", 42, start)
+    )
+
+    def one(tag: int, length: int, value: int, following: int) -> bytes:
+        return (
+            struct.pack(order + count, 1)
+            + struct.pack(order + entry, tag, 1, length, value)
+            + struct.pack(order + word, following)
+        )
+
+    second = start + directory
+    return head + one(254, 1, 0, second) + one(700, len(xmp), second + directory, 0) + xmp
+
+
+def png(*chunks: tuple[bytes, bytes], behind: bool = False) -> bytes:
+    """A PNG file with further chunks, in front of its image data or behind."""
+    whole = picture("PNG")
+    at = whole.index(b"IEND" if behind else b"IDAT") - 4
+    made = b"".join(
+        struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return whole[:at] + made + whole[at:]
+
+
+def text_chunk(xmp: bytes, *, compressed: bool = False) -> tuple[bytes, bytes]:
+    """The text chunk that holds a packet (PNG 11.3.3.4)."""
+    text = b"\1\0\0\0" + zlib.compress(xmp) if compressed else b"\0\0\0\0" + xmp
+    return b"iTXt", b"XML:com.adobe.xmp\0" + text
+
+
+def gif(xmp: bytes, *, in_blocks: bool = False) -> bytes:
+    """A GIF file with a packet as XMP part 3, 1.1.2 has it, or (a slip) in data sub-blocks."""
+    whole = picture("GIF")
+    if in_blocks:
+        parts = [xmp[at : at + 255] for at in range(0, len(xmp), 255)]
+        written = b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+    else:
+        written = xmp + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    return whole[:-1] + b"!\xff\x0bXMP DataXMP" + written + b";"
+
+
+def jpeg(*segments: bytes) -> bytes:
+    """A JPEG file with further APP1 segments."""
+    whole = picture("JPEG")
+    made = b"".join(b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment for segment in segments)
+    return whole[:2] + made + whole[2:]
+
+
+def main(xmp: bytes) -> bytes:
+    """The segment with the main packet (XMP part 3, 1.1.3)."""
+    return b"http://ns.adobe.com/xap/1.0/\0" + xmp
+
+
+def extended(xmp: bytes, guid: bytes, size: int = 100) -> list[bytes]:
+    """The segments with an extended packet, cut into parts (XMP part 3, 1.1.3.1)."""
+    head = b"http://ns.adobe.com/xmp/extension/\0" + guid + struct.pack(">L", len(xmp))
+    return [head + struct.pack(">L", at) + xmp[at : at + size] for at in range(0, len(xmp), size)]
+
+
+def box(kind: bytes, *contents: bytes) -> bytes:
+    """A box (ISO/IEC 14496-12 4.2)."""
+    octets = b"".join(contents)
+    return struct.pack(">L", len(octets) + 8) + kind + octets
+
+
+def heic(xmp: bytes, version: int = 1, method: int = 1, media_type: bytes = b"application/rdf+xml") -> bytes:
+    """The boxes of a HEIC file, without a picture: a packet as item 7 in two extents (ISO/IEC 14496-12 8.11)."""
+    wide = ">L" if version == 2 else ">H"
+    entry = box(b"infe", b"\2\0\0\1" + struct.pack(">HH", 7, 0) + b"mime\0" + media_type + b"\0")
+    other = box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 1, 0) + b"hvc1\0")
+    items = box(b"iinf", bytes(4) + struct.pack(">H", 2), other, entry)
+
+    def boxes(at: int) -> bytes:
+        half = len(xmp) // 2
+        location = bytes([version, 0, 0, 0]) + b"\x44\x40" + struct.pack(wide, 2)
+        for item, extents in ((1, [(0, 1)]), (7, [(0, half), (half, len(xmp) - half)])):
+            location += struct.pack(wide, item) + (struct.pack(">H", method) if version else b"")
+            location += struct.pack(">HLH", 0, at, len(extents))
+            location += b"".join(struct.pack(">LL", *extent) for extent in extents)
+        meta = box(b"meta", bytes(4), items, box(b"iloc", location), box(b"idat", xmp) if method else b"")
+        return box(b"ftyp", b"heic\0\0\0\0mif1heic") + meta + (b"" if method else box(b"mdat", xmp))
+
+    return boxes(0 if method else len(boxes(0)) - len(xmp))
+
+
+def svg(xmp: bytes, head: bytes = b"") -> bytes:
+    """A drawing with a packet in its metadata (SVG 2 5.10)."""
+    inside = xmp.partition(b"?>")[2].rpartition(b"<?")[0]
+    return head + b'<svg xmlns="http://www.w3.org/2000/svg"><metadata>' + inside + b"</metadata><path/></svg>"
+
+
+def document(xmp: bytes) -> bytes:
+    """A PDF document with a packet."""
+    pdf = pikepdf.new()
+    pdf.add_blank_page()
+    pdf.Root.Metadata = pikepdf.Stream(pdf, xmp, Type=pikepdf.Name.Metadata, Subtype=pikepdf.Name.XML)
+    octets = io.BytesIO()
+    pdf.save(octets, fix_metadata_version=False)
+    return octets.getvalue()
