@@ -1,0 +1,168 @@
+"""Any robots.txt up to its limit is read and asked in linear time and small memory (RFC 9309 2.5, 3)."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from optout import policy
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Decision, Question
+from optout.protocols import robots
+from optout.readers.robots_txt import LIMIT, RobotsTxt
+
+AGENT = b"User-agent: *\n"
+PAGE = "https://archive.example/a" + "a" * 500 + "?x=:" + "b" * 500
+
+
+def filled(unit: bytes, head: bytes = AGENT) -> Callable[[int], bytes]:
+    return lambda size: (head + unit * (size // len(unit)))[:size]
+
+
+def listed(line: Callable[[int], bytes], head: bytes = AGENT, tail: bytes = b"") -> Callable[[int], bytes]:
+    """Lines that differ in their number."""
+
+    def body(size: int) -> bytes:
+        lines = b"".join(line(number) for number in range(size // len(line(1_000))))
+        return (head + lines)[: size - len(tail)] + tail
+
+    return body
+
+
+FILES: dict[str, Callable[[int], bytes]] = {
+    "group bomb": filled(b"User-agent: a\nDisallow: /\n", b""),
+    "group bomb of everybody": filled(b"useragent:*\nallow:/\n", b""),
+    "group bomb of many names": listed(lambda n: b"useragent:%s\ndisallow:/%d\n" % (name(n), n), b""),
+    "agent bomb": listed(lambda n: b"User-agent: %s\n" % name(n), b"", b"\nDisallow: /\n"),
+    "agent bomb of one name": filled(b"User-agent: a\n", b""),
+    "rules": listed(lambda n: b"Disallow: /%d/\n" % n),
+    "one rule over and over": filled(b"allow:/\n"),
+    "empty rules": filled(b"allow:\n"),
+    "rules of every length": lambda size: AGENT + b"".join(b"Disallow: /%s\n" % (b"a" * n) for n in _lengths(size)),
+    "wildcard bomb": listed(lambda n: b"Disallow: /*a%dz\n" % n),
+    "star bomb": lambda size: (AGENT + b"Disallow: /" + b"*a" * size)[: size - 2] + b"z\n",
+    "stars": lambda size: (AGENT + b"Disallow: /" + b"*" * size)[: size - 2] + b"z\n",
+    "query bomb": listed(lambda n: b"Disallow: /*?x%d=:\n" % n),
+    "escape bomb": lambda size: (AGENT + b"Disallow: /" + b"%41" * size)[:size],
+    "patterns that cover nothing": listed(lambda n: b"disallow:%d\n" % n),
+    "one-character lines": filled(b"a\n"),
+    "blank lines": filled(b"\n", b""),
+    "CR LF": filled(b"\r\n", b""),
+    "colons": filled(b":\n", b""),
+    "records of one letter": filled(b"a:\n", b""),
+    "comments": filled(b"#\n", b""),
+    "NULs": filled(b"\0", b""),
+    "NUL lines": filled(b"\0\n", b""),
+    "one huge line": filled(b"x", b""),
+    "one line of blanks": filled(b" ", AGENT + b"disallow"),
+    "one line of colons": filled(b":", AGENT + b"disallow"),
+    "two words": filled(b"disallow /a\n"),
+    "many words": filled(b"disallow "),
+    "markup that never opens": filled(b"<!-- -->", b""),
+    "UTF-16": lambda size: b"\xff\xfe" + filled(b"Disallow: /a\n")(size // 2 - 1).decode().encode("utf-16-le"),
+    "UTF-16 that is none": filled(b"\x00\xd8", b"\xff\xfe"),
+}
+
+
+def name(number: int) -> bytes:
+    """A product token for each number."""
+    return bytes(97 + number // 26**place % 26 for place in range(4))
+
+
+def _lengths(size: int) -> range:
+    """So many lines, each one octet longer, that they fill the size."""
+    return range(int((2 * size) ** 0.5) - 12)
+
+
+def asked(body: bytes) -> float:
+    """Seconds of processor time for reading a file and deciding one question, the better of two."""
+    times = []
+    for _ in range(2):
+        known = Captures([Capture("https://archive.example/robots.txt", 200, (), body)], complete=True)
+        start = time.process_time()
+        decision = decide(Question(PAGE), known, policy.load())
+        times.append(time.process_time() - start)
+        assert isinstance(decision, Decision)
+    return min(times)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_time_grows_with_the_file(kind: str) -> None:
+    """Four times the file takes less than eight times the time; quadratic would be sixteen."""
+    large, small = FILES[kind](LIMIT), FILES[kind](LIMIT // 4)
+    assert LIMIT * 0.9 < len(large) <= LIMIT
+    # What is done in less than two milliseconds is too short to be measured, and short enough.
+    assert asked(large) < 8 * max(asked(small), 0.002)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_memory_is_small(kind: str) -> None:
+    capture = Capture("https://archive.example/robots.txt", 200, (), FILES[kind](LIMIT))
+    known = Captures([capture], complete=True)
+    tracemalloc.start()
+    try:
+        decide(Question(PAGE), known, policy.load())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize("kind", ["group bomb of many names", "rules", "one rule over and over", "agent bomb"])
+def test_a_file_is_parsed_once_for_a_hundred_urls(kind: str) -> None:
+    known = Captures([Capture("https://archive.example/robots.txt", 200, (), FILES[kind](LIMIT))], complete=True)
+    urls = [f"https://archive.example/{number}/letters" for number in range(100)]
+    start = time.process_time()
+    decide(Question(PAGE), known, policy.load())
+    first = time.process_time() - start
+    for url in urls:
+        decide(Question(url), known, policy.load())
+    assert time.process_time() - start < 3 * first
+
+
+def test_a_body_beyond_the_limit_costs_no_more_than_the_limit() -> None:
+    """RFC 9309 2.5: what is not read is not even split."""
+    body = FILES["rules"](LIMIT)
+    assert asked(body * 8) < 2 * asked(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reads_along"),
+    [
+        (AGENT + b"Disallow: /a\n", True),
+        (FILES["one huge line"](robots.SECOND_READER_OCTETS), True),
+        (FILES["one huge line"](robots.SECOND_READER_OCTETS + 1), False),
+        # Where Protego's time is quadratic: it files each rule with each name of its group.
+        (FILES["agent bomb"](30_000) + FILES["rules"](30_000).removeprefix(AGENT), False),
+    ],
+)
+def test_the_second_reader_is_not_asked_where_it_is_slow(body: bytes, reads_along: bool) -> None:
+    capture = Capture("https://archive.example/robots.txt", 200, (), body)
+    decide(Question(PAGE), Captures([capture], complete=True), policy.load())
+    assert (capture.memo["protego"] is not None) == reads_along
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        # A rule that ends at the limit is read; one octet further it is not, nor is a part of it.
+        (lambda rule: b"#" * (LIMIT - len(rule) - 1) + b"\n" + rule + b"\n# more\n", 1),
+        (lambda rule: b"#" * (LIMIT - len(rule) - 1) + b"\n" + rule + b"\r\n# more\n", 1),
+        (lambda rule: b"#" * (LIMIT - len(rule)) + b"\n" + rule + b"\n# more\n", 0),
+        (lambda rule: b"#" * (LIMIT - len(rule) + 3) + b"\n" + rule + b"\n# more\n", 0),
+        (lambda rule: b"#" * (LIMIT - len(rule) - 1) + b"\n" + rule, 1),
+        (lambda rule: b"#" * (LIMIT - len(rule)) + b"\n" + rule, 0),
+        (lambda rule: b"#" * LIMIT + b"\n" + rule + b"\n", 0),
+    ],
+)
+def test_the_limit_to_the_octet(text: Callable[[bytes], bytes], rules: int) -> None:
+    """RFC 9309 2.5, and robots.txt as cut off by us: 524,288 octets, and no half lines."""
+    rest = text(b"Disallow: /shut")
+    # The user-agent line takes the place of as many octets of the comment.
+    file = RobotsTxt(Capture("https://archive.example/robots.txt", 200, (), AGENT + rest[len(AGENT) :]))
+    assert sum(len(group.rules) for group in file.groups) == rules
+    assert file.too_large == (len(rest) > LIMIT)
