@@ -31,7 +31,7 @@ from optout.readers import url as urls
 from optout.readers.url import Url
 from storage import crawls, frontier, leases
 from storage.crawls import CrawlRecord, CrawlState
-from storage.database import open_database
+from storage.database import StorageError, open_database
 from storage.names import domain_of
 from storage.records import Add, Link, Settle, Settled, State, now
 from storage.schema import pages
@@ -256,8 +256,10 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         )
         context = Context(config, crawl.id, kept, writer, session, corpus)
         _scrape(context, watch)
-        context.disk.submit(corpus.close).result()
         context.disk.shutdown()
+        if isinstance(context.error, StorageError):
+            raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
+        corpus.close()
         _repair(config.out, writer)  # of a process that was killed beside this one
         return writer.call(lambda connection: _end(connection, context, crawl.resumed)).result()
     finally:
@@ -344,6 +346,8 @@ def settings(config: Config) -> Settings:
 
 def _scrape(context: Context, watch: Callable[[Tally], None] | None) -> None:
     process = AsyncCrawlerProcess(settings(context.config))
+    for name in ("scrapy", "twisted"):  # they would print whole pages; whoever wants to read them adds a handler
+        logging.getLogger(name).addHandler(logging.NullHandler())
     context.process = process
     process.crawl(PageSpider, context=context)
     stop = threading.Event()

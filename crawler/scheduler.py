@@ -17,6 +17,7 @@ from scrapy.utils.defer import deferred_from_coro
 from sqlalchemy import Connection
 
 from storage import frontier, leases
+from storage.database import StorageError
 from storage.frontier import Entry, Outlook
 from storage.leases import Lease
 from storage.owners import this_process
@@ -100,7 +101,8 @@ class FrontierScheduler(BaseScheduler):
             await asyncio.gather(self._pump, return_exceptions=True)
         held = [(host.name, self._pause(host)) for host in self._hosts.values()]
         self._hosts.clear()
-        await self._context.call(lambda connection: self._release(connection, held))
+        if not isinstance(self._context.error, StorageError):  # else the next run sees that this process is dead
+            await self._context.call(lambda connection: self._release(connection, held))
 
     def close(self, reason: str) -> Deferred[None]:
         """Gives all hosts back."""

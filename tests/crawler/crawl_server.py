@@ -1,8 +1,8 @@
 """Forks a ``forbear`` process for each line on standard input: a crawl starts in no time, the libraries being there.
 
-A line is a JSON object with ``words`` (the command line), ``folder`` (where its stdout and stderr go), or with
-``wait`` (the pid of one that was started). The answers, a line each: the pid; or the exit code with the most memory it
-had (KiB), null while it runs.
+A line is a JSON object with ``words`` (the command line), ``folder`` (where its stdout and stderr go) and ``largest``
+(octets of a file beyond which its disk is full, or null), or with ``wait`` (the pid of one that was started). The
+answers, a line each: the pid; or the exit code with the most memory it had (KiB), null while it runs.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 
 
-def run(words: list[str], folder: Path) -> None:
+def run(words: list[str], folder: Path, largest: int | None = None) -> None:
     """Becomes the program, as ``python -m scripts`` would, and ends as it does: with its exit code."""
+    if largest:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
@@ -44,7 +47,7 @@ def main() -> None:
         else:
             pid = os.fork()
             if not pid:
-                return run(asked["words"], Path(asked["folder"]))
+                return run(asked["words"], Path(asked["folder"]), asked["largest"])
             print(pid, flush=True)
     return None
 

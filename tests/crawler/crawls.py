@@ -127,10 +127,10 @@ class Forks:
         self._server.stdin.flush()
         return json.loads(self._server.stdout.readline())
 
-    def start(self, words: Sequence[str], folder: Path) -> Process:
+    def start(self, words: Sequence[str], folder: Path, largest: int | None) -> Process:
         """``forbear`` with these words; what it prints goes to files in the folder."""
         folder.mkdir(parents=True)
-        pid = self.ask(words=list(words), folder=str(folder))
+        pid = self.ask(words=list(words), folder=str(folder), largest=largest)
         self.running.add(pid)
         return Process(pid, folder, self)
 
@@ -156,8 +156,11 @@ class Crawler:
         """The folder of the corpus."""
         return self.folder / "corpus"
 
-    def start(self, web: Web | None, *seeds: str, **options: Any) -> Process:
-        """A crawl of seeds; an option that is False or None is left out, one that is True has no value."""
+    def start(self, web: Web | None, *seeds: str, largest: int | None = None, **options: Any) -> Process:
+        """A crawl of seeds; an option that is False or None is left out, one that is True has no value.
+
+        ``largest``: octets that no file of it can grow beyond, as if the disk were full.
+        """
         chosen = {
             "out": self.out,
             "db": self.database,
@@ -174,7 +177,7 @@ class Crawler:
             if value is not None and value is not False:
                 words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         self.started += 1
-        return self.forks.start(words, self.folder / f"run-{self.started}")
+        return self.forks.start(words, self.folder / f"run-{self.started}", largest)
 
     def run(self, web: Web | None, *seeds: str, code: int = 0, **options: Any) -> Done:
         """A crawl from its start to its end, which is asserted to be the exit code ``code``."""
