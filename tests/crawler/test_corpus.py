@@ -221,9 +221,11 @@ def test_the_table(tmp_path: Path) -> None:
 
 def test_duckdb_reads_the_folder_with_one_glob(tmp_path: Path) -> None:
     write(tmp_path, *(page(f"p{number}") for number in range(50)), max_bytes=5000)
-    (found,) = duckdb.sql(
+    table = duckdb.sql(
         f"select count(*), count(distinct warc_file), min(domain), sum(bytes) from '{tmp_path}/pages/*.parquet'"
-    ).fetchall()
+    )
+    assert table
+    (found,) = table.fetchall()
     assert found[0] == 50
     assert found[1] == len(files(tmp_path)) > 2
     assert found[2] == "example.org"
@@ -320,12 +322,16 @@ def test_pages_after_the_last_row_of_the_log_leave_even_a_finished_file(tmp_path
     assert [row["title"] for row in rows(tmp_path)] == ["p0", "p1"]
 
 
+def nothing_known(_: str) -> None:
+    return None
+
+
 def test_a_file_that_the_log_does_not_know(tmp_path: Path) -> None:
     finished = write(tmp_path / "other", page("a"))
-    assert repair(tmp_path / "other", {}.get) == Repaired()
+    assert repair(tmp_path / "other", nothing_known) == Repaired()
     assert len(rows(tmp_path / "other")) == 1
     unfinished = interrupted(tmp_path / "mine", 2)
-    assert repair(tmp_path / "mine", {}.get).removed == [unfinished[0].warc_file]
+    assert repair(tmp_path / "mine", nothing_known).removed == [unfinished[0].warc_file]
     assert files(tmp_path / "mine") == list((tmp_path / "mine" / "pages").iterdir()) == []
     assert finished
 
@@ -342,7 +348,7 @@ def test_a_disk_that_lost_what_was_written_is_reported(tmp_path: Path) -> None:
 def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     made = corpus(tmp_path)
     first = made.write(page("a"))
-    assert repair(tmp_path, {}.get) == Repaired()
+    assert repair(tmp_path, nothing_known) == Repaired()
     second = made.write(page("b"))
     made.close()
     assert second.offset == first.offset + first.length

@@ -6,6 +6,7 @@ import io
 import time
 import zipfile
 import zlib
+from typing import Any
 
 import pikepdf
 import pytest
@@ -235,7 +236,7 @@ def xmp(description: str, namespace: str = "http://www.w3.org/ns/tdmrep/") -> by
     ).encode()
 
 
-def document(packet: bytes | None, **save: object) -> bytes:
+def document(packet: bytes | None, **save: Any) -> bytes:
     pdf = pikepdf.new()
     pdf.add_blank_page()
     if packet is not None:
