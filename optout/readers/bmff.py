@@ -23,11 +23,15 @@ def packets(body: bytes) -> Iterator[tuple[str, bytes]]:
 
     Raises Unreadable.
     """
+    said = False
     for kind, start, end in _boxes(body, 0, len(body)):
+        said |= kind in (b"meta", b"moov", b"moof")
         if kind == b"meta":
             yield from _items(body, start + 4, end)
         elif kind == b"uuid" and body[start : start + 16] == _XMP_UUID:
             yield "box uuid (XMP)", body[start + 16 : end]
+    if not said:
+        raise Unreadable("The file ends before it says what is in it.")
 
 
 def _boxes(body: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

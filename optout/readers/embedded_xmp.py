@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from optout.model import Capture
-from optout.readers import container, images, pdf, xmp
+from optout.readers import container, images, pdf, xml, xmp
 from optout.readers.container import Container
 from optout.readers.pdf import MAX_PACKET
 from optout.readers.text import to_utf8
@@ -15,6 +16,7 @@ from optout.readers.unreadable import Unreadable
 MAX_PACKETS = 16
 """How many packets a file may have; one is the rule."""
 
+_END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>\s*\Z")
 _RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
@@ -57,8 +59,10 @@ def _packets(kind: Container | None, capture: Capture) -> Iterator[tuple[str, by
         if packet := pdf.packet(capture):
             yield "/Root/Metadata", packet
     elif kind is Container.SVG:
-        # SVG 2 5.10: metadata are elements of the drawing. One without RDF has none, well-formed or not.
-        if _RDF in to_utf8(capture.body):
+        source = to_utf8(capture.body)
+        if _RDF in source:
             yield "metadata", capture.body
+        elif not _END.search(source[-1024:]):
+            xml.parse(source)  # what is cut off may have had metadata
     else:
         yield from images.packets(kind, capture.body)

@@ -178,8 +178,7 @@ def _gif(body: bytes) -> Packets:
     """1.1.2: the application extension; the packet stands in it as it is, or (a slip of writers) in sub-blocks."""
     octets = Octets(body, 10)
     octets.skip(_colours(octets.number(1)) + 2)
-    # Many files lack the trailer at their end (GIF89a 27).
-    while octets.left and (introducer := octets.number(1)) != 0x3B:
+    while (introducer := octets.number(1)) != 0x3B:
         if introducer == 0x2C:
             octets.skip(8)
             octets.skip(_colours(octets.number(1)) + 1)

@@ -8,6 +8,8 @@ import zlib
 
 import pikepdf
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optout import policy
 from optout.captures import Captures
@@ -27,6 +29,7 @@ from optout.model import (
     Use,
 )
 from optout.protocols import c2pa, iptc
+from optout.readers import c2pa_store
 from tests.optout.conftest import PAGE
 from tests.optout.manifests import signed, training
 from tests.optout.pictures import DMI, box, jpeg, main, packet, picture
@@ -207,6 +210,23 @@ TORN = [
 def test_store_that_cannot_be_read_defers(site, what, octets):
     statements, gaps = site.ask(c2pa, site.page(octets, media_type="image/jpeg"))
     assert (statements, [(gap.quote, gap.defers) for gap in gaps]) == ([], [("unreadable", ALWAYS)])
+
+
+@pytest.mark.parametrize(("kind", "media_type"), CONTAINERS)
+def test_file_that_is_cut_off_is_never_silent(site, kind, media_type):
+    octets, _ = signed(picture(kind), NO, media_type=media_type)
+    for length in range(16, len(octets), 53):
+        statements, gaps = site.ask(c2pa, site.page(octets[:length], media_type=media_type))
+        assert statements or [gap for gap in gaps if gap.defers is ALWAYS], length
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damage_of_any_kind_is_no_crash(data):
+    at = data.draw(st.integers(0, len(WHOLE) - 1))
+    damaged = WHOLE[:at] + data.draw(st.binary(max_size=8)) + WHOLE[at + data.draw(st.integers(0, 8)) :]
+    found = c2pa_store.embedded(Capture(PAGE, 200, (), damaged))
+    assert len(found.stores) + bool(found.failure) + bool(found.remote) <= 1
 
 
 def test_too_many_entries_defer(site):
