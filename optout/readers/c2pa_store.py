@@ -39,15 +39,27 @@ _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 
-# 11.3, A.3: boxes and extensions that hold a store, were it empty; a store says jumb and c2pa in its first octets.
 _BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-_MARKS = re.compile(
-    rb"jumb|c2pa|caBX|content_credential|dcterms|http://purl\.org/dc/terms/|" + re.escape(_BOX), re.IGNORECASE
-)
+# Where videos and sounds name a store elsewhere; in images the XMP is read by embedded_xmp.
+_TERMS = b"http://purl.org/dc/terms/"
+# 11.3, A.3: what holds a store in each container, were it empty. A TIFF tag has two octets, too few for a mark.
+_MARKS: dict[Container, tuple[bytes, ...]] = {
+    Container.JPEG: (b"\xff\xeb",),
+    Container.PNG: (b"caBX",),
+    Container.GIF: (b"C2PA_GIF",),
+    Container.WEBP: (b"C2PA",),
+    Container.TIFF: (b"",),
+    Container.BMFF: (_BOX, _TERMS),
+    Container.SVG: (b"c2pa",),
+    Container.JPEG_XL: (b"jumb", _TERMS),
+    Container.RIFF: (b"C2PA", _TERMS),
+    Container.MP3: (b"jumb", b"c2pa", _TERMS),
+    Container.FLAC: (b"jumb", b"c2pa", _TERMS),
+    Container.ZIP: (b"content_credential.c2pa",),
+}
 # 11.1.4.1: the type of the box that is a store.
 _STORE = b"jumdc2pa" + bytes.fromhex("00110010800000aa00389b71")
 _UNTRUSTED = "signingCredential.untrusted"
-_JPEG_APP11 = b"\xff\xeb"
 _MANIFEST = re.compile(r"/c2pa/([^/]+)")
 
 
@@ -131,11 +143,8 @@ def _embedded(capture: Capture, found: Embedded) -> None:
 
 
 def _shows_a_mark(kind: Container, body: bytes) -> bool:
-    if kind is Container.TIFF:
-        return True  # a tag of two octets is no mark
-    if kind is Container.JPEG and _JPEG_APP11 in body:
-        return True
-    return bool(_MARKS.search(to_utf8(body) if kind is Container.SVG else body))
+    octets = to_utf8(body) if kind is Container.SVG else body
+    return any(mark in octets for mark in _MARKS[kind])
 
 
 class _Elsewhere(Exception):
