@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from scrapy import signals
 from scrapy.core.scheduler import BaseScheduler
+from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
 from sqlalchemy import Connection
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.spiders import Spider
     from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
     from crawler.crawl import Context
 
@@ -130,8 +132,14 @@ class FrontierScheduler(BaseScheduler):
                 self._hosts.move_to_end(host.name)
                 if len(host.waiting) < AHEAD:
                     self._hungry.set()
-                return Request(entry.url, meta={ENTRY: entry, "verbatim_url": True}, dont_filter=True)
+                meta = {ENTRY: entry, "verbatim_url": True}
+                return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
         return None
+
+    def _broken(self, failure: Failure) -> None:
+        """What is no outcome of an entry leaves it open: then the crawl ends, rather than wait for it for ever."""
+        if failure.value and not isinstance(failure.value, IgnoreRequest):
+            self._context.fail(failure.value)
 
     # What the crawl asks for
 
@@ -236,7 +244,7 @@ class FrontierScheduler(BaseScheduler):
                 known = short.get(name, set())
                 self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
         self._context.tally.hosts = len(self._hosts)
-        under_way = any(host.in_hand for host in self._hosts.values())
+        under_way = not self._context.error and any(host.in_hand for host in self._hosts.values())
         later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
         self._finished = self._context.finished = not under_way and not self._guests and (full or bool(later))
 

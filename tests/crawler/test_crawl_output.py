@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -108,6 +109,25 @@ def test_a_full_disk_under_the_database_ends_it_and_the_same_command_goes_on(cra
         assert 0 < len(web.hits) < 150
         crawler.run(web, "http://a.example/")
     assert crawler.kept() == Counter(urls("a.example", ["/", *(f"/{number}" for number in range(1, 150))]))
+
+
+@pytest.mark.parametrize(
+    "refused", ["decisions WHEN NEW.stage = 'request'", "decisions WHEN NEW.stage = 'page'", "pages"]
+)
+def test_whatever_row_the_database_refuses_the_crawl_ends(crawler: Crawler, tmp_path: Path, refused: str) -> None:
+    table, _, when = refused.partition(" ")
+    connection = sqlite3.connect(tmp_path / "forbear.db")
+    connection.execute(
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {table} {when} BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    )
+    with Web({"a.example": tree(5)}) as web:
+        done = crawler.run(web, "http://a.example/", code=4)
+        failed(done.stderr)
+        assert "no room" in done.stderr
+        assert crawler.rows("SELECT * FROM pages") == []
+        connection.execute("DROP TRIGGER refuse")
+        connection.close()
+        assert crawler.run(web, "http://a.example/").summary["kept"] == 5
 
 
 def test_a_full_disk_under_the_corpus_ends_it_and_the_same_command_goes_on(crawler: Crawler) -> None:
