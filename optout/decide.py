@@ -57,16 +57,20 @@ def _judge(
     statements: tuple[Statement, ...],
     gaps: tuple[Gap, ...],
 ) -> Decision:
-    """Any standing reservation excludes; else any place that could not be read defers; else nothing was reserved."""
+    """Any standing reservation excludes; else any place that could not be read defers, and in ``strict`` any plain wish
+    in words that no specification carries; else nothing was reserved.
+    """
     lifted = policy.lifted(statements)
 
     def decision(verdict: Verdict, reasons: Iterable[Reason] = ()) -> Decision:
-        return Decision(verdict, stage, url, tuple(reasons), statements, gaps)
+        return Decision(verdict, stage, url, tuple(dict.fromkeys(reasons)), statements, gaps)
 
     standing = [s for s in statements if policy.counts(s, question.use, question.profile) and s.protocol not in lifted]
     if standing:
         return decision(Verdict.EXCLUDED, (_because(s, s.protocol, s.preference, policy) for s in standing))
-    blocking = [g for g in gaps if question.profile in g.defers and g.protocol not in lifted]
+    unread = [g for g in gaps if question.profile in g.defers]
+    flagged = [s for s in statements if policy.defers(s, question.use, question.profile)]
+    blocking = [item for item in (*unread, *flagged) if item.protocol not in lifted]
     if blocking:
         return decision(Verdict.DEFERRED, (_because(g, UNREACHABLE, Preference.UNKNOWN, policy) for g in blocking))
     return decision(Verdict.ALLOWED)

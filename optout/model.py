@@ -50,6 +50,8 @@ class Force(StrEnum):
     """Another place of the protocol says the contrary and wins by its rules; ``strict`` lets this one count."""
     MALFORMED = "malformed"
     """A value that the protocol does not know, where it expects one; ``strict`` takes it as a no."""
+    FLAGGED = "flagged"
+    """Words that the specification does not carry, though their wish is plain; a no of this kind defers in ``strict``."""
 
 
 class Verdict(StrEnum):

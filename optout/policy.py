@@ -34,24 +34,29 @@ class ProtocolPolicy:
 class Policy:
     """The rules of judging; ``digest`` is the SHA-256 of the data they come from, in hexadecimal.
 
+    ``forces`` are those of the statements that exclude in a profile, ``doubts`` those of the statements that defer.
     ``purpose_tokens`` are robots.txt tokens with the use that they speak about; ``training_agents`` the product tokens
     of crawlers that are known to collect training data.
     """
 
     digest: str
     forces: dict[Profile, frozenset[Force]]
+    doubts: dict[Profile, frozenset[Force]]
     protocols: dict[str, ProtocolPolicy]
     purpose_tokens: dict[str, Use]
     training_agents: tuple[str, ...]
 
     def counts(self, statement: Statement, use: Use, profile: Profile) -> bool:
         """Whether a statement is a reservation that counts against this use, others of its protocol considered."""
-        return (
-            statement.preference is Preference.DISALLOW
-            and statement.covers(use)
-            and statement.force in self.forces[profile]
-            and profile in self.protocols[statement.protocol].profiles
-        )
+        return statement.force in self.forces[profile] and self._is_no(statement, use, profile)
+
+    def defers(self, statement: Statement, use: Use, profile: Profile) -> bool:
+        """Whether a statement is no reservation by its specification, but may be meant as one against this use."""
+        return statement.force in self.doubts[profile] and self._is_no(statement, use, profile)
+
+    def _is_no(self, statement: Statement, use: Use, profile: Profile) -> bool:
+        heard = profile in self.protocols[statement.protocol].profiles
+        return heard and statement.preference is Preference.DISALLOW and statement.covers(use)
 
     def measure(self, protocol: str) -> str:
         """The paragraph of the Copyright chapter that a reason of this protocol serves."""
@@ -73,11 +78,16 @@ def load() -> Policy:
     agents = tomllib.loads(crawlers.decode())["agents"]
     return Policy(
         digest=hashlib.sha256(rules + crawlers).hexdigest(),
-        forces={Profile(name): frozenset(map(Force, forces)) for name, forces in data["profiles"].items()},
+        forces=_by_profile(data["profiles"]),
+        doubts=_by_profile(data["doubts"]),
         protocols={name: _protocol(**entry) for name, entry in data["protocols"].items()},
         purpose_tokens={token: Use(use) for token, use in data["purpose-tokens"].items()},
         training_agents=tuple(agent["token"] for agent in agents if agent["kind"] == "training"),
     )
+
+
+def _by_profile(table: dict[str, list[str]]) -> dict[Profile, frozenset[Force]]:
+    return {Profile(name): frozenset(map(Force, forces)) for name, forces in table.items()}
 
 
 def _protocol(profiles: Iterable[str] = tuple(Profile), **entry: Any) -> ProtocolPolicy:
