@@ -57,8 +57,6 @@ _MARKS: dict[Container, tuple[bytes, ...]] = {
     Container.FLAC: (b"jumb", b"c2pa", _TERMS),
     Container.ZIP: (b"content_credential.c2pa",),
 }
-# 11.1.4.1: the type of the box that is a store.
-_STORE = b"jumdc2pa" + bytes.fromhex("00110010800000aa00389b71")
 _UNTRUSTED = "signingCredential.untrusted"
 _MANIFEST = re.compile(r"/c2pa/([^/]+)")
 
@@ -136,8 +134,7 @@ def _embedded(capture: Capture, found: Embedded) -> None:
         try:
             found.stores.append(_read(kind, capture.body))
         except c2pa.C2paError.ManifestNotFound:
-            if _STORE in capture.body:
-                raise Unreadable("The file has a manifest store where none belongs.") from None
+            return
         except _Elsewhere as error:
             found.remote = str(error)
 
