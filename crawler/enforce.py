@@ -47,6 +47,7 @@ _PLACE_META = {
     "dont_redirect": True,
     "download_maxsize": PLACE_OCTETS,
     "handle_httpstatus_all": True,
+    "verbatim_url": True,  # what is asked for is what was decided about, octet for octet
 }
 
 _BROKEN_OFF = frozenset({"dataloss", "download_stopped"})

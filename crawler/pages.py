@@ -129,7 +129,13 @@ class Pages(Enforcement):
         if isinstance(exception, StorageError):
             self._context.fail(exception)
             return
-        await self._rule_page(request.meta[ENTRY], failed(request, exception))
+        try:
+            await self._rule_page(request.meta[ENTRY], failed(request, exception))
+        except IgnoreRequest:
+            raise
+        except Exception as error:  # noqa: BLE001 a fault of ours: the crawl ends and says so, rather than wait for ever
+            self._context.fail(error)
+            self._done(request.meta[ENTRY])
 
     async def fetch_place(self, url: str) -> CaptureRecord:
         """A file with reservations, asked for in its own host's turn."""

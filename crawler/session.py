@@ -131,11 +131,16 @@ class Session:
         captures = Captures(record.capture for record in (*self._list, *records.values()))
         if page:
             captures.add(page.capture)
+        asked: set[str] = set()
         while True:
             result = decide(question, captures, self._policy)
             if isinstance(result, Decision):
                 break
-            for record in await asyncio.gather(*(self._places.get(place.url) for place in result)):
+            wanted = [place.url for place in result]
+            if not asked.isdisjoint(wanted):
+                raise RuntimeError(f"{wanted} was asked for twice: somebody's server is not to pay for a fault of ours")
+            asked.update(wanted)
+            for record in await asyncio.gather(*map(self._places.get, wanted)):
                 records[record.capture.url] = record
                 captures.add(record.capture)
         self._places.remember(origin, records.values())

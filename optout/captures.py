@@ -94,7 +94,7 @@ class Asked:
             if target.href in seen:
                 break
             seen.add(url := target.href)
-        yield Gap(protocol, "too many redirects", url, "header location", f"More than {MAX_REDIRECTS} redirects.")
+        yield Gap(protocol, "too many redirects", capture.url, "header location", f"More than {MAX_REDIRECTS} redirects.")
         return None
 
     def is_absent(self, url: str) -> bool:

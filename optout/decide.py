@@ -96,7 +96,8 @@ def _chain(question: Question, captures: Captures) -> tuple[list[Asked], Stage, 
         if any(target.href == step.url.href for step in steps):
             break
         url = target
-    gap = Gap(UNREACHABLE, "too many redirects", url.href, "header location", f"More than {MAX_REDIRECTS} redirects.")
+    last = steps[-1].url.href
+    gap = Gap(UNREACHABLE, "too many redirects", last, "header location", f"More than {MAX_REDIRECTS} redirects.")
     return steps, Stage.PAGE, [gap]
 
 

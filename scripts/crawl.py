@@ -17,6 +17,7 @@ from crawler.crawl import BadConfig, Config, run
 from crawler.pages import FOLLOW
 from optout.model import Profile, Use
 from scripts import options, show
+from storage.database import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,7 @@ def tell(summary: Summary, config: Config) -> None:
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {_listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
-    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {config.db}.")
+    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {shown(config.db)}.")
 
 
 def _advise(summary: Summary, config: Config) -> None:
@@ -142,7 +143,9 @@ def _advise(summary: Summary, config: Config) -> None:
         show.line("The same command goes on where it stopped.")
     elif summary.tally.deferred:
         show.line("What was deferred is asked again by the same command with --resume.")
-    show.line(f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(config.db)}")
+    show.line(
+        f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(shown(config.db))}"
+    )
 
 
 def _as_json(summary: Summary, config: Config) -> dict[str, Any]:

@@ -156,6 +156,11 @@ def _refuse_strangers(connection: Connection, url: URL) -> str | None:
     return revision
 
 
+def shown(url: str) -> str:
+    """A database URL as it may be printed: without its password."""
+    return _shown(make_url(url))
+
+
 def _shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 

@@ -57,6 +57,13 @@ SITES: dict[str, dict[str, Reply]] = {
         **{f"/r{number}": moved(f"/r{number + 1}") for number in range(1, 9)},
         "/": page(words=SECRET),
     },
+    # RFC 3986 6.2.2: an URL goes out as it was decided about, also where libraries would spell it otherwise.
+    "odd.example": {
+        "/robots.txt": moved("/r|b^?"),
+        "/r|b%5E?": plain("User-agent: *\nDisallow: /no\n"),
+        "/": page("/no"),
+        "/no": page(words=SECRET),
+    },
     "five.example": {
         "/robots.txt": moved("/r1"),
         **{f"/r{number}": moved(f"/r{number + 1}") for number in range(1, 5)},
@@ -106,6 +113,7 @@ def test_files_with_reservations_come_before_pages(crawled: Crawled) -> None:
         ("lent.example", ["/robots.txt"]),
         ("circle.example", ["/robots.txt", "/r2"]),
         ("far.example", ["/robots.txt", "/r1", "/r2", "/r3", "/r4", "/r5"]),
+        ("odd.example", ["/robots.txt", "/r|b%5E?", "/"]),
         ("five.example", ["/robots.txt", "/r1", "/r2", "/r3", "/r4", "/r5", "/"]),
     ],
 )
@@ -141,6 +149,8 @@ def test_every_url_ends_as_its_owner_said(crawled: Crawled) -> None:
         "http://elsewhere.example/no": "excluded",
         "http://five.example/": "kept",
         "http://five.example/no": "excluded",
+        "http://odd.example/": "kept",
+        "http://odd.example/no": "excluded",
         **{f"http://{host}.example/": "abandoned" for host in ("down", "slow", "tdmdown", "lent", "circle", "far")},
     }
     assert crawler.frontier() == expected
@@ -157,6 +167,7 @@ def test_the_words_that_decided_are_the_owners(crawled: Crawled) -> None:
         "http://shut.example/": {("robots", "Disallow: /")},
         "http://elsewhere.example/no": {("robots", "Disallow: /no")},
         "http://five.example/no": {("robots", "Disallow: /no")},
+        "http://odd.example/no": {("robots", "Disallow: /no")},
         "http://down.example/": {("unreachable", "503")},
         "http://slow.example/": {("unreachable", "timeout")},
         "http://tdmdown.example/": {("unreachable", "500")},
@@ -169,7 +180,10 @@ def test_the_words_that_decided_are_the_owners(crawled: Crawled) -> None:
 def test_the_text_of_a_reserved_page_is_nowhere_but_digest_header_and_quotation_are(crawled: Crawled) -> None:
     crawler, _ = crawled
     assert set(crawler.kept()) == (
-        urls("open.example", ["/", "/a", "/target"]) | urls("elsewhere.example", "/") | urls("five.example", "/")
+        urls("open.example", ["/", "/a", "/target"])
+        | urls("elsewhere.example", "/")
+        | urls("five.example", "/")
+        | urls("odd.example", "/")
     )
     assert all(SECRET.encode() not in record.octets for record in crawler.records("response", "request", "metadata"))
     assert not any(SECRET in (value or "") for value in crawler.table().column("text").to_pylist())
