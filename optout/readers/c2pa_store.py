@@ -97,11 +97,12 @@ def embedded(capture: Capture) -> Embedded:
     """What an answer carries, read once; nothing if it is no file that can, or shows no mark of a store."""
     found: Embedded | None = capture.memo.get("c2pa_store")
     if found is None:
-        found = capture.memo["c2pa_store"] = Embedded()
+        found = Embedded()
         try:
             _embedded(capture, found)
         except Unreadable as error:
             found.failure = str(error)
+        capture.memo["c2pa_store"] = found  # not before: what fails in another way must fail again
     return found
 
 
