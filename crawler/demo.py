@@ -1,4 +1,4 @@
-"""The web of ``forbear demo``: fourteen hosts on loopback, each with another reservation, or none.
+"""The web of ``forbear demo``: eighteen hosts on loopback, each with another reservation, or none.
 
 Three robots.txt files are real ones, as their sites served them (folder demo_robots; from the test data of Protego,
 BSD-3-Clause). All pages are made up.
@@ -53,6 +53,17 @@ def _tdmrep(*rules: dict[str, object]) -> Reply:
 
 _PAYWALL = json.dumps({"@context": "https://schema.org", "@type": "NewsArticle", "isAccessibleForFree": False})
 
+_LICENCE = b"""<?xml version="1.0" encoding="UTF-8"?>
+<rsl xmlns="https://rslstandard.org/rsl">
+  <content url="/">
+    <license>
+      <permits type="usage">ai-train</permits>
+      <payment type="training"/>
+    </license>
+  </content>
+</rsl>
+"""
+
 SITES: dict[str, Site] = {
     "library.example": {  # reserves nothing
         "/": _page("The harbour library", "/boats", "/lamps", "/bread"),
@@ -65,10 +76,10 @@ SITES: dict[str, Site] = {
         "/": _page("Public services", "/bins", "/bins/print", "/info/bins"),
         "/bins": _page("When the bins are emptied"),
     },
-    "workshop.example": {  # a real robots.txt: www.instructables.com
-        "/robots.txt": _real("www.instructables.com"),
-        "/": _page("The workshop", "/a-stool/", "/a-stool.pdf", "/edit/a-stool", "/a-lamp/?size=large"),
-        "/a-stool/": _page("A stool with three legs"),
+    "database.example": {  # a real robots.txt: www.mysql.com
+        "/robots.txt": _real("www.mysql.com"),
+        "/": _page("A database", "/doc/", "/get/installer", "/auth/login/?next=/doc/"),
+        "/doc/": _page("How to begin"),
     },
     "travel.example": {  # a real robots.txt: www.lonelyplanet.com
         "/robots.txt": _real("www.lonelyplanet.com"),
@@ -103,6 +114,23 @@ SITES: dict[str, Site] = {
         "/": _page("The gallery", "/harbour", "/lighthouse"),
         "/harbour": _page("Harbour, oil on canvas", headers=(("X-Robots-Tag", "noai, noimageai"),)),
         "/lighthouse": _page("Lighthouse, etching", head='<meta name="robots" content="noai">\n'),
+    },
+    "studio.example": {  # AIPREF: Content-Usage, as a header
+        "/": _page("The studio", "/sketches"),
+        "/sketches": _page("Sketches", headers=(("Content-Usage", "train-ai=n, search=y"),)),
+    },
+    "theatre.example": {  # Content Signals, in robots.txt
+        "/robots.txt": _robots("User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /\n"),
+        "/": _page("The theatre"),
+    },
+    "records.example": {  # RSL: a licence that wants to be paid
+        "/robots.txt": _robots("License: http://records.example/licence.xml\nUser-agent: *\nAllow: /\n"),
+        "/licence.xml": Reply(_LICENCE, 200, (("Content-Type", "application/rsl+xml"),)),
+        "/": _page("Old records"),
+    },
+    "weekly.example": {  # trust.txt
+        "/trust.txt": Reply(b"datatrainingallowed=no\n", 200, _TEXT),
+        "/": _page("The weekly"),
     },
     "news.example": {  # doors: a paywall, a login, a legal reason
         "/": _page("News", "/premium", "/account", "/removed"),

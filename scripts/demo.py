@@ -35,7 +35,7 @@ CONTACT = "https://example.org/crawler"
 def command(out: Path) -> int | None:
     """Crawl a small web that runs on this machine alone, and show what was respected.
 
-    Fourteen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
+    Eighteen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
     robots.txt of a well-known site. Nothing leaves this machine.
 
     \b
