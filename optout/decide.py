@@ -57,8 +57,9 @@ def _judge(
     statements: tuple[Statement, ...],
     gaps: tuple[Gap, ...],
 ) -> Decision:
-    """Any standing reservation excludes; else any place that could not be read defers, and in ``strict`` any plain wish
-    in words that no specification carries; else nothing was reserved.
+    """Any standing reservation excludes; else any place that could not be read defers; else nothing was reserved.
+
+    In ``strict``, a plain wish in words that no specification carries is a doubt that defers too.
     """
     lifted = policy.lifted(statements)
 
@@ -68,11 +69,11 @@ def _judge(
     standing = [s for s in statements if policy.counts(s, question.use, question.profile) and s.protocol not in lifted]
     if standing:
         return decision(Verdict.EXCLUDED, (_because(s, s.protocol, s.preference, policy) for s in standing))
-    unread = [g for g in gaps if question.profile in g.defers]
-    flagged = [s for s in statements if policy.defers(s, question.use, question.profile)]
-    blocking = [item for item in (*unread, *flagged) if item.protocol not in lifted]
+    doubts: list[Statement | Gap] = [g for g in gaps if question.profile in g.defers]
+    doubts += (s for s in statements if policy.defers(s, question.use, question.profile))
+    blocking = [doubt for doubt in doubts if doubt.protocol not in lifted]
     if blocking:
-        return decision(Verdict.DEFERRED, (_because(g, UNREACHABLE, Preference.UNKNOWN, policy) for g in blocking))
+        return decision(Verdict.DEFERRED, (_because(d, UNREACHABLE, Preference.UNKNOWN, policy) for d in blocking))
     return decision(Verdict.ALLOWED)
 
 

@@ -51,7 +51,7 @@ class Force(StrEnum):
     MALFORMED = "malformed"
     """A value that the protocol does not know, where it expects one; ``strict`` takes it as a no."""
     FLAGGED = "flagged"
-    """Words that the specification does not carry, though their wish is plain; a no of this kind defers in ``strict``."""
+    """Words that the specification does not carry, though their wish is plain; in ``strict`` such a no defers."""
 
 
 class Verdict(StrEnum):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from optout.captures import Asked
 from optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import robots_txt
+from optout.readers import robots_txt, wishes
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 
 NAME = "ai-txt"
@@ -28,6 +29,8 @@ def read(asked: Asked) -> Reading:
     file = robots_txt.parse(capture)
     rules = file.rules_for(asked.question.agent)
     yield from _doubts(capture, file, rules)
+    if file.foreign in ("", "malformed"):
+        yield from _flagged(capture)
     if file.foreign:
         return
     matches = _matching(rules, asked.url.target)
@@ -36,6 +39,15 @@ def read(asked: Asked) -> Reading:
         force = Force.STANDING if match.length == matches[0].length else Force.SUPERSEDED
         preference = Preference.ALLOW if match.allows else Preference.DISALLOW
         yield Statement(NAME, preference, file.quote(match.line), file.source, file.where(match.line), _TRAINING, force)
+
+
+def _flagged(capture: Capture) -> Iterator[Statement]:
+    """Wishes in another form than Spawning's: dialects (``Training: deny``), other people's drafts."""
+    if NAME not in capture.memo:
+        capture.memo[NAME] = tuple(wishes.in_lines(capture.body))
+    for wish in capture.memo[NAME]:
+        note = "Spawning's form has User-Agent, Disallow and Allow with patterns alone."
+        yield Statement(NAME, wish.preference, wish.quote, capture.url, wish.where, _TRAINING, Force.FLAGGED, note)
 
 
 def _matching(rules: Rules, target: str) -> list[Match]:

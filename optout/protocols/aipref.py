@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, starmap
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from optout.captures import Asked
-from optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
 from optout.protocols import robots
-from optout.readers import pattern, robots_txt, structured_headers
+from optout.readers import pattern, robots_txt, structured_headers, wishes
 from optout.readers.pattern import Pattern
-from optout.readers.robots_txt import RobotsTxt
+from optout.readers.robots_txt import Line, RobotsTxt
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 
@@ -22,6 +22,10 @@ PLACES: tuple[str, ...] = ()
 _FIELD = "content-usage"
 # vocab-08 4: the categories; -07 has the first two of them.
 _LABELS = {"train-ai": Use.TRAIN_AI, "search": Use.SEARCH, "ai-use": Use.AI_USE}
+# Labels of vocab-00 to -06 that vocab-08 has not; those of a parent spoke for its children unless a child had its own.
+_TRAINING = frozenset({Use.TRAIN_AI})
+_OLD_LABELS = {"train-genai": _TRAINING, "genai": _TRAINING, "ai": _TRAINING}
+_OLD_PARENTS = {"tdm": AI_USES, "all": EVERY_USE, "bots": EVERY_USE}
 _PREFERENCES = {"y": Preference.ALLOW, "n": Preference.DISALLOW}
 _PATH = re.compile(rb"(/[^ \t]*)[ \t]*(.*)", re.DOTALL)
 _SAID_NO = re.compile(rb"(?:^|,)[ \t]*(train-ai|search|ai-use)=n(?=[ \t]*(?:[;,]|$))")
@@ -85,9 +89,9 @@ def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
     memo = f"{NAME} {agent}"
     if memo not in capture.memo:
         capture.memo[memo] = _rules(file, agent)
-    rules, gaps = capture.memo[memo]
+    rules, gaps, others = capture.memo[memo]
     yield from gaps
-    if not rules:
+    if not rules and not others:
         return
     shut = file.rules_for(agent).matching(target)
     if shut and not shut[0].allows and target != robots.PLACES[0]:
@@ -104,10 +108,22 @@ def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
         for member in rule.said.members:
             force = member.force if rule.length == longest else Force.SUPERSEDED
             yield _statement(member, rule.quote, file.source, rule.where, force)
+    spoken = frozenset(use for rule in covering for member in rule.said.members for use in member.uses)
+    yield from _elsewhere([rule for rule in others if rule.covers(octets)], spoken, file)
 
 
-def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, ...]]:
-    """The rules of the agent's groups (attach 3.2), and what is doubtful about them."""
+def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> Iterator[Statement]:
+    """Rules in other crawlers' groups, or before any, about uses of which our own groups say nothing."""
+    note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
+    for rule in rules[:MOST_STATEMENTS]:
+        for member in rule.said.members:
+            if member.uses - spoken:
+                flagged = replace(member, uses=member.uses - spoken, note=note)
+                yield _statement(flagged, rule.quote, file.source, rule.where, Force.FLAGGED)
+
+
+def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, ...], tuple[_Rule, ...]]:
+    """The rules of the agent's groups (attach 3.2), what is doubtful about them, and the rules that are elsewhere."""
     rules: list[_Rule] = []
     gaps: list[Gap] = []
     for line in file.records(_FIELD, agent):
@@ -115,14 +131,19 @@ def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, .
             detail = f"The file has more than {MOST_RULES} such rules for this crawler."
             gaps.append(Gap(NAME, file.quote(line), file.source, file.where(line), detail))
             break
-        match = _PATH.match(line.value)
-        path, value = (Pattern(match[1]), match[2]) if match else (None, line.value)
-        rules.append(_Rule(path, _said(value), file.quote(line), file.where(line)))
+        rules.append(_rule(line, file))
     misplaced = next(file.ungrouped(_FIELD), None)
     if misplaced is not None:
         detail = "A rule before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
         gaps.append(Gap(NAME, file.quote(misplaced), file.source, file.where(misplaced), detail, IN_STRICT))
-    return tuple(rules), tuple(gaps)
+    others = (_rule(line, file) for line in islice(file.elsewhere(_FIELD, agent), MOST_RULES))
+    return tuple(rules), tuple(gaps), tuple(others)
+
+
+def _rule(line: Line, file: RobotsTxt) -> _Rule:
+    match = _PATH.match(line.value)
+    path, value = (Pattern(match[1]), match[2]) if match else (None, line.value)
+    return _Rule(path, _said(value), file.quote(line), file.where(line))
 
 
 def _header(page: Capture) -> Reading:
@@ -144,18 +165,25 @@ def _said(field: bytes) -> _Said:
         members = structured_headers.dictionary(field)
     except Unreadable as error:
         return _Said(error=str(error))
-    return _Said(tuple(chain(starmap(_member, members.items()), _taken_back(field, members))))
+    spoken = frozenset(_LABELS[label] for label, value in members.items() if label in _LABELS and value in _PREFERENCES)
+    said = (_member(label, value, spoken) for label, value in members.items())
+    return _Said(tuple(chain(said, _taken_back(field, members))))
 
 
-def _member(label: str, value: str | None) -> _Member:
+def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:
     preference = _PREFERENCES.get(value or "", Preference.UNKNOWN)
     if preference is Preference.UNKNOWN:
         note = f"The value of {label} is neither the Token y nor n, and so unknown (vocab 6.5)."
+        meant = wishes.of(label, value or "") if label in _LABELS else None
+        if meant:
+            return _Member(f"{label}={value}".encode(), meant, frozenset({_LABELS[label]}), Force.FLAGGED, note)
         return _Member(label.encode(), preference, frozenset(), note=note)
     written = f"{label}={value}".encode()
-    if label not in _LABELS:
-        return _Member(written, preference, frozenset(), note=f"{label} is no category of the vocabulary (vocab 6.4).")
-    return _Member(written, preference, frozenset({_LABELS[label]}))
+    if label in _LABELS:
+        return _Member(written, preference, frozenset({_LABELS[label]}))
+    note = f"{label} is no category of the vocabulary (vocab 6.4)."
+    uses = _OLD_LABELS.get(label) or _OLD_PARENTS.get(label, frozenset()) - spoken
+    return _Member(written, preference, uses, Force.FLAGGED if uses else Force.STANDING, note)
 
 
 def _taken_back(field: bytes, members: dict[str, str | None]) -> Iterator[_Member]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 
 from optout.captures import Asked
 from optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
 from optout.protocols import robots
-from optout.readers import robots_txt
+from optout.readers import robots_txt, wishes
 from optout.readers.robots_txt import RobotsTxt
 from optout.readers.text import readable
 
@@ -38,6 +40,7 @@ def read(asked: Asked) -> Reading:
 
 def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
     found = 0
+    spoken: set[Use] = set()
     for line in file.records(_KEY, agent):
         quote, where = file.quote(line), file.where(line)
         for part in readable(line.value).lower().split(","):
@@ -47,11 +50,23 @@ def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
                 return
             said = list(_part(part.strip(), quote, file.source, where))
             yield from said
+            spoken.update(*(one.uses for one in said if isinstance(one, Statement)))
             found += bool(said)
     misplaced = next(file.ungrouped(_KEY), None)
     if misplaced is not None:
         detail = "A signal before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
         yield Gap(NAME, file.quote(misplaced), file.source, file.where(misplaced), detail, IN_STRICT)
+    yield from _elsewhere(file, agent, spoken)
+
+
+def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statement]:
+    """Signals in other crawlers' groups, or before any, about uses of which our own groups say nothing."""
+    note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
+    for line in islice(file.elsewhere(_KEY, agent), MOST):
+        for part in readable(line.value).lower().split(",")[:MOST]:
+            for said in _part(part.strip(), file.quote(line), file.source, file.where(line)):
+                if isinstance(said, Statement) and said.uses - spoken:
+                    yield replace(said, uses=said.uses - spoken, force=Force.FLAGGED, note=note)
 
 
 def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
@@ -64,6 +79,10 @@ def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement 
     preference = _PREFERENCES.get(match[2]) if match else None
     uses = frozenset(_SIGNALS[name] for name in _NAMED.findall(part))
     if not uses:
+        wish = wishes.in_line(part)
+        if wish:
+            note = f"The policy has no signal {part!r}; the one about training is ai-train."
+            yield Statement(NAME, wish, quote, source, where, frozenset({Use.TRAIN_AI}), Force.FLAGGED, note)
         return
     if preference is None:
         detail = f"{part!r} is neither yes nor no, and so no signal."

@@ -7,30 +7,36 @@ from __future__ import annotations
 
 from optout import policy
 from optout.captures import Asked
-from optout.model import Preference, Reading, Statement, Use
+from optout.model import Force, Preference, Reading, Statement, Use
 from optout.protocols import robots
-from optout.readers import robots_txt
+from optout.readers import robots_txt, wishes
 from optout.readers.robots_txt import Match, RobotsTxt
+from optout.readers.wishes import Wish
 
 NAME = "robots-intent"
 PLACES: tuple[str, ...] = ()
+
+_TRAINING = frozenset({Use.TRAIN_AI})
 
 
 def read(asked: Asked) -> Reading:
     """Each rule that shuts the URL to a training crawler that is named; through ``*`` nobody is.
 
-    Not asked where robots.txt shuts the URL to our own crawler, or names it: then the site has spoken to us.
+    And what is written so that no crawler obeys it. Not asked where robots.txt shuts the URL to our own
+    crawler, or names it: then the site has spoken to us.
     """
     capture = robots.capture_of(asked)
     if capture is None:
         return
     file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
     if NAME not in capture.memo:
-        capture.memo[NAME] = tuple(token for token in policy.load().training_agents if file.names(token))
+        crawlers = tuple(token for token in policy.load().training_agents if file.names(token))
+        capture.memo[NAME] = crawlers, tuple(file.unreal_names()), tuple(wishes.in_lines(capture.body))
+    crawlers, unreal, lines = capture.memo[NAME]
     if target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
         return
     said: dict[int, tuple[Match, list[str]]] = {}
-    for token in capture.memo[NAME]:
+    for token in crawlers:
         match = _shut(file, token, target)
         if match:
             said.setdefault(match.line.start, (match, []))[1].append(token)
@@ -38,8 +44,23 @@ def read(asked: Asked) -> Reading:
         note = f"It shuts out {', '.join(tokens)}."
         where = file.where(match.line)
         quote = file.quote(match.line)
-        uses = frozenset({Use.TRAIN_AI})
-        yield Statement(NAME, Preference.DISALLOW, quote, file.source, where, uses, note=note)
+        yield Statement(NAME, Preference.DISALLOW, quote, file.source, where, _TRAINING, note=note)
+    yield from _flagged(file, unreal, lines, target)
+
+
+def _flagged(file: RobotsTxt, unreal: tuple[str, ...], lines: tuple[Wish, ...], target: str) -> Reading:
+    """Lines that no crawler obeys: rules for a crawler of no name (``*AI*``), wishes that are no record (``Noai:``)."""
+    for name in unreal:
+        match = _shut(file, name, target)
+        if match:
+            note = f"Its group names {name!r}, and no crawler has that name (RFC 9309 2.2.1)."
+            yield _flag(Preference.DISALLOW, file.quote(match.line), file, file.where(match.line), note)
+    for wish in lines:
+        yield _flag(wish.preference, wish.quote, file, wish.where, "No crawler knows such a line (RFC 9309 2.2.4).")
+
+
+def _flag(preference: Preference, quote: str, file: RobotsTxt, where: str, note: str) -> Statement:
+    return Statement(NAME, preference, quote, file.source, where, _TRAINING, Force.FLAGGED, note)
 
 
 def _shut(file: RobotsTxt, agent: str, target: str) -> Match | None:

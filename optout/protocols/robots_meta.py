@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from optout.captures import Asked
-from optout.model import AI_USES, Capture, Gap, Preference, Reading, Statement
-from optout.readers import html
+from optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
+from optout.readers import html, wishes
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 
@@ -66,6 +66,10 @@ def _ours(field: str, agent: str) -> set[str]:
 
 
 def _statements(words: set[str], quote: str, page: Capture, where: str) -> Iterator[Statement]:
+    unknown = sorted(word for word in words if word not in _RULES and wishes.in_line(word) is Preference.DISALLOW)
+    if unknown:
+        note = f"The word is noai; {', '.join(unknown)} is known to no crawler."
+        yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, AI_USES, Force.FLAGGED, note)
     for rule in _RULES:
         if rule not in words:
             continue

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 from optout.captures import Asked
-from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Place, Reading, Statement
+from optout.model import (
+    AI_USES,
+    ALWAYS,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Force,
+    Gap,
+    Place,
+    Preference,
+    Reading,
+    Statement,
+)
 from optout.protocols import robots
 from optout.readers import html, robots_txt
 from optout.readers import rsl as documents
@@ -53,6 +65,7 @@ class _Named:
 def read(asked: Asked) -> Reading:
     """What the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
     named = list(_in_robots_txt(asked))
+    yield from _elsewhere(asked)
     page = asked.page
     if page is not None:
         named += _in_header(page)
@@ -147,6 +160,17 @@ def _in_robots_txt(asked: Asked) -> tuple[_Named, ...]:
         capture.memo[memo] = tuple(_license_lines(robots_txt.parse(capture), asked.question.agent))
     named: tuple[_Named, ...] = capture.memo[memo]
     return named
+
+
+def _elsewhere(asked: Asked) -> Iterator[Statement]:
+    """License lines in other crawlers' groups, where none is for this one: what they name is not known to be for it."""
+    file = robots.file_of(asked)
+    if file is None or _in_robots_txt(asked):
+        return
+    for line in islice(file.elsewhere("license", asked.question.agent), MAX_LICENCES):
+        quote, where = file.quote(line), file.where(line)
+        note = "It stands in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
+        yield Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, Force.FLAGGED, note)
 
 
 def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:

@@ -246,6 +246,20 @@ class RobotsTxt:
         """The records with this key before the first user-agent line, which are in no group."""
         return self._others(key, 0, self.groups[0].start if self.groups else len(self._text))
 
+    def elsewhere(self, key: str, agent: str) -> Iterator[Line]:
+        """The records with this key that are not for this token, in other groups or in none.
+
+        There are none where a group names the token: such a file has said what it has to say to it.
+        """
+        if self.names(agent):
+            return
+        own = {line.start for line in self.records(key, agent)}
+        yield from (line for line in self._others(key, 0, len(self._text)) if line.start not in own)
+
+    def unreal_names(self) -> Iterator[str]:
+        """What User-agent lines name that is no product token but a kind of crawlers: ``*AI*``, ``AI bots``."""
+        return (name.decode() for name in self._by_name if _KIND.fullmatch(name))
+
     def crawl_delay(self, agent: str) -> float:
         """The largest Crawl-delay of those groups, in seconds; 0 if there is none. Not part of RFC 9309."""
         values = (line.value for line in self.records("crawl-delay", agent))
@@ -260,6 +274,11 @@ class RobotsTxt:
             yield Line(record.start(), key.encode(), record[1].rstrip(b" \t"))
 
 
+# No token of one crawler: it has a star, or a blank or hyphen before what kind of crawlers it means.
+_KIND = re.compile(
+    rb"\*[a-z0-9 -]*[a-z][a-z0-9 -]*\*?|(?:all[ -])?(?:gen(?:erative)?[ -]?)?(?:ai|llms?|gpt)"
+    rb"(?:\*|[ -](?:bots?|crawlers?|scrapers?|training)\*?)"
+)
 _SECONDS = re.compile(rb"\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}")
 
 

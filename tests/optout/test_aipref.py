@@ -11,17 +11,26 @@ from optout.protocols import aipref
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
 STANDING, SUPERSEDED, MALFORMED, CONTRADICTED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED, Force.CONTRADICTED
+FLAGGED = Force.FLAGGED
 TRAIN, SEARCH, AI_USE, NOTHING = ({Use.TRAIN_AI}, {Use.SEARCH}, {Use.AI_USE}, set())
 
 FIELDS = [
     # section, field, [(preference, uses, force)]
     ("vocab 6.5", "train-ai=n", [(DISALLOW, TRAIN, STANDING)]),
     ("vocab 4", "ai-use=n, search=y", [(DISALLOW, AI_USE, STANDING), (ALLOW, SEARCH, STANDING)]),
-    ("vocab 6.5, a Token in another case", "train-ai=N", [(UNKNOWN, NOTHING, STANDING)]),
+    ("vocab 6.5, a Token in another case", "train-ai=N", [(DISALLOW, TRAIN, FLAGGED)]),
+    ("vocab 6.5, another Token", "train-ai=no, search=no", [(DISALLOW, TRAIN, FLAGGED), (UNKNOWN, NOTHING, STANDING)]),
     ("vocab 6.5, an inner list", "train-ai=(n)", [(UNKNOWN, NOTHING, STANDING)]),
     ("vocab 6.5, a Boolean", "train-ai=?0", [(UNKNOWN, NOTHING, STANDING)]),
     ("vocab 6.5, a number", "train-ai=0", [(UNKNOWN, NOTHING, STANDING)]),
-    ("vocab 6.4, labels of older drafts", "tdm=n", [(DISALLOW, NOTHING, STANDING)]),
+    ("vocab 6.4, labels of older drafts", "tdm=n", [(DISALLOW, TRAIN | AI_USE, FLAGGED)]),
+    ("vocab 6.4, labels of older drafts", "train-genai=n", [(DISALLOW, TRAIN, FLAGGED)]),
+    ("vocab 6.4, a label of nobody's", "train-robots=n", [(DISALLOW, NOTHING, STANDING)]),
+    (
+        "vocab-05 5, a parent leaves what its children say",
+        "all=n, train-ai=y",
+        [(DISALLOW, SEARCH | AI_USE, FLAGGED), (ALLOW, TRAIN, STANDING)],
+    ),
     (
         "vocab 6.5.1, the last value",
         "train-ai=n, train-ai=y",
@@ -120,7 +129,7 @@ def test_rules(site, section, rules, expected):
 
 GROUPS = [
     # section, robots.txt, statements, what the gaps defer
-    ("RFC 9309 2.1, in no group", "Content-Usage: train-ai=n\nUser-agent: *\nAllow: /\n", 0, [IN_STRICT]),
+    ("RFC 9309 2.1, in no group", "Content-Usage: train-ai=n\nUser-agent: *\nAllow: /\n", 1, [IN_STRICT]),
     (
         "RFC 9309 2.2.4, before the crawler's name",
         "User-agent: a\nContent-Usage: train-ai=n\nUser-agent: ForbearBot\n",
@@ -138,6 +147,22 @@ GROUPS = [
 def test_groups(site, section, robots, count, defers):
     statements, gaps = site.ask(aipref, site.file("/robots.txt", robots))
     assert (len(statements), [gap.defers for gap in gaps]) == (count, defers), section
+
+
+ELSEWHERE = [
+    # what, robots.txt, [(preference, uses)] of the flagged statements
+    ("in no group", "Content-Usage: train-ai=n\nUser-agent: *\nAllow: /\n", [(DISALLOW, TRAIN)]),
+    ("of another", "User-agent: a\nContent-Usage: /letters/ train-ai=n\n", [(DISALLOW, TRAIN)]),
+    ("of another, about another path", "User-agent: a\nContent-Usage: /essays/ train-ai=n\n", []),
+    ("said to us", "User-agent: *\nContent-Usage: train-ai=y\nUser-agent: a\nContent-Usage: train-ai=n\n", []),
+    ("a file that names us", "User-agent: ForbearBot\nAllow: /\nUser-agent: a\nContent-Usage: train-ai=n\n", []),
+]
+
+
+@pytest.mark.parametrize(("what", "robots", "expected"), ELSEWHERE)
+def test_rules_that_are_not_for_us_are_flagged(site, what, robots, expected):
+    statements, _ = site.ask(aipref, site.file("/robots.txt", robots))
+    assert [(s.preference, set(s.uses)) for s in statements if s.force is FLAGGED] == expected, what
 
 
 def test_a_file_of_many_rules_is_read_once(site):

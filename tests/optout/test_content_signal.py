@@ -8,7 +8,7 @@ from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference, Use
 from optout.protocols import content_signal
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
-STANDING, MALFORMED = Force.STANDING, Force.MALFORMED
+STANDING, MALFORMED, FLAGGED = Force.STANDING, Force.MALFORMED, Force.FLAGGED
 TRAIN, SEARCH, INPUT, NOTHING = ({Use.TRAIN_AI}, {Use.SEARCH}, {Use.AI_USE}, set())
 
 SIGNALS = [
@@ -20,12 +20,12 @@ SIGNALS = [
     ),
     ("blanks and capitals", "AI-Train = NO", [(DISALLOW, TRAIN, STANDING)]),
     ("a level of use is recorded", "use=reference", [(UNKNOWN, NOTHING, STANDING)]),
-    ("another vocabulary", "train-ai=no, robots=no", []),
+    ("another vocabulary", "train-ai=no, robots=no", [(DISALLOW, TRAIN, FLAGGED)]),
     ("a key alone", "ai-train", [(DISALLOW, TRAIN, MALFORMED)]),
     ("a Token of AIPREF", "ai-train=n", [(DISALLOW, TRAIN, MALFORMED)]),
     ("no comma: neither can be trusted", "search=yes ai-train=no", [(DISALLOW, SEARCH | TRAIN, MALFORMED)]),
     ("a comma too many", "ai-train=no,,", [(DISALLOW, TRAIN, STANDING)]),
-    ("part of a longer word", "ai-training=no", []),
+    ("part of a longer word", "ai-training=no", [(DISALLOW, TRAIN, FLAGGED)]),
     ("empty", "", []),
 ]
 
@@ -39,11 +39,11 @@ def test_signals(site, what, value, expected):
 
 
 GROUPS = [
-    ("RFC 9309 2.1, in no group", "Content-Signal: ai-train=no\nUser-agent: *\nAllow: /\n", 0, [IN_STRICT]),
+    ("RFC 9309 2.1, in no group", "Content-Signal: ai-train=no\nUser-agent: *\nAllow: /\n", 1, [IN_STRICT]),
     (
         "the last group of a list is another's",
         "User-agent: *\nAllow: /\nUser-agent: a\nContent-Signal: ai-train=no\n",
-        0,
+        1,
         [],
     ),
     (
@@ -61,3 +61,18 @@ GROUPS = [
 def test_groups(site, section, robots, count, defers):
     statements, gaps = site.ask(content_signal, site.file("/robots.txt", robots))
     assert (len(statements), [gap.defers for gap in gaps]) == (count, defers), section
+
+
+ELSEWHERE = [
+    # what, robots.txt, [(preference, uses)] of the flagged statements
+    ("in no group", "Content-Signal: ai-train=no\nUser-agent: *\nAllow: /\n", [(DISALLOW, TRAIN)]),
+    ("of another", "User-agent: a\nContent-Signal: ai-train=no, search=yes\n", [(DISALLOW, TRAIN), (ALLOW, SEARCH)]),
+    ("said to us", "User-agent: *\nContent-Signal: ai-train=yes\nUser-agent: a\nContent-Signal: ai-train=no\n", []),
+    ("a file that names us", "User-agent: ForbearBot\nAllow: /\nUser-agent: a\nContent-Signal: ai-train=no\n", []),
+]
+
+
+@pytest.mark.parametrize(("what", "robots", "expected"), ELSEWHERE)
+def test_signals_that_are_not_for_us_are_flagged(site, what, robots, expected):
+    statements, _ = site.ask(content_signal, site.file("/robots.txt", robots))
+    assert [(s.preference, set(s.uses)) for s in statements if s.force is FLAGGED] == expected, what

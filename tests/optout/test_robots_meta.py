@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import AI_USES
+from optout.model import AI_USES, Force, Preference
 from optout.protocols import robots_meta
 
 FIELDS = [
@@ -47,6 +47,18 @@ def test_header(site, section, field, reserved):
 def test_header_lines_add_up(site):
     headers = (("X-Robots-Tag", "otherbot: noindex"), ("x-robots-tag", "noai"), ("X-Robots-Tag", "forbearbot: all"))
     assert [s.quote for s in site.ask(robots_meta, site.page("", headers))[0]] == ["noai"]
+
+
+SPELLINGS = ["no-ai", "noml", "noaitraining", "no-ai-training", "notrain", "NoGenAI"]
+
+
+@pytest.mark.parametrize("word", SPELLINGS)
+def test_other_spellings_are_flagged(site, word):
+    field, element = f"nofollow, {word}", f'<meta name="robots" content="{word}">'
+    statements, _ = site.ask(robots_meta, site.page(f"<p>{element}", (("X-Robots-Tag", field),)))
+    assert [(s.quote, s.preference, s.force, s.uses) for s in statements] == [
+        (quote, Preference.DISALLOW, Force.FLAGGED, AI_USES) for quote in (field, element)
+    ]
 
 
 HEAD = "<!DOCTYPE html>\n<html><head><title>Notes</title>\n{}\n</head><body><p>Seven boats</p></body></html>"

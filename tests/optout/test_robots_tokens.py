@@ -8,8 +8,9 @@ from importlib import resources
 import pytest
 
 from optout import policy
-from optout.model import Preference, Profile, Use
+from optout.model import Force, Preference, Profile, Use
 from optout.protocols import robots_intent, usage_token
+from optout.readers import wishes
 
 TOKENS = [
     # what, robots.txt, [(quote, preference)]
@@ -57,6 +58,34 @@ def test_intent(site, what, robots, quotes):
     statements, gaps = site.ask(robots_intent, site.file("/robots.txt", robots))
     assert [s.quote for s in statements] == quotes, what
     assert all((s.preference, s.uses) == (Preference.DISALLOW, {Use.TRAIN_AI}) for s in statements)
+    assert gaps == []
+
+
+FLAGGED = [
+    # what, robots.txt, [(quote, line, preference)]
+    ("no colon", "User-agent: *\nDisallow AI-training\n", [("Disallow AI-training", 2, "disallow")]),
+    ("no record of anybody", "Noai: /\nUser-agent: *\nAllow: /\n", [("Noai: /", 1, "disallow")]),
+    ("a purpose as a path", "User-agent: *\nDisallow: training # please\n", [("Disallow: training", 2, "disallow")]),
+    ("one word", "User-agent: *\nDisallowAITraining: /\n", [("DisallowAITraining: /", 2, "disallow")]),
+    ("a header as a record", "X-Robots-Tag: noai\n", [("X-Robots-Tag: noai", 1, "disallow")]),
+    ("a yes", "Allow-AI-Training: yes\n", [("Allow-AI-Training: yes", 1, "allow")]),
+    ("a kind of crawlers", "User-agent: *AI*\nDisallow: /\n", [("Disallow: /", 2, "disallow")]),
+    ("a kind of crawlers, in words", "User-agent: All AI bots\nDisallow: /\n", [("Disallow: /", 2, "disallow")]),
+    ("a kind of crawlers, elsewhere", "User-agent: *AI*\nDisallow: /essays/\n", []),
+    ("a comment", "# Disallow: training\n", []),
+    ("a path", "User-agent: *\nDisallow: /training\n", []),
+    ("it speaks to us by name", "User-agent: ForbearBot\nAllow: /\nNoai: /\n", []),
+    ("bounded", "Noai: /\n" * 100, [("Noai: /", line, "disallow") for line in range(1, wishes.MOST + 1)]),
+]
+
+
+@pytest.mark.parametrize(("what", "robots", "expected"), FLAGGED)
+def test_lines_that_no_crawler_obeys_are_flagged(site, what, robots, expected):
+    statements, gaps = site.ask(robots_intent, site.file("/robots.txt", robots))
+    assert [(s.quote, s.where, s.preference) for s in statements] == [
+        (quote, f"line {line}", preference) for quote, line, preference in expected
+    ], what
+    assert all(s.force is Force.FLAGGED and s.uses == {Use.TRAIN_AI} for s in statements)
     assert gaps == []
 
 

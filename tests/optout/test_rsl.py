@@ -236,7 +236,15 @@ NO_LICENCES = [
 def test_places_that_name_none(site, section, robots, headers, markup, defers):
     captures = (site.file("/robots.txt", robots), site.page(markup, headers), site.file(LICENCE, licence(NO)))
     statements, gaps = site.ask(rsl, *captures)
-    assert (statements, [gap.defers for gap in gaps]) == ([], defers), section
+    stood = [statement for statement in statements if statement.force is not Force.FLAGGED]
+    assert (stood, [gap.defers for gap in gaps]) == ([], defers), section
+
+
+def test_a_licence_for_others_is_flagged_and_not_followed(site):
+    [said], gaps = site.ask(
+        rsl, site.file("/robots.txt", "User-agent: *\nAllow: /\nUser-agent: a\nLicense: https://a/\n")
+    )
+    assert (said.force, said.preference, said.where, gaps) == (Force.FLAGGED, Preference.UNKNOWN, "line 4", [])
 
 
 def test_a_licence_that_is_named_and_not_there_is_a_doubt(site):

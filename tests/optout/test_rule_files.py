@@ -38,7 +38,7 @@ FOREIGN = [
     ("nothing", "", []),
     ("comments", "# nothing here\n\n#\n", []),
     ("Markdown", "# AI policy\n\nYou may index and quote.\n", [("malformed", IN_STRICT)]),
-    ("another ai.txt", "Spec-Version: 1.0\nTraining: deny\n", [("malformed", IN_STRICT)]),
+    ("another ai.txt", "Spec-Version: 1.0\nIndexing: deny\n", [("malformed", IN_STRICT)]),
     ("a web page", "<!DOCTYPE html><pre>\nUser-agent: *\nDisallow: /\n</pre>", [("<!DOCTYPE html", IN_STRICT)]),
     ("no pattern", "User-agent: *\nDisallow: .jpg\n", [("Disallow: .jpg", IN_STRICT)]),
     ("an Allow without a pattern opens nothing", "User-agent: *\nAllow: .jpg\n", []),
@@ -51,6 +51,46 @@ def test_no_ai_txt(site, what, body, expected):
     statements, gaps = site.ask(ai_txt, site.file("/ai.txt", body))
     assert statements == [], what
     assert [(gap.quote, gap.defers) for gap in gaps] == expected, what
+
+
+DIALECTS = [
+    # what, ai.txt, [(preference, quote, line)] of the flagged statements
+    ("draft-car-ai-txt-wellknown-00", "Spec-Version: 1.0\nTraining: deny\n", [("disallow", "Training: deny", 2)]),
+    ("a permission that is refused", "Allow-training: no\n", [("disallow", "Allow-training: no", 1)]),
+    ("agent and purpose", "*:no-training\n", [("disallow", "*:no-training", 1)]),
+    ("a purpose as a path", "\nAllow: training\nDisallow: /kits/\n", [("allow", "Allow: training", 2)]),
+    (
+        "beside rules in form",
+        "User-agent: *\nDisallow: /*.html\nDisallow-Purpose: training\n",
+        [("disallow", "Disallow-Purpose: training", 3)],
+    ),
+    ("neither yes nor no", "Training: conditional\n", []),
+    ("a comment", "# Training: deny\n", []),
+]
+
+
+@pytest.mark.parametrize(("what", "body", "expected"), DIALECTS)
+def test_dialects_of_ai_txt_are_flagged(site, what, body, expected):
+    statements, _ = site.ask(ai_txt, site.file("/ai.txt", body))
+    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is Force.FLAGGED]
+    assert flagged == [(preference, quote, f"line {line}") for preference, quote, line in expected], what
+
+
+TRUST = [
+    # what, line, preference of the flagged statement
+    ("hyphens", "data-training-allowed=no", "disallow"),
+    ("another name", "AI-Training: no", "disallow"),
+    ("a yes", "aitraining=yes", "allow"),
+    ("not about training", "search-indexing: allow", None),
+    ("in its form", "datatrainingallowed=no", None),
+]
+
+
+@pytest.mark.parametrize(("what", "line", "preference"), TRUST)
+def test_other_names_in_trust_txt_are_flagged(site, what, line, preference):
+    statements, _ = site.ask(trust_txt, site.file("/trust.txt", f"contact=x\n{line}\n"))
+    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is Force.FLAGGED]
+    assert flagged == ([(preference, line, "line 2")] if preference else []), what
 
 
 LINES = [

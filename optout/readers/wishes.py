@@ -1,0 +1,110 @@
+"""Plain wishes about AI training in words of no specification: ``Training: deny``, ``Noai:``, ``*:no-training``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from optout.model import Preference
+from optout.readers.text import readable, to_utf8
+
+LIMIT = 524_288
+"""Octets of a file that are looked at."""
+MOST = 64
+"""Wishes that are listed for one file; more of them say the same."""
+
+_LINE = re.compile(rb"^[ \t]*+([^#\r\n]++)", re.MULTILINE)
+_SPLIT = re.compile(r"([^:=]{1,60}?)\s*[:=]\s*(.{0,200})")
+_JOINTS = re.compile(r"[-_.\s]+")
+_PARTS = re.compile(r"[,;|(]|\s+and\s+")
+
+# Everything below is compared without regard to case, blanks, hyphens, underscores and dots.
+_WHOSE = r"(?:gen(?:erative)?ai|ai|llms?|ml|models?|data|machinelearning)"
+_DEED = r"(?:train(?:ing)?|finetuning|scraping|datamining|textanddatamining|tdm)"
+_FIELD = r"train(?:ing)?(?:gen)?ai|(?:gen(?:erative)?)?ai|ml|llms?|machinelearning"
+_TOPIC = rf"(?:{_WHOSE}?{_DEED}|{_FIELD})(?:use|usage|bots?|crawlers?)?"
+_NO = r"(?:no|not|donot|dont|disallow|deny|block|prohibit|forbid|reject|optout)"
+_IS_TOPIC = re.compile(_TOPIC)
+_REFUSES = re.compile(rf"{_NO}(?:for)?{_TOPIC}")
+_REFUSAL = re.compile(rf"{_NO}(?:purposes?|uses?|usage|for)?")
+_PERMISSION = re.compile(r"(?:allow|permit)(?:purposes?|uses?|usage|for)?")
+_ASKED = re.compile(rf"(?:allow|permit)?{_TOPIC}(?:allowed|permitted|permission|consent)?")
+_RESERVED = re.compile(r"(?:tdm|ai|training)?reserv(?:ation|ed)")
+_NEGATIVE = re.compile(
+    r"no|n|not|none|never|den(?:y|ied)|disallow(?:ed)?|false|off|0|prohibited|forbidden|block(?:ed)?|reserved"
+    r"|not(?:allowed|permitted)|opt(?:ed)?out|reject(?:ed)?"
+)
+_POSITIVE = re.compile(r"yes|y|allow(?:ed)?|true|on|1|permit(?:ted)?|granted|ok|welcome|free")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A line that says no or yes to training; ``line`` counts from 1."""
+
+    preference: Preference
+    quote: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        """Where it stands in its file."""
+        return f"line {self.line}"
+
+
+def in_lines(body: bytes) -> Iterator[Wish]:
+    """The lines of a text file that hold a wish, MOST at most; comments are none."""
+    text = re.sub(rb"\r\n?", b"\n", to_utf8(body[:LIMIT]))
+    line = 1
+    at = found = 0
+    for match in _LINE.finditer(text):
+        written = match[1].rstrip(b" \t")
+        if len(written) > 300:
+            continue
+        quote = readable(written)
+        preference = in_line(quote)
+        if preference is None:
+            continue
+        line += text.count(b"\n", at, at := match.start(1))
+        yield Wish(preference, quote, line)
+        found += 1
+        if found == MOST:
+            return
+
+
+def in_line(text: str) -> Preference | None:
+    """What one line wants: ``name: value``, ``name=value``, or words alone (``No AI training``)."""
+    match = _SPLIT.fullmatch(text.strip())
+    if match is None:
+        return Preference.DISALLOW if _REFUSES.fullmatch(_plain(text)) else None
+    return of(match[1], match[2])
+
+
+def of(name: str, value: str) -> Preference | None:
+    """What a name with its value wants; nothing where it is not about training, or not plain."""
+    key, said = _plain(name), [_plain(part) for part in _PARTS.split(value)]
+    if _RESERVED.fullmatch(key):
+        return _yes_or_no(said[0], yes=Preference.DISALLOW, no=Preference.ALLOW)
+    if _REFUSES.fullmatch(key):
+        # An empty Disallow shuts nothing (RFC 9309 2.2.2), whatever it is about.
+        empty = not said[0] and key.startswith("disallow")
+        return None if empty or said[0] in ("false", "off", "none", "no", "0", "n") else Preference.DISALLOW
+    if any(map(_REFUSES.fullmatch, said)):
+        return Preference.DISALLOW
+    if any(map(_IS_TOPIC.fullmatch, said)):
+        if _REFUSAL.fullmatch(key):
+            return Preference.DISALLOW
+        return Preference.ALLOW if _PERMISSION.fullmatch(key) else None
+    if _ASKED.fullmatch(key):
+        words = (said[0], _plain(value.partition(" ")[0]))
+        found = (_yes_or_no(word, yes=Preference.ALLOW, no=Preference.DISALLOW) for word in words)
+        return next(filter(None, found), None)
+    return None
+
+
+def _plain(text: str) -> str:
+    return _JOINTS.sub("", text).strip("\"',").lower()
+
+
+def _yes_or_no(word: str, *, yes: Preference, no: Preference) -> Preference | None:
+    return no if _NEGATIVE.fullmatch(word) else yes if _POSITIVE.fullmatch(word) else None
