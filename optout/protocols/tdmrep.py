@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from optout.captures import Asked
 from optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
@@ -13,7 +15,7 @@ from optout.readers import embedded_xmp, epub, html, json_source, pattern, pdf
 from optout.readers.json_source import Member, Object, Value
 from optout.readers.pattern import Pattern
 from optout.readers.properties import Property
-from optout.readers.text import readable
+from optout.readers.text import readable, to_utf8
 from optout.readers.unreadable import Unreadable
 
 NAME = "tdmrep"
@@ -23,6 +25,11 @@ MAX_FILE = 2_097_152
 
 # 6.5 and 6.6 differ in the last character; taken for each other easily, so both are read in both.
 _NAMESPACES = ("http://www.w3.org/ns/tdmrep#", "http://www.w3.org/ns/tdmrep/")
+
+
+_NOT_IN_FORM = "It is no rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
+MAX_WISHES = 64
+"""Objects of a file that is not in the protocol's form that are read for what they evidently mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,11 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A tdmrep.json, parsed: its rules in order, and what could not be read in it."""
+    """A tdmrep.json, parsed: its rules in order, what could not be read in it, and what that evidently means."""
 
     rules: tuple[_Rule, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    wishes: tuple[_Rule, ...] = ()
 
 
 def read(asked: Asked) -> Reading:
@@ -59,8 +67,12 @@ def read(asked: Asked) -> Reading:
     if capture is not None:
         file = _parsed(capture)
         yield from file.gaps
-        said, overruled = _matching(file.rules, pattern.target(asked.url.target))
+        target = pattern.target(asked.url.target)
+        said, overruled = _matching(file.rules, target)
         places.append((capture.url, said))
+        for wish in file.wishes:
+            if any(one.matches(target) for one in wish.patterns):
+                yield replace(_statement(wish.value, capture.url, Force.FLAGGED), note=_NOT_IN_FORM)
     if asked.page is not None:
         in_header = yield from _header(asked.page)
         places.append((asked.page.url, in_header))
@@ -131,25 +143,29 @@ def _parse(capture: Capture) -> _File:
         text = capture.body.decode()
         value = json_source.parse(text)
     except UnicodeDecodeError:
-        return _File(gaps=(gap("malformed", "whole file", f"{capture.url} is no UTF-8."),))
+        wishes = tuple(islice(_in_broken_json(readable(to_utf8(capture.body))), 1))
+        return _File(gaps=(gap("malformed", "whole file", f"{capture.url} is no UTF-8."),), wishes=wishes)
     except Unreadable as error:
-        return _File(gaps=(gap("malformed", "whole file", f"{capture.url}: {error}"),))
+        wishes = tuple(islice(_in_broken_json(text), 1))
+        return _File(gaps=(gap("malformed", "whole file", f"{capture.url}: {error}"),), wishes=wishes)
+    lines = [match.start() for match in re.finditer("\n", text)]
     if not isinstance(value, list):
-        return _File(gaps=(gap("malformed", "whole file", f"{capture.url} is no array of rules (TDMRep 6.1)."),))
+        detail = f"{capture.url} is no array of rules (TDMRep 6.1)."
+        return _File(gaps=(gap("malformed", "whole file", detail),), wishes=tuple(_wishes([value], text, lines)))
     rules: list[_Rule] = []
     broken: list[int] = []
-    lines = [match.start() for match in re.finditer("\n", text)]
     for number, item in enumerate(value, 1):
         rule = _rule(item, text, lines)
         if rule:
             rules.append(rule)
         else:
             broken.append(number)
+    wishes = tuple(_wishes([value[number - 1] for number in broken], text, lines))
     gaps: tuple[Gap, ...] = ()
     if broken:
         detail = f"{len(broken)} of its {len(value)} rules lack a location that begins with / or *, or a reservation."
         gaps = (gap("malformed", f"rule {broken[0]}", f"{capture.url}: {detail}"),)
-    return _File(tuple(rules), gaps)
+    return _File(tuple(rules), gaps, wishes)
 
 
 def _rule(item: Value, text: str, lines: list[int]) -> _Rule | None:
@@ -163,10 +179,13 @@ def _rule(item: Value, text: str, lines: list[int]) -> _Rule | None:
         return None
     member = max(members, key=lambda member: {True: 2, None: 1, False: 0}[_json_reserved(member)])
     policies = [other.value for other in item.all("tdm-policy") if isinstance(other.value, str)]
-    where = f"line {bisect(lines, member.start) + 1}"
-    quote = readable(text[member.start : member.end].encode())
-    value = _Value(_json_reserved(member), quote, where, policies[0] if policies else "")
+    value = _value(member, _json_reserved(member), text, lines, policies[0] if policies else "")
     return _Rule(tuple(Pattern(path.encode("utf-8", "surrogatepass")) for path in paths), value)
+
+
+def _value(member: Member, reserved: bool | None, text: str, lines: list[int], policy: str = "") -> _Value:
+    quote = readable(text[member.start : member.end].encode())
+    return _Value(reserved, quote, f"line {bisect(lines, member.start) + 1}", policy)
 
 
 def _json_reserved(member: Member) -> bool | None:
@@ -177,6 +196,59 @@ def _json_reserved(member: Member) -> bool | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and value in (0, 1):
         return value == 1
     return None
+
+
+# --- what a file means that is not in this form: by people who have copied each other
+
+
+_RESERVATION = re.compile(r"(?:tdm[-_: ]?)?reserv(?:ation|ed)", re.IGNORECASE)
+_ANYWHERE = re.compile(r"[\"']?tdm[-_]?reservation[\"']?\s*[:=]\s*[\"']?(1|true|yes|0|false|no)\b", re.IGNORECASE)
+_YES = re.compile(r"1|true|yes|all-?rights-?reserved|reserved", re.IGNORECASE)
+_NO = re.compile(r"0|false|no", re.IGNORECASE)
+
+
+def _wishes(values: list[Value], text: str, lines: list[int]) -> Iterator[_Rule]:
+    """A lone object, an array wrapped in an object, underscores, a URL as location, JSON-LD of one's own terms."""
+    waiting = values[::-1]
+    left = MAX_WISHES
+    while waiting and left:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        if not isinstance(value, Object):
+            continue
+        left -= 1
+        waiting += (member.value for member in reversed(value.members))
+        locations = [member.value for member in value.all("location") if isinstance(member.value, str)]
+        for member in value.members:
+            meant = _meant(member)
+            if meant is not None:
+                yield _Rule(tuple(map(_path, locations or ["/"])), _value(member, meant, text, lines))
+
+
+def _meant(member: Member) -> bool | None:
+    """Whether a member reserves (True) or not (False); nothing if it is not about that."""
+    word = json.dumps(member.value) if isinstance(member.value, bool | int) else member.value
+    if isinstance(word, str) and member.name in ("type", "@type"):
+        return True if _RESERVATION.fullmatch(word.rpartition("/")[2].rpartition("#")[2]) else None
+    if not isinstance(word, str) or not _RESERVATION.fullmatch(member.name):
+        return None
+    return True if _YES.fullmatch(word) else False if _NO.fullmatch(word) else None
+
+
+def _path(location: str) -> Pattern:
+    """A location as it is meant: of a URL its path; that of the file itself is the whole site."""
+    path = re.sub(r"https?://[^/?#]*", "", location.strip(), flags=re.IGNORECASE)
+    path = "" if path == PLACES[0] else path
+    return Pattern((path if path[:1] in ("/", "*") else f"/{path}").encode("utf-8", "surrogatepass"))
+
+
+def _in_broken_json(text: str) -> Iterator[_Rule]:
+    """What stands in a file that is no JSON (a comma too many): its first reservation, else that there is none."""
+    found = sorted(islice(_ANYWHERE.finditer(text), MAX_WISHES), key=lambda match: not _YES.fullmatch(match[1]))
+    for match in found:
+        where = f"line {text.count(chr(10), 0, match.start()) + 1}"
+        yield _Rule((_path("/"),), _Value(_YES.fullmatch(match[1]) is not None, readable(match[0].encode()), where))
 
 
 def _matching(rules: tuple[_Rule, ...], target: bytes) -> tuple[list[_Value], list[_Value]]:

@@ -72,8 +72,57 @@ FILES = [
 @pytest.mark.parametrize(("section", "body", "quote", "defers"), FILES, ids=range(len(FILES)))
 def test_file_that_is_none(site, section, body, quote, defers):
     statements, gaps = site.ask(tdmrep, site.file(WELL_KNOWN, body))
-    assert statements == [], section
+    assert [s for s in statements if s.force is not Force.FLAGGED] == [], section
     assert [(gap.quote, gap.defers) for gap in gaps] == [(quote, defers)], section
+
+
+NO, YES = '"tdm-reservation": 1', '"tdm-reservation": 0'
+MEANT = [
+    # what, file, URL, [(preference, quote, line)] of the flagged statements
+    ("a lone object", f'{{\n{NO}}}', "/", [("disallow", NO, 2)]),
+    ("a lone object with a location", f'{{"location": "/letters/",\n{NO}}}', "/letters/1", [("disallow", NO, 2)]),
+    ("a lone object with a location", f'{{"location": "/letters/",\n{NO}}}', "/essays/1", []),
+    ("a lone object that allows", f'{{\n{YES}, "policy": "/ai.txt"}}', "/", [("allow", YES, 2)]),
+    ("an array in an object", f'{{"list": [\n{{"location": "/", {NO}}}]}}', "/", [("disallow", NO, 2)]),
+    ("underscores", '{"tdm_reservation": "1",\n"tdm_policy": "x"}', "/", [("disallow", '"tdm_reservation": "1"', 1)]),
+    ("JSON's own truth", '{"tdm-reservation": true}', "/", [("disallow", '"tdm-reservation": true', 1)]),
+    ("JSON's own untruth", '{"tdm-reservation": false}', "/", [("allow", '"tdm-reservation": false', 1)]),
+    (
+        "a URL as location",
+        f'[{{"location": "https://archive.example/letters/",\n{NO}}}]',
+        "/letters/1",
+        [("disallow", NO, 2)],
+    ),
+    ("a URL as location", f'[{{"location": "https://archive.example/letters/", {NO}}}]', "/essays/1", []),
+    (
+        "the file itself as location",
+        f'{{"location": "https://archive.example/.well-known/tdmrep.json",\n{NO}}}',
+        "/essays/1",
+        [("disallow", NO, 2)],
+    ),
+    ("no location", f"[{{\n{NO}}}]", "/", [("disallow", NO, 2)]),
+    (
+        "linked data",
+        '{"@context": "http://www.w3.org/ns/tdmrep#",\n"type": "Reservation"}',
+        "/",
+        [("disallow", '"type": "Reservation"', 2)],
+    ),
+    ("a comma too many", f'[\n{{"location": "/", {NO}}},\n]', "/", [("disallow", NO, 2)]),
+    ("a comma too many, no reservation", f'[\n{{"location": "/", {YES}}},\n]', "/", [("allow", YES, 2)]),
+    ("UTF-16", f'[{{"location": "/", {NO}}}]'.encode("utf-16"), "/", [("disallow", NO, 1)]),
+    ("another vocabulary", '{"policies": [{"permission": [{"type": "tdm:mine", "status": "allow"}]}]}', "/", []),
+    ("a booking", '{"reservation": "Friday"}', "/", []),
+    ("bounded", "{" + '"a": {"b": 1},' * 100 + f'"list": [{{{NO}}}]}}', "/", []),
+]
+
+
+@pytest.mark.parametrize(("what", "body", "path", "expected"), MEANT, ids=range(len(MEANT)))
+def test_what_a_file_evidently_means_is_flagged(site, what, body, path, expected):
+    statements, _ = site.ask(tdmrep, site.file(WELL_KNOWN, body), url=f"https://archive.example{path}")
+    assert [(s.preference, s.quote, s.where) for s in statements] == [
+        (preference, quote, f"line {line}") for preference, quote, line in expected
+    ], what
+    assert all(s.force is Force.FLAGGED for s in statements)
 
 
 RULES = [
