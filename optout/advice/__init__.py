@@ -1,0 +1,75 @@
+"""What a rightsholder should know of what a site says: what is understood, what is not and why, the corrected text.
+
+Pure, as all of optout: captures in, findings out. A rule is a function with ``@rule`` in one of the modules named in
+_MODULES; it is found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from optout.advice import page, prose, robots, rsl, rule_files, tdmrep, words
+from optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Decision, Profile, Question
+from optout.policy import Policy
+
+__all__ = ["RULES", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
+
+_MODULES = (words, tdmrep, robots, rule_files, rsl, page, prose)
+
+_LEFT_OVER = (
+    Rule(
+        words.NOT_UNDERSTOOD,
+        Level.ERROR,
+        "-",
+        "All words about training are those of a specification.",
+        lambda _: iter(()),
+    ),
+    Rule(words.DOUBTFUL, Level.WARNING, "-", "Nothing is doubtful to careful crawlers.", lambda _: iter(())),
+    Rule(words.REMARK, Level.NOTE, "-", "What crawlers note, and do not mind.", lambda _: iter(())),
+)
+
+RULES: tuple[Rule, ...] = (
+    *(item for module in _MODULES for item in vars(module).values() if isinstance(item, Rule)),
+    *_LEFT_OVER,
+)
+"""All rules, in the order in which they are asked."""
+
+_WEIGHT = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
+
+
+def advise(
+    question: Question, captures: Iterable[Capture], policy: Policy, *, complete: bool = False
+) -> tuple[Finding, ...]:
+    """What to tell the owner of the page asked about, in order of weight: what is understood, errors, warnings, notes.
+
+    ``complete``: what is not among the captures is not there (Captures). Raises readers.url.NotAUrl; ValueError if
+    places are not looked at yet.
+    """
+    looked_at = tuple(captures)
+    known = Captures(looked_at, complete=complete)
+    decisions: dict[Profile, Decision] = {}
+    for profile in Profile:
+        asked = Question(question.url, question.agent, question.use, profile, question.at)
+        decision = decide(asked, known, policy)
+        if not isinstance(decision, Decision):
+            raise ValueError(f"{decision[0].url} has not been looked at yet")
+        decisions[profile] = decision
+    return tuple(sorted(dict.fromkeys(_found(Site(question, looked_at, known, decisions))), key=_weight))
+
+
+def is_unread(finding: Finding) -> bool:
+    """Whether it tells that a place could not be read, and not what is wrong with what stands there."""
+    return finding.rule == page.not_read.id
+
+
+def _found(site: Site) -> Iterator[Finding]:
+    findings = [finding for rule in RULES for finding in rule.findings(site)]
+    yield from findings
+    yield from words.remaining(site, findings)
+
+
+def _weight(finding: Finding) -> int:
+    return 0 if finding.rule == words.understood.id else _WEIGHT[finding.level]

@@ -1,0 +1,165 @@
+"""What a rightsholder is told: findings, the rules that make them, and the site that the rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optout.captures import Asked, Captures
+from optout.model import Capture, Decision, Force, Gap, Preference, Profile, Question, Statement, Use
+from optout.readers import url as urls
+from optout.readers.url import Url
+
+TDMREP_JSON = "/.well-known/tdmrep.json"
+ROBOTS_TXT = "/robots.txt"
+
+
+class Level(StrEnum):
+    """How much it matters, the gravest first: words that are lost, words that some read otherwise, what to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Goes(StrEnum):
+    """Where a correction is put."""
+
+    FILE = "the whole file"
+    LINE = "in place of this line"
+    HEADER = "response header of each page"
+    HEAD = "in the head of each page"
+    ROBOTS = "robots.txt, before its first User-agent line"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A correction ready to copy; put in its place, it is read as what the site seems to mean.
+
+    ``where`` is the line that it takes the place of, where that is another than the finding's.
+    """
+
+    text: str
+    goes: Goes
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a rule yields: one sentence for the owner, the site's own words, and where they stand.
+
+    ``quote`` stands in the capture of ``source``; it is empty where the finding is that something is missing.
+    """
+
+    message: str
+    quote: str
+    source: str
+    where: str
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found; ``section`` is the part of a specification that the site's words meet or miss."""
+
+    rule: str
+    level: Level
+    message: str
+    section: str
+    quote: str
+    source: str
+    where: str
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A page and the places that speak about it, with what was decided in both profiles."""
+
+    question: Question
+    looked_at: tuple[Capture, ...]
+    captures: Captures
+    decisions: Mapping[Profile, Decision]
+
+    @property
+    def url(self) -> Url:
+        """The page asked about."""
+        return urls.parse(self.question.url)
+
+    @property
+    def page(self) -> Capture | None:
+        """The page itself, after its redirects, if it was fetched and is there."""
+        return self._at(self.question.url)
+
+    def file(self, path: str) -> Capture | None:
+        """What stands at a path of the site, after its redirects, if it was fetched and is there."""
+        return self._at(self.url.origin + path)
+
+    def is_absent(self, path: str) -> bool:
+        """Whether it is known that nothing stands at a path of the site."""
+        return Asked(self.question, self.url, self.captures).is_absent(self.url.origin + path)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """All that could not be read, in whatever profile."""
+        return tuple(dict.fromkeys(gap for decision in self.decisions.values() for gap in decision.gaps))
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All that was read, in whatever profile."""
+        return tuple(dict.fromkeys(s for decision in self.decisions.values() for s in decision.statements))
+
+    def reserving(self) -> list[Statement]:
+        """The words that reserve the page from training by their protocol's own rules."""
+        return [s for s in self.statements if s.preference is Preference.DISALLOW and _stands(s)]
+
+    def allowing(self) -> list[Statement]:
+        """The words that give the page to training by their protocol's own rules."""
+        return [s for s in self.statements if s.preference is Preference.ALLOW and _stands(s)]
+
+    def missed(self, protocol: str = "") -> list[Statement]:
+        """The words that miss their specification, though a wish can be seen in them; of one protocol, or of all."""
+        missed = (Force.MALFORMED, Force.FLAGGED)
+        return [s for s in self.statements if s.force in missed and protocol in ("", s.protocol)]
+
+    def _at(self, url: str) -> Capture | None:
+        looking = Asked(self.question, self.url, self.captures).look("", urls.parse(url).href)
+        try:
+            while True:
+                next(looking)
+        except StopIteration as end:
+            capture: Capture | None = end.value
+            return capture
+
+
+_ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "unreachable"})
+
+
+def _stands(statement: Statement) -> bool:
+    """Whether it is a word about training, in force; rules of access and the operator's list are none."""
+    about_training = Use.TRAIN_AI in statement.uses and statement.protocol not in _ABOUT_ACCESS
+    return about_training and statement.force is Force.STANDING
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is looked for; ``title`` is a sentence for a list of all rules."""
+
+    id: str
+    level: Level
+    section: str
+    title: str
+    look: Callable[[Site], Iterator[Found]]
+
+    def findings(self, site: Site) -> Iterator[Finding]:
+        """What the rule finds."""
+        for found in self.look(site):
+            yield Finding(
+                self.id, self.level, found.message, self.section, found.quote, found.source, found.where, found.fix
+            )
+
+
+def rule(name: str, level: Level, section: str, title: str) -> Callable[[Callable[[Site], Iterator[Found]]], Rule]:
+    """Makes a Rule of the function that looks for it."""
+    return lambda look: Rule(name, level, section, title, look)

@@ -1,0 +1,74 @@
+"""The lines of a robots.txt or ai.txt, those that no crawler understands too, each with the group it stands in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from optout.model import Capture
+from optout.readers.robots_txt import LIMIT
+from optout.readers.text import readable, to_utf8
+
+_RECORD = re.compile(r"([^:]*?)\s*:\s*(.*)", re.DOTALL)
+_RULES = frozenset({"allow", "disallow"})
+_ALSO_RULES = re.compile(r"dis+al+\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line that is neither blank nor a comment, without its comment.
+
+    ``key`` is in lower case, and empty if there is no colon; ``group`` counts from 0, and is -1 before the first
+    User-agent line.
+    """
+
+    number: int
+    text: str
+    key: str
+    value: str
+    group: int
+
+    @property
+    def where(self) -> str:
+        """Its number, as quotations have it."""
+        return f"line {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A file's records, and the names in lower case that each of its groups begins with."""
+
+    source: str
+    records: tuple[Record, ...]
+    groups: tuple[frozenset[str], ...]
+
+    def agents(self, record: Record) -> frozenset[str]:
+        """Whom a record speaks to; nobody before the first User-agent line."""
+        return self.groups[record.group] if record.group >= 0 else frozenset()
+
+    def end_of_general_group(self) -> Record | None:
+        """The last rule of the first group for everybody; what is added behind it, every parser gives to that group."""
+        general = [record for record in self.records if "*" in self.agents(record)]
+        first = [record for record in general if record.group == general[0].group]
+        return next((r for r in reversed(first) if r.key in _RULES or r.key == "user-agent"), None)
+
+
+def lines(capture: Capture) -> Lines:
+    """The lines of a file, of as much as crawlers read of it."""
+    text = readable(to_utf8(capture.body[:LIMIT]))
+    records: list[Record] = []
+    groups: list[set[str]] = []
+    closed = True
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+        words = line.partition("#")[0].strip()
+        if not words:
+            continue
+        match = _RECORD.fullmatch(words)
+        key, value = (match[1].lower(), match[2]) if match else ("", words)
+        if key == "user-agent":
+            if closed:
+                groups.append(set())
+            groups[-1].add(value.partition("/")[0].strip().lower())
+        closed = key in _RULES or bool(_ALSO_RULES.fullmatch(key)) or (closed and key != "user-agent")
+        records.append(Record(number, words, key, value, len(groups) - 1))
+    return Lines(capture.url, tuple(records), tuple(map(frozenset, groups)))

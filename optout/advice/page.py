@@ -1,0 +1,211 @@
+"""What can be wrong in answers and pages: response headers, meta elements, and places that speak against each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.advice.finding import Fix, Found, Goes, Level, Site, rule
+from optout.advice.robots import usage_faults, usage_mended
+from optout.captures import redirect
+from optout.model import Capture, Force, Preference, Profile
+from optout.protocols import PROTOCOLS, robots
+from optout.readers import html, robots_txt
+from optout.readers.html import source_of
+from optout.readers.markup import tags
+from optout.readers.text import readable
+
+META = '<meta name="robots" content="noai, noimageai">'
+TDM_META = '<meta name="tdm-reservation" content="1">'
+_HEADERS = {"tdm-reservation": "tdm-reservation: 1", "content-usage": "Content-Usage: train-ai=n"}
+_REFUSAL = re.compile(r"denied|blocked|forbidden|no-?bots", re.IGNORECASE)
+_NO_WISH = ("0", "false", "no", "n", "off")
+
+
+def _places(site: Site) -> Iterator[tuple[str, Capture]]:
+    """The well-known files that stand there, with their paths."""
+    for path in dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/")):
+        capture = site.file(path)
+        if capture is not None:
+            yield path, capture
+
+
+@rule("place/web-page", Level.WARNING, "RFC 9309 2.3.1.5; RFC 8615", "A well-known place holds its file, or nothing.")
+def web_page(site: Site) -> Iterator[Found]:
+    """A site that answers every path with its front page."""
+    for path, capture in _places(site):
+        start = capture.body.lstrip()[:200]
+        if start.startswith(b"<"):
+            message = f"A web page answers where crawlers look for {path}: serve the file there, or answer 404."
+            quote = readable(start.partition(b">")[0] + b">") if b">" in start else readable(start.split()[0])
+            yield Found(message, quote, capture.url, "line 1")
+
+
+@rule("place/shut", Level.WARNING, "RFC 9309 2.2.2", "robots.txt lets crawlers read where rights are reserved.")
+def shut(site: Site) -> Iterator[Found]:
+    """``Disallow: /.well-known/`` hides tdmrep.json from whoever obeys."""
+    capture = site.file(robots.PLACES[0])
+    if capture is None:
+        return
+    file = robots_txt.parse(capture)
+    rules = file.rules_for(site.question.agent)
+    page = rules.matching(site.url.target)
+    if page and not page[0].allows:
+        return
+    for path in dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/")):
+        found = rules.matching(path)
+        if path != robots.PLACES[0] and found and not found[0].allows and not site.is_absent(path):
+            line = found[0].line
+            message = f"It keeps obedient crawlers from reading {path}, where your reservation would stand."
+            fix = Fix(f"{file.quote(line)}\nAllow: {path}$", Goes.LINE)
+            yield Found(message, file.quote(line), file.source, file.where(line), fix)
+
+
+@rule("place/not-read", Level.WARNING, "RFC 9309 2.3.1.4", "Every place where a reservation can stand can be read.")
+def not_read(site: Site) -> Iterator[Found]:
+    """An error, a refusal, a redirect to nowhere."""
+    for gap in site.gaps:
+        failed = Profile.STANDARD in gap.defers or gap.where in ("status", "connection", "header location")
+        # A licence that is named and not there, and a place that robots.txt shuts, are told by other rules.
+        if failed and gap.quote not in ("404", "410") and not gap.where.startswith("line "):
+            message = f"{gap.detail} What stands there is not known, and was not judged."
+            yield Found(message, gap.quote, gap.source, gap.where)
+
+
+@rule("place/elsewhere", Level.WARNING, "RFC 9309 2.3; RFC 8615; TDMRep 6.1", "A well-known file stands in its place.")
+def elsewhere(site: Site) -> Iterator[Found]:
+    """``/tdmrep.json``, ``/.well-known/ai.txt``, ``/docs/robots.txt``: nobody looks there."""
+    places = dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/"))
+    names = {path.rpartition("/")[2]: path for path in reversed(places)}
+    for capture in site.looked_at:
+        path = capture.url.removeprefix(site.url.origin)
+        name = path.rpartition("/")[2]
+        if name in names and path not in places and capture.status == 200:
+            message = f"Crawlers look for {name} at {site.url.origin}{names[name]}, and nowhere else."
+            yield Found(message, readable(capture.body.strip().partition(b"\n")[0][:120]), capture.url, "whole file")
+
+
+@rule("place/header", Level.WARNING, "TDMRep 6.2; attach-05 2", "A header about a page is sent with that page.")
+def header(site: Site) -> Iterator[Found]:
+    """The header of robots.txt speaks of robots.txt alone."""
+    if site.page is None or site.reserving():
+        return
+    for path, capture in _places(site):
+        for name, value in capture.headers:
+            speaks = name.lower() in _HEADERS or (name.lower() == "x-robots-tag" and "noai" in value.lower())
+            if speaks and not site.page.header(name.lower()):
+                message = f"The header speaks of {path} alone, on which it stands; the page is sent without it."
+                yield Found(message, value, capture.url, f"header {name.lower()}", Fix(f"{name}: {value}", Goes.HEADER))
+
+
+@rule("page/denied-by-redirect", Level.WARNING, "RFC 9110 15.5.4", "Who is refused is told so by the status.")
+def denied_by_redirect(site: Site) -> Iterator[Found]:
+    """A crawler that follows a redirect to a page of refusal sees a page, and no refusal."""
+    capture = site.captures.get(site.url.href)
+    target = redirect(capture) if capture else None
+    if capture and target and _REFUSAL.search(target.path):
+        message = "The redirect leads to a page like any other: answer 403, which every crawler takes for a no."
+        yield Found(message, capture.header("location")[0], capture.url, "header location")
+
+
+@rule("page/images-only", Level.WARNING, "DeviantArt, 11 November 2022", "noimageai on a page leaves its text open.")
+def images_only(site: Site) -> Iterator[Found]:
+    """``noimageai`` without ``noai``, and nothing else that reserves the page."""
+    for statement in site.statements:
+        if statement.protocol == "robots-meta" and not statement.uses and not site.reserving():
+            message = "noimageai speaks about images: the text of this page stays open. noai is for text."
+            in_header = statement.where.startswith("header")
+            fix = Fix("X-Robots-Tag: noai, noimageai", Goes.HEADER) if in_header else Fix(META, Goes.HEAD)
+            yield Found(message, statement.quote, statement.source, statement.where, fix)
+
+
+@rule(
+    "page/value",
+    Level.ERROR,
+    "TDMRep 5.1; DeviantArt, 11 November 2022",
+    "The values in headers and meta elements are known.",
+)
+def page_value(site: Site) -> Iterator[Found]:
+    """``tdm-reservation: true``, ``noml``."""
+    for statement in site.missed():
+        known = statement.protocol in ("tdmrep", "robots-meta")
+        if site.page is None or statement.source != site.page.url or not known:
+            continue
+        in_header = statement.where.startswith("header")
+        if statement.protocol == "tdmrep":
+            message = "The value is 1 (reserved) or 0 (not); any other counts as not written."
+            text = _HEADERS["tdm-reservation"] if in_header else TDM_META
+            fix: Fix | None = Fix(text, Goes.HEADER if in_header else Goes.HEAD)
+            if any(f"={quote}{word}{quote}" in statement.quote.lower() for word in _NO_WISH for quote in ("'", '"')):
+                fix = None
+        else:
+            message = "No crawler knows this word; the known ones are noai and noimageai."
+            text = "X-Robots-Tag: noai, noimageai" if in_header else META
+            fix = Fix(text, Goes.HEADER if in_header else Goes.HEAD)
+        yield Found(message, statement.quote, statement.source, statement.where, fix)
+
+
+@rule(
+    "aipref/header",
+    Level.ERROR,
+    "attach-05 2; RFC 9651 3.2; vocab-08 4",
+    "The header is Content-Usage: train-ai=n or =y.",
+)
+def usage_header(site: Site) -> Iterator[Found]:
+    """A field that fails to parse, or says what the vocabulary does not know."""
+    if site.page is None:
+        return
+    broken = {statement.quote: statement.note for statement in site.missed("aipref")}
+    for value in site.page.header("content-usage"):
+        faults = [*usage_faults(value)] or [broken[quote] for quote in (value,) if quote in broken]
+        if faults:
+            fix = Fix(f"Content-Usage: {usage_mended(value)}", Goes.HEADER)
+            yield Found(" ".join(faults), value, site.page.url, "header content-usage", fix)
+
+
+@rule(
+    "page/not-meta-name",
+    Level.ERROR,
+    "HTML 4.2.5; TDMRep 6.3; attach-05 1.3",
+    "Words in a page are meta elements with a name.",
+)
+def not_meta_name(site: Site) -> Iterator[Found]:
+    """``property=`` where ``name=`` belongs, ``http-equiv``, a header's name as a meta element."""
+    page = site.page
+    if page is None or not html.is_html(page):
+        return
+    source, charset = source_of(page)
+    for tag in tags(source):
+        if tag.name != b"meta" or tag.is_end or tag.inert:
+            continue
+        said = tag.attribute(charset)
+        name = next((said[key].strip().lower() for key in ("property", "http-equiv") if key in said), "")
+        where = f"line {source.count(bytes([10]), 0, tag.start) + 1}"
+        quote = readable(source[tag.start : tag.end])
+        if "content-usage" in (name, said.get("name", "").strip().lower()):
+            fix = Fix(f"Content-Usage: {usage_mended(said.get('content', ''))}", Goes.HEADER)
+            yield Found("Content-Usage is a response header; in a page nobody reads it.", quote, page.url, where, fix)
+        elif name == "tdm-reservation" and "name" not in said:
+            fix = Fix(f'<meta name="tdm-reservation" content="{said.get("content", "1")}">', Goes.HEAD)
+            yield Found("The attribute is name: in this form nobody reads it.", quote, page.url, where, fix)
+        elif name in ("robots", "x-robots-tag") and "noai" in said.get("content", "").lower() and "name" not in said:
+            fix = Fix(META, Goes.HEAD)
+            yield Found("The attribute is name, and its value robots: so nobody reads it.", quote, page.url, where, fix)
+
+
+@rule("site/contradiction", Level.WARNING, "TDMRep 6.7; decide.md", "All places of a site say the same about training.")
+def contradiction(site: Site) -> Iterator[Found]:
+    """A 1 in the file and a 0 in the header; a no in trust.txt and a licence for all."""
+    for statement in site.statements:
+        same_file = [s for s in site.statements if s.source == statement.source and s.force is Force.STANDING]
+        if statement.force is Force.CONTRADICTED and not same_file:
+            message = f"Another place of {statement.protocol} says the contrary, and wins by its rules."
+            yield Found(message, statement.quote, statement.source, statement.where)
+    no, yes = site.reserving(), site.allowing()
+    for statement in yes[:1] if no else ():
+        against = next((s for s in no if s.preference is Preference.DISALLOW), no[0])
+        message = (
+            f"It allows what {against.protocol} reserves ({against.quote!r} in {against.source}): careful crawlers obey"
+            " the no, others may cite the yes."
+        )
+        yield Found(message, statement.quote, statement.source, statement.where)

@@ -1,0 +1,69 @@
+"""Wishes that people write and no protocol carries, and sentences that reserve training: words, found by pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.advice.finding import Found, Level, Site, rule
+from optout.model import Capture
+from optout.protocols import PROTOCOLS
+from optout.readers.text import readable, to_utf8
+
+_NEGATION = (
+    r"(?:not\b|n't\b|never\b|prohibit|forbid|deny|denied|disallow|reserv|opt[- ]?out|no\b"
+    r"|nicht\b|untersag|verboten|vorbehalt|interdi|réserv|no se permite|prohíb|prohib|vietat|riservat)"
+)
+_TRAINING = (
+    r"(?:train(?:ing)?\b|text (?:and|&) data mining|\bTDM\b|text[- ]und data[- ]mining"
+    r"|fouille de textes|entraîne|entrena|minería de textos|addestra)"
+)
+_RESERVES = re.compile(
+    rf"[^\n.;]*(?:{_NEGATION}[^\n.;]{{0,160}}{_TRAINING}|{_TRAINING}[^\n.;]{{0,60}}{_NEGATION})[^\n.;]*", re.IGNORECASE
+)
+_SEARCHED = 65_536
+
+
+def reserving_words(text: str) -> str:
+    """The first line or sentence that reserves training, in some languages of the EU; empty if none is found."""
+    match = next((m for m in _RESERVES.finditer(text[:_SEARCHED]) if not m[0].lstrip().startswith("#")), None)
+    return match[0].strip() if match else ""
+
+
+WISHES: tuple[tuple[str, str, str], ...] = (
+    ("attribution", r"attribution|credit (?:us|the author)|cite us|namensnennung|source must be (?:named|cited)",
+     "RSL can offer a licence on the condition of attribution, and no crawler can agree to it by itself"),
+    ("payment", r"\bpay(?:ment|-per-crawl| us)\b|royalt(?:y|ies)|licen[cs]e fee|compensat",
+     "RSL can name a price; until somebody pays, it is a reservation and no more"),
+    ("inference-only", r"inference[- ]only|only (?:for )?(?:inference|retrieval|grounding)|grounding: *(?:allow|yes)",
+     "ai-input=yes beside ai-train=no (Content-Signal) comes near, and few crawlers read it"),
+    ("non-commercial", r"non-?commercial|research (?:use )?only|nicht-?kommerziell",
+     "a reservation for commercial use alone is made for all, with the exception in a licence (RSL, tdm-policy)"),
+    ("conditions", r"training:\s*conditional|(?:prior|written|explicit) (?:permission|consent)|context[- ]preserved",
+     "conditions are read by people: reserve, and say in the tdm-policy whom to ask"),
+)  # fmt: skip
+"""Name, pattern, and what comes near; a wish is added with a line here."""
+
+
+def _texts(site: Site) -> Iterator[Capture]:
+    """The site's own files: what is meant to be read by crawlers."""
+    paths = dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES)
+    captures = (site.file(path) for path in paths if path.startswith("/"))
+    yield from (c for c in captures if c is not None and not c.body.lstrip().startswith((b"<!", b"<html")))
+    for statement in site.statements:
+        capture = site.captures.get(statement.source) if statement.protocol == "rsl" else None
+        if capture is not None and capture is not site.page:
+            yield capture
+
+
+@rule("wish/no-protocol", Level.NOTE, "-", "Wishes that no protocol carries to crawlers yet.")
+def no_protocol(site: Site) -> Iterator[Found]:
+    """Attribution, payment, inference only, non-commercial use."""
+    for capture in dict.fromkeys(_texts(site)):
+        text = readable(to_utf8(capture.body[:_SEARCHED]))
+        for name, pattern, nearest in WISHES:
+            match = re.search(pattern, text, re.IGNORECASE)
+            if match:
+                message = f"No protocol makes crawlers obey a wish about {name.replace('-', ' ')}: {nearest}."
+                where = f"line {text.count(chr(10), 0, match.start()) + 1}"
+                yield Found(message, match[0], capture.url, where)

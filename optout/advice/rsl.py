@@ -1,0 +1,157 @@
+"""What can be wrong with a licence file: RSL 1.0, 10 December 2025, with errata to 7 August 2026."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.sax.saxutils import quoteattr
+
+from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
+from optout.model import Capture
+from optout.readers import xml_source
+from optout.readers.rsl import NAMESPACE
+from optout.readers.text import readable, to_utf8
+from optout.readers.unreadable import Unreadable
+from optout.readers.xml_source import Node
+
+_USAGES = ("all", "ai-all", "ai-train", "ai-input", "ai-index", "search")
+_TYPES = ("usage", "user", "geo")
+_PAYMENTS = ("purchase", "subscription", "training", "crawl", "use", "contribution", "attribution", "free")
+_ELEMENTS = frozenset(
+    {"rsl", "content", "license", "permits", "prohibits", "payment", "amount", "standard", "custom", "accepts"}
+    | {"reporting", "legal", "alternate", "schema", "copyright", "terms"}
+)
+_IN_PAYMENT = ("amount", "standard", "custom", "accepts")
+
+
+def licence(url: str = "/", permits: tuple[str, ...] = (), prohibits: tuple[str, ...] = ("ai-train",)) -> str:
+    """A whole licence file that permits and prohibits these uses."""
+    words = [("permits", " ".join(permits)), ("prohibits", " ".join(prohibits))]
+    lines = [f'      <{name} type="usage">{uses}</{name}>\n' for name, uses in words if uses]
+    return (
+        f'<rsl xmlns="{NAMESPACE}">\n  <content url={quoteattr(url)}>\n    <license>\n'
+        f"{''.join(lines)}    </license>\n  </content>\n</rsl>\n"
+    )
+
+
+def _files(site: Site) -> Iterator[Capture]:
+    """The licence files among what was looked at."""
+    for capture in site.looked_at:
+        is_page = b"<html" in capture.body[:4096].lower()
+        if capture.status == 200 and not is_page and b"<rsl" in capture.body and NAMESPACE.encode() in capture.body:
+            yield capture
+
+
+def _roots(site: Site) -> Iterator[tuple[Capture, Node]]:
+    for capture in _files(site):
+        try:
+            yield capture, xml_source.parse(capture.body)
+        except Unreadable:
+            continue
+
+
+def _elements(site: Site, *names: str) -> Iterator[tuple[Capture, Node]]:
+    for capture, root in _roots(site):
+        for node in root.iterate():
+            if node.namespace == NAMESPACE and (not names or node.name in names):
+                yield capture, node
+
+
+def _found(capture: Capture, node: Node, message: str, fix: Fix | None = None) -> Found:
+    return Found(message, node.quote, capture.url, f"line {node.line}", fix)
+
+
+@rule("rsl/not-xml", Level.ERROR, "RSL 2.2; XML 1.0", "A licence file is well-formed XML.")
+def not_xml(site: Site) -> Iterator[Found]:
+    """An element that is not closed, a bare ampersand."""
+    for capture in _files(site):
+        try:
+            xml_source.parse(capture.body)
+        except Unreadable as error:
+            text = readable(to_utf8(capture.body))
+            match = re.search(r"<prohibits[^>]*>[^<]*", text) or re.search(r"<rsl[^>]*>?", text)
+            fix = Fix(licence(), Goes.FILE) if "<prohibits" in text else None
+            if match:
+                message = f"No crawler can read any of this file: {error}"
+                yield Found(message, match[0], capture.url, "whole file", fix)
+
+
+@rule("rsl/type", Level.ERROR, "RSL 3.5, 3.6", "The type of permits and prohibits is usage, user or geo.")
+def type_of_terms(site: Site) -> Iterator[Found]:
+    """``<permits type="ai-train">no</permits>``."""
+    for capture, node in _elements(site, "permits", "prohibits"):
+        if node.attributes.get("type", "").strip() not in _TYPES:
+            message = (
+                f"This {node.name} says nothing: the use stands in its text, type is usage, and a no is a prohibits."
+            )
+            yield _found(capture, node, message, _mended(site, capture))
+
+
+def _mended(site: Site, capture: Capture) -> Fix:
+    """The licence with what its terms seem to mean: a use with a no is prohibited, in doubt too."""
+    nodes = [node for found, node in _elements(site, "permits", "prohibits") if found is capture]
+    said: dict[str, bool] = {}
+    for node in nodes:
+        kind, words = node.attributes.get("type", "").strip(), node.text.replace(",", " ").split()
+        negated = node.name == "prohibits" or any(word.lower() in ("no", "false", "deny") for word in words)
+        for word in (kind, *words):
+            if word in _USAGES:
+                said[word] = said.get(word, True) and not negated
+    url = next((node.attributes.get("url", "/") for found, node in _elements(site, "content") if found is capture), "/")
+    permits, prohibits = ((*(word for word in _USAGES if said.get(word) is want),) for want in (True, False))
+    return Fix(licence(url, permits, prohibits), Goes.FILE)
+
+
+@rule("rsl/unknown-use", Level.WARNING, "RSL 3.4.1.1", "The uses that are prohibited are those of RSL.")
+def unknown_use(site: Site) -> Iterator[Found]:
+    """A word of no vocabulary prohibits nothing."""
+    yield from _unknown_uses(site, "prohibits")
+
+
+@rule("rsl/unknown-permit", Level.NOTE, "RSL 3.4.1.1", "The uses that are permitted are those of RSL.")
+def unknown_permit(site: Site) -> Iterator[Found]:
+    """``grounding``, ``ai-summarize``: nobody takes a permission from them, and nothing is lost."""
+    yield from _unknown_uses(site, "permits")
+
+
+def _unknown_uses(site: Site, name: str) -> Iterator[Found]:
+    for capture, node in _elements(site, name):
+        words = node.text.replace(",", " ").split() if node.attributes.get("type", "").strip() == "usage" else []
+        unknown = [word for word in words if word not in _USAGES and ":" not in word]
+        if unknown:
+            message = f"RSL has no use named {' or '.join(unknown)}: its words are {', '.join(_USAGES)}."
+            yield _found(capture, node, message)
+
+
+@rule("rsl/unknown-element", Level.WARNING, "RSL 3", "The elements and their places are those of RSL.")
+def unknown_element(site: Site) -> Iterator[Found]:
+    """``<attribution>``; ``<standard>`` outside of a payment; a payment of no known type."""
+    for capture, root in _roots(site):
+        parents = {id(child): node for node in root.iterate() for child in node.children}
+        for node in root.iterate():
+            if node.namespace != NAMESPACE:
+                continue
+            parent = parents.get(id(node))
+            if node.name not in _ELEMENTS and (parent is None or parent.name in _ELEMENTS):
+                yield _found(
+                    capture, node, f"RSL has no element {node.name}; crawlers pass it over, or refuse the file."
+                )
+            elif node.name in _IN_PAYMENT and parent is not None and parent.name != "payment":
+                yield _found(capture, node, f"{node.name} stands in a payment element; here it means nothing.")
+            elif node.name == "payment" and node.attributes.get("type", "free").strip() not in _PAYMENTS:
+                message = f"RSL has no such payment: its types are {', '.join(_PAYMENTS)}."
+                yield _found(capture, node, message)
+
+
+@rule("rsl/not-named", Level.WARNING, "RSL 4", "A licence file is named in robots.txt, a header or a page.")
+def not_named(site: Site) -> Iterator[Found]:
+    """Nobody looks for a licence file that no place names."""
+    robots = site.file(ROBOTS_TXT)
+    for capture, root in _roots(site):
+        path = capture.url.removeprefix(site.url.origin)
+        naming = [robots.body if robots else b""]
+        if site.page:
+            naming += [site.page.body, *(value.encode("utf-8", "replace") for value in site.page.header("link"))]
+        if capture is not site.page and not any(path.encode() in text for text in naming):
+            message = "No robots.txt, header or page names this licence, so no crawler finds it."
+            yield _found(capture, root, message, Fix(f"License: {capture.url}", Goes.ROBOTS))

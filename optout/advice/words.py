@@ -1,0 +1,86 @@
+"""What is understood of a site's words, and what remains that nobody understands: the first and the last rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from optout import policy
+from optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
+from optout.model import ALWAYS, NEVER, Force, Gap, Preference, Statement, Use
+
+_FIXES = {
+    "aipref": Fix("Content-Usage: train-ai=n", Goes.LINE),
+    "content-signal": Fix("Content-Signal: ai-train=no", Goes.LINE),
+    "trust-txt": Fix("datatrainingallowed=no", Goes.LINE),
+}
+
+
+@rule("words/understood", Level.NOTE, "-", "What crawlers understand, and what they do then.")
+def understood(site: Site) -> Iterator[Found]:
+    """Each statement that its own protocol's rules put in force."""
+    for statement in site.statements:
+        if statement.force is Force.STANDING:
+            effect = _effect(statement)
+            title = policy.load().protocols[statement.protocol]
+            message = f"{title.title} ({title.specification}): {effect}"
+            yield Found(message, statement.quote, statement.source, statement.where)
+
+
+def _effect(statement: Statement) -> str:
+    profiles = policy.load().protocols[statement.protocol].profiles
+    careful = "careful crawlers" if profiles != ALWAYS else "crawlers that read it"
+    uses = ", ".join(sorted(statement.uses))
+    if statement.preference is Preference.ALLOW:
+        return f"it gives leave, as far as this protocol goes ({uses})."
+    if statement.preference is Preference.UNKNOWN or not uses:
+        return f"it is recorded, and decides nothing here. {statement.note}".rstrip()
+    if statement.uses == frozenset(Use):
+        return f"{careful} leave the page alone, whatever for."
+    return f"{careful} do not use the page for {uses}."
+
+
+@rule("words/nothing-said", Level.NOTE, "-", "Something is said about training.")
+def nothing_said(site: Site) -> Iterator[Found]:
+    """No place says anything about AI training, in whatever form."""
+    said = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
+    if not said and not any(decision.reasons for decision in site.decisions.values()):
+        message = "No place says anything about AI training of this page: crawlers may take it."
+        yield Found(message, "", site.question.url, "whole site")
+
+
+NOT_UNDERSTOOD = "words/not-understood"
+DOUBTFUL = "words/doubtful"
+REMARK = "words/remark"
+
+
+def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Words and gaps of all protocols that no rule has told of: what a protocol learns to doubt is told at once."""
+    told = {(finding.source, finding.where) for finding in findings if finding.rule != "words/understood"}
+    sources = {finding.source for finding in findings if finding.level is not Level.NOTE}
+    protocols = policy.load().protocols
+    for statement in site.missed():
+        if not _is_told(statement, told, sources):
+            level = Level.ERROR if statement.preference is Preference.DISALLOW else Level.WARNING
+            message = statement.note or "The words are none of the specification's, whatever their wish."
+            fix = _FIXES.get(statement.protocol) if statement.preference is Preference.DISALLOW else None
+            section = protocols[statement.protocol].specification
+            told.add((statement.source, statement.where))
+            yield Finding(
+                NOT_UNDERSTOOD, level, message, section, statement.quote, statement.source, statement.where, fix
+            )
+    # What keeps crawlers from reading a place is no doubt where it keeps them from the page as well.
+    told |= {(statement.source, statement.where) for statement in site.statements}
+    for gap in site.gaps:
+        if not _is_told(gap, told, sources):
+            told.add((gap.source, gap.where))
+            doubtful = gap.defers != NEVER
+            name, level = (DOUBTFUL, Level.WARNING) if doubtful else (REMARK, Level.NOTE)
+            section = protocols[gap.protocol].specification
+            yield Finding(name, level, gap.detail, section, gap.quote, gap.source, gap.where)
+
+
+def _is_told(item: Statement | Gap, told: set[tuple[str, str]], sources: set[str]) -> bool:
+    """robots.txt and pages hold words of several protocols; in any other file one finding explains the rest."""
+    own_file = item.protocol in ("tdmrep", "ai-txt", "trust-txt", "rsl") and "header" not in item.where
+    whole = item.where in ("whole file", "beginning of the file")
+    return (item.source, item.where) in told or (item.source in sources and (own_file or whole))
