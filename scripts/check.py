@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from crawler.live import Live, Outcome, ask
@@ -15,6 +16,7 @@ from crawler.network import Guard
 from optout import case, policy
 from optout.model import Capture, Profile, Question, Use, Verdict
 from optout.readers import url as urls
+from scripts import advise as advising
 from scripts import options, show
 
 Outcomes = dict[Profile, Outcome]
@@ -41,37 +43,71 @@ OTHERWISE = "A widely used parser reads this otherwise"
 @options.resolve
 @options.allow_private_networks
 @options.as_json
-def command(url: tuple[str, ...], as_json: bool, use: str, profile: str, agent: str, **connection: Any) -> int:
+@options.option(
+    "--advise", is_flag=True, help="Tell the owner what is understood, what is not and why, and the correction."
+)
+@options.option("--sarif", is_flag=True, help="With --advise: print SARIF 2.1.0, for code scanning.")
+@options.option("--as", "address", metavar="URL", help="With --advise and a FOLDER: the address its files will have.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    url: tuple[str, ...],
+    as_json: bool,
+    use: str,
+    profile: str,
+    agent: str,
+    advise: bool,
+    sarif: bool,
+    address: str | None,
+    **connection: Any,
+) -> int:
     """Ask sites now: may these URLs be used, and whose words say so?
 
     Looks at every place where a reservation can stand, and at the page itself if that is allowed. Exit code: 0 all are
     allowed, 1 something is excluded, 3 something is deferred. With --json, a JSON object a line for each URL.
 
+    With --advise, for the owner of a site: what crawlers understand of it, what they do not and why, and the corrected
+    text; also of a FOLDER of files before they are published. Exit code: 0 the site says what it seems to mean, 1 it
+    does not, 3 something could not be read.
+
     \b
     Example:
       forbear check https://example.org/page
       forbear check --profile strict --json https://example.org/
+      forbear check --advise https://example.org/
+      forbear check --advise public --as https://example.org/
     """
+    if advise:
+        if as_json and sarif:
+            raise click.UsageError("--json and --sarif exclude each other: leave one out.")
+        form = advising.Form.SARIF if sarif else advising.Form.JSON if as_json else advising.Form.TEXT
+        return advising.advise_all(url, address, agent, _live(agent, **connection), form)
+    for name in ("sarif", "address"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--sarif and --as go with --advise.")
     for each in url:
         urls.parse(each)  # before anybody is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
-    return asyncio.run(_check_all(questions, as_json=as_json, **connection))
+    return asyncio.run(_check_all(questions, _live(agent, **connection), as_json=as_json))
 
 
-async def _check_all(
-    questions: list[Question],
+def _live(
+    agent: str,
     *,
-    as_json: bool,
     contact: str | None,
-    timeout: float,  # noqa: ASYNC109 it is for each request, not for all
+    timeout: float,
     proxy: str | None,
     resolve: tuple[str, ...],
     allow_private_networks: bool,
-) -> int:
+) -> Live:
     guard = Guard(allow_private=allow_private_networks, resolve=resolve)
-    agent, engine = questions[0].agent, version("forbear")
+    return Live(guard, agent=agent, version=version("forbear"), contact=contact, proxy=proxy, timeout=timeout)
+
+
+async def _check_all(questions: list[Question], live: Live, *, as_json: bool) -> int:
     verdicts: set[Verdict] = set()
-    async with Live(guard, agent=agent, version=engine, contact=contact, proxy=proxy, timeout=timeout) as live:
+    async with live:
         room = asyncio.Semaphore(AT_ONCE)
         answers = [asyncio.create_task(_answer(question, live, room)) for question in questions]
         for question, answer in zip(questions, answers, strict=True):

@@ -15,7 +15,7 @@ from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
 from optout.policy import Policy
 
-__all__ = ["RULES", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
+__all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
 
 _MODULES = (words, tdmrep, robots, rule_files, rsl, page, prose)
 
@@ -36,6 +36,9 @@ RULES: tuple[Rule, ...] = (
     *_LEFT_OVER,
 )
 """All rules, in the order in which they are asked."""
+
+UNDERSTOOD = words.understood.id
+"""The rule whose findings are no faults: what crawlers understand."""
 
 _WEIGHT = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
 
@@ -72,4 +75,4 @@ def _found(site: Site) -> Iterator[Finding]:
 
 
 def _weight(finding: Finding) -> int:
-    return 0 if finding.rule == words.understood.id else _WEIGHT[finding.level]
+    return 0 if finding.rule == UNDERSTOOD else _WEIGHT[finding.level]

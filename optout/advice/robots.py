@@ -58,7 +58,7 @@ def outside_group(site: Site) -> Iterator[Found]:
     outside = [r for r in file.records if r.group < 0 and r.key in _RULES and r.value] if file else []
     for record in outside[:1]:
         if file:
-            message = f"{len(outside)} rules stand before the first User-agent line, and so hold for nobody."
+            message = f"Rules before the first User-agent line ({len(outside)} here) hold for nobody."
             yield _in_place(file, record, message, f"User-agent: *\n{record.text}")
 
 
@@ -140,8 +140,8 @@ def agents_by_name(site: Site) -> Iterator[Found]:
         end, last = file.end_of_general_group(), file.records[-1]
         message = (
             f"It shuts out {len(names)} training crawlers by name ({', '.join(names)}) and lets in every other,"
-            " new ones too; only careful crawlers take that for a reservation. Two lines in the group User-agent: * say it"
-            " to all."
+            " new ones too; only careful crawlers take that for a reservation. Two lines in the group User-agent: *"
+            " say it to all."
         )
         text = f"{end.text}\n{GENERAL_NO}" if end else f"{last.text}\n\nUser-agent: *\nAllow: /\n{GENERAL_NO}"
         yield Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE, (end or last).where))

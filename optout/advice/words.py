@@ -30,6 +30,8 @@ def _effect(statement: Statement) -> str:
     profiles = policy.load().protocols[statement.protocol].profiles
     careful = "careful crawlers" if profiles != ALWAYS else "crawlers that read it"
     uses = ", ".join(sorted(statement.uses))
+    if statement.protocol == "robots" and statement.preference is Preference.ALLOW:
+        return "crawlers may fetch the page; what they may use it for is not said with that."
     if statement.preference is Preference.ALLOW:
         return f"it gives leave, as far as this protocol goes ({uses})."
     if statement.preference is Preference.UNKNOWN or not uses:

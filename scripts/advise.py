@@ -1,0 +1,246 @@
+"""``forbear check --advise``: tells the owner of a site what crawlers make of his words, and the corrected text."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+
+from crawler.folder import published
+from crawler.live import Live, ask
+from optout import policy
+from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
+from optout.model import Profile, Question, Use
+from optout.readers import url as urls
+from scripts import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optout.model import Capture
+
+HEADINGS = {
+    Level.ERROR: "What no crawler understands",
+    Level.WARNING: "What some crawlers read otherwise, or not at all",
+    Level.NOTE: "Good to know",
+}
+
+_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What there is to say about a URL or folder; ``files`` are its sources that are files, ``lines`` how long each is.
+
+    Sources that are no files have themselves as their name.
+    """
+
+    target: str
+    findings: tuple[Finding, ...]
+    files: dict[str, str]
+    lines: dict[str, int]
+
+    def name(self, source: str) -> str:
+        """The file that a source comes from, or its URL."""
+        return self.files.get(source, source)
+
+
+class Form(Enum):
+    """How it is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: Live, form: Form) -> int:
+    """Prints what there is to say about each URL or folder; the exit code. Raises NotAUrl, OSError, UsageError."""
+    folders = {target: Path(target) for target in targets if Path(target).is_dir()}
+    for target in targets:
+        if target in folders and not address:
+            raise click.UsageError(f"{target} is a folder: say with --as URL which address its files will have.")
+        urls.parse(address if target in folders and address else target)
+    read = {target: of_folder(folder, address, agent) for target, folder in folders.items() if address}
+    return asyncio.run(_print_all(targets, read, agent, live, form))
+
+
+async def _print_all(targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, form: Form) -> int:
+    given: list[Advice] = []
+    async with live:
+        for target in targets:
+            if target in read:
+                given.append(read[target])
+            else:
+                with Console(stderr=True).status(f"asking {urls.parse(target).host} …"):
+                    given.append(await of_site(Question(target, agent), live))
+            if form is Form.JSON:
+                click.echo(show.json_line(as_json(given[-1])), nl=False)
+            elif form is Form.TEXT:
+                print_text(given[-1])
+    if form is Form.SARIF:
+        click.echo(show.json_line(as_sarif(given, version("forbear"))), nl=False)
+    return exit_code(given)
+
+
+async def of_site(question: Question, live: Live) -> Advice:
+    """Asks the site as it is. Raises NotAUrl.
+
+    The page itself is asked for as a search engine would: nothing of it is kept, a reservation of training does not
+    speak about that, and what shuts the page shuts it here too.
+    """
+    rules = policy.load()
+    seen = list((await ask(replace(question, use=Use.SEARCH), rules, live)).captures)
+    for profile in Profile:
+        seen += (await ask(replace(question, profile=profile), rules, live, known=seen, page=False)).captures
+    return Advice(question.url, advise(question, seen, rules), {}, _lines(seen))
+
+
+def of_folder(folder: Path, address: str, agent: str) -> Advice:
+    """Reads the files, page by page. Raises OSError, NotAUrl, and UsageError if there are none."""
+    site = published(folder, address)
+    if not site.captures:
+        raise click.UsageError(f"{folder} holds no page, text, JSON or XML file: name the folder that is published.")
+    shared = tuple(capture for capture in site.captures if capture not in site.pages)
+    findings: dict[tuple[str, ...], Finding] = {}
+    for page in site.pages or (None,):
+        question = Question(page.url if page else address, agent)
+        for found in advise(question, (*shared, page) if page else shared, policy.load(), complete=True):
+            findings.setdefault((found.rule, found.source, found.where, found.quote), found)
+    # The order of weight holds over all pages.
+    order = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
+    weighed = sorted(findings.values(), key=lambda one: 0 if one.rule == UNDERSTOOD else order[one.level])
+    return Advice(str(folder), tuple(weighed), site.files, _lines(site.captures))
+
+
+def _lines(captures: Iterable[Capture]) -> dict[str, int]:
+    return {capture.url: max(1, len(capture.body.splitlines())) for capture in captures}
+
+
+def exit_code(all_advice: Iterable[Advice]) -> int:
+    """0 the sites say what they seem to mean, 1 they do not, 3 something could not be read."""
+    grave = [found for advice in all_advice for found in advice.findings if found.level is not Level.NOTE]
+    return 1 if any(not is_unread(found) for found in grave) else 3 if grave else 0
+
+
+def as_json(advice: Advice) -> dict[str, Any]:
+    """One target as JSON; ``file`` is there where a source is a file."""
+    findings = [
+        {**asdict(found), **({"file": advice.files[found.source]} if found.source in advice.files else {})}
+        for found in advice.findings
+    ]
+    return {"target": advice.target, "exit_code": exit_code([advice]), "findings": findings}
+
+
+def print_text(advice: Advice) -> None:
+    """One target for people: what is understood, then what is not, each correction once."""
+    show.line(advice.target)
+    groups = [("What is understood", [f for f in advice.findings if f.rule == UNDERSTOOD])]
+    groups += [
+        (heading, [f for f in advice.findings if f.level is level and f.rule != UNDERSTOOD])
+        for level, heading in HEADINGS.items()
+    ]
+    printed: set[tuple[str, str]] = set()
+    for heading, findings in groups:
+        if findings:
+            show.line("")
+            show.line(heading)
+        for found in findings:
+            show.line("")
+            show.line(f"  {found.message}")
+            if found.quote:
+                show.line(f"    in your words: {' '.join(found.quote.split())}")
+            show.line(f"    where: {advice.name(found.source)}, {found.where}")
+            rule = found.rule if found.section == "-" else f"{found.rule}, {found.section}"
+            if found.rule != UNDERSTOOD:
+                show.line(f"    rule: {rule}")
+            _print_fix(found, printed)
+    show.line("")
+    counts = {level: sum(f.level is level for f in advice.findings) for level in (Level.ERROR, Level.WARNING)}
+    show.line(f"{advice.target}: {counts[Level.ERROR]} errors, {counts[Level.WARNING]} warnings.")
+
+
+def _print_fix(found: Finding, printed: set[tuple[str, str]]) -> None:
+    if found.fix is None:
+        return
+    if (found.source, found.fix.text) in printed:
+        show.line("    correction: the one above")
+        return
+    printed.add((found.source, found.fix.text))
+    where = f" ({found.fix.where})" if found.fix.where else ""
+    show.line(f"    correction, {found.fix.goes}{where}:")
+    for line in found.fix.text.splitlines():
+        show.line(f"      {line}")
+
+
+# --- SARIF 2.1.0 (OASIS, 27 March 2020)
+
+
+def as_sarif(all_advice: list[Advice], engine: str) -> dict[str, Any]:
+    """One log with one run (3.13, 3.14). What is understood is no result: a result asks for something to be done."""
+    results = [_result(advice, found) for advice in all_advice for found in advice.findings if found.rule != UNDERSTOOD]
+    rules = [
+        {
+            "id": rule.id,
+            "shortDescription": {"text": rule.title},
+            "help": {"text": f"{rule.title} Specification: {rule.section}."},
+            "defaultConfiguration": {"level": str(rule.level)},
+            "properties": {"section": rule.section},
+        }
+        for rule in RULES
+    ]
+    driver = {"name": "Forbear", "version": engine, "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+
+
+_INDEX = {rule.id: number for number, rule in enumerate(RULES)}
+
+
+def _result(advice: Advice, found: Finding) -> dict[str, Any]:
+    text = found.message
+    if found.fix:
+        text += f"\nCorrection, {found.fix.goes}:\n{found.fix.text}"
+    artifact = {"uri": _uri(advice, found.source)}
+    region: dict[str, Any] = {"startLine": _line(found.where)}
+    if found.quote:
+        region["snippet"] = {"text": found.quote}
+    words = "\0".join((found.rule, advice.name(found.source), found.quote))
+    result: dict[str, Any] = {
+        "ruleId": found.rule,
+        "ruleIndex": _INDEX[found.rule],
+        "level": str(found.level),
+        "message": {"text": text},
+        "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
+        "partialFingerprints": {"words/v1": hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()},
+    }
+    if found.fix and found.fix.goes in (Goes.FILE, Goes.LINE):
+        line = _line(found.fix.where or found.where)
+        deleted = {"startLine": line, "endLine": line}
+        if found.fix.goes is Goes.FILE:
+            deleted = {"startLine": 1, "endLine": advice.lines[found.source]}
+        replacement = {"deletedRegion": deleted, "insertedContent": {"text": found.fix.text.removesuffix("\n")}}
+        change = {"artifactLocation": artifact, "replacements": [replacement]}
+        result["fixes"] = [{"description": {"text": found.message}, "artifactChanges": [change]}]
+    return result
+
+
+def _line(where: str) -> int:
+    match = _LINE.match(where)
+    return int(match[1]) if match else 1
+
+
+def _uri(advice: Advice, source: str) -> str:
+    """Relative to where the command runs, as code scanning shows it; a URL stays as it is."""
+    if source not in advice.files:
+        return source
+    path = Path(advice.target, advice.files[source])
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
