@@ -1,11 +1,14 @@
-"""Denial of access: a shut door, a challenge, a captcha, a paywall (RFC 9110 15.5, RFC 7725, schema.org 29.0)."""
+"""Denial of access: a shut door, a login, a challenge, a paywall (RFC 9110 15.5, RFC 7725, schema.org 29.0).
+
+What is shut is left alone; nothing here is ever got round.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from optout.captures import Asked
+from optout.captures import Asked, redirect
 from optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
 from optout.readers import html, json_source
 from optout.readers.html import Element
@@ -13,14 +16,30 @@ from optout.readers.json_source import Object, Value
 from optout.readers.schema_org import ADMISSION_TYPES
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
+from optout.readers.url import Url, parse
 
 NAME = "access"
 PLACES: tuple[str, ...] = ()
 
 SHUT = frozenset({401, 402, 403, 407, 451})
 
-# Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction.
-_CHALLENGES = {"cf-mitigated": frozenset({"challenge"}), "x-amzn-waf-action": frozenset({"captcha", "challenge"})}
+# Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction; Vercel: its firewall's
+# answers, as seen.
+_CHALLENGES = {
+    "cf-mitigated": frozenset({"challenge"}),
+    "x-amzn-waf-action": frozenset({"captcha", "challenge"}),
+    "x-vercel-mitigated": frozenset({"challenge", "deny"}),
+}
+_BLOCKED = "Blocked: a challenge to visitors, which is no opt-out."
+_LOGIN = "Blocked: the page is for those who log in."
+_TURNED_AWAY = "Blocked: visitors of this kind are sent away."
+
+_LOGIN_SEGMENT = re.compile(
+    r"(?:user-?|account-?|member-?)?(?:log-?in|log-?on|sign-?in|auth(?:enticate|orize|entication)?|sso|saml2?|openid)"
+    r"(?:\.\w{2,5})?",
+    re.IGNORECASE,
+)
+_DENIED_SEGMENT = re.compile(r"(?:access-?|bot-?)?(?:denied|blocked|forbidden)(?:\.\w{2,5})?", re.IGNORECASE)
 
 _WIDGETS = frozenset({"g-recaptcha", "h-captcha", "cf-turnstile"})
 MAX_CAPTCHA_TEXT = 250
@@ -41,34 +60,85 @@ MAX_NODES = 1_000
 def read(asked: Asked) -> Reading:
     """What shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
     capture = asked.captures.get(asked.url.href)
-    if capture is None or capture.status is None or 300 <= capture.status < 400:
+    if capture is None or capture.status is None:
+        return
+    if 300 <= capture.status < 400:
+        yield from _turned_away(capture)
         return
     if capture.status in SHUT:
         yield _no(str(capture.status), capture, "status")
     for name, values in _CHALLENGES.items():
         for value in capture.header(name):
             if value.strip().lower() in values:
-                yield _no(readable(value.strip().encode("utf-8", "surrogatepass")), capture, f"header {name}")
+                yield _no(
+                    readable(value.strip().encode("utf-8", "surrogatepass")), capture, f"header {name}", note=_BLOCKED
+                )
     if asked.page is not None:
         try:
-            yield from _markup(html.read(asked.page), asked.page)
+            markup = html.read(asked.page)
+            yield from _login(markup, asked)
+            yield from _markup(markup, asked.page)
         except Unreadable as error:
             yield Gap(NAME, "unreadable", asked.page.url, "body", str(error))
+
+
+def _turned_away(capture: Capture) -> Iterator[Statement]:
+    """A redirect to a page of refusal, such as ``/denied``: what stands there is not the page that was asked for."""
+    target = redirect(capture)
+    if target is not None and _segment(_DENIED_SEGMENT, target) and not _segment(_DENIED_SEGMENT, parse(capture.url)):
+        location = capture.header("location")[0].strip()
+        quote = readable(location.encode("utf-8", "surrogatepass"))
+        yield _no(quote, capture, "header location", note=_TURNED_AWAY)
+
+
+def _segment(words: re.Pattern[str], url: Url) -> bool:
+    return any(words.fullmatch(segment) for segment in url.path.split("/"))
+
+
+def _login(markup: html.Page, asked: Asked) -> Iterator[Statement]:
+    """A login form: in place of the page, since its URL led to one elsewhere, or since there is little else."""
+    page = asked.page
+    for element in markup.elements:
+        if element.name != "input" or element.attributes.get("type", "").strip().lower() != "password" or not page:
+            continue
+        first = parse(asked.question.url)
+        led = asked.url.href != first.href and not _segment(_LOGIN_SEGMENT, first) and _is_login(asked.url)
+        if led or markup.text <= MAX_CAPTCHA_TEXT:
+            yield _no(element.quote, page, element.where, note=_LOGIN)
+        return
+
+
+def _is_login(url: Url) -> bool:
+    host = url.host.partition(".")[0]
+    return _segment(_LOGIN_SEGMENT, url) or _LOGIN_SEGMENT.fullmatch(host) is not None
+
+
+def _challenge(element: Element) -> str:
+    """The words that show a vendor's challenge: a start tag, or what stands in a script; empty if there are none."""
+    if _WIDGETS.intersection(element.attributes.get("class", "").split()):
+        return element.quote
+    for mark in html.CHALLENGE_MARKS:
+        # Imperva's scripts stand on open pages too, its frame on the incident page alone.
+        if mark.lower() in element.quote.lower() and (mark != "_Incapsula_Resource" or element.name == "iframe"):
+            return element.quote
+        if element.name == "script" and mark in element.content and mark != "_Incapsula_Resource":
+            return mark
+    return ""
 
 
 def _markup(markup: html.Page, page: Capture) -> Iterator[Statement | Gap]:
     shut = markup.text <= MAX_CAPTCHA_TEXT
     for element in markup.elements:
-        if shut and _WIDGETS.intersection(element.attributes.get("class", "").split()):
-            yield _no(element.quote, page, element.where)
+        if shut and (quote := _challenge(element)):
+            yield _no(quote, page, element.where, note=_BLOCKED)
         if element.name == "script":
             yield from _linked_data(element, page)
         elif any(_name(word) == _PROPERTY for word in element.attributes.get("itemprop", "").split()):
             yield from _microdata(element, page)
 
 
-def _no(quote: str, capture: Capture, where: str, force: Force = Force.STANDING) -> Statement:
-    return Statement(NAME, Preference.DISALLOW, quote, capture.url, where, EVERY_USE, force)
+def _no(quote: str, capture: Capture, where: str, force: Force = Force.STANDING, note: str = "") -> Statement:
+    return Statement(NAME, Preference.DISALLOW, quote, capture.url, where, EVERY_USE, force, note)
 
 
 def _name(term: str) -> str:

@@ -38,6 +38,22 @@ _LOOKS_LIKE_HTML = re.compile(
 )
 _XHTML = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 
+CHALLENGE_MARKS = (
+    "captcha-delivery.com",
+    "px-captcha",
+    "_Incapsula_Resource",
+    "sec-if-cpt-container",
+    "bm-verify",
+    "sucuri_cloudproxy_js",
+    "window.KPSDK",
+)
+"""What stands in the markup or scripts of bot managers' challenge pages.
+
+DataDome (its ``dd`` object and scripts), HUMAN (block template of its open-source enforcers), Imperva (the frame of its
+incident page), Akamai Bot Manager (container and parameter of its interstitial), Sucuri (its redirect script), Kasada
+(its bootstrap): as such pages are served; only the first two are described by their makers.
+"""
+
 # What the protocols look for, as cheap to find as octets can be; a page without any of it has no element of interest.
 _WORDS = (
     b"tdm-",
@@ -54,6 +70,7 @@ _WORDS = (
     b"h-captcha",
     b"g-recaptcha",
     b"cf-turnstile",
+    *(mark.lower().encode() for mark in CHALLENGE_MARKS),
     b"rsl+xml",
 )
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting;
@@ -62,7 +79,10 @@ _REFERENCE = re.compile(
     rb"<meta[^>&]{0,60}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}"
     rb"&#(?!0*(?:34|38|39|160|8\d{3});|x0*(?:22|26|27|a0|20..);)"
 )
-_OF_INTEREST = re.compile(b"|".join(map(re.escape, _WORDS)), re.IGNORECASE)
+_PASSWORD = b"password"
+_OF_INTEREST = re.compile(
+    b"|".join(map(re.escape, _WORDS)) + rb"|type[\t\n\f\r ]*+=[\t\n\f\r ]*+[\"']?password", re.IGNORECASE
+)
 MAX_ELEMENTS = 1_000
 """How many elements of interest a page can have; more are no words of a site but an attack on its readers."""
 MAX_HIDDEN = 10
@@ -124,7 +144,7 @@ def _read(capture: Capture) -> Page:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
     source, charset = source_of(capture)
     lower = source.lower()
-    if not any(word in lower for word in _WORDS) and not _REFERENCE.search(lower):
+    if not any(word in lower for word in (*_WORDS, _PASSWORD)) and not _REFERENCE.search(lower):
         return Page()
     page = _Reader(charset).read(source)
     if capture.media_type in _XML_TYPES:
@@ -158,7 +178,7 @@ class _Reader:
                 continue
             self._metas += tag.name == b"meta"
             if tag.name == b"script":
-                if _OF_INTEREST.search(tag.content) or b"rsl+xml" in tag.attributes.lower():
+                if _OF_INTEREST.search(tag.content) or _OF_INTEREST.search(tag.attributes):
                     self._add(tag, source, tag.content)
             elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
                 pending = tag

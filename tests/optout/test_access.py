@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import EVERY_USE, NEVER, Force
+from optout import policy
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import EVERY_USE, NEVER, Capture, Decision, Force, Question
 from optout.protocols import access
 
 STATUSES = [(status, status in {401, 402, 403, 407, 451}) for status in
@@ -33,6 +36,8 @@ HEADERS = [
     ("x-amzn-waf-action", "captcha", 405, True),
     ("x-amzn-waf-action", "challenge", 202, True),
     ("x-amzn-waf-action", "count", 200, False),
+    ("x-vercel-mitigated", "challenge", 429, True),
+    ("x-vercel-mitigated", "deny", 200, True),
     ("x-tides", "challenge", 200, False),
 ]
 
@@ -145,3 +150,87 @@ MICRODATA = [
 @pytest.mark.parametrize(("markup", "quote"), MICRODATA)
 def test_microdata(site, markup, quote):
     assert [s.quote for s in site.ask(access, site.page(markup))[0]] == ([quote] if quote else [])
+
+
+VENDORS = [
+    # vendor, markup, quote or nothing
+    (
+        "DataDome",
+        "<p>Please enable JS</p><script>var dd={'host':'geo.captcha-delivery.com'}</script>",
+        "captcha-delivery.com",
+    ),
+    (
+        "DataDome",
+        '<script data-cfasync="false" src="https://ct.captcha-delivery.com/c.js"></script>',
+        '<script data-cfasync="false" src="https://ct.captcha-delivery.com/c.js">',
+    ),
+    ("HUMAN", '<div id="px-captcha"></div>', '<div id="px-captcha">'),
+    (
+        "Imperva",
+        '<iframe id="main-iframe" src="/_Incapsula_Resource?CWUDNSAI=23">Request unsuccessful.</iframe>',
+        '<iframe id="main-iframe" src="/_Incapsula_Resource?CWUDNSAI=23">',
+    ),
+    ("Imperva, a script of an open page", '<script src="/_Incapsula_Resource?SWJIYLWA=7"></script>', None),
+    ("Akamai", '<div id="sec-if-cpt-container"></div>', '<div id="sec-if-cpt-container">'),
+    (
+        "Akamai",
+        """<meta http-equiv="refresh" content="5; URL='/?bm-verify=AAQA'">""",
+        """<meta http-equiv="refresh" content="5; URL='/?bm-verify=AAQA'">""",
+    ),
+    ("Sucuri", "<script>var s={},sucuri_cloudproxy_js='';</script>", "sucuri_cloudproxy_js"),
+    ("Kasada", "<script>window.KPSDK={};</script><script src=/149e/ips.js></script>", "window.KPSDK"),
+    ("on a page with text of its own", ARTICLE + '<div id="px-captcha"></div>', None),
+    ("an article about it", ARTICLE + "<p>The container is called sec-if-cpt-container.</p>", None),
+]
+
+
+@pytest.mark.parametrize(("vendor", "markup", "quote"), VENDORS, ids=range(len(VENDORS)))
+def test_challenge_pages_are_blocked_which_is_no_opt_out(site, vendor, markup, quote):
+    statements, gaps = site.ask(access, site.page(f"<!DOCTYPE html><title>archive.example</title>{markup}"))
+    assert ([s.quote for s in statements], gaps) == ([quote] if quote else [], []), vendor
+    assert all(s.note.startswith("Blocked") for s in statements)
+
+
+FORM = '<form><input name=user><input type="password" name=word></form>'
+FIELD = '<input type="password" name=word>'
+LOGINS = [
+    # what, URL asked, where it leads, page there, is it shut
+    ("a login in place of a page", "/letters/1", "/login?next=/letters/1", ARTICLE + FORM, True),
+    ("by another host", "/letters/1", "https://sso.archive.example/", ARTICLE + FORM, True),
+    ("with an ending", "/letters/1", "/user/signin.php", ARTICLE + FORM, True),
+    ("a login form and nothing else", "/letters/1", None, FORM, True),
+    ("a form beside the page", "/letters/1", None, ARTICLE + FORM, False),
+    ("a page that moved", "/letters/1", "/letters/one", ARTICLE + FORM, False),
+    ("words alone", "/letters/1", "/login", ARTICLE, False),
+    ("a word that begins so", "/letters/1", "/authors", ARTICLE + FORM, False),
+    ("the page about it was asked for", "/login", "/auth/login", ARTICLE + FORM, False),
+]
+
+
+@pytest.mark.parametrize(("what", "path", "leads", "markup", "shut"), LOGINS, ids=range(len(LOGINS)))
+def test_login(what, path, leads, markup, shut):
+    origin, html = "https://archive.example", (("Content-Type", "text/html"),)
+    page = f"{origin}{path}"
+    known = [Capture(page, 302, (("Location", leads or ""),))] if leads else []
+    last = leads if leads and leads.startswith("https:") else f"{origin}{leads or path}"
+    captures = Captures([*known, Capture(last, 200, html, markup.encode())], complete=True)
+    decision = decide(Question(page), captures, policy.load())
+    assert isinstance(decision, Decision)
+    assert [(r.protocol, r.quote, r.source) for r in decision.reasons] == ([("access", FIELD, last)] if shut else [])
+
+
+REDIRECTS = [
+    # from, Location, is it a refusal
+    ("/letters/1", "/denied", True),
+    ("/letters/1", "https://www.archive.example/access-denied.html?ref=1", True),
+    ("/letters/1", "/bot/blocked/", True),
+    ("/letters/1", "/letters/denied-again", False),
+    ("/denied", "/denied/", False),
+]
+
+
+@pytest.mark.parametrize(("path", "location", "shut"), REDIRECTS)
+def test_visitors_who_are_sent_away(site, path, location, shut):
+    url = f"https://archive.example{path}"
+    statements, _ = site.ask(access, Capture(url, 307, (("Location", location),)), url=url)
+    assert [(s.quote, s.where) for s in statements] == ([(location, "header location")] if shut else [])
