@@ -182,7 +182,7 @@ def not_meta_name(site: Site) -> Iterator[Found]:
         name = next((said[key].strip().lower() for key in ("property", "http-equiv") if key in said), "")
         where = f"line {source.count(bytes([10]), 0, tag.start) + 1}"
         quote = readable(source[tag.start : tag.end])
-        if "content-usage" in (name, said.get("name", "").strip().lower()):
+        if "content-usage" in (name, said.get("name", "").strip().lower()) and not page.header("content-usage"):
             fix = Fix(f"Content-Usage: {usage_mended(said.get('content', ''))}", Goes.HEADER)
             yield Found("Content-Usage is a response header; in a page nobody reads it.", quote, page.url, where, fix)
         elif name == "tdm-reservation" and "name" not in said:

@@ -119,7 +119,7 @@ def _name(member: Member) -> str:
 def _wish(item: Object) -> bool | None:
     for member in item.members:
         if _name(member) in _NAMES and not isinstance(member.value, list | Object):
-            return str(member.value).strip().lower() not in _NO_WISH
+            return member.value is None or str(member.value).strip().lower() not in _NO_WISH
     named = (member.value for member in item.members if member.name in ("type", "@type"))
     return True if any(str(value).lower() == "reservation" for value in named) else None
 
