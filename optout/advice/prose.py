@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout.advice.finding import Found, Level, Site, rule
+from optout.advice.finding import ROBOTS_TXT, Found, Level, Site, rule
 from optout.model import Capture
 from optout.protocols import PROTOCOLS
 from optout.readers.text import readable, to_utf8
@@ -61,6 +61,8 @@ def no_protocol(site: Site) -> Iterator[Found]:
     """Attribution, payment, inference only, non-commercial use."""
     for capture in dict.fromkeys(_texts(site)):
         text = readable(to_utf8(capture.body[:_SEARCHED]))
+        if capture is site.file(ROBOTS_TXT):
+            text = re.sub(r"^[^#\n]+", "", text, flags=re.MULTILINE)  # its rules name paths, not wishes
         for name, pattern, nearest in WISHES:
             match = re.search(pattern, text, re.IGNORECASE)
             if match:

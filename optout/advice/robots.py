@@ -70,7 +70,8 @@ def no_slash(site: Site) -> Iterator[Found]:
         if file and record.key in _RULES and record.value and record.value[0] not in "/*":
             path = re.sub(r"^https?://[^/]*", "", record.value).lstrip("/")
             message = "A path begins with /: as it is written, the rule covers no page."
-            yield _in_place(file, record, message, f"{record.key.capitalize()}: /{path}")
+            fix = None if " " in path else Fix(f"{record.key.capitalize()}: /{path}", Goes.LINE)
+            yield Found(message, record.text, file.source, record.where, fix)
 
 
 @rule("robots/other-readings", Level.WARNING, "RFC 9309 2.2.1", "Widely used parsers read robots.txt alike.")
