@@ -191,6 +191,7 @@ def as_sarif(all_advice: list[Advice], engine: str) -> dict[str, Any]:
         {
             "id": rule.id,
             "shortDescription": {"text": rule.title},
+            "fullDescription": {"text": f"{rule.title} {rule.look.__doc__ or ''}".strip()},
             "help": {"text": f"{rule.title} Specification: {rule.section}."},
             "defaultConfiguration": {"level": str(rule.level)},
             "properties": {"section": rule.section},

@@ -63,6 +63,8 @@ def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
     for statement in site.missed():
         if not _is_told(statement, told, sources):
             level = Level.ERROR if statement.preference is Preference.DISALLOW else Level.WARNING
+            if statement.force is Force.FLAGGED and site.reserving():
+                level = Level.NOTE  # what is said here for people is said to crawlers elsewhere
             message = statement.note or "The words are none of the specification's, whatever their wish."
             fix = _FIXES.get(statement.protocol) if statement.preference is Preference.DISALLOW else None
             section = protocols[statement.protocol].specification

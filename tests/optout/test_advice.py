@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +209,17 @@ def test_every_rule_is_shown_at_work_and_has_a_name_of_its_own() -> None:
     assert {rule.id for rule in RULES} == {name for name, *_ in CASES}
     assert len({rule.id for rule in RULES}) == len(RULES)
     assert all(rule.title.endswith(".") and rule.section for rule in RULES)
+
+
+def test_the_page_for_rightsholders_lists_the_rules_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "advise.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    sections = [rule.section.removeprefix("-") for rule in RULES]
+    wanted = [
+        f"| `{rule.id}` | {rule.level} | {rule.title} | {section} |".replace("|  |", "| |")
+        for rule, section in zip(RULES, sections, strict=True)
+    ]
+    assert rows == wanted
 
 
 PLAIN: list[Site] = [

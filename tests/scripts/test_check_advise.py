@@ -28,7 +28,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _findings(done: Any) -> list[dict[str, Any]]:
-    return json.loads(done.stdout)["findings"]
+    findings: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
+    return findings
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,7 @@ def test_sarif_has_the_shape_of_2_1_0(forbear, folder: Path) -> None:
     assert len({rule["id"] for rule in driver["rules"]}) == len(driver["rules"])  # 3.49.3
     for rule in driver["rules"]:
         assert rule["shortDescription"]["text"]  # 3.49.9
+        assert rule["fullDescription"]["text"]  # 3.49.10
         assert rule["help"]["text"]  # 3.49.13
         assert rule["properties"]["section"]
         assert rule["defaultConfiguration"]["level"] in ("error", "warning", "note")  # 3.50.3
