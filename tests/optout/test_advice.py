@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from optout import policy
+from optout import case, policy
 from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
 from optout.model import Capture, Failure, Question, Verdict
+from optout.readers import url as urls
 from optout.readers.text import readable
-from tests.optout.advised import Site
+from tests.optout.advised import Site, is_remark
 
 ORIGIN = "https://a.example"
 TDM, ROBOTS, RSL = "/.well-known/tdmrep.json", "/robots.txt", "/rsl.xml"
@@ -220,6 +222,27 @@ def test_the_page_for_rightsholders_lists_the_rules_as_they_are() -> None:
         for rule, section in zip(RULES, sections, strict=True)
     ]
     assert rows == wanted
+
+
+VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=[path.stem for path in VECTORS])
+def test_whatever_a_site_says_its_owner_is_told_in_his_own_words(path: Path) -> None:
+    """No conformance vector stops a rule; whatever is quoted was said, a failure is quoted by its name."""
+    for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
+        vector = json.loads(line)
+        _, question, captures = case.from_json(vector)
+        wanted = [one["url"] for one in vector["exchanges"] if one["url"].startswith("http")]
+        known = [capture for url in wanted if (capture := captures.get(urls.parse(url).href))]
+        findings = advise(question, known, policy.load(), complete=True)
+        assert all(found.message and found.source and found.where for found in findings)
+        decided = {(said["quote"], said["protocol"]) for said in vector["expect"]["reasons"] if said.get("quote")}
+        shown = [found.quote for found in findings]
+        for quote, protocol in decided:
+            # What the operator's own list says is no word of the site; a fault may quote other words of the same file.
+            told = any(quote.strip() in text for text in shown) or any(not is_remark(found) for found in findings)
+            assert told or protocol == "operator", (vector["id"], quote, shown)
 
 
 PLAIN: list[Site] = [
