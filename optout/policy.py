@@ -1,4 +1,4 @@
-"""Which protocol counts how, for which use, in which profile; the data is in policy.toml and agents.toml."""
+"""Which protocol counts how, for which use, in which profile; the data is in policy.toml, agents.toml and prose.toml."""
 
 from __future__ import annotations
 
@@ -73,11 +73,12 @@ class Policy:
 def load() -> Policy:
     """The policy that ships with this version."""
     folder = resources.files("optout")
-    rules, crawlers = (folder.joinpath(name).read_bytes() for name in ("policy.toml", "agents.toml"))
+    names = ("policy.toml", "agents.toml", "prose.toml")
+    rules, crawlers, words = (folder.joinpath(name).read_bytes() for name in names)
     data = tomllib.loads(rules.decode())
     agents = tomllib.loads(crawlers.decode())["agents"]
     return Policy(
-        digest=hashlib.sha256(rules + crawlers).hexdigest(),
+        digest=hashlib.sha256(rules + crawlers + words).hexdigest(),
         forces=_by_profile(data["profiles"]),
         doubts=_by_profile(data["doubts"]),
         protocols={name: _protocol(**entry) for name, entry in data["protocols"].items()},

@@ -14,6 +14,7 @@ from optout.protocols import (
     content_signal,
     iptc,
     operator,
+    prose,
     robots,
     robots_intent,
     robots_meta,
@@ -54,5 +55,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
     access,
     iptc,
     c2pa,
+    prose,
 )
 """All protocols, in the order of looking: the operator's list, robots.txt, other well-known files, the page."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from itertools import islice
 
 from optout.captures import Asked
 from optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import robots_txt, wishes
+from optout.readers import prose, robots_txt, wishes
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
+from optout.readers.text import readable, to_utf8
 
 NAME = "ai-txt"
 PLACES: tuple[str, ...] = ("/ai.txt",)
@@ -30,7 +31,7 @@ def read(asked: Asked) -> Reading:
     rules = file.rules_for(asked.question.agent)
     yield from _doubts(capture, file, rules)
     if file.foreign in ("", "malformed"):
-        yield from _flagged(capture)
+        yield from _flagged(capture, is_prose=not file.groups)
     if file.foreign:
         return
     matches = _matching(rules, asked.url.target)
@@ -41,13 +42,20 @@ def read(asked: Asked) -> Reading:
         yield Statement(NAME, preference, file.quote(match.line), file.source, file.where(match.line), _TRAINING, force)
 
 
-def _flagged(capture: Capture) -> Iterator[Statement]:
-    """Wishes in another form than Spawning's: dialects (``Training: deny``), other people's drafts."""
+def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
+    """Wishes in another form than Spawning's: dialects (``Training: deny``), other people's drafts, plain prose."""
     if NAME not in capture.memo:
-        capture.memo[NAME] = tuple(wishes.in_lines(capture.body))
-    for wish in capture.memo[NAME]:
+        found = [(wish.preference, wish.quote, wish.line) for wish in wishes.in_lines(capture.body)]
+        body = re.sub(rb"\r\n?", b"\n", to_utf8(capture.body[:LIMIT])) if is_prose else b""
+        for at, sentence in islice(prose.reserving(body), MOST_STATEMENTS):
+            found.append((Preference.DISALLOW, readable(sentence), body.count(b"\n", 0, at) + 1))
         note = "Spawning's form has User-Agent, Disallow and Allow with patterns alone."
-        yield Statement(NAME, wish.preference, wish.quote, capture.url, wish.where, _TRAINING, Force.FLAGGED, note)
+        capture.memo[NAME] = tuple(
+            Statement(NAME, preference, quote, capture.url, f"line {line}", _TRAINING, Force.FLAGGED, note)
+            for preference, quote, line in found
+        )
+    known: tuple[Statement, ...] = capture.memo[NAME]
+    return known
 
 
 def _matching(rules: Rules, target: str) -> list[Match]:
