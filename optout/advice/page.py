@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout.advice.finding import Fix, Found, Goes, Level, Site, rule
+from optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
 from optout.advice.robots import usage_faults, usage_mended
 from optout.captures import redirect
 from optout.model import Capture, Force, Preference, Profile
@@ -197,9 +197,10 @@ def not_meta_name(site: Site) -> Iterator[Found]:
 def contradiction(site: Site) -> Iterator[Found]:
     """A 1 in the file and a 0 in the header; a no in trust.txt and a licence for all."""
     for statement in site.statements:
-        same_file = [s for s in site.statements if s.source == statement.source and s.force is Force.STANDING]
-        if statement.force is Force.CONTRADICTED and not same_file:
-            message = f"Another place of {statement.protocol} says the contrary, and wins by its rules."
+        in_file = statement.source.endswith(TDMREP_JSON)  # where the order of rules decides: tdmrep/unreachable-rule
+        overruled = in_file and any(s.source == statement.source and s.force is Force.STANDING for s in site.statements)
+        if statement.force is Force.CONTRADICTED and not overruled:
+            message = f"Other words of {statement.protocol} say the contrary, and win by its rules."
             yield Found(message, statement.quote, statement.source, statement.where)
     no, yes = site.reserving(), site.allowing()
     for statement in yes[:1] if no else ():

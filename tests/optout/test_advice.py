@@ -168,6 +168,16 @@ CASES: list[tuple[str, Site, str, bool | None]] = [
         "datatrainingallowed=yes",
         None,
     ),
+    (
+        "site/contradiction",
+        Site(
+            headers=[("tdm-reservation", "1")],
+            html='<!DOCTYPE html><meta name="tdm-reservation" content="0"><p>text</p>',
+        ),
+        "1",
+        None,
+    ),
+    ("site/contradiction", Site(headers=[("Content-Usage", "train-ai=n, train-ai=y")]), "train-ai=n", None),
     ("wish/no-protocol", Site({"/ai.txt": "User-Agent: *\nDisallow: /\n# credit us\n"}), "credit us", None),
     ("words/not-understood", robots("User-agent: *\nDisallow-AI-Training: /\n"), "Disallow-AI-Training: /", None),
     ("words/doubtful", robots("License: https://a.example/none.xml\n"), "404", None),
