@@ -1,4 +1,4 @@
-"""Which protocol counts how, for which use, in which profile; the data is in policy.toml, agents.toml and prose.toml."""
+"""Which protocol counts how, for which use, in which profile; the data is in policy.toml and beside it."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ MAX_FILE = 2_097_152
 _NAMESPACES = ("http://www.w3.org/ns/tdmrep#", "http://www.w3.org/ns/tdmrep/")
 
 
+_MISSPELT = ("tdm_reservation", "tdmreservation", "tdmrep")
 _NOT_IN_FORM = "It is no rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
 MAX_WISHES = 64
 """Objects of a file that is not in the protocol's form that are read for what they evidently mean."""
@@ -81,6 +82,7 @@ def read(asked: Asked) -> Reading:
                 places.append((asked.page.url, inside(asked.page)))
             except Unreadable as error:
                 yield Gap(NAME, "unreadable", asked.page.url, "body", str(error))
+        yield from _misspelt(asked.page)
     yield from _weighed(places)
     for value in overruled:
         source = places[0][0]
@@ -299,6 +301,32 @@ def _markup(page: Capture) -> list[_Value]:
         _Value(_reserved(element.attributes.get("content", "")), element.quote, element.where, policy)
         for element in found.metas("tdm-reservation")
     ]
+
+
+def _misspelt(page: Capture) -> Iterator[Statement]:
+    """A header or meta element that is called ``tdm_reservation``, or that is a ``property`` and no ``name``."""
+    for name in _MISSPELT:
+        for field in page.header(name):
+            value = _Value(_reserved(field), readable(field.strip().encode("utf-8", "surrogatepass")), f"header {name}")
+            yield from _flagged(value, page)
+    try:
+        elements = html.read(page).elements
+    except Unreadable:
+        return  # _markup has said so
+    for element in elements:
+        names = {element.attributes.get(key, "").strip().lower() for key in ("name", "property")}
+        misspelt = names.intersection(_MISSPELT) or (
+            names == {"", "tdm-reservation"} and "name" not in element.attributes
+        )
+        if element.name == "meta" and misspelt:
+            reserved = _reserved(element.attributes.get("content", ""))
+            yield from _flagged(_Value(reserved, element.quote, element.where), page)
+
+
+def _flagged(value: _Value, page: Capture) -> Iterator[Statement]:
+    if value.reserved is not None:
+        note = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
+        yield replace(_statement(value, page.url, Force.FLAGGED), note=note)
 
 
 def _metadata(page: Capture) -> list[_Value]:

@@ -65,7 +65,7 @@ _WORDS = (
     b"notrain",
     b"no-train",
     b"tdm_",
-    b"tdmres",
+    b"tdmre",
     b"isaccessibleforfree",
     b"h-captcha",
     b"g-recaptcha",

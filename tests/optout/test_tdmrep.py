@@ -385,3 +385,22 @@ def test_a_file_of_many_rules_is_parsed_once_and_asked_quickly(site):
         assert site.ask(tdmrep, file) == ([], [])
     assert time.perf_counter() - started < 3
     assert isinstance(file, Capture)
+
+
+MISSPELT = [
+    # markup, header, [(quote, preference)] of the flagged statements
+    ('<meta name="tdm_reservation" content="1">', (), [('<meta name="tdm_reservation" content="1">', "disallow")]),
+    ('<meta property="tdm-reservation" content="0">', (), [('<meta property="tdm-reservation" content="0">', "allow")]),
+    ("", (("TDM_Reservation", "1 "),), [("1", "disallow")]),
+    ("", (("TDMRep", "1"),), [("1", "disallow")]),
+    ('<meta name="tdm_reservation" content="maybe">', (), []),
+    ('<meta name="tdm_policy" content="1">', (), []),
+]
+
+
+@pytest.mark.parametrize(("markup", "headers", "expected"), MISSPELT, ids=range(len(MISSPELT)))
+def test_other_names_are_flagged(site, markup, headers, expected):
+    statements, gaps = site.ask(tdmrep, site.page(f"<!DOCTYPE html>{markup}", headers))
+    assert [(s.quote, s.preference) for s in statements] == expected
+    assert all(s.force is Force.FLAGGED for s in statements)
+    assert gaps == []

@@ -1,0 +1,59 @@
+"""How a flagged statement decides: not at all in ``standard``, a doubt in ``strict``; decide.md, profiles."""
+
+from __future__ import annotations
+
+import pytest
+
+from optout import policy
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Decision, Profile, Question, Use
+from tests.optout.conftest import PAGE
+
+ORIGIN = "https://archive.example"
+LONE = '{"tdm-reservation": 1}'
+CASES = [
+    # what, robots.txt, ai.txt, tdmrep.json, verdict in strict, quotes of its reasons
+    ("a wish", "", "Training: deny", None, "deferred", ["malformed", "Training: deny"]),
+    ("a wish for yes", "Allow-AI-training: yes", None, None, "allowed", []),
+    ("a wish beside a doubt", "", None, LONE, "deferred", ["malformed", '"tdm-reservation": 1']),
+    ("a wish beside a no", "User-agent: *\nContent-Signal: ai-train=no\nNoai: /", None, None, "excluded",
+     ["Content-Signal: ai-train=no"]),
+    ("a wish beside a yes", "User-agent: *\nContent-Signal: ai-train=yes\nNoai: /", None, None, "deferred",
+     ["Noai: /"]),
+    ("a doubt and a wish in the same words", "Content-Signal: ai-train=no\nUser-agent: *\nAllow: /", None, None,
+     "deferred", ["Content-Signal: ai-train=no"]),
+    ("nothing", "User-agent: *\nAllow: /", None, None, "allowed", []),
+]  # fmt: skip
+
+
+def decided(files: tuple[str | None, ...], profile: Profile, use: Use = Use.TRAIN_AI) -> Decision:
+    places = ("/robots.txt", "/ai.txt", "/.well-known/tdmrep.json")
+    captures = [
+        Capture(f"{ORIGIN}{path}", 200, (), body.encode()) for path, body in zip(places, files, strict=True) if body
+    ]
+    page = Capture(PAGE, 200, (("Content-Type", "text/html"),), b"<!DOCTYPE html><p>Seven boats</p>")
+    decision = decide(
+        Question(PAGE, profile=profile, use=use), Captures([*captures, page], complete=True), policy.load()
+    )
+    assert isinstance(decision, Decision)
+    return decision
+
+
+@pytest.mark.parametrize(("what", "robots", "ai", "tdmrep", "verdict", "quotes"), CASES)
+def test_flagged(what, robots, ai, tdmrep, verdict, quotes):
+    files = (robots, ai, tdmrep)
+    strict = decided(files, Profile.STRICT)
+    assert (str(strict.verdict), [reason.quote for reason in strict.reasons]) == (verdict, quotes), what
+    assert {reason.protocol for reason in strict.reasons} <= (
+        {"unreachable"} if verdict == "deferred" else {"content-signal"}
+    )
+    standard = decided(files, Profile.STANDARD)
+    assert (str(standard.verdict) == "excluded") == (verdict == "excluded"), what
+    assert str(standard.verdict) != "deferred"
+    assert strict.statements == standard.statements
+
+
+def test_what_is_meant_about_training_says_nothing_about_search():
+    """Measure 1.3(5)."""
+    assert str(decided(("Noai: /", None, None), Profile.STRICT, Use.SEARCH).verdict) == "allowed"
