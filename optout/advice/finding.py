@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from optout.captures import Asked, Captures
 from optout.model import Capture, Decision, Force, Gap, Preference, Profile, Question, Statement, Use
@@ -13,6 +14,8 @@ from optout.readers.url import Url
 
 TDMREP_JSON = "/.well-known/tdmrep.json"
 ROBOTS_TXT = "/robots.txt"
+MOST = 64
+"""Findings of one rule that are told of a page."""
 
 
 class Level(StrEnum):
@@ -153,8 +156,8 @@ class Rule:
     look: Callable[[Site], Iterator[Found]]
 
     def findings(self, site: Site) -> Iterator[Finding]:
-        """What the rule finds."""
-        for found in self.look(site):
+        """What the rule finds, MOST at most: more of the same would say the same."""
+        for found in islice(self.look(site), MOST):
             yield Finding(
                 self.id, self.level, found.message, self.section, found.quote, found.source, found.where, found.fix
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from optout import policy
 from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
@@ -34,19 +35,27 @@ def _in_place(file: Lines, record: Record, message: str, text: str) -> Found:
     return Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE))
 
 
+@lru_cache
+def _nearest(key: str) -> str:
+    """The key that is meant, if it is nearly written."""
+    if not 2 < len(key) < 20:
+        return ""
+    return next(iter(difflib.get_close_matches(key.replace(" ", "-"), _KEYS, 1, 0.85)), "")
+
+
 @rule("robots/misspelt", Level.WARNING, "RFC 9309 2.2", "The lines of robots.txt are written as crawlers know them.")
 def misspelt(site: Site) -> Iterator[Found]:
     """A key that nearly is one, or a rule without its colon."""
     file = _file(site)
     for record in file.records if file else ():
         bare = _BARE.fullmatch(record.text)
-        near = difflib.get_close_matches(record.key.replace(" ", "-"), _KEYS, 1, 0.85) if record.key else []
+        near = _nearest(record.key)
         if file and bare:
             key = difflib.get_close_matches(bare[1].lower(), ("user-agent", *_RULES), 1)
             message = "The line has no colon; most crawlers pass it over."
             yield _in_place(file, record, message, f"{key[0].capitalize()}: {bare[2]}")
-        elif file and near and near[0] != record.key:
-            right = near[0].capitalize()
+        elif file and near not in ("", record.key):
+            right = near.capitalize()
             message = f"{record.text.partition(':')[0]} is not {right}: crawlers that do not guess pass the line over."
             yield _in_place(file, record, message, f"{right}: {record.value}")
 

@@ -79,25 +79,25 @@ def not_xml(site: Site) -> Iterator[Found]:
 @rule("rsl/type", Level.ERROR, "RSL 3.5, 3.6", "The type of permits and prohibits is usage, user or geo.")
 def type_of_terms(site: Site) -> Iterator[Found]:
     """``<permits type="ai-train">no</permits>``."""
-    for capture, node in _elements(site, "permits", "prohibits"):
-        if node.attributes.get("type", "").strip() not in _TYPES:
-            message = (
-                f"This {node.name} says nothing: the use stands in its text, type is usage, and a no is a prohibits."
-            )
-            yield _found(capture, node, message, _mended(site, capture))
+    for capture, root in _roots(site):
+        nodes = [node for node in root.iterate() if node.namespace == NAMESPACE]
+        terms = [node for node in nodes if node.name in ("permits", "prohibits")]
+        fix = _mended(nodes, terms)
+        for node in terms:
+            if node.attributes.get("type", "").strip() not in _TYPES:
+                message = f"This {node.name} says nothing: the use is its text, type is usage, a no is a prohibits."yield _found(capture, node, message, fix)
 
 
-def _mended(site: Site, capture: Capture) -> Fix:
+def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
     """The licence with what its terms seem to mean: a use with a no is prohibited, in doubt too."""
-    nodes = [node for found, node in _elements(site, "permits", "prohibits") if found is capture]
     said: dict[str, bool] = {}
-    for node in nodes:
+    for node in terms:
         kind, words = node.attributes.get("type", "").strip(), node.text.replace(",", " ").split()
         negated = node.name == "prohibits" or any(word.lower() in ("no", "false", "deny") for word in words)
         for word in (kind, *words):
             if word in _USAGES:
                 said[word] = said.get(word, True) and not negated
-    url = next((node.attributes.get("url", "/") for found, node in _elements(site, "content") if found is capture), "/")
+    url = next((node.attributes.get("url", "/") for node in nodes if node.name == "content"), "/")
     permits, prohibits = ((*(word for word in _USAGES if said.get(word) is want),) for want in (True, False))
     return Fix(licence(url, permits, prohibits), Goes.FILE)
 

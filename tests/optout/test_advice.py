@@ -298,6 +298,11 @@ def test_places_that_were_not_looked_at_are_no_silence() -> None:
         advise(Question(f"{ORIGIN}/"), [], policy.load())
 
 
+def test_the_same_fault_is_told_so_often_and_no_more() -> None:
+    site = robots("User-agent: *\n" + "".join(f"Disallow: {number}\n" for number in range(1_000)))
+    assert len([found for found in site.faults() if found.rule == "robots/no-slash"]) == 64
+
+
 def test_a_correction_never_opens_what_was_shut() -> None:
     """Whatever is no clear yes is taken for a no."""
     for value in ('"maybe"', "2", "null", '"n/a"', "-1"):
