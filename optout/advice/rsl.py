@@ -85,7 +85,8 @@ def type_of_terms(site: Site) -> Iterator[Found]:
         fix = _mended(nodes, terms)
         for node in terms:
             if node.attributes.get("type", "").strip() not in _TYPES:
-                message = f"This {node.name} says nothing: the use is its text, type is usage, a no is a prohibits."yield _found(capture, node, message, fix)
+                message = f"This {node.name} says nothing: the use is its text, type is usage, a no is a prohibits."
+                yield _found(capture, node, message, fix)
 
 
 def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
