@@ -75,7 +75,8 @@ def _check_quotes(connection: Connection) -> None:
 def _says(capture: Capture, row: Any) -> bool:
     if row.protocol == "unreachable":
         names = (str(capture.error), str(capture.status), *FAILURES)
-        return row.quote in names or row.quote in readable(to_utf8(capture.body))
+        if row.quote in names or row.quote in readable(to_utf8(capture.body)):
+            return True
     if row.place == "status":
         return bool(row.quote == str(capture.status))
     if row.place.startswith("header "):
