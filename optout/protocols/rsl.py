@@ -29,7 +29,7 @@ from optout.readers import html, robots_txt
 from optout.readers import rsl as documents
 from optout.readers import url as urls
 from optout.readers.html import Element
-from optout.readers.robots_txt import RobotsTxt
+from optout.readers.robots_txt import Line, RobotsTxt
 from optout.readers.rsl import Document, Term, TooLarge
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
@@ -65,7 +65,8 @@ class _Named:
 def read(asked: Asked) -> Reading:
     """What the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
     named = list(_in_robots_txt(asked))
-    yield from _elsewhere(asked)
+    if not named:
+        yield from _elsewhere(asked)
     page = asked.page
     if page is not None:
         named += _in_header(page)
@@ -162,15 +163,24 @@ def _in_robots_txt(asked: Asked) -> tuple[_Named, ...]:
     return named
 
 
-def _elsewhere(asked: Asked) -> Iterator[Statement]:
+def _elsewhere(asked: Asked) -> tuple[Statement, ...]:
     """License lines in other crawlers' groups, where none is for this one: what they name is not known to be for it."""
-    file = robots.file_of(asked)
-    if file is None or _in_robots_txt(asked):
-        return
-    for line in islice(file.elsewhere("license", asked.question.agent), MAX_LICENCES):
-        quote, where = file.quote(line), file.where(line)
-        note = "It stands in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
-        yield Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, Force.FLAGGED, note)
+    capture = robots.capture_of(asked)
+    if capture is None:
+        return ()
+    memo = f"{NAME} not for {asked.question.agent}"
+    if memo not in capture.memo:
+        file = robots_txt.parse(capture)
+        lines = islice(file.elsewhere("license", asked.question.agent), MAX_LICENCES)
+        capture.memo[memo] = tuple(_not_for_us(file, line) for line in lines)
+    known: tuple[Statement, ...] = capture.memo[memo]
+    return known
+
+
+def _not_for_us(file: RobotsTxt, line: Line) -> Statement:
+    quote, where = file.quote(line), file.where(line)
+    note = "It stands in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
+    return Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, Force.FLAGGED, note)
 
 
 def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:
