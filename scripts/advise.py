@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -157,7 +158,7 @@ def print_text(advice: Advice) -> None:
             show.line("")
             show.line(f"  {found.message}")
             if found.quote:
-                show.line(f"    in your words: {' '.join(found.quote.split())}")
+                show.line(f"    in your words: {shorten(found.quote, 240, placeholder=' …')}")
             show.line(f"    where: {advice.name(found.source)}, {found.where}")
             rule = found.rule if found.section == "-" else f"{found.rule}, {found.section}"
             if found.rule != UNDERSTOOD:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from optout.advice import page, prose, robots, rsl, rule_files, tdmrep, words
+from optout.advice import page, robots, rsl, rule_files, tdmrep, wishes, words
 from optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
 from optout.captures import Captures
 from optout.decide import decide
@@ -17,7 +17,7 @@ from optout.policy import Policy
 
 __all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
 
-_MODULES = (words, tdmrep, robots, rule_files, rsl, page, prose)
+_MODULES = (words, tdmrep, robots, rule_files, rsl, page, wishes)
 
 _LEFT_OVER = (
     Rule(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from optout.advice.finding import Fix, Found, Goes, Level, Site, rule
 from optout.advice.lines import Lines, lines
-from optout.advice.prose import reserving_words
 from optout.model import Preference
 from optout.protocols import ai_txt, trust_txt
 from optout.readers.text import readable, to_utf8
@@ -49,9 +48,8 @@ def not_in_form(site: Site) -> Iterator[Found]:
     file = _ai_txt(site)
     if file is None or file.groups or not file.records or any(r.key in ("allow", "disallow") for r in file.records):
         return
-    capture = site.file(ai_txt.PLACES[0])
     flagged = (s.quote for s in site.missed(ai_txt.NAME) if s.preference is Preference.DISALLOW)
-    words = (reserving_words(readable(to_utf8(capture.body))) if capture else "") or next(flagged, "")
+    words = min(flagged, key=len, default="")
     if words:
         message = "This is a sentence for people: crawlers that read ai.txt look for rules, and find none."
         yield Found(message, words, file.source, "whole file", Fix(AI_TXT, Goes.FILE))

@@ -102,7 +102,12 @@ CASES: list[tuple[str, Site, str, bool | None]] = [
     ("content-signal/value", robots("User-agent: *\nContent-Signal: ai-train=maybe\n"), "ai-train=maybe", True),
     ("content-signal/value", robots("User-agent: *\nContent-Signal: search=yes, train-ai=no\n"), "train-ai=no", True),
     ("ai-txt/no-group", Site({"/ai.txt": "Disallow: /\nAllow: training\n"}), "Disallow: /", True),
-    ("ai-txt/not-in-form", Site({"/ai.txt": "You may not train on this.\n"}), "You may not train on this", True),
+    (
+        "ai-txt/not-in-form",
+        Site({"/ai.txt": "Do not use this site for AI training.\n"}),
+        "Do not use this site for AI training",
+        True,
+    ),
     ("ai-txt/not-in-form", Site({"/ai.txt": "Texte: toute fouille de textes est interdite\n"}), "Texte", True),
     ("ai-txt/not-in-form", Site({"/ai.txt": "Hello, agents.\n"}), "Hello, agents.", None),
     ("ai-txt/path", Site({"/ai.txt": "User-Agent: *\nDisallow: training\n"}), "Disallow: training", True),

@@ -1,4 +1,4 @@
-"""Wishes that people write and no protocol carries, and sentences that reserve training: words, found by pattern."""
+"""Wishes that people write and no protocol carries to crawlers yet: words of theirs, found by pattern."""
 
 from __future__ import annotations
 
@@ -10,25 +10,8 @@ from optout.model import Capture
 from optout.protocols import PROTOCOLS
 from optout.readers.text import readable, to_utf8
 
-_NEGATION = (
-    r"(?:not\b|n't\b|never\b|prohibit|forbid|deny|denied|disallow|reserv|opt[- ]?out|no\b"
-    r"|nicht\b|untersag|verboten|vorbehalt|interdi|réserv|no se permite|prohíb|prohib|vietat|riservat)"
-)
-_TRAINING = (
-    r"(?:train(?:ing)?\b|text (?:and|&) data mining|\bTDM\b|text[- ]und data[- ]mining"
-    r"|fouille de textes|entraîne|entrena|minería de textos|addestra)"
-)
-_RESERVES = re.compile(
-    rf"[^\n.;]*(?:{_NEGATION}[^\n.;]{{0,160}}{_TRAINING}|{_TRAINING}[^\n.;]{{0,60}}{_NEGATION})[^\n.;]*", re.IGNORECASE
-)
 _SEARCHED = 65_536
-
-
-def reserving_words(text: str) -> str:
-    """The first line or sentence that reserves training, in some languages of the EU; empty if none is found."""
-    match = next((m for m in _RESERVES.finditer(text[:_SEARCHED]) if not m[0].lstrip().startswith("#")), None)
-    return match[0].strip() if match else ""
-
+"""Octets of a file that are looked through."""
 
 WISHES: tuple[tuple[str, str, str], ...] = (
     ("attribution", r"attribution|credit (?:us|the author)|cite us|namensnennung|source must be (?:named|cited)",
