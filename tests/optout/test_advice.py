@@ -18,6 +18,7 @@ from tests.optout.advised import Site, is_remark
 
 ORIGIN = "https://a.example"
 TDM, ROBOTS, RSL = "/.well-known/tdmrep.json", "/robots.txt", "/rsl.xml"
+FOOTER = "<footer>All rights are reserved, also those to text and data mining.</footer>"
 NAMES = "".join(f"User-agent: {name}\n" for name in ("GPTBot", "CCBot", "ClaudeBot", "Bytespider"))
 
 
@@ -185,6 +186,7 @@ CASES: list[tuple[str, Site, str, bool | None]] = [
     ("site/contradiction", Site(headers=[("Content-Usage", "train-ai=n, train-ai=y")]), "train-ai=n", None),
     ("wish/no-protocol", Site({"/ai.txt": "User-Agent: *\nDisallow: /\n# credit us\n"}), "credit us", None),
     ("words/not-understood", robots("User-agent: *\nDisallow-AI-Training: /\n"), "Disallow-AI-Training: /", None),
+    ("words/not-understood", Site(html=f"<!DOCTYPE html><p>text</p>{FOOTER}"), "text and data mining", None),
     ("words/doubtful", robots("License: https://a.example/none.xml\n"), "404", None),
     (
         "words/remark",
@@ -262,6 +264,7 @@ def test_whatever_a_site_says_its_owner_is_told_in_his_own_words(path: Path) -> 
 
 PLAIN: list[Site] = [
     Site(),
+    Site({TDM: '[{"location": "/", "tdm-reservation": 1}]'}, html=f"<!DOCTYPE html><p>text</p>{FOOTER}"),
     tdmrep('[{"location": "/", "tdm-reservation": 1, "tdm-policy": "https://a.example/p"}]'),
     tdmrep('[{"location": "/b", "tdm-reservation": 0}, {"location": "/", "tdm-reservation": 1}]'),
     tdmrep("[]"),
