@@ -54,13 +54,15 @@ $(BIN)/pip:
 		exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
+# The lock names all there is to install. --no-deps: pip need not resolve anything, and its resolver, asked for an extra
+# of a locked package, looks at releases newer than the locked one and then refuses them, as they have no hash.
 $(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what Forbear needs into $(VENV) (once; a minute or so) ..." >&2
-	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(PIP) install --require-hashes --no-deps --requirement requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.forbear
 	@echo "Installing what its tests and checks need into $(VENV) (once; a minute or so) ..." >&2
-	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@$(PIP) install --require-hashes --no-deps --requirement requirements-dev.txt
 	@touch $@

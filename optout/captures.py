@@ -81,8 +81,9 @@ class Asked:
         Yields what hinders on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
         nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds.
         """
-        seen = {url}
+        seen: set[str] = set()
         for _ in range(MAX_REDIRECTS + 1):
+            seen.add(url)
             capture = self.captures.get(url)
             if capture is None:
                 if not self.captures.complete:
@@ -93,8 +94,8 @@ class Asked:
                 return (yield from self._answer(protocol, capture))
             if target.href in seen:
                 break
-            seen.add(url := target.href)
-        yield Gap(protocol, "too many redirects", capture.url, "header location", f"More than {MAX_REDIRECTS} redirects.")
+            url = target.href
+        yield Gap(protocol, "too many redirects", url, "header location", f"More than {MAX_REDIRECTS} redirects.")
         return None
 
     def is_absent(self, url: str) -> bool:

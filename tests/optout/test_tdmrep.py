@@ -79,7 +79,7 @@ def test_file_that_is_none(site, section, body, quote, defers):
 NO, YES = '"tdm-reservation": 1', '"tdm-reservation": 0'
 MEANT = [
     # what, file, URL, [(preference, quote, line)] of the flagged statements
-    ("a lone object", f'{{\n{NO}}}', "/", [("disallow", NO, 2)]),
+    ("a lone object", f"{{\n{NO}}}", "/", [("disallow", NO, 2)]),
     ("a lone object with a location", f'{{"location": "/letters/",\n{NO}}}', "/letters/1", [("disallow", NO, 2)]),
     ("a lone object with a location", f'{{"location": "/letters/",\n{NO}}}', "/essays/1", []),
     ("a lone object that allows", f'{{\n{YES}, "policy": "/ai.txt"}}', "/", [("allow", YES, 2)]),
