@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optout.model import IN_STRICT, Capture, Gap, Place, Question
+from optout.policy import Policy, load
 from optout.readers import url as urls
 from optout.readers.url import NotAUrl, Url
 
@@ -67,13 +68,14 @@ class Asked:
     """One step of a question: a URL of its redirect chain, with what is known around it.
 
     ``page`` is the answer that may be kept: the last of the chain, with a 2xx status; nothing if the URL redirects,
-    failed, was refused, or was not fetched yet.
+    failed, was refused, or was not fetched yet. ``policy`` has the lists that some protocols read by.
     """
 
     question: Question
     url: Url
     captures: Captures
     page: Capture | None = None
+    policy: Policy = field(default_factory=load)
 
     def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
         """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.

@@ -61,6 +61,7 @@ def to_json(name: str, url: str, decision: Decision, policy: Policy) -> dict[str
         "url": url,
         "verdict": str(decision.verdict),
         "stage": str(decision.stage),
+        "verdicts": {str(profile): str(verdict) for profile, verdict in decision.verdicts.items()},
         "reasons": [reason_to_json(reason) for reason in decision.reasons],
         "statements": [_statement_to_json(statement, policy) for statement in decision.statements],
         "gaps": [_gap_to_json(gap) for gap in decision.gaps],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, redirect
 from optout.model import (
     Capture,
@@ -11,14 +9,16 @@ from optout.model import (
     Gap,
     Place,
     Preference,
+    Profile,
     Question,
     Reading,
     Reason,
     Stage,
     Statement,
+    Use,
     Verdict,
 )
-from optout.policy import OPERATOR, Policy
+from optout.policy import OPERATOR, Effect, Policy
 from optout.protocols import PROTOCOLS, Protocol, robots
 from optout.readers import url as urls
 
@@ -32,7 +32,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
     ``decision.url``, which is not among the captures: whether it may be requested now. With its capture added, ask
     again; stage ``page`` is the last word: whether the copy may be kept.
     """
-    steps, stage, found = _chain(question, captures)
+    steps, stage, found = _chain(question, captures, policy)
     for step in steps:
         for protocol in PROTOCOLS:
             found += _read(protocol, step)
@@ -57,32 +57,42 @@ def _judge(
     statements: tuple[Statement, ...],
     gaps: tuple[Gap, ...],
 ) -> Decision:
+    """What the question's profile says, with why; what the other one would say of the same is recorded beside it."""
+    lifted = policy.lifted(statements)
+    found: list[Gap | Statement] = [item for item in gaps if item.protocol not in lifted]
+    found += (item for item in statements if item.protocol not in lifted)
+    judged = {profile: _verdict(found, question.use, profile, policy) for profile in Profile}
+    verdict, because = judged[question.profile]
+    reasons = dict.fromkeys(_because(item, verdict, policy) for item in because)
+    verdicts = {profile: verdict for profile, (verdict, _) in judged.items()}
+    return Decision(verdict, stage, url, tuple(reasons), statements, gaps, verdicts)
+
+
+def _verdict(
+    found: list[Gap | Statement], use: Use, profile: Profile, policy: Policy
+) -> tuple[Verdict, list[Gap | Statement]]:
     """Any standing reservation excludes; else any place that could not be read defers; else nothing was reserved.
 
     In ``strict``, a plain wish in words that no specification carries is a doubt that defers too.
     """
-    lifted = policy.lifted(statements)
-
-    def decision(verdict: Verdict, reasons: Iterable[Reason] = ()) -> Decision:
-        return Decision(verdict, stage, url, tuple(dict.fromkeys(reasons)), statements, gaps)
-
-    standing = [s for s in statements if policy.counts(s, question.use, question.profile) and s.protocol not in lifted]
-    if standing:
-        return decision(Verdict.EXCLUDED, (_because(s, s.protocol, s.preference, policy) for s in standing))
-    doubts: list[Statement | Gap] = [g for g in gaps if question.profile in g.defers]
-    doubts += (s for s in statements if policy.defers(s, question.use, question.profile))
-    blocking = [doubt for doubt in doubts if doubt.protocol not in lifted]
-    if blocking:
-        return decision(Verdict.DEFERRED, (_because(d, UNREACHABLE, Preference.UNKNOWN, policy) for d in blocking))
-    return decision(Verdict.ALLOWED)
+    effects = [(item, policy.effect(item, use, profile)) for item in found]
+    for effect, verdict in ((Effect.EXCLUDES, Verdict.EXCLUDED), (Effect.DEFERS, Verdict.DEFERRED)):
+        because = [item for item, its in effects if its is effect]
+        if because:
+            return verdict, because
+    return Verdict.ALLOWED, []
 
 
-def _because(item: Statement | Gap, protocol: str, preference: Preference, policy: Policy) -> Reason:
+def _because(item: Statement | Gap, verdict: Verdict, policy: Policy) -> Reason:
     measure = policy.measure(item.protocol)
-    return Reason(protocol, preference, item.quote, item.source, item.where, measure)
+    if verdict is Verdict.EXCLUDED and isinstance(item, Statement):
+        return Reason(item.protocol, item.preference, item.quote, item.source, item.where, measure)
+    return Reason(UNREACHABLE, Preference.UNKNOWN, item.quote, item.source, item.where, measure)
 
 
-def _chain(question: Question, captures: Captures) -> tuple[list[Asked], Stage, list[Statement | Gap | Place]]:
+def _chain(
+    question: Question, captures: Captures, policy: Policy
+) -> tuple[list[Asked], Stage, list[Statement | Gap | Place]]:
     """The steps from the URL asked about along its redirects; every step is bound by the rules of its own place."""
     url = urls.parse(question.url)
     steps: list[Asked] = []
@@ -91,9 +101,10 @@ def _chain(question: Question, captures: Captures) -> tuple[list[Asked], Stage, 
         target = redirect(capture) if capture else None
         if target is None:
             gap = failure(capture, UNREACHABLE) if capture else None
-            steps.append(Asked(question, url, captures, capture if _is_copy(capture) and not gap else None))
+            page = capture if _is_copy(capture) and not gap else None
+            steps.append(Asked(question, url, captures, page, policy))
             return steps, Stage.PAGE if capture else Stage.REQUEST, [gap] if gap else []
-        steps.append(Asked(question, url, captures))
+        steps.append(Asked(question, url, captures, policy=policy))
         if any(target.href == step.url.href for step in steps):
             break
         url = target
@@ -130,10 +141,10 @@ def _may_look(
     wanted: list[Place] = []
     shut: list[Gap] = []
     for place in places:
-        for item in _read(robots, Asked(question, urls.parse(place.url), captures)):
+        for item in _read(robots, Asked(question, urls.parse(place.url), captures, policy=policy)):
             if isinstance(item, Place):
                 return (item,), ()
-            if isinstance(item, Gap) and question.profile in item.defers:
+            if isinstance(item, Gap) and policy.defers(item, question.use, question.profile):
                 shut.append(Gap(place.protocol, item.quote, item.source, item.where, f"{place.url}: {item.detail}"))
                 break
             if isinstance(item, Statement) and policy.counts(item, question.use, question.profile):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -193,7 +193,8 @@ class Decision:
     """What follows, because of what; ``statements`` and ``gaps`` are all that was read, decisive or not.
 
     ``url`` is the canonical URL that the decision ends at, after redirects: at stage ``request`` the one that may
-    (or may not) be requested now, at stage ``page`` the one whose copy may (or may not) be kept.
+    (or may not) be requested now, at stage ``page`` the one whose copy may (or may not) be kept. ``verdicts`` is what
+    each profile makes of all this, the one that was asked about and the other.
     """
 
     verdict: Verdict
@@ -202,6 +203,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     statements: tuple[Statement, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    verdicts: Mapping[Profile, Verdict] = field(default_factory=dict)
 
 
 Reading = Iterator[Statement | Gap | Place]

@@ -1,62 +1,113 @@
-"""Which protocol counts how, for which use, in which profile; the data is in policy.toml and beside it."""
+"""Which protocol counts how, for which use, in which profile: policy.toml, agents.toml, and an operator's own file."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import IntEnum
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from optout.model import ALWAYS, Force, Preference, Profile, Statement, Use
+from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Gap, Preference, Profile, Statement, Use
 
 OPERATOR = "operator"
+TIERS = ("named in the Code", "IETF or W3C work", "industry", "custom")
+KINDS_OF_AGENT = ("training", "search", "user", "unclear")
+
+GAPS = {ALWAYS: "unread", IN_STRICT: "doubtful", NEVER: "noted"}
+"""What policy.toml calls a gap, by the profiles in which its reader lets it defer."""
+KINDS = (*map(str, Force), *GAPS.values())
+
+
+class BadPolicy(ValueError):
+    """An operator's policy that cannot be used; the message is a sentence for a person."""
+
+
+class Effect(IntEnum):
+    """What a profile makes of something that was read; the higher, the stricter."""
+
+    RECORDED = 0
+    DEFERS = 1
+    EXCLUDES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolPolicy:
-    """What is on record about a protocol; ``measure`` is a paragraph of the Copyright chapter.
+    """What is on record about a protocol, as policy.toml explains it.
 
-    ``profiles`` are those in which its statements count at all.
+    ``effects``: what each profile makes of each of KINDS.
     """
 
     title: str
     specification: str
+    version: str
     tier: str
+    about: str
     measure: str
     licensable: bool
-    profiles: frozenset[Profile] = ALWAYS
+    effects: Mapping[tuple[Profile, str], Effect]
+
+    def listed(self, profile: Profile, effect: Effect) -> list[str]:
+        """The kinds that have this effect in a profile."""
+        return [kind for kind in KINDS if self.effects[profile, kind] is effect]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A crawler of somebody's: its product token, what it collects for, who says so, and when that was read."""
+
+    token: str
+    kind: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A point in which an operator's file departs from what ships with Forbear; looser ones have a reason."""
+
+    what: str
+    looser: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of judging; ``digest`` is the SHA-256 of the data they come from, in hexadecimal.
+    """The rules of judging.
 
-    ``forces`` are those of the statements that exclude in a profile, ``doubts`` those of the statements that defer.
-    ``purpose_tokens`` are robots.txt tokens with the use that they speak about; ``training_agents`` the product tokens
-    of crawlers that are known to collect training data.
+    ``content`` is all of it as JSON with sorted keys, and ``digest`` its SHA-256 in hexadecimal. ``purpose_tokens`` are
+    robots.txt tokens with the use that they speak about.
     """
 
+    content: str
     digest: str
-    forces: dict[Profile, frozenset[Force]]
-    doubts: dict[Profile, frozenset[Force]]
-    protocols: dict[str, ProtocolPolicy]
-    purpose_tokens: dict[str, Use]
+    protocols: Mapping[str, ProtocolPolicy]
+    purpose_tokens: Mapping[str, Use]
+    agents: tuple[Agent, ...]
+    departures: tuple[Departure, ...]
     training_agents: tuple[str, ...]
+
+    def effect(self, item: Statement | Gap, use: Use, profile: Profile) -> Effect:
+        """What follows in a profile from a statement or gap alone."""
+        if isinstance(item, Gap):
+            kind = GAPS[item.defers]
+        elif item.preference is Preference.DISALLOW and item.covers(use):
+            kind = item.force
+        else:
+            return Effect.RECORDED
+        return self.protocols[item.protocol].effects[profile, kind]
 
     def counts(self, statement: Statement, use: Use, profile: Profile) -> bool:
         """Whether a statement is a reservation that counts against this use, others of its protocol considered."""
-        return statement.force in self.forces[profile] and self._is_no(statement, use, profile)
+        return self.effect(statement, use, profile) is Effect.EXCLUDES
 
-    def defers(self, statement: Statement, use: Use, profile: Profile) -> bool:
-        """Whether a statement is no reservation by its specification, but may be meant as one against this use."""
-        return statement.force in self.doubts[profile] and self._is_no(statement, use, profile)
-
-    def _is_no(self, statement: Statement, use: Use, profile: Profile) -> bool:
-        heard = profile in self.protocols[statement.protocol].profiles
-        return heard and statement.preference is Preference.DISALLOW and statement.covers(use)
+    def defers(self, item: Statement | Gap, use: Use, profile: Profile) -> bool:
+        """Whether it leaves a doubt: a place that nobody could read, or words that may be meant as a reservation."""
+        return self.effect(item, use, profile) is Effect.DEFERS
 
     def measure(self, protocol: str) -> str:
         """The paragraph of the Copyright chapter that a reason of this protocol serves."""
@@ -70,26 +121,175 @@ class Policy:
 
 
 @cache
-def load() -> Policy:
-    """The policy that ships with this version."""
-    folder = resources.files("optout")
-    names = ("policy.toml", "agents.toml", "prose.toml")
-    rules, crawlers, words = (folder.joinpath(name).read_bytes() for name in names)
-    data = tomllib.loads(rules.decode())
-    agents = tomllib.loads(crawlers.decode())["agents"]
-    return Policy(
-        digest=hashlib.sha256(rules + crawlers + words).hexdigest(),
-        forces=_by_profile(data["profiles"]),
-        doubts=_by_profile(data["doubts"]),
-        protocols={name: _protocol(**entry) for name, entry in data["protocols"].items()},
-        purpose_tokens={token: Use(use) for token, use in data["purpose-tokens"].items()},
-        training_agents=tuple(agent["token"] for agent in agents if agent["kind"] == "training"),
-    )
+def load(own: str = "") -> Policy:
+    """The policy that ships with this version, as far as an operator's file (``own``, TOML) does not depart from it.
+
+    Raises BadPolicy.
+    """
+    shipped = _toml("policy.toml")
+    usual = {Profile(name): table for name, table in shipped["profiles"].items()}
+    protocols = {name: _protocol(table, usual) for name, table in shipped["protocols"].items()}
+    tokens = {token: Use(use) for token, use in shipped["purpose-tokens"].items()}
+    agents = {entry["token"].lower(): _agent(entry) for entry in _toml("agents.toml")["agents"]}
+    departures: list[Departure] = []
+    for key, value in _parsed(own).items():
+        if key == "protocols" and isinstance(value, dict):
+            for name, table in value.items():
+                if name not in protocols or not isinstance(table, dict):
+                    raise BadPolicy(f"[protocols.{name}] is no protocol: choose among {', '.join(protocols)}")
+                before = protocols[name]
+                protocols[name] = _departing(name, before, table)
+                departures += _departures(name, before, protocols[name], table)
+        elif key == "purpose-tokens" and isinstance(value, dict):
+            tokens |= {str(token).lower(): _use(token, use) for token, use in value.items()}
+            departures += (Departure(f"{token} is a purpose token too", False, "") for token in value)
+        elif key == "agents" and isinstance(value, list):
+            for entry in value:
+                departures.append(_known_agent(entry, agents))
+        else:
+            raise BadPolicy(
+                f"{key!r} is not known here: the file has [protocols.NAME], [purpose-tokens] and [[agents]]"
+            )
+    return _policy(protocols, tokens, tuple(agents.values()), tuple(departures))
 
 
-def _by_profile(table: dict[str, list[str]]) -> dict[Profile, frozenset[Force]]:
-    return {Profile(name): frozenset(map(Force, forces)) for name, forces in table.items()}
+def _policy(
+    protocols: dict[str, ProtocolPolicy],
+    tokens: dict[str, Use],
+    agents: tuple[Agent, ...],
+    departures: tuple[Departure, ...],
+) -> Policy:
+    content = {
+        "protocols": {name: _as_data(entry) for name, entry in protocols.items()},
+        "purpose-tokens": tokens,
+        "agents": [asdict(agent) for agent in agents],
+        "departures": [asdict(departure) for departure in departures],
+        # The words of prose.toml go with the version; a change of theirs is a change of the policy all the same.
+        "prose": hashlib.sha256(_shipped("prose.toml")).hexdigest(),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    training = tuple(agent.token for agent in agents if agent.kind == "training")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Policy(text, digest, protocols, tokens, agents, departures, training)
 
 
-def _protocol(profiles: Iterable[str] = tuple(Profile), **entry: Any) -> ProtocolPolicy:
-    return ProtocolPolicy(profiles=frozenset(map(Profile, profiles)), **entry)
+def _as_data(entry: ProtocolPolicy) -> dict[str, Any]:
+    data = {name: getattr(entry, name) for name in ProtocolPolicy.__slots__ if name != "effects"}
+    for profile in Profile:
+        data[str(profile)] = {
+            "excludes": entry.listed(profile, Effect.EXCLUDES),
+            "defers": entry.listed(profile, Effect.DEFERS),
+        }
+    return data
+
+
+def _shipped(name: str) -> bytes:
+    return resources.files("optout").joinpath(name).read_bytes()
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(_shipped(name).decode())
+
+
+def _parsed(own: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(own)
+    except tomllib.TOMLDecodeError as error:
+        raise BadPolicy(f"it is no TOML: {error}") from None
+
+
+def _protocol(table: dict[str, Any], usual: Mapping[Profile, dict[str, list[str]]]) -> ProtocolPolicy:
+    effects: dict[tuple[Profile, str], Effect] = {}
+    for profile in Profile:
+        lists = usual[profile] | table.pop(str(profile), {})
+        effects |= {(profile, kind): _effect(kind, lists) for kind in KINDS}
+    return ProtocolPolicy(effects=effects, **table)
+
+
+def _effect(kind: str, lists: Mapping[str, list[str]]) -> Effect:
+    if kind in lists["excludes"]:
+        return Effect.EXCLUDES
+    return Effect.DEFERS if kind in lists["defers"] else Effect.RECORDED
+
+
+def _departing(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> ProtocolPolicy:
+    """The protocol as an operator's table [protocols.NAME] has it."""
+    effects = dict(before.effects)
+    for key, value in table.items():
+        if key in set(Profile) and isinstance(value, dict):
+            profile = Profile(key)
+            said = {effect.name.lower(): before.listed(profile, effect) for effect in (Effect.EXCLUDES, Effect.DEFERS)}
+            lists = said | _lists(f"protocols.{name}", value)
+            effects |= {(profile, kind): _effect(kind, lists) for kind in KINDS}
+        elif not (
+            (key == "licensable" and isinstance(value, bool))
+            or (key == "reason" and isinstance(value, str) and value.strip())
+        ):
+            raise BadPolicy(
+                f"[protocols.{name}]: {key!r} is not known here or of the wrong kind: an operator sets standard and "
+                "strict (tables), licensable (true or false) and reason (text)"
+            )
+    for kind in KINDS:
+        if effects[Profile.STRICT, kind] < effects[Profile.STANDARD, kind]:
+            raise BadPolicy(
+                f"[protocols.{name}]: strict would be looser than standard about what is {kind}: change both"
+            )
+    return replace(before, effects=effects, licensable=table.get("licensable", before.licensable))
+
+
+def _lists(where: str, table: dict[str, Any]) -> dict[str, list[str]]:
+    for key, kinds in table.items():
+        if key not in ("excludes", "defers") or not isinstance(kinds, list):
+            raise BadPolicy(f"[{where}]: {key!r} is no list of excludes or defers")
+        for kind in kinds:
+            if kind not in KINDS or (key == "excludes" and kind in GAPS.values()):
+                known = KINDS if key == "defers" else tuple(map(str, Force))
+                raise BadPolicy(f"[{where}]: {kind!r} cannot stand in {key}: choose among {', '.join(known)}")
+    return table
+
+
+def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table: dict[str, Any]) -> Iterator[Departure]:
+    reason = table.get("reason", "")
+    changes = [
+        (f"{name} in {profile}: what is {kind} {_does(new)}, not {_does(old)}", new < old)
+        for (profile, kind), old in before.effects.items()
+        if (new := after.effects[profile, kind]) is not old
+    ]
+    if after.licensable is not before.licensable:
+        can = "can" if after.licensable else "cannot"
+        changes.append((f"{name}: a licence {can} lift it", after.licensable))
+    for what, looser in changes:
+        if looser and not reason:
+            raise BadPolicy(f'[protocols.{name}] is looser than what ships ({what}): add reason = "…", which is logged')
+        yield Departure(what, looser, reason)
+
+
+def _does(effect: Effect) -> str:
+    return "is recorded" if effect is Effect.RECORDED else effect.name.lower()
+
+
+def _use(token: str, use: Any) -> Use:
+    if use not in tuple(Use):
+        raise BadPolicy(f"[purpose-tokens]: {token} speaks about {use!r}: choose among {', '.join(Use)}")
+    return Use(use)
+
+
+def _agent(entry: dict[str, Any]) -> Agent:
+    return Agent(entry["token"], entry["kind"], entry["source"], str(entry["date"]))
+
+
+def _known_agent(entry: Any, agents: dict[str, Agent]) -> Departure:
+    """Takes an agent of an operator's file in; one that no longer counts as collecting training data is looser."""
+    keys = {"token", "kind", "source", "date"}
+    if not isinstance(entry, dict) or not keys <= set(entry) <= keys | {"reason"} or not str(entry["token"]).strip():
+        raise BadPolicy("An entry of [[agents]] has token, kind, source and date, and a reason where it is looser")
+    agent, reason = _agent(entry), str(entry.get("reason", "")).strip()
+    if agent.kind not in KINDS_OF_AGENT:
+        raise BadPolicy(f"[[agents]]: {agent.token} is of kind {agent.kind!r}: choose {', '.join(KINDS_OF_AGENT)}")
+    before = agents.get(agent.token.lower())
+    looser = before is not None and before.kind == "training" and agent.kind != "training"
+    what = f"{agent.token} collects for {agent.kind}" + (f", not {before.kind}" if before else "")
+    if looser and not reason:
+        raise BadPolicy(f'[[agents]] is looser than what ships ({what}): add reason = "…", which is logged')
+    agents[agent.token.lower()] = agent
+    return Departure(what, looser, reason)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from optout import policy
 from optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
-from optout.model import ALWAYS, NEVER, Force, Gap, Preference, Statement, Use
+from optout.model import NEVER, Force, Gap, Preference, Profile, Statement, Use
+from optout.policy import Effect
 
 _FIXES = {
     "aipref": Fix("Content-Usage: train-ai=n", Goes.LINE),
@@ -22,13 +23,14 @@ def understood(site: Site) -> Iterator[Found]:
         if statement.force is Force.STANDING:
             effect = _effect(statement)
             title = policy.load().protocols[statement.protocol]
-            message = f"{title.title} ({title.specification}): {effect}"
+            message = f"{title.title} ({title.specification}, {title.version}): {effect}"
             yield Found(message, statement.quote, statement.source, statement.where)
 
 
 def _effect(statement: Statement) -> str:
-    profiles = policy.load().protocols[statement.protocol].profiles
-    careful = "careful crawlers" if profiles != ALWAYS else "crawlers that read it"
+    effects = policy.load().protocols[statement.protocol].effects
+    heard = effects[Profile.STANDARD, Force.STANDING] is Effect.EXCLUDES
+    careful = "crawlers that read it" if heard else "careful crawlers"
     uses = ", ".join(sorted(statement.uses))
     if statement.protocol == "robots" and statement.preference is Preference.ALLOW:
         return "crawlers may fetch the page; what they may use it for is not said with that."

@@ -5,7 +5,6 @@ No specification: decide.md's profile ``strict``. The crawlers are data, in agen
 
 from __future__ import annotations
 
-from optout import policy
 from optout.captures import Asked
 from optout.model import Force, Preference, Reading, Statement, Use
 from optout.protocols import robots
@@ -29,10 +28,11 @@ def read(asked: Asked) -> Reading:
     if capture is None:
         return
     file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
-    if NAME not in capture.memo:
-        crawlers = tuple(token for token in policy.load().training_agents if file.names(token))
-        capture.memo[NAME] = crawlers, tuple(file.unreal_names()), tuple(wishes.in_lines(capture.body))
-    crawlers, unreal, lines = capture.memo[NAME]
+    memo = f"{NAME} {asked.policy.digest}"
+    if memo not in capture.memo:
+        crawlers = tuple(token for token in asked.policy.training_agents if file.names(token))
+        capture.memo[memo] = crawlers, tuple(file.unreal_names()), tuple(wishes.in_lines(capture.body))
+    crawlers, unreal, lines = capture.memo[memo]
     if target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
         return
     said: dict[int, tuple[Match, list[str]]] = {}

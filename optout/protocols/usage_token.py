@@ -5,7 +5,6 @@ The rules of a group that names such a token are preferences about a purpose, in
 
 from __future__ import annotations
 
-from optout import policy
 from optout.captures import Asked
 from optout.model import Preference, Reading, Statement
 from optout.protocols import robots
@@ -19,7 +18,7 @@ def read(asked: Asked) -> Reading:
     file = robots.file_of(asked)
     if file is None:
         return
-    for token, use in policy.load().purpose_tokens.items():
+    for token, use in asked.policy.purpose_tokens.items():
         if not file.names(token):
             continue
         for match in file.rules_for(token).matching(asked.url.target)[:1]:

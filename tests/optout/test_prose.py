@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 
 from optout import policy
 from optout.captures import Captures
 from optout.decide import decide
-from optout.model import AI_USES, IN_STRICT, Decision, Force, Preference, Profile, Question, Use, Verdict
+from optout.model import AI_USES, Decision, Force, Preference, Profile, Question, Use, Verdict
 from optout.protocols import prose
 from tests.optout.conftest import PAGE
 
@@ -187,12 +186,10 @@ def test_an_image_has_no_footer(site):
 @pytest.mark.parametrize("profile", Profile)
 def test_prose_decides_nothing_unless_the_policy_says_so(site, profile):
     captures = Captures([site.page(f"<!DOCTYPE html><footer>{EN}</footer>")], complete=True)
-    rules = policy.load()
-    decision = decide(Question(PAGE, profile=profile), captures, rules)
+    decision = decide(Question(PAGE, profile=profile), captures, policy.load())
     assert isinstance(decision, Decision)
     assert (decision.verdict, [s.quote for s in decision.statements]) == (Verdict.ALLOWED, [EN])
-    heard = replace(rules.protocols["prose"], profiles=IN_STRICT)
-    own = replace(rules, protocols=rules.protocols | {"prose": heard})
+    own = policy.load('[protocols.prose]\nstrict = { defers = ["flagged", "unread"] }')
     decision = decide(Question(PAGE, profile=profile), captures, own)
     assert isinstance(decision, Decision)
     reasons = [(r.protocol, r.quote, r.preference, r.measure) for r in decision.reasons]
