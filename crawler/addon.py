@@ -16,10 +16,9 @@ from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
 from crawler.enforce import Enforcement, Refused, is_web, slow_down
-from crawler.operator import BadConfig, check_contact, check_token, leading_token, read_list, user_agent
+from crawler.operator import BadConfig, check_contact, check_token, leading_token, read_list, read_policy, user_agent
 from crawler.session import Asking, Ruling, Session
 from optout import __version__
-from optout import policy as policies
 from optout.model import Capture, Profile, Use, Verdict
 from storage import crawls
 from storage.crawls import CrawlRecord, CrawlState
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from scrapy.http import Request
     from scrapy.settings import Settings
     from sqlalchemy import Engine
+
+    from optout.policy import Policy
 
     Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -66,6 +67,7 @@ class Config:
     use: Use
     profile: Profile
     shadow: bool
+    policy: Policy
     operator_list: Capture | None
 
     @classmethod
@@ -79,7 +81,7 @@ class Config:
             )
         check_contact(contact, "FORBEAR_CONTACT")
         agent, header = _identity(settings, contact)
-        path = settings.get("FORBEAR_OPERATOR_LIST")
+        path, policy = settings.get("FORBEAR_OPERATOR_LIST"), settings.get("FORBEAR_POLICY")
         return cls(
             db=settings.get("FORBEAR_DB", "sqlite:///forbear.db"),
             contact=contact,
@@ -88,6 +90,7 @@ class Config:
             use=_choice(settings, "FORBEAR_USE", Use.TRAIN_AI),
             profile=_choice(settings, "FORBEAR_PROFILE", Profile.STANDARD),
             shadow=settings.getbool("FORBEAR_SHADOW"),
+            policy=read_policy(Path(policy) if policy else None, "FORBEAR_POLICY"),
             operator_list=read_list(Path(path), "FORBEAR_OPERATOR_LIST") if path else None,
         )
 
@@ -150,7 +153,7 @@ class ProjectEnforcement(Enforcement):
         self._writer.start()
         record = _record(crawler, config)
         self._crawl = self._writer.call(lambda connection: crawls.begin(connection, record, now())).result()
-        asking = Asking(self._crawl.id, config.agent, config.use, config.profile, config.operator_list)
+        asking = Asking(self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list)
         super().__init__(crawler, Session(asking, self._writer))
         self.session.fetch_by(self.fetch_place)
         self._refused: WeakSet[Request] = WeakSet()
@@ -253,6 +256,6 @@ def _record(crawler: Crawler, config: Config) -> CrawlRecord:
         use=config.use,
         profile=config.profile,
         shadow=config.shadow,
-        policy=policies.load().digest,
+        policy=config.policy,
         configuration={"spider": crawler.spider.name, "run": run, "settings": kept},
     )

@@ -21,12 +21,12 @@ from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
 from crawler.network import Guard
-from crawler.operator import BadConfig, check_contact, check_token, read_list, user_agent
+from crawler.operator import BadConfig, check_contact, check_token, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
 from crawler.session import Asking, Session
 from optout import __version__
-from optout import policy as policies
 from optout.model import Decision, Profile, Use, Verdict
+from optout.policy import Policy
 from optout.readers import url as urls
 from optout.readers.url import Url
 from storage import crawls, frontier, leases
@@ -73,6 +73,7 @@ class Config:
     resolve: tuple[str, ...] = ()
     allow_private_networks: bool = False
     operator_list: Path | None = None
+    policy: Path | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ class Config:
     def identity(self) -> dict[str, Any]:
         """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
         every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
+        every["policy"] = str(self.policy or "")
         for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db"):
             del every[name]
         return every
@@ -241,16 +243,18 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     Raises BadConfig, StorageError, OSError (the output folder) before anything is fetched. The main thread only.
     """
     asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
+    policy = read_policy(config.policy, "--policy")
     engine = open_database(config.db)
     writer = Writer(engine)
     writer.start()
     try:
-        crawl = writer.call(lambda connection: _begin(connection, config)).result()
+        crawl = writer.call(lambda connection: _begin(connection, config, policy)).result()
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
         _repair(config.out, writer)
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
-        session = Session(Asking(crawl.id, config.agent, config.use, config.profile, asking_list), writer)
+        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list)
+        session = Session(asking, writer)
         corpus = Corpus(
             config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent
         )
@@ -267,7 +271,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         engine.dispose()
 
 
-def _begin(connection: Connection, config: Config) -> crawls.Crawl:
+def _begin(connection: Connection, config: Config, policy: Policy) -> crawls.Crawl:
     leases.recover(connection, now())
     record = CrawlRecord(
         engine=__version__,
@@ -277,7 +281,7 @@ def _begin(connection: Connection, config: Config) -> crawls.Crawl:
         use=config.use,
         profile=config.profile,
         shadow=config.shadow,
-        policy=policies.load().digest,
+        policy=policy,
         configuration=config.identity(),
     )
     if not config.resume:

@@ -1,4 +1,4 @@
-"""Whoever runs a crawl: how they name themselves to sites (RFC 9309 2.2.1, RFC 9110 10.1.5), and their own list."""
+"""Whoever runs a crawl: how they name themselves (RFC 9309 2.2.1, RFC 9110 10.1.5), their own list, their policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from optout import __version__
+from optout import policy as policies
 from optout.model import Capture
+from optout.policy import BadPolicy, Policy
 from optout.protocols import operator
 
 _TOKEN = re.compile(r"[A-Za-z_-]+")
@@ -54,4 +56,16 @@ def read_list(path: Path, option: str) -> Capture:
     except OSError as error:
         raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
     except operator.BadList as error:
+        raise BadConfig(f"{option} {path}: {error}.") from None
+
+
+def read_policy(path: Path | None, option: str) -> Policy:
+    """The policy that ships, as far as the operator's file does not depart from it; raises BadConfig."""
+    try:
+        return policies.load(path.read_text(encoding="utf-8") if path else "")
+    except OSError as error:
+        raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadConfig(f"{option}: {path} is no UTF-8 text.") from None
+    except BadPolicy as error:
         raise BadConfig(f"{option} {path}: {error}.") from None

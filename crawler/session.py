@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crawler.places import Fetch, Places
-from optout import policy as policies
 from optout.captures import Asked, Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question, Use
+from optout.policy import Policy
 from optout.protocols import robots
 from optout.readers import url as urls
 from optout.readers.robots_txt import RobotsTxt
@@ -48,6 +48,7 @@ class Asking:
     agent: str
     use: Use
     profile: Profile
+    policy: Policy
     operator_list: Capture | None = None
 
 
@@ -75,7 +76,7 @@ class Session:
     def __init__(self, asking: Asking, writer: Writer) -> None:
         self.asking = asking
         self.writer = writer
-        self._policy = policies.load()
+        self._policy = asking.policy
         self._list = self._operator_list()
         self._written: set[str] = set()
 

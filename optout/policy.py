@@ -153,6 +153,29 @@ def load(own: str = "") -> Policy:
     return _policy(protocols, tokens, tuple(agents.values()), tuple(departures))
 
 
+def restore(content: str) -> Policy:
+    """The policy of which ``content`` was put on record, with its digest.
+
+    Of the words of prose.toml the record has the digest alone: they go with the version.
+    """
+    known = json.loads(content)
+    said_in_full: dict[Profile, dict[str, list[str]]] = {profile: {} for profile in Profile}
+    agents = tuple(Agent(**agent) for agent in known["agents"])
+    return Policy(
+        content,
+        hashlib.sha256(content.encode()).hexdigest(),
+        {name: _protocol(table, said_in_full) for name, table in known["protocols"].items()},
+        {token: Use(use) for token, use in known["purpose-tokens"].items()},
+        agents,
+        tuple(Departure(**departure) for departure in known["departures"]),
+        _training(agents),
+    )
+
+
+def _training(agents: tuple[Agent, ...]) -> tuple[str, ...]:
+    return tuple(agent.token for agent in agents if agent.kind == "training")
+
+
 def _policy(
     protocols: dict[str, ProtocolPolicy],
     tokens: dict[str, Use],
@@ -168,9 +191,8 @@ def _policy(
         "prose": hashlib.sha256(_shipped("prose.toml")).hexdigest(),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    training = tuple(agent.token for agent in agents if agent.kind == "training")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Policy(text, digest, protocols, tokens, agents, departures, training)
+    return Policy(text, digest, protocols, tokens, agents, departures, _training(agents))
 
 
 def _as_data(entry: ProtocolPolicy) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,8 +14,9 @@ from rich.console import Console
 
 from crawler.live import Live, Outcome, ask
 from crawler.network import Guard
-from optout import case, policy
+from optout import case
 from optout.model import Capture, Profile, Question, Use, Verdict
+from optout.policy import Policy
 from optout.readers import url as urls
 from scripts import advise as advising
 from scripts import options, show
@@ -36,6 +38,7 @@ OTHERWISE = "A widely used parser reads this otherwise"
 @click.argument("url", nargs=-1, required=True)
 @options.use
 @options.profile
+@options.policy
 @options.agent
 @options.contact
 @options.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds for each request as a whole.")
@@ -56,6 +59,7 @@ def command(
     as_json: bool,
     use: str,
     profile: str,
+    policy: Path | None,
     agent: str,
     advise: bool,
     sarif: bool,
@@ -79,6 +83,8 @@ def command(
       forbear check --advise public --as https://example.org/
     """
     if advise:
+        if ctx.get_parameter_source("policy") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--policy does not go with --advise, which tells what crawlers at large understand.")
         if as_json and sarif:
             raise click.UsageError("--json and --sarif exclude each other: leave one out.")
         form = advising.Form.SARIF if sarif else advising.Form.JSON if as_json else advising.Form.TEXT
@@ -86,10 +92,11 @@ def command(
     for name in ("sarif", "address"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError("--sarif and --as go with --advise.")
+    rules = options.rules(policy)
     for each in url:
         urls.parse(each)  # before anybody is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
-    return asyncio.run(_check_all(questions, _live(agent, **connection), as_json=as_json))
+    return asyncio.run(_check_all(questions, _live(agent, **connection), rules, as_json=as_json))
 
 
 def _live(
@@ -105,25 +112,24 @@ def _live(
     return Live(guard, agent=agent, version=version("forbear"), contact=contact, proxy=proxy, timeout=timeout)
 
 
-async def _check_all(questions: list[Question], live: Live, *, as_json: bool) -> int:
+async def _check_all(questions: list[Question], live: Live, rules: Policy, *, as_json: bool) -> int:
     verdicts: set[Verdict] = set()
     async with live:
         room = asyncio.Semaphore(AT_ONCE)
-        answers = [asyncio.create_task(_answer(question, live, room)) for question in questions]
+        answers = [asyncio.create_task(_answer(question, live, rules, room)) for question in questions]
         for question, answer in zip(questions, answers, strict=True):
             with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
                 outcomes = await answer
             verdicts.add(outcomes[question.profile].decision.verdict)
             if as_json:
-                click.echo(show.json_line(_as_json(question, outcomes)), nl=False)
+                click.echo(show.json_line(_as_json(question, outcomes, rules)), nl=False)
             else:
                 _show(question, outcomes)
     return next(code for verdict, code in EXIT_CODES.items() if verdict in verdicts)
 
 
-async def _answer(question: Question, live: Live, room: asyncio.Semaphore) -> Outcomes:
+async def _answer(question: Question, live: Live, rules: Policy, room: asyncio.Semaphore) -> Outcomes:
     """The outcome in both profiles; the page is fetched only if the chosen one allows it."""
-    rules = policy.load()
     (other,) = set(Profile) - {question.profile}
     async with room:
         chosen = await ask(question, rules, live)
@@ -135,7 +141,7 @@ def _looked_at(outcomes: Outcomes) -> list[Capture]:
     return [capture for outcome in outcomes.values() for capture in outcome.captures]
 
 
-def _as_json(question: Question, outcomes: Outcomes) -> dict[str, Any]:
+def _as_json(question: Question, outcomes: Outcomes, rules: Policy) -> dict[str, Any]:
     decision = outcomes[question.profile].decision
     places = [
         {
@@ -148,7 +154,8 @@ def _as_json(question: Question, outcomes: Outcomes) -> dict[str, Any]:
         for capture in _looked_at(outcomes)
     ]
     return {
-        **case.to_json(question.url, question.url, decision, policy.load()),
+        **case.to_json(question.url, question.url, decision, rules),
+        "policy": rules.digest,
         "agent": question.agent,
         "use": question.use,
         "profile": question.profile,

@@ -36,6 +36,7 @@ FAILED = 4
 @options.agent
 @options.use
 @options.profile
+@options.policy
 @options.option("--shadow", is_flag=True, help="Rehearse: decide and log as usual, but keep nothing.")
 @options.option("--max-pages", type=click.IntRange(min=1), help="Keep so many pages at most.  [default: no limit]")
 @options.option(

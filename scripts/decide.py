@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from optout import case, policy
+from optout import case
 from optout.decide import decide
 from optout.model import Decision
+from optout.policy import Policy
 from optout.readers.url import NotAUrl
-from scripts import show
+from scripts import options, show
 from scripts.options import option
 
 
@@ -24,7 +26,8 @@ from scripts.options import option
     default="-",
     help="Read the cases from here; - is standard input.",
 )
-def command(path: str) -> int:
+@options.policy
+def command(path: str, policy: Path | None) -> int:
     """Answer cases without network: what a site said goes in, what follows comes out.
 
     A case is a JSON object on a line of its own, and so is its decision; the order stays. A line that is no case is
@@ -35,24 +38,24 @@ def command(path: str) -> int:
       echo '{"id": "1", "url": "https://a.example/b", "exchanges": [{"url": "https://a.example/robots.txt",
         "status": 200, "body": "User-agent: *\\nDisallow: /b\\n"}]}' | tr -d '\\n' | forbear decide
     """
+    rules = options.rules(policy)
     broken = False
     with click.open_file(path, "rb") as cases:
         for number, line in enumerate(cases, 1):
             if line.strip():
-                answer = _answer(line, number)
+                answer = _answer(line, number, rules)
                 broken |= "error" in answer
                 sys.stdout.write(show.json_line(answer))
                 sys.stdout.flush()
     return 2 if broken else 0
 
 
-def _answer(line: bytes, number: int) -> dict[str, Any]:
+def _answer(line: bytes, number: int, rules: Policy) -> dict[str, Any]:
     """The decision, or the error of a line that is no case."""
     content: Any = None
     try:
         content = json.loads(line, parse_constant=_no_number)
         name, question, captures = case.from_json(content)
-        rules = policy.load()
         decision = decide(question, captures, rules)
         assert isinstance(decision, Decision), "places are left, though all that is not listed counts as answered"
         return case.to_json(name, question.url, decision, rules)

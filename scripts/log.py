@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from optout.model import Stage, Verdict
+from optout.model import Profile, Stage, Verdict
 from scripts import options, show
 from scripts.options import option
 from storage.database import open_database, translated
@@ -23,7 +23,7 @@ Rows = Iterator[dict[str, Any]]
 
 COLUMNS = (
     "id", "at", "crawl", "url", "host", "domain", "verdict", "reasons", "stage", "status", "content_sha256", "bytes",
-    "engine", "policy",
+    "engine", "policy", "verdict_standard", "verdict_strict",
 )  # fmt: skip
 
 _BATCH = 1_000
@@ -55,6 +55,8 @@ class Moment(click.ParamType[datetime]):
     help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.",
 )
 @option("--verdict", type=click.Choice([str(word) for word in Verdict]), help="What followed.")
+@option("--standard", type=click.Choice([str(word) for word in Verdict]), help="What profile standard makes of it.")
+@option("--strict", type=click.Choice([str(word) for word in Verdict]), help="What profile strict makes of it.")
 @option("--stage", type=click.Choice([str(word) for word in Stage]), help="Before the page was requested, or after.")
 @option("--crawl", metavar="ID", type=options.text, help="Decisions of this crawl.")
 @option("--since", type=Moment(), help="Not before this day or time.")
@@ -69,7 +71,7 @@ class Moment(click.ParamType[datetime]):
 )
 @option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.db
-def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str | None, **conditions: Any) -> None:
+def command(form: str, as_json: bool, db: str, stage: str | None, **conditions: Any) -> None:
     """Print decisions from the audit log, newest last: what was decided, when, and in whose words.
 
     Two decisions are made about a page: whether it may be requested, and whether what came may be kept.
@@ -77,12 +79,15 @@ def command(form: str, as_json: bool, db: str, verdict: str | None, stage: str |
     \b
     Example:
       forbear log --domain example.org --verdict excluded
+      forbear log --verdict allowed --strict excluded
       forbear log --since 2026-01-01 --format parquet > decisions.parquet
     """
     form = "jsonl" if as_json else form
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is nothing for a terminal: write it to a file, as in … > log.parquet.")
-    wanted = Filter(verdict=Verdict(verdict) if verdict else None, stage=Stage(stage) if stage else None, **conditions)
+    for name in ("verdict", "standard", "strict"):
+        conditions[name] = Verdict(conditions[name]) if conditions[name] else None
+    wanted = Filter(stage=Stage(stage) if stage else None, **conditions)
     engine = open_database(db, create=False)
     try:
         with translated(engine.url), engine.connect() as connection:
@@ -114,6 +119,10 @@ def _lines(row: dict[str, Any]) -> Iterator[Text]:
     for reason in row["reasons"]:
         yield show.plain(f"{'':41}{reason['protocol']}: {reason['quote']}")
         yield show.plain(f"{'':41}  {reason['where']} of {reason['source']}")
+    for profile in Profile:
+        other = row[f"verdict_{profile}"]
+        if other not in (None, row["verdict"]):
+            yield show.plain(f"{'':41}in {profile}: {other}")
 
 
 def _csv(rows: Rows) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from crawler.network import parse_pin
+from crawler.operator import BadConfig, read_policy
 from optout.model import Profile, Use
+from optout.policy import Policy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,6 +73,14 @@ def _check_proxy(proxy: str) -> None:
         raise ValueError(f"{proxy!r} is no proxy: write one like http://proxy.example:3128")
 
 
+def rules(path: Path | None) -> Policy:
+    """The policy by the file of ``--policy``, or as it ships; raises UsageError."""
+    try:
+        return read_policy(path, "--policy")
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+
+
 text = Checked("text", _check_text)
 
 agent = option(
@@ -94,6 +105,11 @@ profile = option(
     type=click.Choice([str(word) for word in Profile]),
     default=str(Profile.STANDARD),
     help="How doubt is treated: by each protocol's own rules, or never in favour.",
+)
+policy = option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of yours: where you depart from what ships about which protocol counts how.",
 )
 proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every request through this HTTP proxy.")
 resolve = option(

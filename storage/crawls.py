@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from optout.model import Profile, Use
+from optout.policy import Policy
+from storage import policies
 from storage.dialects import insert
 from storage.records import new_id
 from storage.schema import crawls
@@ -37,7 +39,7 @@ class CrawlRecord:
     use: Use
     profile: Profile
     shadow: bool
-    policy: str
+    policy: Policy
     configuration: Mapping[str, Any]
 
     @property
@@ -59,7 +61,7 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
 
     The decisions that follow carry the present engine, policy and identity, also in a crawl that older ones began.
     """
-    identity = _running(record)
+    identity = _running(connection, record)
     digest = record.configuration_digest
     new = insert(connection, crawls).on_conflict_do_nothing().returning(crawls.c.id)
     first = {"configuration": dict(record.configuration), "configuration_digest": digest, "started_at": at}
@@ -82,7 +84,7 @@ def again(connection: Connection, record: CrawlRecord, *, whatever: Collection[s
     known = select(crawls.c.id, crawls.c.configuration).order_by(crawls.c.started_at.desc(), crawls.c.id.desc())
     for row in connection.execute(known):
         if _but(row.configuration, whatever) == wanted:
-            connection.execute(crawls.update().where(crawls.c.id == row.id).values(_running(record)))
+            connection.execute(crawls.update().where(crawls.c.id == row.id).values(_running(connection, record)))
             return Crawl(row.id, resumed=True)
     return None
 
@@ -91,7 +93,8 @@ def _but(configuration: Mapping[str, Any], some: Collection[str]) -> dict[str, A
     return {name: value for name, value in configuration.items() if name not in some}
 
 
-def _running(record: CrawlRecord) -> dict[str, Any]:
+def _running(connection: Connection, record: CrawlRecord) -> dict[str, Any]:
+    policies.put_on_record(connection, record.policy)
     return {
         "engine": record.engine,
         "agent": record.agent,
@@ -100,7 +103,7 @@ def _running(record: CrawlRecord) -> dict[str, Any]:
         "use": str(record.use),
         "profile": str(record.profile),
         "shadow": record.shadow,
-        "policy": record.policy,
+        "policy": record.policy.digest,
         "state": CrawlState.RUNNING.value,
         "finished_at": None,
     }

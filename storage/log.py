@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from optout.model import Gap, Reason, Statement
+from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
 from storage import evidence, frontier, summary
 from storage.names import domain_of, host_of
@@ -70,6 +70,7 @@ def _decision(record: DecisionRecord) -> dict[str, Any]:
         "status": record.status,
         "content_sha256": record.content_sha256,
         "bytes": record.bytes,
+        **{f"verdict_{profile}": record.decision.verdicts.get(profile) for profile in Profile},
     }
 
 

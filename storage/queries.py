@@ -22,7 +22,8 @@ class Filter:
     """Which decisions are asked for; what is None does not matter.
 
     ``domain`` is a host name in any spelling, or a URL of it, with what lies below it if ``subdomains``;
-    ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``since`` is the first
+    ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``verdict`` is
+    what followed, ``standard`` and ``strict`` what these profiles make of the same; ``since`` is the first
     moment, ``until`` the first one no more; ``limit`` takes the newest.
     """
 
@@ -32,6 +33,8 @@ class Filter:
     protocol: str | None = None
     measure: str | None = None
     verdict: Verdict | None = None
+    standard: Verdict | None = None
+    strict: Verdict | None = None
     stage: Stage | None = None
     crawl: str | None = None
     since: datetime | None = None
@@ -56,6 +59,7 @@ def _statement(wanted: Filter) -> Select[Any]:
     rows = select(
         columns.id, columns.at, columns.crawl, columns.url, columns.host, columns.domain, columns.verdict,
         columns.stage, columns.status, columns.content_sha256, columns.bytes, columns.engine, columns.policy,
+        columns.verdict_standard, columns.verdict_strict,
     ).where(*_conditions(wanted))  # fmt: skip
     if wanted.limit is None:
         return rows.order_by(columns.at, columns.id)
@@ -73,7 +77,12 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     because = [column == value for column, value in said.items() if value is not None]
     if because:  # one reason that has both
         yield columns.id.in_(select(reasons.c.decision).where(*because))
-    for column, value in ((columns.verdict, wanted.verdict), (columns.stage, wanted.stage)):
+    for column, value in (
+        (columns.verdict, wanted.verdict),
+        (columns.verdict_standard, wanted.standard),
+        (columns.verdict_strict, wanted.strict),
+        (columns.stage, wanted.stage),
+    ):
         if value is not None:
             yield column == str(value)
     if wanted.crawl is not None:
@@ -139,4 +148,6 @@ def _row(row: Row[Any], because: list[dict[str, str]]) -> dict[str, Any]:
         "bytes": row.bytes,
         "engine": row.engine,
         "policy": row.policy,
+        "verdict_standard": row.verdict_standard,
+        "verdict_strict": row.verdict_strict,
     }

@@ -90,6 +90,21 @@ Index(
     postgresql_where=crawls.c.state != "finished",
 )
 
+policies = Table(
+    "policies",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of the content, in hexadecimal; decisions carry it."),
+    Column("first_at", Instant, nullable=False, comment="When a crawl first worked by it (UTC)."),
+    Column(
+        "departures",
+        JSON,
+        nullable=False,
+        comment="Where the operator's file departs from what ships: what, whether looser, for what reason.",
+    ),
+    Column("content", Text, nullable=False, comment="The whole policy as JSON: protocols, profiles, lists of agents."),
+    comment="Which protocol counts how: one row for each policy that decisions were made by.",
+)
+
 hosts = Table(
     "hosts",
     metadata,
@@ -160,6 +175,8 @@ decisions = Table(
     Column("profile", Text, nullable=False, comment="standard or strict."),
     Column("use", Text, nullable=False, comment="The use that was asked for, such as train-ai."),
     Column("agent", Text, nullable=False, comment="The robots product token that was asked for."),
+    Column("verdict_standard", Text, comment="What profile standard makes of the same; empty in rows before 0.2."),
+    Column("verdict_strict", Text, comment="What profile strict makes of the same; empty in rows before 0.2."),
     CheckConstraint("verdict IN ('allowed', 'excluded', 'deferred')", name="verdict"),
     CheckConstraint("stage IN ('request', 'page')", name="stage"),
     _index("domain", "at"),

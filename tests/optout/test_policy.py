@@ -52,6 +52,12 @@ def test_the_digest_is_that_of_the_content_which_holds_all():
     assert policy.load("# nothing\n").digest == policy.load().digest
 
 
+def test_a_policy_that_was_put_on_record_is_the_same_policy():
+    for own in ("", '[protocols.trust-txt]\nreason = "by counsel"\nstandard.excludes = []'):
+        rules = policy.load(own)
+        assert policy.restore(rules.content) == rules
+
+
 INTENT = robots("User-agent: GPTBot\nDisallow: /\n")
 UNREAL = robots("User-agent: *AI*\nDisallow: /\n")
 HTML = Capture("https://press.example/robots.txt", 200, (("Content-Type", "text/html"),), b"<!DOCTYPE html><p>")

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from sqlalchemy import Engine
 
+from optout import policy
 from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
 from optout.readers.url import parse
 from scripts import log as log_command
@@ -31,8 +32,17 @@ ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = (
     "id", "at", "crawl", "url", "host", "domain", "verdict", "reasons", "stage", "status", "content_sha256", "bytes",
-    "engine", "policy",
+    "engine", "policy", "verdict_standard", "verdict_strict",
 )  # fmt: skip
+
+
+ROW: dict[str, Any] = dict.fromkeys(KEYS) | {
+    "at": datetime(2026, 3, 1, 12, tzinfo=UTC).isoformat(),
+    "verdict": "allowed",
+    "stage": "page",
+    "url": "https://a.example/",
+    "reasons": [],
+}
 
 
 @pytest.fixture
@@ -73,7 +83,7 @@ def database(engine: Engine, database_url: str) -> str:
                 use=Use.TRAIN_AI,
                 profile=Profile.STANDARD,
                 shadow=False,
-                policy="digest",
+                policy=policy.load(),
                 configuration={},
             ),
             AT,
@@ -175,7 +185,7 @@ def test_people_get_a_table(forbear, database: str) -> None:
 
 
 def test_the_table_has_one_heading_however_long_it_is(capsys) -> None:
-    row = {"at": AT.isoformat(), "verdict": "allowed", "stage": "page", "url": "https://a.example/\x1b", "reasons": []}
+    row = ROW | {"url": "https://a.example/\x1b"}
     log_command._table(iter([row] * 3000))
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), sum(line.startswith("at ") for line in lines)) == (3001, 1)
@@ -184,7 +194,7 @@ def test_the_table_has_one_heading_however_long_it_is(capsys) -> None:
 
 def test_the_table_is_printed_as_it_is_read(capsys) -> None:
     def rows():
-        yield {"at": AT.isoformat(), "verdict": "allowed", "stage": "page", "url": "https://a.example/", "reasons": []}
+        yield ROW
         assert "https://a.example/" in capsys.readouterr().out
         raise OSError("the database is gone")
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from optout import policy
 from optout.model import (
     AI_USES,
     ALWAYS,
@@ -45,7 +46,7 @@ CRAWL = CrawlRecord(
     use=Use.TRAIN_AI,
     profile=Profile.STANDARD,
     shadow=False,
-    policy="policy-digest",
+    policy=policy.load(),
     configuration={"seeds": ["https://a.example/"]},
 )
 

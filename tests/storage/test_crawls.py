@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from optout import policy
 from optout.model import Profile, Use
 from storage.crawls import CrawlRecord, CrawlState, begin, end, latest
 from storage.database import writing
@@ -20,7 +21,7 @@ RECORD = CrawlRecord(
     use=Use.TRAIN_AI,
     profile=Profile.STRICT,
     shadow=True,
-    policy="p1",
+    policy=policy.load(),
     configuration={"b": 1, "a": ["é"]},
 )
 

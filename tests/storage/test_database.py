@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ def indexes_and_constraints(connection: Connection) -> set[str]:
     """How the database itself words its tables (SQLite) or indexes and constraints (PostgreSQL)."""
     if connection.dialect.name == "sqlite":
         asked = "SELECT sql FROM sqlite_master WHERE tbl_name <> 'alembic_version' AND sql IS NOT NULL"
-        lines = [sorted(line.strip(" \t,") for line in sql.split("\n")) for sql in connection.scalars(text(asked))]
+        # A column that was added later stands behind the last one, on its line.
+        parts = (re.split(r"\n|(?<=\*/), ", sql) for sql in connection.scalars(text(asked)))
+        lines = [sorted(filter(None, (line.strip(" \t,") for line in some))) for some in parts]
         return {"\n".join(some) for some in lines}  # in which order a table's constraints stand means nothing
     asked = """SELECT indexdef AS sql FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
         UNION SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint
@@ -82,13 +85,14 @@ def test_a_new_database_is_made_only_when_wanted(new_database_url: str) -> None:
 def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.begin() as connection:
-        for name in ("host_reasons", "host_outcomes", "urls"):
-            connection.execute(text(f"DROP TABLE {name}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(text("DROP TABLE policies"))
+        for profile in ("standard", "strict"):
+            connection.execute(text(f"ALTER TABLE decisions DROP COLUMN verdict_{profile}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0003"
+    assert upgrade(database_url) == "0004"
     open_database(database_url).dispose()
 
 

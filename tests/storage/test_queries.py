@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from optout import policy
 from optout.model import Stage, Verdict
 from optout.readers.url import NotAUrl
 from storage.queries import Filter, log
@@ -115,7 +116,9 @@ def test_a_row_has_the_shape_of_the_command_line(engine: Engine, make: Any, writ
         "content_sha256": None,
         "bytes": None,
         "engine": "0.1.0",
-        "policy": "policy-digest",
+        "policy": policy.load().digest,
+        "verdict_standard": None,
+        "verdict_strict": None,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from optout import policy
 from optout.model import Verdict
 from storage import schema
 from storage.database import StorageError, open_database, writing
@@ -34,7 +35,7 @@ def test_a_decision_is_written_with_all_that_belongs_to_it(engine: Engine, make:
         assert (row.host, row.domain) == ("xn--bcher-kva.example", "xn--bcher-kva.example")
         assert (row.verdict, row.stage, row.at) == ("excluded", "request", job.decision.at)
         identity = (row.engine, row.policy, row.profile, row.use, row.agent)
-        assert identity == ("0.1.0", "policy-digest", "standard", "train-ai", "ForbearBot")
+        assert identity == ("0.1.0", policy.load().digest, "standard", "train-ai", "ForbearBot")
         source = "https://xn--bcher-kva.example/robots.txt"
         said = (row.id, 0, "robots", "Disallow: /no", source, "line 2", "disallow")
         assert connection.execute(select(schema.reasons)).one() == (*said, "1.3(1)(a)")
