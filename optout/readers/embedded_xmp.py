@@ -60,7 +60,8 @@ def _packets(kind: Container | None, capture: Capture) -> Iterator[tuple[str, by
             yield "/Root/Metadata", packet
     elif kind is Container.SVG:
         source = to_utf8(capture.body)
-        if _RDF in source:
+        # A null octet is in no XML but one of wide characters, where the name is not to be found.
+        if _RDF in source or b"\0" in source:
             yield "metadata", capture.body
         elif not _END.search(source[-1024:]):
             xml.parse(source)  # what is cut off may have had metadata

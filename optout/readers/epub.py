@@ -7,6 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from optout.model import Capture
 from optout.readers import xml
@@ -25,10 +26,12 @@ _PREFIX = re.compile(r"(\S+):\s+(\S+)")
 
 
 def is_epub(capture: Capture) -> bool:
-    """Whether an answer is an EPUB book, by its octets (OCF 4.3: the first file says so); else by its Content-Type."""
-    if not capture.body.startswith(b"PK\x03\x04"):
-        return False
-    return b"application/epub+zip" in capture.body[:128] or capture.media_type == "application/epub+zip"
+    """Whether an answer is an EPUB book, by its octets (OCF 4.3: the first file says so); else by its Content-Type.
+
+    Every book has a package document: what is called one and is no archive cannot be read.
+    """
+    said = capture.body.startswith(b"PK\x03\x04") and b"application/epub+zip" in capture.body[:128]
+    return said or capture.media_type == "application/epub+zip"
 
 
 def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> Iterator[Property]:
@@ -68,8 +71,10 @@ def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
             paths = [node.get("full-path") or "" for node in container.iter(f"{_CONTAINER_NS}rootfile")]
             if not paths or len(paths) > MAX_PACKAGES:
                 raise Unreadable(f"The book's {_CONTAINER} names {len(paths)} package documents.")
+            names = frozenset(book.namelist())
             for path in paths:
-                yield path, _member(book, path)
+                # EPUB 3.3 4.2.6.3.1.3: a path of RFC 3986, so that a space in it is written as %20.
+                yield path, _member(book, path if path in names else unquote(path))
     except (zipfile.BadZipFile, KeyError, RuntimeError, OSError, EOFError, zlib.error, NotImplementedError) as error:
         raise Unreadable(f"The book cannot be unpacked: {error}.") from None
 

@@ -16,6 +16,8 @@ from optout.readers.unreadable import Unreadable
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 # 7.5 to 7.8: an array's items, and a value that has qualifiers.
 _VALUES = (f"{_RDF}li", f"{_RDF}value")
+# 7.4, 7.9.2: a value that stands in an attribute; and a node of its own that is no more than its URI (RDF 1.1 XML 2.4).
+_WRITTEN_AS = (f"{_RDF}resource", f"{_RDF}value", f"{_RDF}about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ def _stated(root: etree._Element) -> Iterator[_Stated]:
             for name, value in description.attrib.items():
                 yield _Stated(str(name), str(value).strip(), prefixes.get(etree.QName(name).namespace or "", ""))
             for child in description.iterchildren(etree.Element):
-                for leaf in list(child.iter(*_VALUES)) or [child]:
+                for leaf in list(child.iter(*_VALUES)) or list(child.iter(f"{_RDF}Description")) or [child]:
                     if next(leaf.iter(etree.Entity), None) is not None:
                         raise Unreadable(f"The value of {str(child.tag)!r} is hidden in an entity.")
-                    resource = leaf.get(f"{_RDF}resource")
-                    yield _Stated(str(child.tag), (resource or "".join(leaf.itertext())).strip(), child.prefix or "")
+                    value = next(filter(None, map(leaf.get, _WRITTEN_AS)), None) or "".join(leaf.itertext())
+                    yield _Stated(str(child.tag), value.strip(), child.prefix or "")
 
 
 def _as_written(qualified: str, value: str, source: bytes) -> str:

@@ -83,6 +83,7 @@ FILES = [
     ("SVG 2 5.10", svg(PACKET)),
     ("SVG 1.1, as drawing programs write it", svg(PACKET, ILLUSTRATOR)),
     ("SVG, UTF-16", svg(PACKET).decode().encode("utf-16")),
+    ("SVG, UTF-16 that says so", svg(PACKET, b'<?xml version="1.0" encoding="UTF-16"?>').decode().encode("utf-16")),
     ("PDF", document(PACKET)),
     ("ISO 16684-1 7.3, UTF-16", png(text_chunk(PACKET.decode().encode("utf-16")))),
     ("ISO 16684-1 7.3, padded", png(text_chunk(PACKET + b" \n" * 500 + b"\0"))),
@@ -165,6 +166,13 @@ TORN = [
 def test_file_that_cannot_be_read(what, body):
     found = read(body)
     assert (values(found), len(found.failures)) == ([], 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_drawing_in_an_encoding_that_nothing_announces_is_never_silent(encoding):
+    declared = svg(PACKET, b'<?xml version="1.0" encoding="UTF-16"?>')
+    found = read(declared.decode().encode(encoding), "image/svg+xml")
+    assert values(found) == [PROHIBITED] or found.failures
 
 
 @pytest.mark.parametrize(("section", "body"), FILES, ids=range(len(FILES)))
