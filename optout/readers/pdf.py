@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -84,6 +85,9 @@ _ERRORS = (pikepdf.PdfError, RuntimeError, ValueError, TypeError, KeyError, Attr
 
 def _read(body: bytes) -> _Document:
     document = _Document()
+    if _ends_within_a_revision(body):
+        document.no_packet = document.no_stores = "The PDF is cut off: it begins a revision that does not end."
+        return document
     try:
         with pikepdf.open(io.BytesIO(body), suppress_warnings=True) as pdf:
             try:
@@ -102,17 +106,33 @@ def _read(body: bytes) -> _Document:
     return document
 
 
+_NAMES = (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"/Linearized", b"#")
+
+
 def _may_say_something(body: bytes) -> bool:
     """Whether a document that cannot be opened is cut off, or holds or hides one of the names looked for (7.3.5)."""
-    whole = b"%%EOF" in body[-1024:]
-    return not whole or any(word in body for word in (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"#"))
+    return _is_cut_off(body) or any(name in body for name in _NAMES)
+
+
+_OBJECT = re.compile(rb"\d\s++\d++\s++obj\b")
+
+
+def _is_cut_off(body: bytes) -> bool:
+    """Whether a document lacks its end (7.5.5)."""
+    return b"%%EOF" not in body[-1024:] or _ends_within_a_revision(body)
+
+
+def _ends_within_a_revision(body: bytes) -> bool:
+    """Whether objects follow the last end of the document (7.5.6), and do not come to an end of their own."""
+    end = body.rfind(b"%%EOF")
+    return end >= 0 and body.find(b"startxref", end) < 0 and _OBJECT.search(body, end) is not None
 
 
 def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
     metadata = pdf.Root.get("/Metadata")
     if metadata is None:
         # A cut file is repaired as far as it goes; what lay behind the cut is gone without a word.
-        if pdf.get_warnings() and b"/Metadata" in body:
+        if pdf.get_warnings() and (b"/Metadata" in body or _is_cut_off(body)):
             raise Unreadable("The PDF is damaged, and its metadata are not to be found.")
         return b""
     if not isinstance(metadata, pikepdf.Stream):

@@ -212,7 +212,9 @@ def test_header_without_a_value_leaves_a_doubt(site):
     assert (statements, [gap.defers for gap in gaps]) == ([], [IN_STRICT])
 
 
-def book(package: str, *, container: str = "OEBPS/content.opf", compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def book(
+    package: str | bytes, *, container: str = "OEBPS/content.opf", compression: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     octets = io.BytesIO()
     with zipfile.ZipFile(octets, "w", compression) as archive:
         archive.writestr(zipfile.ZipInfo("mimetype"), "application/epub+zip")
@@ -229,6 +231,7 @@ def opf(metadata: str, prefix: str = 'prefix="tdm: http://www.w3.org/ns/tdmrep#"
     return f'<package xmlns="http://www.idpf.org/2007/opf" {prefix}><metadata>{metadata}</metadata></package>'
 
 
+TWO = '<meta name="tdm:reservation" content="1"/>'
 BOOKS = [
     # section, package document, quotes
     ("6.4", opf('<meta name="tdm:reservation" content="1"/>', ""), ['<meta name="tdm:reservation" content="1"/>']),
@@ -238,6 +241,8 @@ BOOKS = [
      ['<meta property="r:reservation">1</meta>']),
     ("6.5", opf('<meta property="tdm:reservation">1</meta>', ""), ['<meta property="tdm:reservation">1</meta>']),
     ("6.5", opf('<meta property="tdm:reservation">1</meta>', 'prefix="tdm: http://example.org/tides#"'), []),
+    ("6.4, UTF-16", ('<?xml version="1.0" encoding="UTF-16"?>' + opf(TWO, "")).encode("utf-16"),
+     [TWO]),
     ("6.5", opf('<meta property="dcterms:modified">1</meta>'), []),
     ("6.5, refines", opf('<meta property="tdm:reservation" refines="#a">0</meta>'), []),
     ("6.5", opf('<!-- <meta property="tdm:reservation">1</meta> -->'), []),
@@ -249,6 +254,12 @@ BOOKS = [
 def test_book(site, section, package, quotes, media_type):
     statements, gaps = site.ask(tdmrep, site.page(book(package), media_type=media_type))
     assert ([s.quote for s in statements], gaps) == (quotes, []), section
+
+
+def test_path_of_a_package_document_is_written_as_in_urls(site):
+    octets = book(opf(TWO), container="OEBPS/%63ontent.opf")
+    statements, gaps = site.ask(tdmrep, site.page(octets, media_type="application/epub+zip"))
+    assert ([(s.quote, s.where) for s in statements], gaps) == ([(TWO, "OEBPS/%63ontent.opf, (//meta)[1]")], [])
 
 
 def test_another_archive_is_no_book(site):
@@ -267,6 +278,7 @@ TORN_BOOKS = [
     ("a bomb", book(opf(" " * 9_000_000))),
     ("too many words", book(WORDY)),
     ("another name inside", RESERVED.replace(b"OEBPS/content.opf", b"OEBPS/content.op_", 1)),
+    ("no archive at all", b"<!DOCTYPE html><title>Lent out</title>"),
 ]
 
 
@@ -339,6 +351,8 @@ def bomb() -> bytes:
 
 def torn_documents() -> list[tuple[str, bytes]]:
     whole = document(xmp('t:reservation="1">'))
+    silent, linear = document(None), document(xmp('t:reservation="1">'), linearize=True)
+    first_part = linear[: linear.index(b"%%EOF") + 6]
     return [
         ("a password", document(xmp('t:reservation="1">'), encryption=pikepdf.Encryption(owner="o", user="u"))),
         ("a packet cut off", document(xmp('t:reservation="1">')[:120])),
@@ -346,6 +360,9 @@ def torn_documents() -> list[tuple[str, bytes]]:
         ("no octets", document(b"")),
         ("cut before its metadata", whole[: whole.index(b"<?xpacket")]),
         ("only its beginning", b"%PDF-1.7\n"),
+        ("cut before its end, nothing said so far", silent[: silent.index(b"trailer") - 20]),
+        ("linearized, its first part alone", first_part),
+        ("an update that is cut off", document(xmp('t:reservation="0">')) + b"9 0 obj\n<</Type/Meta"),
         ("a bomb", bomb()),
     ]
 
