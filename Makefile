@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-export CUSTOM_COMPILE_COMMAND := make lock
+export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check docs lock bench clean
@@ -34,13 +34,13 @@ docs: setup-dev ## build the site into site/
 bench: setup-dev ## measure against peers, in one run, as ratios
 	@$(BIN)/python -m bench $(ARGS)
 
-LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
-	--no-emit-trusted-host --no-emit-find-links --no-emit-options
+# For every platform and every Python that pyproject.toml lets in; setuptools builds the package itself.
+LOCK := echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --upgrade
 
 lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
-	@$(LOCK) --upgrade --build-deps-for=editable --output-file=requirements.txt pyproject.toml
-	@$(LOCK) --upgrade --build-deps-for=editable --extra=dev --constraint=requirements.txt \
-		--output-file=requirements-dev.txt pyproject.toml
+	@$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml -
+	@$(LOCK) --constraints requirements-dev.txt --output-file requirements.txt pyproject.toml -
 
 clean: ## remove all that make made
 	@rm -rf $(VENV) site build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
