@@ -103,9 +103,11 @@ def _png(body: bytes) -> Packets:
             if len(parts) < 3:
                 raise Unreadable("The image has an XMP chunk that is no text chunk.")
             yield "chunk iTXt", _inflated(parts[2]) if flags[0] else parts[2]
-        elif kind != b"iTXt" and text.startswith(_PNG_PROFILE):
-            written = text[len(_PNG_PROFILE) :]
-            yield f"chunk {kind.decode()}", _profile(_inflated(written[1:]) if kind == b"zTXt" else written)
+        elif kind != b"iTXt" and text.startswith((_PNG_KEYWORD, _PNG_PROFILE)):
+            # A slip of writers: the packet is in UTF-8 and belongs into an international text chunk.
+            written = text.partition(b"\0")[2]
+            written = _inflated(written[1:]) if kind == b"zTXt" else written
+            yield f"chunk {kind.decode()}", _profile(written) if text.startswith(_PNG_PROFILE) else written
     raise _too_many("chunks")
 
 

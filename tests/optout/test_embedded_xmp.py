@@ -61,6 +61,8 @@ FILES = [
     ("1.1.5, behind the image data", png(text_chunk(PACKET), behind=True)),
     ("1.1.5, compressed", png(text_chunk(PACKET, compressed=True))),
     ("1.1.5, compressed, behind the image data", png(text_chunk(PACKET, compressed=True), behind=True)),
+    ("1.1.5, in a text chunk of another kind", png((b"tEXt", b"XML:com.adobe.xmp\0" + PACKET))),
+    ("1.1.5, in a text chunk of another kind", png((b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(PACKET)))),
     ("ImageMagick", png((b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(PROFILE)))),
     ("ImageMagick", png((b"tEXt", b"Raw profile type xmp\0" + PROFILE))),
     ("1.1.10, as Pillow writes it", picture("WEBP", xmp=PACKET)),
