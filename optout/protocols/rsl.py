@@ -34,6 +34,7 @@ from optout.readers.rsl import Document, Term, TooLarge
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 from optout.readers.url import NotAUrl
+from optout.readers.xml_source import NotXml
 
 NAME = "rsl"
 PLACES: tuple[str, ...] = ()
@@ -129,7 +130,9 @@ def _said(
 ) -> Iterator[Statement | Gap]:
     """``where`` is the element that holds the document; it is empty for a file."""
     if isinstance(document, Unreadable):
-        quote, defers = ("too-large", ALWAYS) if isinstance(document, TooLarge) else ("malformed", IN_STRICT)
+        quote, defers = "too-large" if isinstance(document, TooLarge) else "unreadable", ALWAYS
+        if isinstance(document, NotXml):
+            quote, defers = "malformed", IN_STRICT  # 4.3: unlicensed, which is no prohibition.
         yield Gap(NAME, quote, source, where or "whole file", f"{source}: {document}", defers)
         return
     for problem in document.problems:

@@ -72,6 +72,7 @@ _WORDS = (
     b"cf-turnstile",
     *(mark.lower().encode() for mark in CHALLENGE_MARKS),
     b"rsl+xml",
+    b"rsl&",  # Some template engines write the sign as a character reference.
 )
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting;
 # named ones and the numbers of quotation marks, ampersands and spaces hide no letter.

@@ -31,6 +31,7 @@ _TOKENS = {
 }
 _USAGES = frozenset({"all", "ai-all", "ai-train", "ai-input", "ai-index", "search"})
 _OTHER_TYPES = frozenset({"user", "geo"})
+_TYPES = _OTHER_TYPES | {"usage"}
 _TERMS_OF_PAYMENT = ("amount", "standard", "custom", "accepts")
 _ELEMENTS = frozenset({"rsl", "content", "license", "permits", "prohibits", "payment", *_TERMS_OF_PAYMENT}) | {
     *("reporting", "legal", "alternate", "schema", "copyright", "terms")
@@ -96,11 +97,15 @@ class Document:
         self._contents: list[tuple[_Scope, tuple[Term, ...]]] = []
         self._check(root, nodes, contents)
         for node in contents:
-            scope = _scope(node)
+            terms = tuple(_merged(_terms(node)))
+            scope = _scope(node.attributes.get("url"))
             if scope is None:
                 self._problem(node, "The url of a content element is neither a path nor a URL (RSL 3.3).")
             else:
-                self._contents.append((scope, tuple(_merged(_terms(node)))))
+                self._contents.append((scope, terms))
+            # 3.14: another representation, under the same terms; it is a URL, not a pattern.
+            alternates = (_scope(other.text.strip() + "$") for other in node.all("alternate"))
+            self._contents += ((other, terms) for other in alternates if other is not None)
 
     def _check(self, root: Node, nodes: list[Node], contents: list[Node]) -> None:
         if not contents:
@@ -147,8 +152,7 @@ def _replace(term: Term, uses: frozenset[Use], force: Force) -> Term:
     return Term(term.preference, uses, term.quote, term.line, force, term.note)
 
 
-def _scope(content: Node) -> _Scope | None:
-    written = content.attributes.get("url")
+def _scope(written: str | None) -> _Scope | None:
     if written is None:
         return None
     written = written.strip()
@@ -234,7 +238,8 @@ def _usage(licence: Node, name: str) -> list[Node]:
 
 
 def _type(node: Node) -> str:
-    return node.attributes.get("type", "").strip()
+    """3.5: usage, user or geo; in other letters they are meant no less (3.1.1)."""
+    return node.attributes.get("type", "").strip().lower()
 
 
 def _words(node: Node) -> list[str]:
@@ -249,7 +254,7 @@ def _malformed(licence: Node) -> Iterator[Term]:
             continue
         kind, words = _type(node), _words(node)
         uses: frozenset[Use] = frozenset()
-        if not kind or kind in _USAGES:
+        if kind not in _TYPES and ":" not in kind:
             said = {word.lower() for word in (kind, *words)}
             uses = frozenset(use for use in Use if said & _TOKENS[use]) or EVERY_USE
         elif kind == "usage" and node.name == "prohibits":

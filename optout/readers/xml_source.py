@@ -1,6 +1,7 @@
 """XML with the place of each element in the source, so that an element can be quoted as it was written (XML 1.0).
 
-For documents from strangers: a document type declaration is refused, and with it all entities (XML 1.0 2.8, 4.1).
+For documents from strangers: entities are never expanded, and no document type is fetched (XML 1.0 2.8, 4.1). What
+needs one of them is not read, and a document that is not read is another thing than one that is no XML.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ MAX_QUOTE = 240
 """Octets up to which an element is quoted whole; of a longer one its opening tag."""
 
 _OPENING = re.compile(rb"<(?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+>")
+
+
+class NotXml(Unreadable):
+    """Something else than a well-formed document stands there, a web page for instance; it has nothing to be read."""
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class Node:
 
 
 def parse(octets: bytes, encoding: str | None = None) -> Node:
-    """The root element of a well-formed document; raises Unreadable.
+    """The root element of a well-formed document; raises NotXml, and Unreadable for a document beyond our means.
 
     White space and a byte order mark before the document are passed over. ``encoding`` is that of the octets where it
     is known from outside, whatever the document says.
@@ -70,6 +75,7 @@ class _Builder:
         self._parser = parser = expat.ParserCreate(encoding, namespace_separator=" ")
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._doctype
+        parser.EntityDeclHandler = self._entity
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
@@ -79,14 +85,23 @@ class _Builder:
             self._parser.Parse(self._source, True)
         except Unreadable:
             raise
-        except (expat.ExpatError, LookupError, ValueError) as error:
-            raise Unreadable(f"It is no well-formed XML: {error}.") from None
+        except expat.ExpatError as error:
+            raise NotXml(f"It is no well-formed XML: {error}.") from None
+        except (LookupError, ValueError) as error:
+            raise Unreadable(f"Its encoding is not read: {error}.") from None
         if self._root is None:
-            raise Unreadable("It is no well-formed XML: it has no element.")
+            raise NotXml("It is no well-formed XML: it has no element.")
         return self._root
 
-    def _doctype(self, *_: object) -> None:
-        raise Unreadable("It has a document type declaration, which is not read.")
+    def _doctype(self, name: str, system: str | None, *_: object) -> None:
+        if name.lower() == "html":
+            raise NotXml("It is a web page.")
+        if system is not None:
+            # What it would add, attributes and entities, is not known.
+            raise Unreadable("It has an external document type, which is not read.")
+
+    def _entity(self, *_: object) -> None:
+        raise Unreadable("It declares entities, which are not read.")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._open) == MAX_DEPTH:

@@ -106,6 +106,17 @@ TERMS = [
         '<permits type="ai-train">no</permits>',
         [({Use.TRAIN_AI}, "disallow", MALFORMED, "<permits")],
     ),
+    (
+        "3.6, a type that RSL does not know",
+        '<prohibits type="uses">ai-train</prohibits>',
+        [({Use.TRAIN_AI}, "disallow", MALFORMED, "<prohibits")],
+    ),
+    ("3.4.1, a type of somebody else's", '<prohibits type="x:usage">ai-train</prohibits>', []),
+    (
+        "3.6, the type in other letters",
+        '<prohibits type="Usage">ai-train</prohibits>',
+        [({Use.TRAIN_AI}, "disallow", STANDING, "<prohibits")],
+    ),
     ("3.5, no type", "<prohibits>ai-train</prohibits>", [({Use.TRAIN_AI}, "disallow", MALFORMED, "<prohibits>")]),
     ("3.4, nothing", "", []),
 ]
@@ -167,8 +178,15 @@ DOCUMENTS = [
     ("XML 1.0", "<rsl>", [("malformed", IN_STRICT)]),
     ("XML 1.0", "", [("malformed", IN_STRICT)]),
     ("a web page", "<!DOCTYPE html><title>Gone</title>", [("malformed", IN_STRICT)]),
-    ("XML 1.0 4.1, no entities", '<!DOCTYPE rsl [<!ENTITY a "b">]><rsl/>', [("malformed", IN_STRICT)]),
-    ("bounded", "<rsl>" + "<a>" * 200, [("malformed", IN_STRICT)]),
+    ("a web page of XML", "<!DOCTYPE html><html><title>Gone</title></html>", [("malformed", IN_STRICT)]),
+    ("XML 1.0 4.1, entities", '<!DOCTYPE rsl [<!ENTITY a "b">]><rsl/>', [("unreadable", ALWAYS)]),
+    (
+        "XML 1.0 2.8, elsewhere",
+        '<!DOCTYPE rsl SYSTEM "https://archive.example/rsl.dtd"><rsl/>',
+        [("unreadable", ALWAYS)],
+    ),
+    ("XML 1.0 4.3.3", '<?xml version="1.0" encoding="shift_jis"?><rsl/>', [("unreadable", ALWAYS)]),
+    ("bounded", "<rsl>" + "<a>" * 200, [("unreadable", ALWAYS)]),
     ("bounded", " " * (documents.MAX_OCTETS + 1), [("too-large", ALWAYS)]),
     (
         "2.2, another namespace",
@@ -193,6 +211,32 @@ def test_a_document_that_is_none(site, section, body, expected):
     assert [(gap.quote, gap.defers) for gap in gaps] == expected, section
 
 
+def test_a_document_type_alone_changes_nothing(site):
+    """XML 1.0 2.8."""
+    file = site.file(LICENCE, f"<!DOCTYPE rsl>{licence(NO)}")
+    [statement], gaps = site.ask(rsl, site.file("/robots.txt", NAMED), file)
+    assert (statement.quote, gaps) == (NO, [])
+
+
+ALTERNATES = [
+    # 3.14: what is written, is it about https://archive.example/letters/1
+    ("/letters/1", True),
+    (" https://archive.example/letters/1 ", True),
+    ("/letters/", False),
+    ("https://other.example/letters/1", False),
+    ("letters/1", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("written", "reserved"), ALTERNATES)
+def test_another_representation_is_under_the_same_terms(site, written, reserved):
+    content = f"<license>{NO}</license><alternate>{written}</alternate>"
+    file = site.file(LICENCE, document(content, 'url="/originals/"'))
+    statements, gaps = site.ask(rsl, site.file("/robots.txt", NAMED), file)
+    assert ([s.quote for s in statements], gaps) == ([NO] * reserved, [])
+
+
 PLACES = [
     # section, robots.txt, headers, markup: all name the licence
     ("4.4", NAMED, (), ""),
@@ -205,6 +249,7 @@ PLACES = [
         "",
     ),
     ("4.6.1", "", (), "<body><LINK HREF=/licence.xml TYPE='application/rsl+xml' REL='me License'>"),
+    ("HTML 13.1.4", "", (), '<link rel="license" type="application/rsl&#43;xml" href="/licence.xml">'),
 ]
 
 
