@@ -13,8 +13,6 @@ from optout.readers.url import NotAUrl, Url
 MAX_REDIRECTS = 5
 """RFC 9309 2.3.1.2: a crawler should follow at least five; the same for every place and page."""
 
-_REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
-
 
 class Captures:
     """The exchanges known, by canonical URL.
@@ -37,9 +35,12 @@ class Captures:
 
 
 def redirect(capture: Capture) -> Url | None:
-    """Where a 3xx answer points to; nothing for another status, or without a usable http(s) Location."""
+    """Where a 3xx answer points to; nothing for another status, or without a usable http(s) Location.
+
+    304 points nowhere: it speaks of a copy that is not here (RFC 9110 15.4.5).
+    """
     locations = capture.header("location")
-    if capture.status not in _REDIRECTS or not locations:
+    if not 300 <= (capture.status or 0) < 400 or capture.status == 304 or not locations:
         return None
     try:
         return urls.join(capture.url, locations[0].strip())

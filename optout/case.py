@@ -142,8 +142,9 @@ def _capture(exchange: object) -> Capture:
     if "error" in exchange:
         return Capture(url, error=_word(exchange, "error", Failure))
     status = exchange["status"]
-    if type(status) is not int or not 100 <= status <= 599:
-        raise BadCase(f"The exchange of {url} has the 'status' {status!r}, and not one from 100 to 599")
+    # RFC 9110 15: what lies beyond 599 is served all the same (999), and is a failure like 5xx.
+    if type(status) is not int or not 100 <= status <= 999:
+        raise BadCase(f"The exchange of {url} has the 'status' {status!r}, and not one from 100 to 999")
     return Capture(url, status, _headers(exchange, url), _body(exchange, url))
 
 

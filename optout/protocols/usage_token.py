@@ -6,7 +6,7 @@ The rules of a group that names such a token are preferences about a purpose, in
 from __future__ import annotations
 
 from optout.captures import Asked
-from optout.model import Preference, Reading, Statement
+from optout.model import Force, Preference, Reading, Statement
 from optout.protocols import robots
 
 NAME = "usage-token"
@@ -14,16 +14,18 @@ PLACES: tuple[str, ...] = ()
 
 
 def read(asked: Asked) -> Reading:
-    """The deciding rule of each token that robots.txt names; ``*`` does not stand in for a token."""
+    """The rules for each token that robots.txt names, the deciding one first; ``*`` does not stand in for a token."""
     file = robots.file_of(asked)
     if file is None:
         return
     for token, use in asked.policy.purpose_tokens.items():
         if not file.names(token):
             continue
-        for match in file.rules_for(token).matching(asked.url.target)[:1]:
+        matches = file.rules_for(token).matching(asked.url.target)
+        for position, match in enumerate(matches[: robots.MOST_STATEMENTS]):
             preference = Preference.ALLOW if match.allows else Preference.DISALLOW
             where = file.where(match.line)
             uses = frozenset({use})
             note = f"In the group of {token}."
-            yield Statement(NAME, preference, file.quote(match.line), file.source, where, uses, note=note)
+            force = Force.SUPERSEDED if position else Force.STANDING
+            yield Statement(NAME, preference, file.quote(match.line), file.source, where, uses, force, note)

@@ -15,7 +15,7 @@ def target(path_and_query: str) -> bytes:
 
 
 def target_as_written(path_and_query: str) -> bytes:
-    """The same without decoding escaped letters and digits."""
+    """The same without decoding escaped letters and digits, for patterns that are ``as_written`` too."""
     return _literal(normalise_as_written(path_and_query.encode("utf-8", "surrogateescape")))
 
 
@@ -35,8 +35,8 @@ class Pattern:
 
     __slots__ = ("_anchored", "_middle", "_tail", "head", "length")
 
-    def __init__(self, octets: bytes) -> None:
-        text = normalise(octets)
+    def __init__(self, octets: bytes, *, as_written: bool = False) -> None:
+        text = normalise_as_written(octets) if as_written else normalise(octets)
         self.length = len(text)
         self._anchored = text.endswith(b"$")
         pieces = text.removesuffix(b"$").replace(b"$", b"%24").split(b"*")

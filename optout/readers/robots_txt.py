@@ -111,34 +111,44 @@ class Rules:
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        self.unmatchable: list[Line] = []
-        self._rules = _Index()
-        self._in_queries = _Index()
         first: dict[tuple[bytes, bytes], Line] = {}
         for line in lines:
             first.setdefault((line.key, line.value), line)  # The same rule again adds nothing.
-        for line in first.values():
-            if line.value[:1] not in (b"/", b"*"):
-                self.unmatchable.append(line)
-                continue
-            compiled = Pattern(line.value)
-            self._rules.add(compiled, line)
-            if line.key == b"disallow" and (b"?" in line.value or b"%" in line.value):
-                escaped = _escape_query(line.value)
-                self._in_queries.add(compiled if escaped == line.value else Pattern(escaped), line)
+        self.unmatchable = [line for line in first.values() if line.value[:1] not in (b"/", b"*")]
+        self._lines = [line for line in first.values() if line.value[:1] in (b"/", b"*")]
+        self._decoded = _Compiled(self._lines)
+        self._as_written: _Compiled | None = None
 
     def matching(self, path_and_query: str) -> list[Match]:
         """All rules that cover a URL's path and query, the deciding one first."""
-        found = self._matching(pattern.target(path_and_query))
-        if "%" in path_and_query and not (found and not found[0].allows):
+        target, written = pattern.target(path_and_query), pattern.target_as_written(path_and_query)
+        found = self._decoded.matching(target)
+        if written != target and (not found or found[0].allows):
             # RFC 9309 2.2.2 decodes escaped letters, google/robotstxt does not: where only one reading shuts the URL,
             # it is shut.
-            written = self._matching(pattern.target_as_written(path_and_query))
-            if written and not written[0].allows:
-                return written
+            self._as_written = self._as_written or _Compiled(self._lines, as_written=True)
+            otherwise = self._as_written.matching(written)
+            if otherwise and not otherwise[0].allows:
+                return otherwise
         return found
 
-    def _matching(self, target: bytes) -> list[Match]:
+
+class _Compiled:
+    """Rules under one reading of their escapes."""
+
+    def __init__(self, lines: Iterable[Line], *, as_written: bool = False) -> None:
+        self._rules = _Index()
+        self._in_queries = _Index()
+        for line in lines:
+            compiled = Pattern(line.value, as_written=as_written)
+            self._rules.add(compiled, line)
+            if line.key == b"disallow" and (b"?" in line.value or b"%" in line.value):
+                escaped = _escape_query(line.value)
+                compiled = compiled if escaped == line.value else Pattern(escaped, as_written=as_written)
+                self._in_queries.add(compiled, line)
+
+    def matching(self, target: bytes) -> list[Match]:
+        """The rules that cover a target, the deciding one first."""
         found = list(self._rules.covering(target))
         if b"?" in target:
             # RFC 9309 2.2.2 escapes the reserved characters of a query's value on both sides. As not every query
@@ -193,15 +203,19 @@ class RobotsTxt:
         group.end = len(self._text)
 
     def _foreign(self, media_type: str) -> str:
-        """What shows that the file is something else than a robots.txt: a start tag, or the failure's name."""
+        """What shows that the file is something else than a robots.txt: a start tag, or the failure's name.
+
+        The name is the interface's (decide.md), in lower case, whatever the page's letters are.
+        """
         markup = _MARKUP.match(self._text, 0, 4096)
+        name = "text/html" if media_type == "text/html" else "html"
         if markup:
             tag = readable(markup[1])
-            return tag if "html" in tag.lower() else "html"
+            return tag if name in tag else name
         if self.groups or not self._text.strip():
             return ""
         if media_type in _HTML_TYPES:
-            return media_type if _NOT_IN_FORM.search(self._text) else ""
+            return name if _NOT_IN_FORM.search(self._text) else ""
         return "" if _IN_FORM.search(self._text) else "malformed"
 
     def where(self, line: Line) -> str:
@@ -307,4 +321,4 @@ def _names(value: bytes) -> set[bytes]:
         return {b"*"}
     whole = value.partition(b"/")[0].strip(b" \t").lower()
     token = _TOKEN.match(value)
-    return {name for name in (token[0].lower() if token else b"", whole) if name}
+    return {name for name in (token[0].lower() if token else b"", whole) if name not in (b"", b"*")}

@@ -12,7 +12,7 @@ import pytest
 from optout import policy
 from optout.captures import Captures
 from optout.decide import decide
-from optout.model import Capture, Question
+from optout.model import Capture, Decision, Profile, Question
 from optout.protocols import robots
 from optout.readers.robots_txt import LIMIT, RobotsTxt
 
@@ -171,3 +171,35 @@ def test_the_limit_to_the_octet(text: Callable[[bytes], bytes], rules: int) -> N
     file = RobotsTxt(Capture("https://archive.example/robots.txt", 200, (), AGENT + rest[len(AGENT) :]))
     assert sum(len(group.rules) for group in file.groups) == rules
     assert file.too_large == (len(rest) > LIMIT)
+
+
+STRICT_AT_THE_LIMIT = [
+    # what, robots.txt, verdict in strict, what decided
+    ("exactly the limit", (AGENT + b"Disallow: /z\n#").ljust(LIMIT, b"x"), "allowed", []),
+    ("one octet more", (AGENT + b"Disallow: /z\n#").ljust(LIMIT + 1, b"x"), "deferred", [("unreachable", "too-large")]),
+    (
+        "octets are counted, not characters",
+        AGENT + "#{}\n".format("é" * (LIMIT // 2)).encode(),
+        "deferred",
+        [("unreachable", "too-large")],
+    ),
+    ("an Allow leaves the doubt", (AGENT + b"Allow: /\n#").ljust(LIMIT + 9, b"x"), "deferred",
+     [("unreachable", "too-large")]),
+    ("a rule that was read", (AGENT + b"Disallow: /a\n#").ljust(LIMIT + 9, b"x"), "excluded",
+     [("robots", "Disallow: /a")]),
+    ("intent that was read", b"User-agent: GPTBot\nDisallow: /\n#".ljust(LIMIT + 9, b"x"), "excluded",
+     [("robots-intent", "Disallow: /")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "body", "verdict", "reasons"), STRICT_AT_THE_LIMIT, ids=range(6))
+def test_strict_at_the_limit(what: str, body: bytes, verdict: str, reasons: list[tuple[str, str]]) -> None:
+    """decide.md, failure names: what lies beyond the limit is a doubt, unless something that was read excludes."""
+    known = Captures([Capture("https://archive.example/robots.txt", 200, (), body)], complete=True)
+    for profile, expected in ((Profile.STRICT, (verdict, reasons)), (Profile.STANDARD, None)):
+        decision = decide(Question(PAGE, profile=profile), known, policy.load())
+        assert isinstance(decision, Decision)
+        if expected:
+            assert (decision.verdict, [(r.protocol, r.quote) for r in decision.reasons]) == expected, what
+        else:
+            assert decision.verdict == ("excluded" if ("robots", "Disallow: /a") in reasons else "allowed"), what

@@ -85,7 +85,7 @@ def test_exchanges_become_captures_under_their_canonical_url() -> None:
         (exchange(status="200"), "the 'status' '200'"),
         (exchange(status=True), "the 'status' True"),
         (exchange(status=99), "the 'status' 99"),
-        (exchange(status=600), "the 'status' 600"),
+        (exchange(status=1000), "the 'status' 1000"),
         (exchange(status=200.0), "the 'status' 200.0"),
         (exchange(status=200, headers={"A": "b"}), "no list of pairs of texts"),
         (exchange(status=200, headers=["ab"]), "no list of pairs of texts"),

@@ -19,7 +19,7 @@ TOKENS = [
     (
         "several groups are one",
         "User-agent: __usage_ai-training\nDisallow: /\n\nUser-agent: __usage_ai-training\nAllow: /letters/\n",
-        [("Allow: /letters/", "allow")],
+        [("Allow: /letters/", "allow"), ("Disallow: /", "disallow")],
     ),
     ("an empty rule says nothing", "User-agent: __usage_ai-training\nDisallow:\n", []),
     ("another token", "User-agent: __usage_search\nDisallow: /\n", []),
