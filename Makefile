@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check docs lock bench clean
+.PHONY: help setup setup-dev demo test check docs lock bench fuzz clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ bench: setup-dev ## measure against peers, in one run, as ratios
 # For every platform and every Python that pyproject.toml lets in; setuptools builds the package itself.
 LOCK := echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --upgrade
+
+fuzz: setup-dev ## fuzz the readers, guided by what they execute: make fuzz ARGS="tdmrep rsl --seconds 300"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
 	@$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml -

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from optout.model import IN_STRICT, Capture, Gap, Place, Question
@@ -28,6 +28,9 @@ class Captures:
     def add(self, capture: Capture) -> None:
         """Takes in one more exchange."""
         self._by_url[capture.url] = capture
+
+    def __iter__(self) -> Iterator[Capture]:
+        return iter(self._by_url.values())
 
     def get(self, url: str) -> Capture | None:
         """What came back from this very URL, or nothing if that is not known."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +21,19 @@ MAX_DOCUMENT = 8_388_608
 """A container.xml or package document that inflates to more octets is not read: 8 MiB."""
 MAX_PACKAGES = 16
 
+# What zipfile and the methods of compression raise for an archive that is none, some of it undocumented.
+_BROKEN = (
+    zipfile.BadZipFile,
+    KeyError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    OverflowError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zlib.error,
+)
 _CONTAINER = "META-INF/container.xml"
 _CONTAINER_NS = "{urn:oasis:names:tc:opendocument:xmlns:container}"
 _OPF = "{http://www.idpf.org/2007/opf}"
@@ -75,7 +90,9 @@ def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
             for path in paths:
                 # EPUB 3.3 4.2.6.3.1.3: a path of RFC 3986, so that a space in it is written as %20.
                 yield path, _member(book, path if path in names else unquote(path))
-    except (zipfile.BadZipFile, KeyError, RuntimeError, OSError, EOFError, zlib.error, NotImplementedError) as error:
+    except Unreadable:
+        raise
+    except _BROKEN as error:
         raise Unreadable(f"The book cannot be unpacked: {error}.") from None
 
 

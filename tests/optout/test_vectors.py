@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def check_quote(said: dict[str, Any], captures: Captures) -> None:
 
 
 def texts_of(capture: Capture) -> Iterator[bytes]:
-    """The body, and what is packed up in it: the files of an EPUB book, the metadata of a PDF document."""
+    """The body, and what is packed up in it: the files of an EPUB book, metadata of PDF, PNG and SVG."""
     yield capture.body
     if capture.body.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
@@ -82,3 +84,8 @@ def texts_of(capture: Capture) -> Iterator[bytes]:
     elif capture.body.startswith(b"%PDF-"):
         with pikepdf.open(io.BytesIO(capture.body)) as document:
             yield document.Root.Metadata.read_bytes()
+    elif capture.body.startswith(b"\x89PNG"):
+        for packed in capture.body.split(b"iTXtXML:com.adobe.xmp\0\1\0\0\0")[1:]:
+            yield zlib.decompressobj().decompress(packed)
+    for manifest in re.findall(rb"<c2pa:manifest[^>]*>([^<]+)<", capture.body):
+        yield base64.b64decode(manifest)
