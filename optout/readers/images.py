@@ -16,6 +16,7 @@ from optout.readers import bmff
 from optout.readers.container import Container
 from optout.readers.octets import Octets
 from optout.readers.pdf import MAX_PACKET
+from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 
 MAX_PARTS = 500_000
@@ -26,7 +27,7 @@ Packets = Iterator[tuple[str, bytes]]
 
 _JPEG_MAIN = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_MORE = b"http://ns.adobe.com/xmp/extension/\0"
-_HAS_MORE = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})")
+_HAS_MORE = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([^\s\"'<]{1,64})")
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
 
@@ -61,7 +62,7 @@ def _jpeg(body: bytes) -> Packets:
             if offset == len(extended):
                 extended += octets
         if not extended or len(extended) != whole[guid]:
-            raise Unreadable(f"The image names an extended XMP packet, {guid.decode()}, that is not whole.")
+            raise Unreadable(f"The image names an extended XMP packet, {readable(guid)}, that is not whole.")
         yield "segments APP1, extended", bytes(extended)
 
 

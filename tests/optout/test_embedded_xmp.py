@@ -33,6 +33,9 @@ from tests.optout.pictures import (
 PACKET = packet()
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
 NAMES_MORE = packet(f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{GUID.decode()}">')
+NAMES_MORE_BELOW = packet(
+    f'xmlns:n="http://ns.adobe.com/xmp/note/"><n:HasExtendedXMP> {GUID.decode()}\n</n:HasExtendedXMP>'
+)
 PROFILE = b"\nxmp\n%8d\n" % len(PACKET) + PACKET.hex().encode()
 ILLUSTRATOR = (
     b'<?xml version="1.0"?><!-- a --><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "x" [ <!ENTITY a "b"> ]>\n'
@@ -56,6 +59,7 @@ FILES = [
     ("1.1.3, behind an Exif segment", jpeg(b"Exif\0\0" + bytes(20), main(PACKET))),
     ("T.81 B.1.1.2, fill octets", jpeg(main(PACKET)).replace(b"\xff\xe1", b"\xff\xff\xff\xe1", 1)),
     ("1.1.3.1, extended", jpeg(main(NAMES_MORE), *extended(PACKET, GUID))),
+    ("1.1.3.1, named in an element", jpeg(main(NAMES_MORE_BELOW), *extended(PACKET, GUID))),
     ("1.1.3.1, parts in another order", jpeg(*reversed(extended(PACKET, GUID)), main(NAMES_MORE))),
     ("1.1.5", png(text_chunk(PACKET))),
     ("1.1.5, behind the image data", png(text_chunk(PACKET), behind=True)),
@@ -129,6 +133,8 @@ TORN = [
     ("JPEG, within the packet", jpeg(main(PACKET))[:300]),
     ("JPEG, in its head", picture("JPEG")[:30]),
     ("JPEG, an extension that is not there", jpeg(main(NAMES_MORE))),
+    ("JPEG, an extension by no GUID",
+     jpeg(main(NAMES_MORE.replace(GUID, b"tide")), *extended(PACKET, GUID))),
     ("JPEG, an extension that lacks a part", jpeg(main(NAMES_MORE), *extended(PACKET, GUID)[1:])),
     ("JPEG, an extension that lacks its end", jpeg(main(NAMES_MORE), *extended(PACKET, GUID)[:-1])),
     ("JPEG, a segment of no length", b"\xff\xd8\xff\xe1\0\0"),
