@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from optout.model import Profile, Use
 from optout.policy import Policy
-from storage import policies
+from storage import chain, leaves, policies
 from storage.dialects import insert
 from storage.records import new_id
 from storage.schema import crawls
@@ -65,8 +65,10 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
     digest = record.configuration_digest
     new = insert(connection, crawls).on_conflict_do_nothing().returning(crawls.c.id)
     first = {"configuration": dict(record.configuration), "configuration_digest": digest, "started_at": at}
-    created = connection.scalar(new, {"id": new_id()} | first | identity)
+    row = {"id": new_id()} | first | identity
+    created = connection.scalar(new, row)
     if created is not None:
+        chain.append(connection, [leaves.entry("crawl", row)])
         return Crawl(created, resumed=False)
     unfinished = crawls.update().where(
         crawls.c.configuration_digest == digest, crawls.c.state != CrawlState.FINISHED.value

@@ -25,23 +25,25 @@ class Fresh(NamedTuple):
     expires_at: datetime
 
 
-def store(connection: Connection, records: Iterable[tuple[str, CaptureRecord, Sequence[str]]]) -> None:
-    """Stores captures that are not stored yet: (crawl, record, the words to keep if the body is not kept whole)."""
+def store(connection: Connection, records: Iterable[tuple[str, CaptureRecord, Sequence[str]]]) -> list[dict[str, Any]]:
+    """Stores captures that are not stored yet: (crawl, record, the words to keep if the body is not kept whole).
+
+    Returns the rows that were made, for the chain.
+    """
     new = {record.id: (crawl, record, quotes) for crawl, record, quotes in records}
     for some in chunks(list(new)):
         for known in connection.scalars(select(captures.c.id).where(captures.c.id.in_(some))):
             del new[known]
     if not new:
-        return
+        return []
     digests = {record.id: hashlib.sha256(record.capture.body).hexdigest() for _, record, _ in new.values()}
     _store_bodies(
         connection,
         {digests[record.id]: record.capture.body for _, record, _ in new.values() if record.keep is Keep.WHOLE},
     )
-    connection.execute(
-        captures.insert(),
-        [_row(crawl, record, quotes, digests[record.id]) for crawl, record, quotes in new.values()],
-    )
+    rows = [_row(crawl, record, quotes, digests[record.id]) for crawl, record, quotes in new.values()]
+    connection.execute(captures.insert(), rows)
+    return rows
 
 
 def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None:

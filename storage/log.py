@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
 from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
-from storage import evidence, frontier, summary
+from storage import evidence, frontier, leaves, summary
+from storage.leaves import Entry
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
 from storage.schema import crawls, decision_captures, decisions, gaps, pages, reasons, statements
 
 
-def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
-    """Writes the jobs, grouped by table, without committing; how many URLs each added to the frontier.
+class Written(NamedTuple):
+    """How many URLs each job added to the frontier, and the rows that are still to go into the chain."""
+
+    added: list[int]
+    entries: list[Entry]
+
+
+def write(connection: Connection, jobs: Sequence[Job]) -> Written:
+    """Writes the jobs, grouped by table, without committing; the caller appends the entries to the chain at the end.
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
     that was never begun, NotAUrl.
     """
     decided = [job for job in jobs if isinstance(job, Decided)]
-    kept = [job.page for job in jobs if isinstance(job, Kept)]
-    evidence.store(connection, _evidence(decided))
-    _insert(connection, decisions, _decisions(connection, [job.decision for job in decided]))
-    for table, rows in _children(job.decision for job in decided):
-        _insert(connection, table, rows)
-    _insert(connection, pages, [_page(page) for page in kept])
+    entries = [leaves.entry("capture", row) for row in evidence.store(connection, _evidence(decided))]
+    rows = _decisions(connection, [job.decision for job in decided])
+    _insert(connection, decisions, rows)
+    children = [_children(job.decision) for job in decided]
+    for table in (decision_captures, reasons, statements, gaps):
+        _insert(connection, table, [row for of in children for row in of[table.name]])
+    for job, row, of in zip(decided, rows, children, strict=True):
+        said = {name: of[name] for name in leaves.CHILDREN}
+        entries.append(leaves.entry("decision", row, said, job.decision.captures))
+    kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
+    _insert(connection, pages, kept)
+    entries += [leaves.entry("page", page) for page in kept]
     frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
-    return frontier.add_all(connection, [_found(job) for job in jobs])
+    return Written(frontier.add_all(connection, [_found(job) for job in jobs]), entries)
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -74,20 +88,18 @@ def _decision(record: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def _children(records: Iterable[DecisionRecord]) -> list[tuple[Table, list[dict[str, Any]]]]:
-    rows: dict[Table, list[dict[str, Any]]] = {table: [] for table in (decision_captures, reasons, statements, gaps)}
-    for record in records:
-        said = record.decision
-        for table, children in (
-            (decision_captures, [{"capture": capture} for capture in record.captures]),
-            (reasons, [_reason(reason) for reason in said.reasons]),
-            (statements, [_statement(statement) for statement in said.statements]),
-            (gaps, [_gap(gap) for gap in said.gaps]),
-        ):
-            rows[table] += [
-                {"decision": record.id, "position": position} | child for position, child in enumerate(children)
-            ]
-    return list(rows.items())
+def _children(record: DecisionRecord) -> Mapping[str, list[dict[str, Any]]]:
+    said = record.decision
+    rows = {
+        "decision_captures": [{"capture": capture} for capture in record.captures],
+        "reasons": [_reason(reason) for reason in said.reasons],
+        "statements": [_statement(statement) for statement in said.statements],
+        "gaps": [_gap(gap) for gap in said.gaps],
+    }
+    for children in rows.values():
+        for position, child in enumerate(children):
+            child |= {"decision": record.id, "position": position}
+    return rows
 
 
 def _words(said: Reason | Statement | Gap) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """All tables of the database, explained for people who read them with any SQL client.
 
 Relations in short: a crawl makes decisions; a decision rests on captures and carries reasons, statements and gaps; a
-kept page points to the decision that allowed it. The frontier says what is still to do. ``urls``, ``host_outcomes``
+kept page points to the decision that allowed it. The chain has a hash of every row of these, in the order in which
+they were written, and checkpoints sign it. The frontier says what is still to do. ``urls``, ``host_outcomes``
 and ``host_reasons`` say nothing new: they are sums over the decisions, kept in the same transaction, so that a
 rightsholder's question is answered at once.
 """
@@ -251,6 +252,57 @@ pages = Table(
     Column("bytes", Count, nullable=False, comment="Octets of the page."),
     _index("crawl", "warc_file", "warc_offset"),
     comment="The corpus: one row for each page that was kept, and the decision that allowed it.",
+)
+
+chain = Table(
+    "chain",
+    metadata,
+    Column("position", Count, primary_key=True, autoincrement=False, comment="Leaf of the Merkle tree: 0, 1, 2, …"),
+    Column("kind", Text, nullable=False, comment="crawl, capture, decision, page, checkpoint or event."),
+    Column("ref", Text, nullable=False, comment="The id of that row; of a page, its decision."),
+    Column("at", Instant, nullable=False, comment="When it was written (UTC); never earlier than the row before."),
+    Column("leaf", LargeBinary, nullable=False, comment="RFC 9162 leaf hash: SHA-256 of 0x00 and the row's record."),
+    Column("salt", LargeBinary, comment="16 octets of chance; empty once the payload is erased."),
+    Column("payload", Text, comment="SHA-256 of salt and the row's payload (URLs, quotations), in hexadecimal."),
+    UniqueConstraint("ref", "kind"),
+    comment="The log's rows as leaves of a Merkle tree (RFC 9162), in the order in which they were written.",
+)
+
+subtrees = Table(
+    "subtrees",
+    metadata,
+    Column(
+        "level", Integer, primary_key=True, autoincrement=False, comment="1: over 256 leaves; 2: over 256 of these…"
+    ),
+    Column("number", Count, primary_key=True, autoincrement=False, comment="Which of that level, from 0."),
+    Column("hash", LargeBinary, nullable=False, comment="Root hash of these leaves (RFC 9162 2.1)."),
+    comment="Inner nodes of the Merkle tree, so that a proof reads hundreds of hashes, not millions.",
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7 of the checkpoint."),
+    Column("at", Instant, nullable=False, comment="When it was signed (UTC)."),
+    Column("size", Count, nullable=False, index=True, comment="How many leaves of the chain it covers."),
+    Column("root", Text, nullable=False, comment="Root hash over them (RFC 9162 2.1), in hexadecimal."),
+    Column(
+        "note", Text, nullable=False, comment="The signed note (C2SP tlog-checkpoint), as it was given to witnesses."
+    ),
+    Column(
+        "timestamp", Text, comment="An authority's RFC 3161 response for the note, DER in base64; empty: not asked."
+    ),
+    comment="The chain's state, signed with the operator's key, so that nothing before it can be changed unseen.",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7 of the event."),
+    Column("at", Instant, nullable=False, comment="When it happened (UTC)."),
+    Column("event", Text, nullable=False, comment="erasure: payloads were erased; adoption: older rows were chained."),
+    Column("content", JSON, nullable=False, comment="What exactly: reason, condition, positions in the chain."),
+    comment="What was done to the log itself.",
 )
 
 queues = Table(

@@ -51,6 +51,9 @@ class Shown(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """On the way in."""
-        if value is None or value.isprintable():
-            return value
-        return readable(value.encode("utf-8", "surrogatepass"))
+        return None if value is None else shown(value)
+
+
+def shown(text: str) -> str:
+    """Text from outside as a column of type Shown keeps it."""
+    return text if text.isprintable() else readable(text.encode("utf-8", "surrogatepass"))

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
-from storage import log
+from storage import chain, log
 from storage.database import StorageError, storage_error, writing
+from storage.leaves import Entry
 from storage.records import Job
 
 T = TypeVar("T")
@@ -141,18 +143,14 @@ class Writer:
 
     def _transaction(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
         results: list[Any] = []
+        entries: list[Entry] = []  # appended last: on PostgreSQL, one writer at a time does so
         with writing(self._engine) as connection:
-            jobs: list[Job] = []
-            for work in works:
-                if isinstance(work, _Call):
-                    results += self._jobs(connection, jobs)
-                    results.append(work.function(connection))
-                    jobs = []
+            for is_call, some in groupby(works, lambda work: isinstance(work, _Call)):
+                if is_call:
+                    results += [work.function(connection) for work in some]  # type: ignore[union-attr]
                 else:
-                    jobs.append(work)
-            results += self._jobs(connection, jobs)
+                    written = log.write(connection, list(some))  # type: ignore[arg-type]
+                    results += written.added
+                    entries += written.entries
+            chain.append(connection, entries)
         return results
-
-    @staticmethod
-    def _jobs(connection: Connection, jobs: Sequence[Job]) -> list[int]:
-        return log.write(connection, jobs) if jobs else []

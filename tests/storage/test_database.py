@@ -85,14 +85,15 @@ def test_a_new_database_is_made_only_when_wanted(new_database_url: str) -> None:
 def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE policies"))
+        for name in ("chain", "subtrees", "checkpoints", "events", "policies"):
+            connection.execute(text(f"DROP TABLE {name}"))
         for profile in ("standard", "strict"):
             connection.execute(text(f"ALTER TABLE decisions DROP COLUMN verdict_{profile}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0004"
+    assert upgrade(database_url) == "0005"
     open_database(database_url).dispose()
 
 
