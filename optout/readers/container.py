@@ -30,6 +30,9 @@ class Container(StrEnum):
     """Books and office documents too."""
 
 
+PICTURES = frozenset({*list(Container)[:5], "image/jpg", "image/apng", "image/avif", "image/heic", "image/heif"})
+"""The types of pictures whose metadata is read: what is called so and begins like none of them is unreadable."""
+
 _MAGIC = (
     (b"\xff\xd8\xff", Container.JPEG),
     (b"\x89PNG\r\n\x1a\n", Container.PNG),

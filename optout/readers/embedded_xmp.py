@@ -65,5 +65,7 @@ def _packets(kind: Container | None, capture: Capture) -> Iterator[tuple[str, by
             yield "metadata", capture.body
         elif not _END.search(source[-1024:]):
             xml.parse(source)  # what is cut off may have had metadata
+    elif kind is None and capture.media_type in container.PICTURES and capture.body.strip():
+        raise Unreadable(f"It is called {capture.media_type}, and begins like no picture.")
     else:
         yield from images.packets(kind, capture.body)
