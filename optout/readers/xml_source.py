@@ -19,6 +19,7 @@ MAX_DEPTH = 100
 MAX_QUOTE = 240
 """Octets up to which an element is quoted whole; of a longer one its opening tag."""
 
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=")
 _OPENING = re.compile(rb"<(?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+>")
 
 
@@ -63,7 +64,20 @@ def parse(octets: bytes, encoding: str | None = None) -> Node:
     """
     if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-8"  # What to_utf8 makes of it.
-    return _Builder(to_utf8(octets), encoding).root()
+    source = to_utf8(octets)
+    if source[:2] in (b"<\0", b"\0<"):
+        raise Unreadable("It is UTF-16 without a byte order mark.")  # Nothing of it could be quoted.
+    if encoding is None and not _DECLARED.match(source) and not _is_utf8(source):
+        encoding = "iso-8859-1"  # 4.3.3: some header may say so; to markup all of its kind are alike.
+    return _Builder(source, encoding).root()
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Builder:
