@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import TYPE_CHECKING, Self
@@ -18,7 +18,7 @@ from crawler.network import explain
 from crawler.transport import Transport, failure
 from optout.captures import Captures
 from optout.decide import decide
-from optout.model import Capture, Decision, Question, Stage, Verdict
+from optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
@@ -161,3 +161,18 @@ async def ask(
                 raise AssertionError(f"{url} was asked for twice: somebody's server is not to pay for a fault of ours")
             seen.append(await live.fetch(url))
             captures.add(seen[-1])
+
+
+async def survey(
+    question: Question, policy: Policy, live: Live, *, known: Iterable[Capture] = ()
+) -> tuple[Capture, ...]:
+    """Every exchange that both profiles want to know of, for a site's owner, ``known`` first. Raises NotAUrl.
+
+    The page itself is asked for as a search engine would: nothing of it is kept, a reservation of training does not
+    speak about that, and what shuts the page shuts it here too.
+    """
+    seen = list(known)
+    seen += (await ask(replace(question, use=Use.SEARCH), policy, live, known=seen)).captures
+    for profile in Profile:
+        seen += (await ask(replace(question, profile=profile), policy, live, known=seen, page=False)).captures
+    return tuple(seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +17,10 @@ import click
 from rich.console import Console
 
 from crawler.folder import published
-from crawler.live import Live, ask
+from crawler.live import Live, survey
 from optout import policy
 from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
-from optout.model import Profile, Question, Use
+from optout.model import Question
 from optout.readers import url as urls
 from scripts import show
 
@@ -93,15 +93,9 @@ async def _print_all(targets: tuple[str, ...], read: dict[str, Advice], agent: s
 
 
 async def of_site(question: Question, live: Live) -> Advice:
-    """Asks the site as it is. Raises NotAUrl.
-
-    The page itself is asked for as a search engine would: nothing of it is kept, a reservation of training does not
-    speak about that, and what shuts the page shuts it here too.
-    """
+    """Asks the site as it is. Raises NotAUrl."""
     rules = policy.load()
-    seen = list((await ask(replace(question, use=Use.SEARCH), rules, live)).captures)
-    for profile in Profile:
-        seen += (await ask(replace(question, profile=profile), rules, live, known=seen, page=False)).captures
+    seen = await survey(question, rules, live)
     return Advice(question.url, advise(question, seen, rules), {}, _lines(seen))
 
 

@@ -1,0 +1,38 @@
+"""The portal as an ASGI application (FastAPI): no state but what is handed in, no asset from elsewhere."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import Engine
+
+from optout import __version__
+from portal import check, errors, health, lookup
+from portal.context import Portal
+from portal.limits import Limits
+from portal.rendering import environment
+from portal.security import Shield, protect
+from portal.settings import Settings
+
+ROUTERS = (lookup.router, check.router)
+"""The subjects of the portal, each in its own file."""
+
+
+def create_app(engine: Engine, settings: Settings) -> FastAPI:
+    """The portal on an opened database."""
+    app = FastAPI(
+        title="Forbear",
+        version=__version__,
+        summary="What a crawler for AI training did, and whose words decided.",
+        docs_url=None,  # would load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates))
+    app.add_middleware(Shield, is_https=settings.is_https)
+    app.mount("/static", StaticFiles(packages=[("portal", "static")]), name="static")
+    app.include_router(health.router)
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(protect)])
+    errors.install(app)
+    return app

@@ -1,0 +1,142 @@
+"""The live check: fetches what a site says now and shows how it is read, with advice for its owner.
+
+What it connects to is behind the crawler's own guard (public addresses alone); nothing of it is kept or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse
+
+from crawler.live import Live, survey
+from crawler.network import Guard
+from optout import __version__, policy
+from optout.advice import UNDERSTOOD, Finding, Level, advise
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Decision, Profile, Question
+from optout.policy import Policy
+from optout.readers.text import readable, to_utf8
+from portal.answers import PUBLIC_FILES
+from portal.context import Portal, portal_of
+from portal.limits import client_of
+from portal.rendering import render
+from storage.names import read
+
+router = APIRouter(include_in_schema=False)
+
+SECONDS = 60
+"""For a check as a whole."""
+
+EACH = 10.0
+"""Seconds for each request of it."""
+
+MOST_SHOWN = 64 * 1024
+"""Octets of a file that are shown."""
+
+Here = Annotated[Portal, Depends(portal_of)]
+
+HEADINGS = {
+    Level.ERROR: "What no crawler understands",
+    Level.WARNING: "What some crawlers read otherwise, or not at all",
+    Level.NOTE: "Good to know",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was fetched; ``text`` is what stands there, cut after MOST_SHOWN octets, of well-known files only."""
+
+    url: str
+    came: str
+    octets: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a site says now: the decision of each profile, the files, what the owner should know."""
+
+    url: str
+    agent: str
+    decisions: dict[Profile, Decision]
+    files: tuple[File, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def understood(self) -> list[Finding]:
+        """What crawlers understand."""
+        return [found for found in self.findings if found.rule == UNDERSTOOD]
+
+    def of(self, level: Level) -> list[Finding]:
+        """The faults of a weight."""
+        return [found for found in self.findings if found.level is level and found.rule != UNDERSTOOD]
+
+
+@asynccontextmanager
+async def live(portal: Portal) -> AsyncIterator[Live]:
+    """The network as the crawler sees it, with its name; for one visitor's question."""
+    settings = portal.settings
+    guard = Guard(allow_private=settings.allow_private_networks, resolve=settings.resolve)
+    async with Live(
+        guard,
+        agent=settings.agent,
+        version=__version__,
+        contact=settings.contact,
+        proxy=settings.proxy,
+        timeout=EACH,
+        max_delay=1.0,
+        max_body=4 * 1024 * 1024,
+    ) as opened:
+        yield opened
+
+
+@router.get("/check")
+def ask_for_check(request: Request, url: Annotated[str, Query(max_length=2048)] = "") -> HTMLResponse:
+    """The form: a check is asked for by a person, and not by whoever follows links."""
+    return render(request, "check.html", url=url, checked=None, headings=HEADINGS)
+
+
+@router.post("/check")
+async def check(request: Request, portal: Here, url: Annotated[str, Form(max_length=2048)]) -> HTMLResponse:
+    """Fetches what the site says now, and shows how it is read."""
+    asked = read(url)
+    portal.limits.checks.check(client_of(request))
+    portal.limits.sites.check(asked.host)
+    settings = portal.settings
+    question = Question(asked.href, settings.agent, settings.use, settings.profile)
+    rules = policy.load()
+    try:
+        async with asyncio.timeout(SECONDS), live(portal) as network:
+            seen = await survey(question, rules, network)
+    except TimeoutError:
+        raise HTTPException(
+            504, f"{asked.unicode_host} did not answer all we asked within {SECONDS} seconds: try again later."
+        ) from None
+    checked = await asyncio.to_thread(_read, question, seen, rules)
+    return render(request, "check.html", url=url, checked=checked, headings=HEADINGS, protocols=rules.protocols)
+
+
+def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked:
+    decisions = {}
+    for profile in Profile:
+        asked = Question(question.url, question.agent, question.use, profile, question.at)
+        decision = decide(asked, Captures(seen), rules)
+        assert isinstance(decision, Decision)
+        decisions[profile] = decision
+    files = tuple(_file(capture) for capture in seen)
+    return Checked(question.url, question.agent, decisions, files, advise(question, seen, rules))
+
+
+def _file(capture: Capture) -> File:
+    came = f"{capture.error}: {capture.memo.get('detail', '')}" if capture.error else str(capture.status)
+    path = capture.url.partition("://")[2].partition("/")[2]
+    shown = f"/{path}" in PUBLIC_FILES and capture.status == 200
+    text = readable(to_utf8(capture.body[:MOST_SHOWN])) if shown else ""
+    return File(capture.url, came, len(capture.body), text)

@@ -1,0 +1,56 @@
+"""What the portal is told by whoever runs it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from crawler.operator import user_agent
+from optout.model import Profile, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How many requests a client may make in a minute, by what they cost; the same number may come at once."""
+
+    pages: int = 240
+    forms: int = 20
+    checks: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the portal is told by whoever runs it.
+
+    ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
+    ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
+    https, cookies and HSTS are bound to it. ``secret`` signs forms; one process makes its own. ``proxy``, ``resolve``
+    and ``allow_private_networks`` are for the live check, as in ``forbear check``.
+    """
+
+    contact: str
+    base_url: str
+    operator: str = ""
+    agent: str = "ForbearBot"
+    use: Use = Use.TRAIN_AI
+    profile: Profile = Profile.STANDARD
+    rates: Rates = Rates()
+    proxy: str | None = None
+    resolve: tuple[str, ...] = ()
+    allow_private_networks: bool = False
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the portal through TLS."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def name(self) -> str:
+        """Whoever runs it, for people."""
+        return self.operator or self.contact.removeprefix("mailto:")
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header of the crawler that is configured."""
+        return user_agent(self.agent, self.contact)

@@ -1,0 +1,109 @@
+"""The portal as people reach it: under uvicorn on loopback, on a database that a crawl has written to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import Engine
+
+from optout.model import Stage, Verdict
+from portal.app import create_app
+from portal.settings import Rates, Settings
+from storage.writer import Writer
+from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PLENTY = Rates(pages=100_000, forms=100_000, checks=100_000)
+
+Serve = Callable[..., "Served"]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A portal that answers, and a client that keeps cookies as a browser does."""
+
+    url: str
+    app: Any
+    client: httpx.Client
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.client.get(path, **options)
+
+    def form(self, path: str) -> str:
+        """The token of the first form that is sent by POST from a page."""
+        return self.get(path).text.split('name="form_token" value="', 1)[1].split('"', 1)[0]
+
+    def post(self, page: str, action: str, data: dict[str, Any], **options: Any) -> httpx.Response:
+        """Sends a form of a page as a browser would."""
+        return self.client.post(action, data={"form_token": self.form(page), **data}, **options)
+
+
+@pytest.fixture
+def serve(engine: Engine) -> Iterator[Serve]:
+    """Starts portals on the database of the test."""
+    running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
+
+    def start(**changes: Any) -> Served:
+        settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
+        app = create_app(engine, replace(settings, **changes))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", server_header=False))
+        ready = threading.Event()
+        startup = server.startup
+
+        async def started(sockets: Any = None) -> None:
+            await startup(sockets)
+            ready.set()
+
+        server.startup = started  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        assert ready.wait(30)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        running.append((server, thread, client))
+        return Served(f"http://127.0.0.1:{port}", app, client)
+
+    yield start
+    for server, thread, client in running:
+        client.close()
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def portal(serve: Serve) -> Served:
+    """A portal with limits that nobody meets."""
+    return serve()
+
+
+@pytest.fixture
+def crawled(make: Maker, write: Callable[..., list[int]], writer: Writer) -> None:  # noqa: F811 - fixtures
+    """What a crawl left: kept and excluded pages of one domain, a deferred one, one with words on its pages."""
+    kept = make.decided("https://journal.example/open/1", stage=Stage.PAGE)
+    secret = make.decided("https://journal.example/secret/plan", stage=Stage.PAGE)
+    write(kept, make.kept(kept), secret, make.kept(secret))
+    write(
+        make.decided("https://journal.example/no/1", Verdict.EXCLUDED),
+        make.decided("https://www.journal.example/no/2", Verdict.EXCLUDED, quote="Disallow: /no # <b>&amp;</b>"),
+        make.decided("https://xn--bcher-kva.example/", Verdict.EXCLUDED),
+        make.decided("https://storm.example/", Verdict.DEFERRED, protocol="unreachable", quote="503", where="status"),
+    )
+    page = make.decided(
+        "https://gallery.example/hidden/harbour",
+        Verdict.EXCLUDED,
+        stage=Stage.PAGE,
+        protocol="robots-meta",
+        measure="1.3(1)(b)",
+        quote="noai",
+        where="header x-robots-tag",
+        captures=(),
+    )
+    listed = make.decided("https://blocked.example/", Verdict.EXCLUDED, protocol="operator", measure="1.5", captures=())
+    write(page, listed)
