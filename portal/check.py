@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from crawler.live import Live, survey
 from crawler.network import Guard
-from optout import __version__, policy
+from optout import __version__
 from optout.advice import UNDERSTOOD, Finding, Level, advise
 from optout.captures import Captures
 from optout.decide import decide
@@ -111,7 +111,7 @@ async def check(request: Request, portal: Here, url: Annotated[str, Form(max_len
     portal.limits.sites.check(asked.host)
     settings = portal.settings
     question = Question(asked.href, settings.agent, settings.use, settings.profile)
-    rules = policy.load()
+    rules = settings.policy
     try:
         async with asyncio.timeout(SECONDS), live(portal) as network:
             seen = await survey(question, rules, network)

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from optout import policy
 from portal.answers import NEVER_SEEN, Told, tell
 from portal.badge import badge
 from portal.context import Portal, portal_of
@@ -53,7 +52,7 @@ def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
         told=told,
         asked=name,
         meanings=MEANINGS,
-        protocols=policy.load().protocols,
+        protocols=portal.settings.policy.protocols,
         badge_path=f"/badge/{quote(told.name)}.svg",
     )
 

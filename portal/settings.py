@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crawler.operator import user_agent
 from optout.model import Profile, Use
+from optout.policy import Policy, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Settings:
     agent: str = "ForbearBot"
     use: Use = Use.TRAIN_AI
     profile: Profile = Profile.STANDARD
+    policy: Policy = field(default_factory=load, repr=False)
     rates: Rates = Rates()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ COMMANDS = {
     "demo": "Crawl a small web on this machine, and show what was respected.",
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
-    "serve": "Serve the web portal: look-up, live check, complaints, the crawlers' page.",
+    "serve": "Serve the web portal, where rightsholders look up what happened.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
 }
 """The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from storage.database import open_database
 @options.agent
 @options.use
 @options.profile
+@options.policy
 @options.proxy
 @options.resolve
 @options.allow_private_networks
@@ -37,12 +39,13 @@ def command(
     contact: str | None,
     use: str,
     profile: str,
+    policy: Path | None,
     **settings: Any,
 ) -> None:
-    """Serve the portal: look-up, live check, the crawlers' page and its feed, complaints.
+    """Serve the portal: what happened to a domain, and what a site says now.
 
-    --contact, --agent, --use and --profile are those of the crawler; where they stand in forbear.toml, both read them
-    there. Put a server that speaks TLS in front of it, name it with --base-url, and set --trust-proxy.
+    --contact, --agent, --use, --profile and --policy are those of the crawler; where they stand in forbear.toml, both
+    read them there. Put a server that speaks TLS in front, name its address with --base-url, and set --trust-proxy.
 
     \b
     Example:
@@ -59,7 +62,15 @@ def command(
     engine = open_database(db)
     try:
         app = create_app(
-            engine, Settings(contact=contact, base_url=base, use=Use(use), profile=Profile(profile), **settings)
+            engine,
+            Settings(
+                contact=contact,
+                base_url=base,
+                use=Use(use),
+                profile=Profile(profile),
+                policy=options.rules(policy),
+                **settings,
+            ),
         )
         show.line(f"The portal is at {base} until you press Ctrl+C.")
         uvicorn.run(
