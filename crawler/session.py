@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crawler.places import Fetch, Places
@@ -97,8 +97,8 @@ class Session:
         then nothing was decided.
         """
         question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
-        decision, records = await self._decide(question, page)
-        ruling = Ruling(new_id(), now(), decision, page, _stale_at(decision, records))
+        question, decision, records = await self._decide(question, page)
+        ruling = Ruling(new_id(), question.at, decision, page, _stale_at(decision, records))
         settle, links = outcome(ruling) if outcome else (None, ())
         await self._write(question, ruling, records, settle, links)
         return ruling
@@ -126,7 +126,10 @@ class Session:
         known = Captures(record.capture for record in self._places.known(parsed.origin))
         return robots.file_of(Asked(Question(url, self.asking.agent), parsed, known))
 
-    async def _decide(self, question: Question, page: CaptureRecord | None) -> tuple[Decision, list[CaptureRecord]]:
+    async def _decide(
+        self, question: Question, page: CaptureRecord | None
+    ) -> tuple[Question, Decision, list[CaptureRecord]]:
+        """The decision, what it rests on, and the question with the time at which it was answered, to ask it again."""
         origin = urls.parse(question.url).origin
         records = {record.capture.url: record for record in self._places.known(origin)}
         captures = Captures(record.capture for record in (*self._list, *records.values()))
@@ -134,6 +137,7 @@ class Session:
             captures.add(page.capture)
         asked: set[str] = set()
         while True:
+            question = replace(question, at=now())
             result = decide(question, captures, self._policy)
             if isinstance(result, Decision):
                 break
@@ -145,7 +149,7 @@ class Session:
                 records[record.capture.url] = record
                 captures.add(record.capture)
         self._places.remember(origin, records.values())
-        return result, [*self._list, *records.values(), *([page] if page else [])]
+        return question, result, [*self._list, *records.values(), *([page] if page else [])]
 
     async def _write(
         self,

@@ -27,6 +27,7 @@ from optout.readers import url as urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 DECISION = "Forbear-Decision"
 IDENTICAL = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
@@ -124,6 +125,19 @@ def read(file: IO[bytes]) -> Iterator[Kept]:
         elif record.record_type == WarcRecordType.metadata and answer:
             yield _kept(*answer, end, block)
             answer = None
+
+
+def content(folder: Path, name: str, offset: int) -> bytes:
+    """The body of the page whose records begin there, in a file of this corpus; of a revisit, the body it refers to.
+
+    Raises OSError if there is no such file, and ValueError if no whole page begins there.
+    """
+    with (folder / name).open("rb") as file:
+        file.seek(offset)
+        kept = next(read(file), None)
+    if kept is None or kept.offset != offset:
+        raise ValueError(f"{name} holds no whole page at octet {offset}")
+    return content(folder, *kept.original) if kept.original else kept.page.capture.body
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, redirect
 from optout.model import (
     Capture,
@@ -19,7 +21,7 @@ from optout.model import (
     Verdict,
 )
 from optout.policy import OPERATOR, Effect, Policy
-from optout.protocols import PROTOCOLS, Protocol, robots
+from optout.protocols import PROTOCOLS, Protocol, operator, robots
 from optout.readers import url as urls
 
 UNREACHABLE = "unreachable"
@@ -35,7 +37,8 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
     steps, stage, found = _chain(question, captures, policy)
     for step in steps:
         for protocol in PROTOCOLS:
-            found += _read(protocol, step)
+            if protocol.NAME in policy.protocols:  # a policy of old does not know what came later
+                found += _read(protocol, step)
     found = list(dict.fromkeys(found))
     statements = tuple(item for item in found if isinstance(item, Statement))
     gaps = tuple(item for item in found if isinstance(item, Gap))
@@ -47,6 +50,25 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
             return wanted
         gaps += tuple(gap for gap in shut if (gap.quote, gap.source) not in {(g.quote, g.source) for g in gaps})
     return _judge(question, policy, stage, steps[-1].url.href, statements, gaps)
+
+
+def judge_again(
+    question: Question, captures: Captures, policy: Policy, url: str, read_then: Iterable[Statement | Gap]
+) -> Decision:
+    """Judges a page whose content is no longer at hand, by the statements and gaps that were read in it then.
+
+    ``url`` is the canonical URL that the decision ended at. What a licence of the operator lifts is not among what was
+    read then, so his list is read again.
+    """
+    of_list: list[Statement | Gap] = []
+    for step in dict.fromkeys((urls.parse(question.url).href, url)):
+        asked = Asked(question, urls.parse(step), captures, policy=policy)
+        of_list += (item for item in _read(operator, asked) if not isinstance(item, Place))
+    known = policy.protocols.keys() - {OPERATOR}
+    found = dict.fromkeys([*of_list, *(item for item in read_then if item.protocol in known)])
+    statements = tuple(item for item in found if isinstance(item, Statement))
+    gaps = tuple(item for item in found if isinstance(item, Gap))
+    return _judge(question, policy, Stage.PAGE, url, statements, gaps)
 
 
 def _judge(

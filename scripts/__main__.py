@@ -29,6 +29,7 @@ COMMANDS = {
     "lookup": "What the crawls of this database did with a domain or a URL.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
+    "replay": "Decide again from the evidence stored: what comes out otherwise?",
 }
 """The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""
 

@@ -6,18 +6,19 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
 import click
 from rich.text import Text
 
-from optout.model import Profile, Stage, Verdict
+from optout.model import Profile
 from scripts import options, show
+from scripts.filters import chosen, filters
 from scripts.options import option
 from storage.database import open_database, translated
-from storage.queries import Filter, log
+from storage.queries import log
 
 Rows = Iterator[dict[str, Any]]
 
@@ -30,38 +31,8 @@ _BATCH = 1_000
 """Rows in memory at a time: a log has millions."""
 
 
-class Moment(click.ParamType[datetime]):
-    """A day (its first moment in UTC) or a time with its offset, as in RFC 3339."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment; fails with a sentence."""
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
 @click.command()
-@option("--domain", help="Decisions about this domain or host.")
-@option("--subdomains/--no-subdomains", default=True, help="With or without what lies below the domain.")
-@option("--url", "url_prefix", metavar="PREFIX", help="URLs that begin so.")
-@option("--protocol", type=options.text, help="A reason of this protocol, such as robots or tdmrep.")
-@option(
-    "--measure",
-    type=options.text,
-    help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.",
-)
-@option("--verdict", type=click.Choice([str(word) for word in Verdict]), help="What followed.")
-@option("--standard", type=click.Choice([str(word) for word in Verdict]), help="What profile standard makes of it.")
-@option("--strict", type=click.Choice([str(word) for word in Verdict]), help="What profile strict makes of it.")
-@option("--stage", type=click.Choice([str(word) for word in Stage]), help="Before the page was requested, or after.")
-@option("--crawl", metavar="ID", type=options.text, help="Decisions of this crawl.")
-@option("--since", type=Moment(), help="Not before this day or time.")
-@option("--until", type=Moment(), help="Before this day or time.")
-@option("--limit", type=click.IntRange(1, 10**9), help="The newest rows alone.")
+@filters
 @option(
     "--format",
     "form",
@@ -71,7 +42,7 @@ class Moment(click.ParamType[datetime]):
 )
 @option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.db
-def command(form: str, as_json: bool, db: str, stage: str | None, **conditions: Any) -> None:
+def command(form: str, as_json: bool, db: str, **conditions: Any) -> None:
     """Print decisions from the audit log, newest last: what was decided, when, and in whose words.
 
     Two decisions are made about a page: whether it may be requested, and whether what came may be kept.
@@ -85,9 +56,7 @@ def command(form: str, as_json: bool, db: str, stage: str | None, **conditions: 
     form = "jsonl" if as_json else form
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is nothing for a terminal: write it to a file, as in … > log.parquet.")
-    for name in ("verdict", "standard", "strict"):
-        conditions[name] = Verdict(conditions[name]) if conditions[name] else None
-    wanted = Filter(stage=Stage(stage) if stage else None, **conditions)
+    wanted = chosen(conditions)
     engine = open_database(db, create=False)
     try:
         with translated(engine.url), engine.connect() as connection:

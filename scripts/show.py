@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+
+Item = TypeVar("Item")
 
 _STYLES = {"allowed": "green", "excluded": "red", "deferred": "yellow"}
 _NO_TERMINAL_WIDTH = 100_000
@@ -79,3 +82,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     with out.capture() as captured:
         out.print(grid)
     sys.stdout.write("".join(f"{printed.rstrip()}\n" for printed in captured.get().splitlines()) + "\n")
+
+
+def progress(items: Iterable[Item], say: Callable[[], str]) -> Iterator[Item]:
+    """The items as they come, with a line on standard error that says how far it is, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        for item in items:
+            yield item
+            live.update(Text(say()))

@@ -89,6 +89,26 @@ def load(connection: Connection, capture_id: str) -> Capture:
     return _capture(row)
 
 
+class Held(NamedTuple):
+    """A capture as it is stored: ``whole``, or with the words alone that were quoted from its content.
+
+    ``sha256`` is that of the whole content, in hexadecimal.
+    """
+
+    capture: Capture
+    whole: bool
+    sha256: str
+
+
+def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
+    """The captures with these ids, as far as there are any."""
+    found: dict[str, Held] = {}
+    for some in chunks(ids):
+        for row in connection.execute(_stored().where(captures.c.id.in_(some))):
+            found[row.id] = Held(_capture(row), row.excerpts is None or not row.body_bytes, row.body_sha256)
+    return found
+
+
 def fresh(connection: Connection, urls: Sequence[str], now: datetime) -> list[Fresh]:
     """The newest capture of each canonical URL that has not expired, whichever crawl made it."""
     newest: dict[str, Fresh] = {}
@@ -103,7 +123,8 @@ def fresh(connection: Connection, urls: Sequence[str], now: datetime) -> list[Fr
 def _stored() -> Select[Any]:
     columns = captures.c
     return select(
-        columns.id, columns.url, columns.expires_at, columns.status, columns.error, columns.headers, columns.excerpts
+        columns.id, columns.url, columns.expires_at, columns.status, columns.error, columns.headers, columns.excerpts,
+        columns.body_sha256, columns.body_bytes,
     ).add_columns(bodies.c.content).outerjoin_from(captures, bodies)  # fmt: skip
 
 

@@ -1,0 +1,153 @@
+"""``forbear replay``: decides again from the evidence stored, and shows every decision that comes out otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crawler import warc
+from optout import __version__
+from optout.model import Profile
+from scripts import options, show
+from scripts.filters import chosen, filters
+from scripts.options import option
+from storage.replay import Difference, How, Replayed, replay
+
+EXAMPLES = 3
+"""Decisions shown of each cause, unless all are asked for."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a replay found, summed up; ``groups`` holds a few decisions of each cause, ``counts`` says how many."""
+
+    decisions: int = 0
+    different: int = 0
+    as_read: int = 0
+    unrecorded: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, list[Difference]] = field(default_factory=dict)
+
+
+@click.command()
+@filters
+@option(
+    "--profile",
+    type=click.Choice([str(word) for word in Profile]),
+    help="Decide by this profile, instead of the one of each decision.",
+)
+@options.policy
+@option("--shipped-policy", is_flag=True, help="Decide by the policy that ships with this version.")
+@option(
+    "--out",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the crawl's corpus, from which the content of kept pages is read.",
+)
+@option("--all", "every", is_flag=True, help=f"Show all decisions of each cause, and not {EXAMPLES} alone.")
+@option("--jobs", type=click.IntRange(1, 1024), help="Processes; as many as there are cores, unless said otherwise.")
+@options.db
+@options.as_json
+def command(
+    profile: str | None,
+    policy: Path | None,
+    shipped_policy: bool,
+    out: Path | None,
+    every: bool,
+    jobs: int | None,
+    db: str,
+    as_json: bool,
+    **conditions: Any,
+) -> int:
+    """Decide again what the log holds, from the captures stored with it; nothing is asked of any site.
+
+    Each decision is made anew by this version of Forbear, with the time, agent and use, the policy and the profile
+    that it was made with, unless --profile, --policy or --shipped-policy say otherwise. Those that come out otherwise
+    are shown by cause, with the words that decided then and those that decide now. Of a page that was not kept only
+    what was read in it is stored: it is judged again by that. Exit code: 0 all come out as they did, 1 some do not.
+
+    --json prints a line for each decision that comes out otherwise, and a last one that sums up.
+
+    \b
+    Example:
+      forbear replay --crawl 01a2… --out corpus
+      forbear replay --domain example.org --profile strict
+    """
+    rules = options.rules(policy) if policy or shipped_policy else None
+    how = How(
+        profile=Profile(profile) if profile else None,
+        policy=rules.content if rules else None,
+        contents=partial(warc.content, out) if out else None,
+    )
+    told = Told()
+    for difference in _count(replay(db, chosen(conditions), how, jobs), told, every=every and not as_json):
+        if as_json:
+            sys.stdout.write(show.json_line(_as_json(difference)))
+    if as_json:
+        sys.stdout.write(show.json_line({"summary": _sum(told)}))
+    else:
+        show.lines(map(show.plain, _tell(told, profile, rules.digest if rules else None)))
+    return 1 if told.different else 0
+
+
+def _count(batches: Iterable[Replayed], told: Told, *, every: bool) -> Iterator[Difference]:
+    for batch in show.progress(batches, lambda: f"{told.decisions:,} decided again, {told.different:,} otherwise"):
+        told.decisions += batch.decisions
+        told.as_read += batch.as_read
+        told.unrecorded.update(batch.unrecorded)
+        told.different += len(batch.differences)
+        for difference in batch.differences:
+            group = told.groups.setdefault(difference.cause, [])
+            told.counts[difference.cause] += 1
+            if every or len(group) < EXAMPLES:
+                group.append(difference)
+            yield difference
+
+
+def _as_json(difference: Difference) -> dict[str, Any]:
+    return {**asdict(difference), "now": difference.now or None, "cause": difference.cause}
+
+
+def _sum(told: Told) -> dict[str, Any]:
+    return {
+        "decisions": told.decisions,
+        "different": told.different,
+        "judged_by_what_was_read": told.as_read,
+        "policies_not_on_record": dict(told.unrecorded),
+        "engine": __version__,
+        "causes": dict(told.counts.most_common()),
+    }
+
+
+def _tell(told: Told, profile: str | None, policy: str | None) -> Iterator[str]:
+    by = [f"profile {profile}"] * bool(profile) + [f"policy {policy}"] * bool(policy)
+    how = f" by {' and '.join(by)}" if by else ""
+    same = told.decisions - told.different
+    again = f"Forbear {__version__} decided {told.decisions:,} times again{how}"
+    yield f"{again}: {same:,} as then, {told.different:,} not."
+    if told.as_read:
+        yield f"{told.as_read:,} of them are about pages whose content is not at hand: judged by what was read in it."
+    for digest, count in told.unrecorded.items():
+        yield f"{count:,} were made by policy {digest}, which is not in the log: the one that ships was taken instead."
+    for cause, count in told.counts.most_common():
+        yield ""
+        yield f"{count:,} {cause}"
+        for difference in told.groups[cause]:
+            yield f"  {difference.at}  {difference.stage}  {difference.url}"
+            yield from _words("then", difference.was, difference.reasons_then)
+            yield from _words("now ", difference.now or difference.problem, difference.reasons_now)
+        if count > len(told.groups[cause]):
+            yield f"  … and {count - len(told.groups[cause]):,} more: --all shows them."
+
+
+def _words(when: str, verdict: str, reasons: list[dict[str, str]]) -> Iterator[str]:
+    yield f"    {when} {verdict}"
+    for reason in reasons:
+        yield f"         {reason['protocol']}: {reason['quote']}"
+        yield f"           {reason['where']} of {reason['source']}"

@@ -1,0 +1,69 @@
+"""``forbear replay`` over a real crawl: the demo's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the demo leaves behind."""
+    out = tmp_path_factory.mktemp("demo")
+    subprocess.run([sys.executable, "-m", "scripts", "demo", "--out", out], cwd=ROOT, capture_output=True, check=True)
+    [folder] = out.iterdir()
+    return folder
+
+
+@pytest.fixture
+def demo(results: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(results, tmp_path / "results")
+
+
+def test_a_real_crawl_comes_out_as_it_did(forbear, demo: Path) -> None:
+    db = f"sqlite:///{demo}/forbear.db"
+    done = forbear("replay", "--db", db, "--out", str(demo / "corpus"))
+    assert (done.returncode, done.stderr) == (0, "")
+    first = done.stdout.splitlines()[0]
+    assert "times again: " in first
+    assert first.endswith(" as then, 0 not.")
+
+    done = forbear("replay", "--db", db, "--profile", "strict", "--json")
+    *lines, last = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1
+    assert last["summary"]["different"] == len(lines) > 0
+    assert {line["now"] for line in lines} <= {"excluded", "deferred"}
+    assert all(line["reasons_now"] for line in lines)
+
+    told = forbear("replay", "--db", db, "--profile", "strict", "--shipped-policy").stdout
+    assert "by profile strict and policy " in told
+    assert "    then allowed\n    now  excluded\n" in told
+
+
+def test_what_somebody_changed_is_shown_by_cause(forbear, demo: Path) -> None:
+    with sqlite3.connect(demo / "forbear.db") as connection:
+        connection.execute("UPDATE decisions SET verdict = 'allowed' WHERE verdict = 'excluded'")
+    connection.close()
+    done = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--protocol", "robots")
+    assert done.returncode == 1
+    assert "allowed, now excluded" in done.stdout
+    assert " more: --all shows them." in done.stdout
+    whole = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--protocol", "robots", "--all")
+    assert " more: --all shows them." not in whole.stdout
+    assert len(whole.stdout) > len(done.stdout)
+
+
+def test_wrong_use(forbear, demo: Path) -> None:
+    done = forbear("replay", "--db", "sqlite:///nothing.db")
+    assert (done.returncode, done.stdout) == (4, "")
+    done = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--out", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
