@@ -1,4 +1,7 @@
-"""``python -m bench``: the whole crawl against a bare Scrapy spider on the same pages, in turns, as ratios."""
+"""``python -m bench``: the whole crawl against a bare Scrapy spider on the same pages, in turns, as ratios.
+
+``python -m bench readers`` measures the readers instead.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench import readers
 from bench.site import folder
 from crawler.web import Reply, Web
 
@@ -79,4 +83,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["readers"]:
+        readers.main()
+    else:
+        main()

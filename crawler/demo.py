@@ -1,7 +1,8 @@
-"""The web of ``forbear demo``: eighteen hosts on loopback, each with another reservation, or none.
+"""The web of ``forbear demo``: many hosts on loopback, each with another reservation, or none.
 
 Three robots.txt files are real ones, as their sites served them (folder demo_robots; from the test data of Protego,
-BSD-3-Clause). All pages are made up.
+BSD-3-Clause). All pages are made up, the pictures and documents (folder demo_files) with Pillow, pikepdf and
+c2pa-python.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
 
 def _page(
-    title: str, *links: str, head: str = "", headers: tuple[tuple[str, str], ...] = (), status: int = 200
+    title: str,
+    *links: str,
+    head: str = "",
+    foot: str = "",
+    headers: tuple[tuple[str, str], ...] = (),
+    status: int = 200,
 ) -> Reply:
     anchors = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links)
     body = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n{head}</head>\n'
         f"<body>\n<main><h1>{title}</h1>\n<p>{_SENTENCES[len(title) % len(_SENTENCES)]}</p></main>\n"
-        f"<ul>{anchors}</ul>\n</body>\n</html>\n"
+        f"<ul>{anchors}</ul>\n{f'<footer>{foot}</footer>' if foot else ''}</body>\n</html>\n"
     )
     return Reply(body.encode(), status, (_HTML, *headers))
 
@@ -45,6 +51,11 @@ def _robots(text: str) -> Reply:
 
 def _real(host: str) -> Reply:
     return Reply(resources.files("crawler").joinpath("demo_robots", f"{host}.txt").read_bytes(), 200, _TEXT)
+
+
+def _file(name: str, media_type: str) -> Reply:
+    octets = resources.files("crawler").joinpath("demo_files", name).read_bytes()
+    return Reply(octets, 200, (("Content-Type", media_type),))
 
 
 def _tdmrep(*rules: dict[str, object]) -> Reply:
@@ -131,6 +142,34 @@ SITES: dict[str, Site] = {
     "weekly.example": {  # trust.txt
         "/trust.txt": Reply(b"datatrainingallowed=no\n", 200, _TEXT),
         "/": _page("The weekly"),
+    },
+    "novels.example": {  # ai.txt
+        "/ai.txt": Reply(b"User-Agent: *\nAllow: *.txt\nDisallow: *.html\n", 200, _TEXT),
+        "/": _page("Novels", "/chapter.html"),
+        "/chapter.html": _page("Chapter one"),
+    },
+    "letters.example": {  # a purpose token in robots.txt
+        "/robots.txt": _robots("User-agent: __usage_ai-training\nDisallow: /drafts/\n"),
+        "/": _page("Letters", "/drafts/1"),
+        "/drafts/1": _page("A draft"),
+    },
+    "choir.example": {  # shuts out others who collect training data: counts in strict alone
+        "/robots.txt": _robots("User-agent: GPTBot\nUser-agent: CCBot\nDisallow: /\n\nUser-agent: *\nAllow: /\n"),
+        "/": _page("The choir"),
+    },
+    "bakery.example": {  # words for people: recorded, for people to judge
+        "/": _page("The bakery", foot="All rights reserved, including those for text and data mining."),
+    },
+    "photos.example": {  # in the files themselves: IPTC's data mining property, Content Credentials
+        "/": _page("Photographs", "/open.jpg", "/harbour.jpg", "/sealed.jpg"),
+        "/open.jpg": _file("open.jpg", "image/jpeg"),
+        "/harbour.jpg": _file("harbour.jpg", "image/jpeg"),
+        "/sealed.jpg": _file("sealed.jpg", "image/jpeg"),
+    },
+    "shelf.example": {  # TDMRep in a book and in a document
+        "/": _page("The shelf", "/book.epub", "/report.pdf"),
+        "/book.epub": _file("book.epub", "application/epub+zip"),
+        "/report.pdf": _file("report.pdf", "application/pdf"),
     },
     "news.example": {  # doors: a paywall, a login, a legal reason
         "/": _page("News", "/premium", "/account", "/removed"),

@@ -6,6 +6,7 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from scripts.crawl import tell
 from scripts.lookup import command as lookup
 from storage import frontier
 from storage.database import open_database
-from storage.queries import Filter, log
+from storage.queries import Filter, log, unheeded
 from storage.records import State
 
 FAILED = 4
@@ -35,7 +36,7 @@ CONTACT = "https://example.org/crawler"
 def command(out: Path) -> int | None:
     """Crawl a small web that runs on this machine alone, and show what was respected.
 
-    Eighteen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
+    Two dozen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
     robots.txt of a well-known site. Nothing leaves this machine.
 
     \b
@@ -84,23 +85,26 @@ def command(out: Path) -> int | None:
 
 
 def _show(config: Config, crawl: str) -> None:
-    """How it ended for each URL, and the words that made it so."""
+    """How it ended for each URL, and the words that made it so; what strict would have made of them."""
     engine = open_database(config.db)
     try:
         with engine.connect() as connection:
-            said = {row["id"]: row["reasons"] for row in log(connection, Filter(crawl=crawl))}
-            ends = [
-                (url, state, said.get(decision, [])) for url, state, decision in frontier.entries(connection, crawl)
-            ]
+            said = {row["id"]: row for row in log(connection, Filter(crawl=crawl))}
+            other = unheeded(connection, crawl)
+            ends = [(url, state, decision) for url, state, decision in frontier.entries(connection, crawl)]
     finally:
         engine.dispose()
     order = list(SITES)
     ends.sort(key=lambda end: (order.index(parse(end[0]).host), end[0]))
-    show.table(("outcome", "URL", "because", "in whose words", "where"), map(_row, ends))
+    rows = (_row(url, state, said.get(decision or "", {}), other.get(decision or "")) for url, state, decision in ends)
+    show.table(("outcome", "in strict", "URL", "because", "in whose words", "where"), rows)
 
 
-def _row(end: tuple[str, State, list[dict[str, str]]]) -> tuple[str, ...]:
-    url, state, reasons = end
-    said = reasons[0] if reasons else {"protocol": "", "quote": "", "where": ""}
+def _row(url: str, state: State, row: dict[str, Any], other: tuple[str, str, str] | None) -> tuple[str, ...]:
     outcome = "deferred" if state is State.ABANDONED else str(state)
-    return outcome, url, said["protocol"], said["quote"], said["where"]
+    strict = row.get("verdict_strict")
+    strict = "" if strict in (None, row.get("verdict")) else str(strict)
+    words = [(one["protocol"], one["quote"], one["where"]) for one in row.get("reasons", ())]
+    protocol, quote, where = words[0] if words else other or ("", "", "")
+    recorded = "" if words or not protocol else " (recorded)"
+    return outcome, strict, url, protocol + recorded, quote, where

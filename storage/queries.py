@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from optout.model import Stage, Verdict
+from optout.model import Force, Preference, Stage, Verdict
 from optout.readers.url import NotAUrl
 from storage.names import domain_of, host_of, read
-from storage.schema import decisions, reasons
+from storage.schema import decisions, reasons, statements
 
 _CHUNK = 500
 
@@ -59,6 +59,22 @@ def ids(connection: Connection, wanted: Filter, size: int = _CHUNK) -> Iterator[
     rows = _statement(wanted).with_only_columns(decisions.c.id) if wanted.limit is None else _statement(wanted)
     for some in connection.execute(rows, execution_options={"yield_per": size}).partitions():
         yield [row.id for row in some]
+
+
+def unheeded(connection: Connection, crawl: str) -> dict[str, tuple[str, str, str]]:
+    """Protocol, words and place of the first no that was read for a decision and did not exclude, by decision.
+
+    Of the crawl's decisions that allowed: what counts in another profile alone, or is for people to judge.
+    """
+    columns = statements.c
+    wanted = (
+        select(columns.decision, columns.protocol, columns.quote, columns.place)
+        .join(decisions, decisions.c.id == columns.decision)
+        .where(decisions.c.crawl == crawl, decisions.c.verdict == str(Verdict.ALLOWED))
+        .where(columns.preference == str(Preference.DISALLOW), columns.force != str(Force.SUPERSEDED))
+        .order_by(columns.decision, columns.position.desc())
+    )
+    return {row.decision: (row.protocol, row.quote, row.place) for row in connection.execute(wanted)}
 
 
 def _statement(wanted: Filter) -> Select[Any]:
