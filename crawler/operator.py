@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +48,16 @@ def check_contact(contact: str, option: str) -> None:
         )
     if not contact.isascii() or not contact.isprintable():
         raise BadConfig("The contact stands in an HTTP header: write it in ASCII.")
+
+
+def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None:
+    """The operator's list with what accepted complaints block at its end; None if there is neither.
+
+    Raises operator.BadList for a line that is none; those of storage.complaints were checked when they were accepted.
+    """
+    if not lines:
+        return own
+    return operator.extended(own.body if own else b"", lines)
 
 
 def read_list(path: Path, option: str) -> Capture:

@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from crawler.operator import with_complaints
 from crawler.places import Fetch, Places
 from optout.captures import Asked, Captures
 from optout.decide import decide
@@ -18,7 +20,7 @@ from optout.protocols import robots
 from optout.readers import url as urls
 from optout.readers.robots_txt import RobotsTxt
 from optout.readers.url import NotAUrl
-from storage import evidence
+from storage import complaints, evidence
 from storage.records import (
     CaptureRecord,
     Decided,
@@ -35,9 +37,15 @@ from storage.writer import Writer
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import Connection
+
 
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""
+
+
+LIST_SECONDS = 1.0
+"""How soon a crawl that is running honours a complaint that was accepted meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,10 @@ class Session:
         self.asking = asking
         self.writer = writer
         self._policy = asking.policy
-        self._list = self._operator_list()
+        self._list: tuple[CaptureRecord, ...] = ()
+        self._list_revision = -1
+        self._list_due = 0.0
+        self._list_lock = asyncio.Lock()
         self._written: set[str] = set()
 
     def fetch_by(self, fetch: Fetch) -> None:
@@ -132,7 +143,8 @@ class Session:
         """The decision, what it rests on, and the question with the time at which it was answered, to ask it again."""
         origin = urls.parse(question.url).origin
         records = {record.capture.url: record for record in self._places.known(origin)}
-        captures = Captures(record.capture for record in (*self._list, *records.values()))
+        listed = await self._operator_list()
+        captures = Captures(record.capture for record in (*listed, *records.values()))
         if page:
             captures.add(page.capture)
         asked: set[str] = set()
@@ -149,7 +161,7 @@ class Session:
                 records[record.capture.url] = record
                 captures.add(record.capture)
         self._places.remember(origin, records.values())
-        return question, result, [*self._list, *records.values(), *([page] if page else [])]
+        return question, result, [*listed, *records.values(), *([page] if page else [])]
 
     async def _write(
         self,
@@ -185,10 +197,21 @@ class Session:
         self._written.add(capture_id)
         return CaptureRecord(capture_id, now(), expires_at, capture)
 
-    def _operator_list(self) -> tuple[CaptureRecord, ...]:
-        if self.asking.operator_list is None:
-            return ()
-        return (CaptureRecord(new_id(), now(), None, self.asking.operator_list),)
+    async def _operator_list(self) -> tuple[CaptureRecord, ...]:
+        """The operator's own list and what accepted complaints add to it, as they stand now."""
+        async with self._list_lock:
+            if monotonic() >= self._list_due:
+                revision, lines = await asyncio.wrap_future(self.writer.call(_blocking))
+                if revision != self._list_revision:
+                    capture = with_complaints(self.asking.operator_list, lines)
+                    self._list = (CaptureRecord(new_id(), now(), None, capture),) if capture else ()
+                    self._list_revision = revision
+                self._list_due = monotonic() + LIST_SECONDS
+            return self._list
+
+
+def _blocking(connection: Connection) -> tuple[int, tuple[str, ...]]:
+    return complaints.revision(connection), complaints.blocking(connection)
 
 
 def _stale_at(decision: Decision, records: Sequence[CaptureRecord]) -> datetime | None:

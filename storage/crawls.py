@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from optout.model import Profile, Use
 from optout.policy import Policy
@@ -119,3 +119,26 @@ def end(connection: Connection, crawl: str, state: CrawlState, at: datetime) -> 
 def latest(connection: Connection) -> str | None:
     """The id of the crawl that began last."""
     return connection.scalar(select(crawls.c.id).order_by(crawls.c.started_at.desc()).limit(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A crawler as sites met it; ``first_at`` and ``last_at`` are when crawls under this name began."""
+
+    agent: str
+    user_agent: str
+    contact: str
+    use: str
+    profile: str
+    policy: str
+    first_at: datetime
+    last_at: datetime
+
+
+def identities(connection: Connection) -> list[Identity]:
+    """Every crawler of this database, whoever ran it, the one that crawled last first."""
+    columns = crawls.c
+    same = (columns.agent, columns.user_agent, columns.contact, columns.use, columns.profile, columns.policy)
+    last = func.max(columns.started_at)
+    found = select(*same, func.min(columns.started_at), last).group_by(*same).order_by(last.desc(), *same)
+    return [Identity(*row) for row in connection.execute(found)]

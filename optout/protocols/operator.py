@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -108,6 +108,14 @@ def capture_of(body: bytes) -> Capture:
     capture = Capture(LIST, 200, (("content-type", "text/csv"),), body)
     _parsed(capture)
     return capture
+
+
+def extended(own: bytes, lines: Sequence[str]) -> Capture:
+    """The operator's own list (empty: none) with further lines at its end, as a capture; raises BadList."""
+    body = own or ",".join(_COLUMNS).encode() + b"\n"
+    if lines:
+        body = to_utf8(body).rstrip(b"\r\n") + b"\n" + "".join(f"{line}\n" for line in lines).encode()
+    return capture_of(body)
 
 
 def _parsed(capture: Capture) -> dict[str, list[Entry]]:

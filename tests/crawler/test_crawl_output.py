@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from crawler.web import Reply, Web
+from storage import complaints
+from storage.database import open_database, writing
+from storage.records import now
 from tests.crawler.crawls import HTML, Crawler, all_paths, late, page, plain, tree, until, urls
 
 SAME = page(words="The same words under two addresses.")
@@ -160,3 +163,26 @@ def test_a_database_that_goes_away_ends_it(request: pytest.FixtureRequest, tmp_p
     assert done.code == 4
     failed(done.stderr)
     assert len(web.hits) - hits <= 2
+
+
+def test_a_complaint_that_is_accepted_while_a_crawl_runs_is_honoured_by_its_next_decisions(crawler: Crawler) -> None:
+    with Web({"a.example": late(tree(400), 0.02)}) as web:
+        running = crawler.start(web, "http://a.example/")
+        engine = open_database(crawler.database)
+        notice = complaints.Notice("Ada", "ada@a.example", "", "All of it", ("a.example",), "It is kept.", True)
+        until(lambda: len(web.hits) >= 10)
+        with writing(engine) as connection:
+            _, complaint = complaints.receive(connection, notice, now())
+            for state in (complaints.State.ACKNOWLEDGED, complaints.State.IN_REVIEW):
+                complaints.advance(connection, complaint.number, state, by="Grace", reason="r", at=now())
+            accepted = complaints.State.ACCEPTED
+            blocks = ("a.example",)
+            complaints.advance(connection, complaint.number, accepted, by="Grace", reason="r", at=now(), blocks=blocks)
+        engine.dispose()
+        done = running.wait()
+    assert done.code == 0, done
+    assert done.summary["excluded"]["by_protocol"] == {"operator": done.summary["excluded"]["decisions"]}
+    assert done.summary["excluded"]["decisions"] > 0
+    assert done.summary["kept"] < 400
+    [(quote,)] = crawler.rows("SELECT DISTINCT quote FROM reasons WHERE protocol = 'operator'")
+    assert quote.endswith(f"complaint {complaint.number} accepted,,")

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 
+from storage import correspondence  # noqa: F401 its tables are part of the schema
 from storage.database import OutOfDate, StorageError, open_database, upgrade, writing
 from storage.schema import metadata
 
@@ -85,7 +86,8 @@ def test_a_new_database_is_made_only_when_wanted(new_database_url: str) -> None:
 def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.begin() as connection:
-        for name in ("chain", "subtrees", "checkpoints", "events", "policies"):
+        letters = ("complaint_blocks", "complaint_files", "complaint_steps", "complaints", "cards", "controls")
+        for name in (*letters, "mails", "subscriptions", "chain", "subtrees", "checkpoints", "events", "policies"):
             connection.execute(text(f"DROP TABLE {name}"))
         for profile in ("standard", "strict"):
             connection.execute(text(f"ALTER TABLE decisions DROP COLUMN verdict_{profile}"))
@@ -93,7 +95,7 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0005"
+    assert upgrade(database_url) == "0006"
     open_database(database_url).dispose()
 
 

@@ -1,0 +1,56 @@
+"""Mails on their way: written in the transaction of what they tell about, sent later, tried again when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from storage.correspondence import mails
+from storage.records import new_id
+
+PAUSES = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+"""How long after each failure a mail is tried again; after the last it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail of plain text to one address."""
+
+    id: str
+    recipient: str
+    subject: str
+    body: str
+    attempts: int
+
+
+def queue(connection: Connection, recipient: str, subject: str, body: str, at: datetime) -> None:
+    """Has a mail sent."""
+    row = {"id": new_id(), "recipient": recipient, "subject": subject, "body": body, "queued_at": at, "due_at": at}
+    connection.execute(mails.insert(), row | {"attempts": 0})
+
+
+def due(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
+    """Mails to be sent now, the oldest first."""
+    columns = mails.c
+    waiting = select(columns.id, columns.recipient, columns.subject, columns.body, columns.attempts)
+    waiting = waiting.where(columns.due_at <= at).order_by(columns.due_at, columns.id).limit(limit)
+    return [Mail(*row) for row in connection.execute(waiting)]
+
+
+def sent(connection: Connection, mail: Mail, at: datetime) -> None:
+    """Notes that the mail server took it; address and text are forgotten."""
+    done = {"recipient": "", "body": "", "due_at": None, "sent_at": at, "attempts": mail.attempts + 1, "error": None}
+    connection.execute(mails.update().where(mails.c.id == mail.id).values(done))
+
+
+def failed(connection: Connection, mail: Mail, at: datetime, error: str) -> None:
+    """Notes that it could not be sent; it is tried again after a pause, or given up and forgotten."""
+    values: dict[str, object] = {"attempts": mail.attempts + 1, "error": error}
+    if mail.attempts < len(PAUSES):
+        values |= {"due_at": at + PAUSES[mail.attempts]}
+    else:
+        values |= {"due_at": None, "recipient": "", "body": ""}
+    connection.execute(mails.update().where(mails.c.id == mail.id).values(values))
