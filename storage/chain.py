@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Table, func, select, text
 
 from storage import leaves, merkle
-from storage.database import StorageError
 from storage.dialects import chunks
+from storage.errors import StorageError
 from storage.leaves import CHILDREN, FORMS, Entry
 from storage.records import now
 from storage.schema import chain, decision_captures, subtrees

@@ -17,18 +17,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from storage import adoption
+from storage.errors import OutOfDate, StorageError
+
+__all__ = ["OutOfDate", "StorageError", "open_database", "reading", "shown", "translated", "upgrade", "writing"]
+
 BUSY_SECONDS = 30
 """How long a process waits for another one's write to the same SQLite file."""
 
 _MIGRATION_LOCK = 0x666F7262
-
-
-class StorageError(Exception):
-    """The database cannot be used; the message is one sentence: what happened, to what, what to do."""
-
-
-class OutOfDate(StorageError):
-    """The database was made by an older Forbear."""
 
 
 def open_database(url: str, *, create: bool = True) -> Engine:
@@ -51,8 +48,11 @@ def upgrade(url: str) -> str:
     engine = _engine(url, create=True)
     try:
         with translated(engine.url), writing(engine) as connection:
-            _refuse_strangers(connection, engine.url)
-            return _migrate(connection)
+            before = _refuse_strangers(connection, engine.url)
+            revision = _migrate(connection)
+            if before is not None:
+                adoption.adopt(connection)
+            return revision
     finally:
         engine.dispose()
 
@@ -61,6 +61,14 @@ def upgrade(url: str) -> str:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that means to write: committed at the end, rolled back on an error."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one state of the database throughout, whatever is written meanwhile."""
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection:
         yield connection
 
 

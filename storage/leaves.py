@@ -11,7 +11,7 @@ trying which payload it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -90,6 +90,21 @@ def record(kind: str, logged: datetime, payload: str | None, position: int, row:
     """The record that is hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
     committed = f'"payload":"{payload}",' if payload else ""
     return f'{{"kind":"{kind}","logged":"{written(logged)}",{committed}"position":{position},"row":{row}}}'
+
+
+def blank(payload: str) -> bool:
+    """Whether nothing is left in a payload but the names of its parts."""
+    return not any(_texts(json.loads(payload)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    else:
+        yield str(value)
 
 
 def written(at: datetime) -> str:

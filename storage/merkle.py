@@ -175,3 +175,33 @@ def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequenc
             second = node_hash(second, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and first == old_root and second == root
+
+
+class Growing:
+    """A tree that takes leaf after leaf and remembers only what its root needs: one hash for each power of two."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._roots: list[bytes] = []
+
+    def push(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
+        """Takes a leaf; the hashes of the levels that ``grown`` stores which are complete with it."""
+        complete: list[tuple[int, int, bytes]] = []
+        index, height, node = self.size, 0, leaf
+        while index % 2:
+            node = node_hash(self._roots.pop(), node)
+            index, height = index // 2, height + 1
+            if height % _HEIGHT == 0:
+                complete.append((height // _HEIGHT, index, node))
+        self._roots.append(node)
+        self.size += 1
+        return complete
+
+    def root(self) -> bytes:
+        """The root over the leaves taken so far."""
+        if not self._roots:
+            return EMPTY
+        *others, root = self._roots
+        for other in reversed(others):
+            root = node_hash(other, root)
+        return root

@@ -37,6 +37,23 @@ def update(connection: Connection, changes: Iterable[Change]) -> None:
         _count_reasons(connection, changes)
 
 
+def forget(connection: Connection, decisions: Sequence[str], words: Iterable[bytes]) -> None:
+    """Takes out the URLs that stand by these decisions, and as many reasons as ``words`` has keys."""
+    standing = connection.execute(
+        urls.delete().where(urls.c.decision.in_(decisions)).returning(urls.c.host, urls.c.verdict, urls.c.kept_at)
+    ).all()
+    moves: Counter[tuple[str, str]] = Counter()
+    for row in standing:
+        moves[row.host, row.verdict] -= 1
+        moves[row.host, KEPT] -= row.kept_at is not None
+    _move(connection, moves, {})
+    columns = host_reasons.c
+    for key, count in Counter(words).items():
+        fewer = host_reasons.update().where(columns.key == key)
+        connection.execute(fewer.values(decisions=columns.decisions - count))
+        connection.execute(host_reasons.delete().where(columns.key == key, columns.decisions <= 0))
+
+
 def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
     standing = _lock_urls(connection, changes)
     moves: Counter[tuple[str, str]] = Counter()

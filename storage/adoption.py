@@ -1,0 +1,43 @@
+"""Rows that an older Forbear wrote, before there was a chain, are taken into it when the database is upgraded."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from storage import chain, leaves, positions
+from storage.leaves import FORMS
+from storage.records import new_id, now
+from storage.schema import chain as leaf
+from storage.schema import events
+
+_BATCH = 1000
+
+
+def adopt(connection: Connection) -> int:
+    """Chains all rows that are not in the chain, and says so in an event; returns how many these are.
+
+    From here on they cannot be changed unseen; whether they were changed before, nobody can tell.
+    """
+    first = chain.size(connection)
+    for kind in FORMS:
+        while refs := _strangers(connection, kind):
+            entries = chain.read(connection, kind, refs)
+            chain.append(connection, [entries[ref] for ref in refs])
+    adopted = chain.size(connection) - first
+    if adopted:
+        content = {
+            "reason": "written before there was a chain",
+            "positions": positions.write(range(first, first + adopted)),
+        }
+        row = {"id": new_id(), "at": now(), "event": "adoption", "content": content}
+        connection.execute(events.insert(), row)
+        chain.append(connection, [leaves.entry("event", row)])
+    return adopted
+
+
+def _strangers(connection: Connection, kind: str) -> list[str]:
+    form = FORMS[kind]
+    key = form.table.c[form.key]
+    same = (leaf.c.ref == key) & (leaf.c.kind == kind)
+    wanted = select(key).outerjoin_from(form.table, leaf, same).where(leaf.c.ref.is_(None)).order_by(key)
+    return list(connection.scalars(wanted.limit(_BATCH)))

@@ -1,0 +1,36 @@
+"""Sets of positions of the chain, as short texts: ``3-5 9``."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+
+def write(positions: Iterable[int]) -> str:
+    """The positions, ascending, as ranges."""
+    ranges: list[list[int]] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position - 1:
+            ranges[-1][1] = position
+        else:
+            ranges.append([position, position])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+class Positions:
+    """Positions that were written so. Raises ValueError for a text that was not."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        ranges = sorted(_range(part) for text in texts for part in text.split())
+        self._first = [first for first, _ in ranges]
+        self._last = [last for _, last in ranges]
+
+    def __contains__(self, position: int) -> bool:
+        """Whether one of the ranges has it; ranges do not overlap."""
+        index = bisect_right(self._first, position) - 1
+        return index >= 0 and position <= self._last[index]
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
