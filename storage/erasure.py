@@ -61,7 +61,7 @@ def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:
     canonical = read(url).href
     decisions, rests, captures = schema.decisions.c, schema.decision_captures.c, schema.captures.c
     about = select(rests.decision).join_from(schema.decision_captures, schema.captures)
-    about = about.where(captures.url_key == digest(canonical), captures.url == canonical, captures.expires_at.is_(None))
+    about = about.where(captures.url_key == digest(canonical), captures.url == canonical, captures.body.is_(None))
     named = or_(decisions.url == url, decisions.canonical == canonical, decisions.id.in_(about))
     yield from _erase(engine, named, reason, {"url": "one, asked for by name"})
     alone = and_(captures.url_key == digest(canonical), captures.url == canonical)
@@ -104,7 +104,7 @@ def _pages_of(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
     )
     others = others.where(rests.capture == captures.id, leaf.salt.is_not(None), rests.decision.not_in(ids))
     return connection.scalars(
-        select(captures.id).where(captures.id.in_(mine), captures.expires_at.is_(None), ~others.exists())
+        select(captures.id).where(captures.id.in_(mine), captures.body.is_(None), ~others.exists())
     ).all()
 
 
