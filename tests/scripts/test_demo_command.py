@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+from crawler.demo import SITES
+from crawler.web import Web
 from optout import policy
 
 
@@ -19,3 +23,31 @@ def test_each_protocol_is_seen_at_work(forbear, tmp_path) -> None:
     assert ends["http://photos.example/open.jpg"] == "kept"
     assert ["kept", "excluded", "http://choir.example/", "robots-intent"] in [words[:4] for words in rows]
     assert list((tmp_path / "out").glob("*/corpus/warc/*.warc.gz"))
+
+
+def test_check_shows_each_protocol_at_work(forbear) -> None:
+    paths = {
+        "robots": "press.example/",
+        "tdmrep": "shelf.example/book.epub",
+        "robots-meta": "gallery.example/lighthouse",
+        "aipref": "studio.example/sketches",
+        "content-signal": "theatre.example/",
+        "rsl": "records.example/",
+        "trust-txt": "weekly.example/",
+        "ai-txt": "novels.example/chapter.html",
+        "usage-token": "letters.example/drafts/1",
+        "robots-intent": "choir.example/",
+        "iptc": "photos.example/harbour.jpg",
+        "c2pa": "photos.example/sealed.jpg",
+        "access": "news.example/premium",
+        "prose": "bakery.example/",
+        "unreachable": "storm.example/",
+    }
+    assert set(paths) == set(policy.load().protocols) - {"operator"}, "whose list is no site's"
+    with Web(SITES) as web:
+        done = forbear("check", "--json", "--proxy", web.proxy, *(f"http://{path}" for path in paths.values()))
+    assert (done.returncode, done.stderr) == (1, "")
+    for name, line in zip(paths, done.stdout.splitlines(), strict=True):
+        answer = json.loads(line)
+        assert name in {said["protocol"] for said in answer["reasons"] + answer["statements"]}, name
+        assert answer["verdicts"]["strict"] == {"unreachable": "deferred", "prose": "allowed"}.get(name, "excluded")
