@@ -17,6 +17,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 from sqlalchemy import Connection, func, select
 
+from crawler import versions
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
@@ -137,7 +138,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended."""
+    """How a run ended; ``version`` is that of the corpus which it made, None if it changed nothing."""
 
     crawl: str
     resumed: bool
@@ -145,6 +146,7 @@ class Summary:
     tally: Tally
     left: dict[State, int]
     error: BaseException | None
+    version: int | None = None
 
 
 class Context:
@@ -265,7 +267,8 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
             raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
         corpus.close()
         _repair(config.out, writer)  # of a process that was killed beside this one
-        return writer.call(lambda connection: _end(connection, context, crawl.resumed)).result()
+        version = make_version(config, "crawl", crawl.id, policy, writer)
+        return writer.call(lambda connection: _end(connection, context, crawl.resumed, version)).result()
     finally:
         writer.close()
         engine.dispose()
@@ -308,11 +311,18 @@ def _end_of(connection: Connection, warc_file: str) -> int | None:
     return end
 
 
-def _end(connection: Connection, context: Context, resumed: bool) -> Summary:
+def _end(connection: Connection, context: Context, resumed: bool, version: int | None) -> Summary:
     finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
     left = frontier.tally(connection, context.crawl)
-    return Summary(context.crawl, resumed, finished, context.tally, left, context.error)
+    return Summary(context.crawl, resumed, finished, context.tally, left, context.error, version)
+
+
+def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Writer) -> int | None:
+    """Makes the next version of the corpus; None if nothing in it has changed."""
+    made = versions.Made(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
+    version = versions.make(config.out, made, writer.call(versions.log_state).result())
+    return version.number if version else None
 
 
 def settings(config: Config) -> Settings:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
 from crawler import warc
-from crawler.table import Table, hidden, row
+from crawler.files import hidden
+from crawler.table import Table, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crawler.files import hidden, settle
 from crawler.text import extract
 from optout.readers import url as urls
 from storage.names import domain_of
@@ -101,16 +101,9 @@ class Table:
         """Writes the rest, and gives the file its name when it is safely on disk."""
         self._write()
         self._writer.close()
-        with self._hidden.open("rb") as file:
-            os.fsync(file.fileno())
-        self._hidden.replace(self._path)
+        settle(self._hidden, self._path)
 
     def _write(self) -> None:
         if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, SCHEMA))
             self._rows, self._octets = [], 0
-
-
-def hidden(path: Path) -> Path:
-    """Where a file is while it is not finished."""
-    return path.with_name(f".{path.name}.part")

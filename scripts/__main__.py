@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "Ask a site now: may this URL be used, and whose words say so?",
     "config": "Print the settings in force, and where each comes from.",
     "conformance": "Put the conformance vectors to any program that decides.",
+    "corpus": "Show the versions of a corpus, compare and verify them.",
     "crawl": "Crawl: enforce reservations, write the audit log and the corpus.",
     "db": "Create the database, or bring an older one to the present form.",
     "decide": "Answer cases without network: JSON lines in, decisions out.",

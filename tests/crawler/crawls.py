@@ -150,6 +150,7 @@ class Crawler:
     database: str
     defaults: dict[str, Any] = field(default_factory=dict)
     started: int = 0
+    program: str = "crawl"
 
     @property
     def out(self) -> Path:
@@ -172,7 +173,7 @@ class Crawler:
             **self.defaults,
             **options,
         }
-        words = ["crawl", *seeds]
+        words = [self.program, *seeds]
         for name, value in chosen.items():
             if value is not None and value is not False:
                 words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
@@ -184,6 +185,11 @@ class Crawler:
         done = self.start(web, *seeds, **options).wait()
         assert done.code == code, done
         return done
+
+    def command(self, *words: str) -> Done:
+        """Any other command, from its start to its end."""
+        self.started += 1
+        return self.forks.start(words, self.folder / f"run-{self.started}", None).wait()
 
     def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """What the database answers."""

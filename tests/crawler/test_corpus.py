@@ -25,6 +25,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from crawler import table
 from crawler.corpus import Corpus, Original, Page, Repaired, Stored, repair
+from crawler.files import hidden
 from optout.model import Capture
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
@@ -285,7 +286,7 @@ def interrupted(out: Path, count: int) -> list[Stored]:
     """A crawl that ended without closing its files, and whose lock is gone with its process."""
     stored = write(out, *(page(f"p{number}") for number in range(count)))
     for path in (out / "pages").iterdir():
-        path.rename(table.hidden(path))
+        path.rename(hidden(path))
     return stored
 
 
