@@ -5,8 +5,10 @@ No specification: decide.md's profile ``strict``. The crawlers are data, in agen
 
 from __future__ import annotations
 
+from itertools import islice
+
 from optout.captures import Asked
-from optout.model import Force, Preference, Reading, Statement, Use
+from optout.model import IN_STRICT, Force, Gap, Preference, Reading, Statement, Use
 from optout.protocols import robots
 from optout.readers import robots_txt, wishes
 from optout.readers.robots_txt import Match, RobotsTxt
@@ -16,6 +18,8 @@ NAME = "robots-intent"
 PLACES: tuple[str, ...] = ()
 
 _TRAINING = frozenset({Use.TRAIN_AI})
+MOST_RULES = 70_000
+"""Rules for all these crawlers together: more than a file holds, unless it names each of them along with others."""
 
 
 def read(asked: Asked) -> Reading:
@@ -31,9 +35,15 @@ def read(asked: Asked) -> Reading:
     memo = f"{NAME} {asked.policy.digest}"
     if memo not in capture.memo:
         crawlers = tuple(token for token in asked.policy.training_agents if file.names(token))
-        capture.memo[memo] = crawlers, tuple(file.unreal_names()), tuple(wishes.in_lines(capture.body))
-    crawlers, unreal, lines = capture.memo[memo]
+        unreal = tuple(islice(file.unreal_names(), robots.MOST_STATEMENTS))
+        too_many = file.number_of_rules(crawlers + unreal) > MOST_RULES
+        capture.memo[memo] = crawlers, unreal, too_many, tuple(wishes.in_lines(capture.body))
+    crawlers, unreal, too_many, lines = capture.memo[memo]
     if target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
+        return
+    if too_many:
+        detail = f"More than {MOST_RULES} rules for crawlers that collect training data are not read."
+        yield Gap(NAME, "too-large", file.source, "whole file", detail, IN_STRICT)
         return
     said: dict[int, tuple[Match, list[str]]] = {}
     for token in crawlers:

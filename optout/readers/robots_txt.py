@@ -118,9 +118,15 @@ class Rules:
         self._lines = [line for line in first.values() if line.value[:1] in (b"/", b"*")]
         self._decoded = _Compiled(self._lines)
         self._as_written: _Compiled | None = None
+        self._last: tuple[str, list[Match]] = "", []
 
     def matching(self, path_and_query: str) -> list[Match]:
         """All rules that cover a URL's path and query, the deciding one first."""
+        if self._last[0] != path_and_query:  # Several protocols ask about the same URL, one after the other.
+            self._last = path_and_query, self._matching(path_and_query)
+        return self._last[1]
+
+    def _matching(self, path_and_query: str) -> list[Match]:
         target, written = pattern.target(path_and_query), pattern.target_as_written(path_and_query)
         found = self._decoded.matching(target)
         if written != target and (not found or found[0].allows):
@@ -179,6 +185,8 @@ class RobotsTxt:
         # The groups that name a token, each with where its line stands.
         self._by_name: dict[bytes, list[tuple[Group, int]]] = {}
         self._rules: dict[str, Rules] = {}
+        # Crawlers that are named together have the same rules, read once for all of them.
+        self._shared: dict[tuple[int, ...], Rules] = {}
         self._read()
         self.foreign = self._foreign(capture.media_type)
 
@@ -240,8 +248,17 @@ class RobotsTxt:
     def rules_for(self, agent: str) -> Rules:
         """The rules of those groups as one."""
         if agent not in self._rules:
-            self._rules[agent] = Rules(chain.from_iterable(group.rules for group, _ in self._groups_for(agent)))
+            groups = self._groups_for(agent)
+            key = tuple(group.start for group, _ in groups)
+            if key not in self._shared:
+                self._shared[key] = Rules(chain.from_iterable(group.rules for group, _ in groups))
+            self._rules[agent] = self._shared[key]
         return self._rules[agent]
+
+    def number_of_rules(self, agents: Iterable[str]) -> int:
+        """How many rules hold for these product tokens; those that are named together count once."""
+        groups = (self._groups_for(agent) for agent in agents)
+        return sum({tuple(g.start for g, _ in own): sum(len(g.rules) for g, _ in own) for own in groups}.values())
 
     def records(self, key: str, agent: str) -> Iterator[Line]:
         """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters.

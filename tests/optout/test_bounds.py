@@ -17,6 +17,9 @@ from optout.protocols import robots
 from optout.readers.robots_txt import LIMIT, RobotsTxt
 
 AGENT = b"User-agent: *\n"
+TRAINING = [crawler.encode() for crawler in policy.load().training_agents]
+NAMED_TOGETHER = b"".join(b"User-agent: %s\n" % crawler for crawler in TRAINING)
+NAMED_APART = b"".join(b"User-agent: %s\nDisallow: /%d\n" % (name, n) for n, name in enumerate(TRAINING))
 PAGE = "https://archive.example/a" + "a" * 500 + "?x=:" + "b" * 500
 
 
@@ -64,6 +67,10 @@ FILES: dict[str, Callable[[int], bytes]] = {
     "two words": filled(b"disallow /a\n"),
     "many words": filled(b"disallow "),
     "markup that never opens": filled(b"<!-- -->", b""),
+    "wishes that are none": filled(b"ai:\n", b""),
+    "crawlers named together": listed(lambda n: b"Disallow: /*%d\n" % n, NAMED_TOGETHER),
+    "crawlers named together and apart": listed(lambda n: b"Disallow: /*%d\n" % n, NAMED_APART + NAMED_TOGETHER),
+    "kinds of crawlers": listed(lambda n: b"User-agent:*a%d\ndisallow:/\n" % n, b""),
     "UTF-16": lambda size: b"\xff\xfe" + filled(b"Disallow: /a\n")(size // 2 - 1).decode().encode("utf-16-le"),
     "UTF-16 that is none": filled(b"\x00\xd8", b"\xff\xfe"),
 }
@@ -203,3 +210,16 @@ def test_strict_at_the_limit(what: str, body: bytes, verdict: str, reasons: list
             assert (decision.verdict, [(r.protocol, r.quote) for r in decision.reasons]) == expected, what
         else:
             assert decision.verdict == ("excluded" if ("robots", "Disallow: /a") in reasons else "allowed"), what
+
+
+def test_rules_that_are_named_again_and_again_leave_a_doubt() -> None:
+    """decide.md, profile strict: what is not read defers; standard does not ask."""
+    body = FILES["crawlers named together and apart"](LIMIT)
+    known = Captures([Capture("https://archive.example/robots.txt", 200, (), body)], complete=True)
+    decision = decide(Question(PAGE, profile=Profile.STRICT), known, policy.load())
+    assert isinstance(decision, Decision)
+    assert (decision.verdict, [(r.protocol, r.quote) for r in decision.reasons]) == (
+        "deferred",
+        [("unreachable", "too-large")],
+    )
+    assert decision.verdicts[Profile.STANDARD] == "allowed"
