@@ -61,6 +61,7 @@ class Config:
     """The settings ``FORBEAR_…`` of a project, and the User-Agent header that goes with them."""
 
     db: str
+    evidence: str | None
     contact: str
     agent: str
     user_agent: str
@@ -84,6 +85,7 @@ class Config:
         path, policy = settings.get("FORBEAR_OPERATOR_LIST"), settings.get("FORBEAR_POLICY")
         return cls(
             db=settings.get("FORBEAR_DB", "sqlite:///forbear.db"),
+            evidence=settings.get("FORBEAR_EVIDENCE"),
             contact=contact,
             agent=agent,
             user_agent=header,
@@ -148,7 +150,7 @@ class ProjectEnforcement(Enforcement):
 
     def __init__(self, crawler: Crawler, config: Config) -> None:
         self.config = config
-        self._engine: Engine = open_database(config.db)
+        self._engine: Engine = open_database(config.db, evidence=config.evidence)
         self._writer = Writer(self._engine)
         self._writer.start()
         record = _record(crawler, config)

@@ -75,6 +75,7 @@ class Config:
     allow_private_networks: bool = False
     operator_list: Path | None = None
     policy: Path | None = None
+    evidence: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Config:
         """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
         every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
         every["policy"] = str(self.policy or "")
-        for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db"):
+        for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db", "evidence"):
             del every[name]
         return every
 
@@ -246,7 +247,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     """
     asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
     policy = read_policy(config.policy, "--policy")
-    engine = open_database(config.db)
+    engine = open_database(config.db, evidence=config.evidence)
     writer = Writer(engine)
     writer.start()
     try:

@@ -32,6 +32,7 @@ FAILED = 4
 @options.option("--seeds", type=click.File("r", encoding="utf-8"), help="File of seed URLs, one a line; - is stdin.")
 @options.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the corpus.")
 @options.db
+@options.evidence
 @options.contact
 @options.agent
 @options.use

@@ -130,4 +130,10 @@ db = option(
     default="sqlite:///forbear.db",
     help="The database: sqlite:///FILE or postgresql+psycopg://…",
 )
+evidence = option(
+    "--evidence",
+    metavar="URL",
+    type=text,
+    help="Folder or s3://BUCKET/FOLDER for what sites answered; in the database unless given.",
+)
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")

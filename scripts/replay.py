@@ -31,6 +31,7 @@ class Told:
     decisions: int = 0
     different: int = 0
     as_read: int = 0
+    erased: int = 0
     unrecorded: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     groups: dict[str, list[Difference]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Told:
 @option("--all", "every", is_flag=True, help=f"Show all decisions of each cause, and not {EXAMPLES} alone.")
 @option("--jobs", type=click.IntRange(1, 1024), help="Processes; as many as there are cores, unless said otherwise.")
 @options.db
+@options.evidence
 @options.as_json
 def command(
     profile: str | None,
@@ -62,6 +64,7 @@ def command(
     every: bool,
     jobs: int | None,
     db: str,
+    evidence: str | None,
     as_json: bool,
     **conditions: Any,
 ) -> int:
@@ -86,7 +89,9 @@ def command(
         contents=partial(warc.content, out) if out else None,
     )
     told = Told()
-    for difference in _count(replay(db, chosen(conditions), how, jobs), told, every=every and not as_json):
+    for difference in _count(
+        replay(db, chosen(conditions), how, jobs, store=evidence), told, every=every and not as_json
+    ):
         if as_json:
             sys.stdout.write(show.json_line(_as_json(difference)))
     if as_json:
@@ -100,6 +105,7 @@ def _count(batches: Iterable[Replayed], told: Told, *, every: bool) -> Iterator[
     for batch in show.progress(batches, lambda: f"{told.decisions:,} decided again, {told.different:,} otherwise"):
         told.decisions += batch.decisions
         told.as_read += batch.as_read
+        told.erased += batch.erased
         told.unrecorded.update(batch.unrecorded)
         told.different += len(batch.differences)
         for difference in batch.differences:
@@ -119,6 +125,7 @@ def _sum(told: Told) -> dict[str, Any]:
         "decisions": told.decisions,
         "different": told.different,
         "judged_by_what_was_read": told.as_read,
+        "erased": told.erased,
         "policies_not_on_record": dict(told.unrecorded),
         "engine": __version__,
         "causes": dict(told.counts.most_common()),
@@ -128,11 +135,13 @@ def _sum(told: Told) -> dict[str, Any]:
 def _tell(told: Told, profile: str | None, policy: str | None) -> Iterator[str]:
     by = [f"profile {profile}"] * bool(profile) + [f"policy {policy}"] * bool(policy)
     how = f" by {' and '.join(by)}" if by else ""
-    same = told.decisions - told.different
+    same = told.decisions - told.erased - told.different
     again = f"Forbear {__version__} decided {told.decisions:,} times again{how}"
     yield f"{again}: {same:,} as then, {told.different:,} not."
     if told.as_read:
         yield f"{told.as_read:,} of them are about pages whose content is not at hand: judged by what was read in it."
+    if told.erased:
+        yield f"{told.erased:,} of them were erased, or their evidence was: they cannot be decided again."
     for digest, count in told.unrecorded.items():
         yield f"{count:,} were made by policy {digest}, which is not in the log: the one that ships was taken instead."
     for cause, count in told.counts.most_common():

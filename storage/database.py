@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from storage import adoption
+from storage.contents import contents
 from storage.errors import OutOfDate, StorageError
 
 __all__ = ["OutOfDate", "StorageError", "open_database", "reading", "shown", "translated", "upgrade", "writing"]
@@ -28,12 +29,16 @@ BUSY_SECONDS = 30
 _MIGRATION_LOCK = 0x666F7262
 
 
-def open_database(url: str, *, create: bool = True) -> Engine:
+def open_database(url: str, *, create: bool = True, evidence: str | None = None) -> Engine:
     """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
+
+    ``evidence`` is the folder or bucket for the content of captures (contents.py), which is in the database otherwise.
 
     Raises StorageError (unknown URL, unreachable, unwritable, not there, made by a newer Forbear) and OutOfDate.
     """
     engine = _engine(url, create=create)
+    if evidence is not None:
+        engine = engine.execution_options(evidence=contents(evidence))
     try:
         with translated(engine.url), writing(engine) as connection:
             _check(connection, engine.url, create)

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
 
 from optout.model import Preference, Reason, Verdict
-from storage import chain, leaves, positions, schema
+from storage import chain, evidence, leaves, positions, schema
 from storage.database import writing
 from storage.dialects import chunks
 from storage.names import digest, read
@@ -167,7 +167,10 @@ def _captures(connection: Connection, ids: Sequence[str]) -> None:
     about = update(schema.captures).where(captures.id.in_(ids))
     connection.execute(about.values(url="", url_key=b"", headers=[], excerpts=[], body=None))
     used = select(captures.body).where(captures.body == schema.bodies.c.sha256)
-    connection.execute(schema.bodies.delete().where(schema.bodies.c.sha256.in_(bodies), ~used.exists()))
+    unused = schema.bodies.c.sha256.in_(bodies) & ~used.exists()
+    stored = select(schema.bodies.c.sha256, schema.bodies.c.place).where(unused)
+    evidence.remove(connection, connection.execute(stored.where(schema.bodies.c.place.is_not(None))).all())
+    connection.execute(schema.bodies.delete().where(unused))
 
 
 def _pages(connection: Connection, ids: Sequence[str]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from optout.model import Capture, Failure
+from storage.contents import Contents, contents, pack
 from storage.dialects import chunks, insert
 from storage.names import digest
 from storage.records import CaptureRecord, Keep
@@ -52,11 +54,87 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
         for known in connection.scalars(select(bodies.c.sha256).where(bodies.c.sha256.in_(some))):
             del missing[known]
     if missing:
+        outside: Contents | None = connection.get_execution_options().get("evidence")
+        packed = {sha256: (pack if outside else zlib.compress)(body) for sha256, body in missing.items()}
+        if outside:  # before the row that says it is there
+            outside.put(packed)
         rows = [
-            {"sha256": sha256, "content": zlib.compress(body), "size": len(body)}
-            for sha256, body in sorted(missing.items())  # one order for all processes: no deadlock between them
+            {
+                "sha256": sha256,
+                "content": b"" if outside else packed[sha256],
+                "size": len(missing[sha256]),
+                "packed": len(packed[sha256]),
+                "place": outside.url if outside else None,
+            }
+            for sha256 in sorted(missing)  # one order for all processes: no deadlock between them
         ]
         connection.execute(insert(connection, bodies).on_conflict_do_nothing(), rows)
+
+
+def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[str, bytes]:
+    """Contents by their digests, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
+
+    What is stored outside is looked for in the store that the database was opened with, else where the row says.
+    Contents that are not there, or cannot be unpacked, are left out. Raises StorageError.
+    """
+    found: dict[str, bytes] = {}
+    elsewhere = []
+    for row in rows:
+        if row.place is not None:
+            elsewhere.append(row)
+        elif row.content is not None:
+            with suppress(zlib.error):
+                found[row.sha256] = zlib.decompress(row.content)
+    for store, digests in _outside(connection, elsewhere):
+        found |= store.get(digests)
+    return found
+
+
+def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    """Removes contents that are outside of the database, from rows of ``bodies`` (``sha256``, ``place``).
+
+    Raises StorageError.
+    """
+    for store, digests in _outside(connection, rows):
+        store.remove(digests)
+
+
+def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[Contents, list[str]]]:
+    own: Contents | None = connection.get_execution_options().get("evidence")
+    elsewhere: dict[str, list[str]] = {}
+    for row in rows:
+        elsewhere.setdefault(row.place, []).append(row.sha256)
+    for place, digests in elsewhere.items():
+        yield own or contents(place), digests
+
+
+class Size(NamedTuple):
+    """How much evidence there is: captures whose content is stored, their octets, and what is left of that.
+
+    ``contents`` are the different ones among them, ``size`` their octets, ``packed`` the same compressed, of which
+    ``outside`` are not in the database. Octets throughout, but for the two counts.
+    """
+
+    captures: int
+    received: int
+    contents: int
+    size: int
+    packed: int
+    outside: int
+
+
+def size(connection: Connection) -> Size:
+    """Measures the evidence of all crawls; reads every row of captures and bodies."""
+    of = bodies.c
+    packed = func.coalesce(of.packed, func.length(of.content))
+    taken = select(func.count(), func.coalesce(func.sum(captures.c.body_bytes), 0)).where(captures.c.body.is_not(None))
+    held = select(
+        func.count(),
+        func.coalesce(func.sum(of.size), 0),
+        func.coalesce(func.sum(packed), 0),
+        func.coalesce(func.sum(packed).filter(of.place.is_not(None)), 0),
+    )
+    return Size(*map(int, (*connection.execute(taken).one(), *connection.execute(held).one())))
 
 
 def _row(crawl: str, record: CaptureRecord, quotes: Sequence[str], sha256: str) -> dict[str, Any]:
@@ -81,12 +159,9 @@ def _row(crawl: str, record: CaptureRecord, quotes: Sequence[str], sha256: str) 
 def load(connection: Connection, capture_id: str) -> Capture:
     """A capture as it was decided by; of one that was not stored whole, the body is its excerpts, a line each.
 
-    Raises KeyError if there is none with this id.
+    Raises KeyError if there is none with this id, or its content is gone.
     """
-    row = connection.execute(_stored().where(captures.c.id == capture_id)).one_or_none()
-    if row is None:
-        raise KeyError(capture_id)
-    return _capture(row)
+    return held(connection, [capture_id])[capture_id].capture
 
 
 class Held(NamedTuple):
@@ -101,11 +176,12 @@ class Held(NamedTuple):
 
 
 def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
-    """The captures with these ids, as far as there are any."""
+    """The captures with these ids, as far as they and their contents are there."""
     found: dict[str, Held] = {}
     for some in chunks(ids):
-        for row in connection.execute(_stored().where(captures.c.id.in_(some))):
-            found[row.id] = Held(_capture(row), row.excerpts is None or not row.body_bytes, row.body_sha256)
+        rows = connection.execute(_stored().where(captures.c.id.in_(some))).all()
+        for row, capture in _captures(connection, rows):
+            found[row.id] = Held(capture, row.excerpts is None or not row.body_bytes, row.body_sha256)
     return found
 
 
@@ -115,8 +191,9 @@ def fresh(connection: Connection, urls: Sequence[str], now: datetime) -> list[Fr
     for some in chunks(urls):
         expected = {digest(url) for url in some}
         stored = _stored().where(captures.c.url_key.in_(expected), captures.c.expires_at > now)
-        for row in connection.execute(stored.order_by(captures.c.fetched_at, captures.c.id)):
-            newest[row.url] = Fresh(row.id, _capture(row), row.expires_at)
+        rows = connection.execute(stored.order_by(captures.c.fetched_at, captures.c.id)).all()
+        for row, capture in _captures(connection, rows):
+            newest[row.url] = Fresh(row.id, capture, row.expires_at)
     return list(newest.values())
 
 
@@ -125,13 +202,16 @@ def _stored() -> Select[Any]:
     return select(
         columns.id, columns.url, columns.expires_at, columns.status, columns.error, columns.headers, columns.excerpts,
         columns.body_sha256, columns.body_bytes,
-    ).add_columns(bodies.c.content).outerjoin_from(captures, bodies)  # fmt: skip
+    ).add_columns(bodies.c.sha256, bodies.c.content, bodies.c.place).outerjoin_from(captures, bodies)  # fmt: skip
 
 
-def _capture(row: Row[Any]) -> Capture:
-    if row.excerpts is not None:
-        body = "\n".join(row.excerpts).encode("utf-8", "surrogatepass")
-    else:
-        body = zlib.decompress(row.content)
-    headers = tuple((name, value) for name, value in row.headers)
-    return Capture(row.url, row.status, headers, body, Failure(row.error) if row.error else None)
+def _captures(connection: Connection, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Capture]]:
+    content = unpacked(connection, {row.sha256: row for row in rows if row.sha256}.values())
+    for row in rows:
+        if row.excerpts is not None:
+            body: bytes | None = "\n".join(row.excerpts).encode("utf-8", "surrogatepass")
+        else:
+            body = content.get(row.sha256)
+        if body is not None:
+            headers = tuple((name, value) for name, value in row.headers)
+            yield row, Capture(row.url, row.status, headers, body, Failure(row.error) if row.error else None)

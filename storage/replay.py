@@ -93,22 +93,28 @@ class Replayed:
     """What came of some decisions.
 
     ``as_read`` counts those about pages whose content was not at hand: they were judged again by what had been read
-    in it. ``unrecorded`` counts decisions by policies that are not in the log; the one that ships was taken instead.
+    in it. ``erased`` counts those that cannot be made again, since they or their evidence were erased. ``unrecorded``
+    counts decisions by policies that are not in the log; the one that ships was taken instead.
     """
 
     decisions: int = 0
     as_read: int = 0
+    erased: int = 0
     unrecorded: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
 
-def replay(url: str, wanted: Filter, how: How, jobs: int | None = None) -> Iterator[Replayed]:
+def replay(
+    url: str, wanted: Filter, how: How, jobs: int | None = None, *, store: str | None = None
+) -> Iterator[Replayed]:
     """Decides again what the filter names, in the order of the log; ``jobs`` is the number of processes.
+
+    ``store`` is the folder or bucket of the evidence, where it is not in the database or where that says.
 
     Raises StorageError, NotAUrl (the filter), policy.BadPolicy.
     """
     jobs = jobs or len(os.sched_getaffinity(0))
-    engine = open_database(url, create=False)
+    engine = open_database(url, create=False, evidence=store)
     try:
         with translated(engine.url), engine.connect() as connection:
             batches = ids(connection, wanted, BATCH)
@@ -118,17 +124,17 @@ def replay(url: str, wanted: Filter, how: How, jobs: int | None = None) -> Itera
                 for batch in (*first, *batches):
                     yield worker.decide(connection, batch)
             else:
-                yield from _in_processes(url, how, jobs, first, batches)
+                yield from _in_processes((url, store, how), jobs, first, batches)
     finally:
         engine.dispose()
 
 
 def _in_processes(
-    url: str, how: How, jobs: int, first: Iterable[list[str]], rest: Iterable[list[str]]
+    begin: tuple[str, str | None, How], jobs: int, first: Iterable[list[str]], rest: Iterable[list[str]]
 ) -> Iterator[Replayed]:
     """In order; no more batches are waiting than keep all processes busy."""
     waiting: deque[Future[Replayed]] = deque()
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (url, how)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, begin) as pool:
         try:
             for batches in (first, rest):
                 for batch in batches:
@@ -146,8 +152,8 @@ _at_work: list[tuple[_Worker, Connection]] = []
 """Of a process of the pool: what ``_begin`` opened for it."""
 
 
-def _begin(url: str, how: How) -> None:
-    _at_work.append((_Worker(how), open_database(url, create=False).connect()))
+def _begin(url: str, store: str | None, how: How) -> None:
+    _at_work.append((_Worker(how), open_database(url, create=False, evidence=store).connect()))
 
 
 def _decide(batch: list[str]) -> Replayed:
@@ -174,22 +180,24 @@ class _Worker:
         done = Replayed(decisions=len(rows))
         for key in batch:
             row = rows[key]
+            if not row.url or any(held and not held.capture.url for held in rests.get(key, [])):
+                done.erased += 1
+                continue
             answer = self._answer(connection, row, rests.get(key, []), kept.get(key), done)
             difference = _compare(row, because.get(key, []), answer)
             if difference:
                 done.differences.append(difference)
         return done
 
-    def _evidence(self, connection: Connection, batch: Sequence[str]) -> dict[str, list[Held]]:
+    def _evidence(self, connection: Connection, batch: Sequence[str]) -> dict[str, list[Held | None]]:
         columns = decision_captures.c
         asked = select(columns.decision, columns.capture).where(columns.decision.in_(batch))
         rests = connection.execute(asked.order_by(columns.decision, columns.position)).all()
         wanted = {row.capture: self._captures.get(row.capture) for row in rests}
         wanted |= evidence.held(connection, [key for key, held in wanted.items() if held is None])
-        found: dict[str, list[Held]] = {}
+        found: dict[str, list[Held | None]] = {}
         for row in rests:
-            if held := wanted[row.capture]:
-                found.setdefault(row.decision, []).append(held)
+            found.setdefault(row.decision, []).append(wanted[row.capture])
         self._remember({key: held for key, held in wanted.items() if held})
         return found
 
@@ -204,9 +212,12 @@ class _Worker:
             self._octets -= 1024 + len(old.capture.body)
 
     def _answer(
-        self, connection: Connection, row: Row[Any], rests: list[Held], kept: Row[Any] | None, done: Replayed
+        self, connection: Connection, row: Row[Any], of: list[Held | None], kept: Row[Any] | None, done: Replayed
     ) -> Decision | str:
         """The decision, or a sentence that says why there is none."""
+        rests = [held for held in of if held]
+        if len(rests) < len(of):
+            return "evidence that it rests on is gone"
         profile = self._how.profile or Profile(row.profile)
         question = Question(row.url, row.agent, Use(row.use), profile, row.at)
         policy = self._policy(connection, row.policy, done)

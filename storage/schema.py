@@ -126,6 +126,8 @@ bodies = Table(
     Column("sha256", Text, primary_key=True, comment="SHA-256 of the content before compression, in hexadecimal."),
     Column("content", LargeBinary, nullable=False, comment="The octets, compressed with zlib (RFC 1950)."),
     Column("size", Count, nullable=False, comment="Octets before compression."),
+    Column("packed", Count, comment="Octets as stored, compressed; empty in rows before 0.2."),
+    Column("place", Text, comment="Folder or bucket that has the octets as a file, where content is empty."),
     comment="What sites answered, byte for byte; the same content is stored once.",
 )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from storage import chain as chains
-from storage import leaves, merkle, notes, schema
+from storage import evidence, leaves, merkle, notes, schema
 from storage.erasure import Erased, erased
 from storage.leaves import FORMS, Entry
 from storage.notes import BadNote, VerifierKey
@@ -313,10 +312,17 @@ def _not_in_chain(connection: Connection) -> Iterator[Finding]:
 def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
     """The contents of captures, and that each capture has the one that it names."""
     bodies, captures = schema.bodies.c, schema.captures.c
-    for row in connection.execute(select(bodies.sha256, bodies.content), execution_options={"yield_per": 100}):
-        report.bodies += 1
-        if not _has_digest(row.content, row.sha256):
-            yield Finding("edited", "body", row.sha256, None, "The content does not have the digest that is its name.")
+    stored = select(bodies.sha256, bodies.content, bodies.place)
+    for rows in connection.execute(stored, execution_options={"yield_per": 100}).partitions():
+        found = evidence.unpacked(connection, rows)
+        for row in rows:
+            report.bodies += 1
+            content = found.get(row.sha256)
+            if content is None and row.place is not None:
+                yield Finding("deleted", "body", row.sha256, None, f"The content is not whole in {row.place} any more.")
+            elif content is None or hashlib.sha256(content).hexdigest() != row.sha256:
+                why = "The content does not have the digest that is its name."
+                yield Finding("edited", "body", row.sha256, None, why)
     lost = select(captures.id, captures.body, bodies.sha256).outerjoin_from(schema.captures, schema.bodies)
     lost = lost.where(
         captures.body.is_not(None) & (bodies.sha256.is_(None) | (captures.body != captures.body_sha256))
@@ -327,13 +333,6 @@ def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
             yield Finding("deleted", "capture", id_, None, "Its body is not there any more.")
         else:
             yield Finding("edited", "capture", id_, None, "The body that it names is not the one that was received.")
-
-
-def _has_digest(content: bytes, sha256: str) -> bool:
-    try:
-        return hashlib.sha256(zlib.decompress(content)).hexdigest() == sha256
-    except zlib.error:
-        return False
 
 
 def _digests(connection: Connection) -> Iterator[Finding]:

@@ -91,11 +91,13 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
             connection.execute(text(f"DROP TABLE {name}"))
         for profile in ("standard", "strict"):
             connection.execute(text(f"ALTER TABLE decisions DROP COLUMN verdict_{profile}"))
+        for name in ("packed", "place"):
+            connection.execute(text(f"ALTER TABLE bodies DROP COLUMN {name}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0006"
+    assert upgrade(database_url) == "0007"
     open_database(database_url).dispose()
 
 

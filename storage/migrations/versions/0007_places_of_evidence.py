@@ -1,0 +1,26 @@
+"""Content of captures may stand outside of the database, and its size is known wherever it is."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+_COLUMNS = (
+    ("packed", sa.BigInteger(), "Octets as stored, compressed; empty in rows before 0.2."),
+    ("place", sa.Text(), "Folder or bucket that has the octets as a file, where content is empty."),
+)
+
+
+def upgrade() -> None:
+    """Applies the change."""
+    for name, kind, comment in _COLUMNS:
+        if op.get_bind().dialect.name == "sqlite":  # keeps the text as it is written, the explanation included
+            stored = "TEXT" if name == "place" else "INTEGER"
+            op.execute(f"ALTER TABLE bodies ADD COLUMN {name} {stored} /* {comment} */")
+        else:
+            op.add_column("bodies", sa.Column(name, kind, comment=comment))
