@@ -103,6 +103,8 @@ def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
     Example: forbear check https://example.org/page
     """
     ctx.obj = Settings.read(path)
+    if ctx.invoked_subcommand:  # was looked up before its settings could be read
+        cast("Program", ctx.command).get_command(ctx, ctx.invoked_subcommand)
     if debug:
         os.environ["FORBEAR_DEBUG"] = "1"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -88,6 +89,8 @@ def _settings(parent: click.Context, name: str, part: click.Command, words: list
 def _hidden(value: Any) -> Any:
     if isinstance(value, str):
         return _PASSWORD.sub(r"\1:***@", value)
+    if isinstance(value, Path):
+        return str(value)
     return [_hidden(each) for each in value] if isinstance(value, tuple) else value
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from optout import policy as policies
 from scripts import options, show
 
 FAILED = 1
@@ -22,9 +23,10 @@ SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A case with what must come out; ``subject`` is the protocol that it is about, by the name of its file."""
+    """A case with what must come out; ``file`` holds it, and ``protocol`` is what it is mostly about."""
 
-    subject: str
+    file: str
+    protocol: str
     case: dict[str, Any]
     expect: dict[str, Any]
 
@@ -87,31 +89,41 @@ def _own() -> Path:
 def _read(folder: Path, only: tuple[str, ...]) -> Iterator[Vector]:
     """The vectors of a folder, in order. Raises UsageError for a line that is none."""
     found = False
-    subjects = set()
+    files = set()
     for path in sorted(folder.glob("*.jsonl")):
-        subject = path.stem.removeprefix("forbear-")
-        subjects.add(subject)
-        if only and subject not in only and path.stem not in only:
-            continue
+        files.add(path.stem)
         for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-            if line.strip():
+            if not line.strip():
+                continue
+            vector = _vector(path.stem, line, f"{path}, line {number}")
+            if not only or vector.file in only or vector.protocol in only:
                 found = True
-                yield _vector(subject, line, f"{path}, line {number}")
+                yield vector
     if not found:
-        known = f"choose among {', '.join(sorted(subjects))}" if subjects else "name a folder that has some"
+        known = f"choose among {', '.join(sorted(files))}" if files else "name a folder that has some"
         raise click.UsageError(f"There are no such vectors in {folder}: {known}.")
 
 
-def _vector(subject: str, line: bytes, where: str) -> Vector:
+def _vector(file: str, line: bytes, where: str) -> Vector:
     try:
         vector = json.loads(line)
         expect = vector.pop("expect")
         verdict, reasons, statements = expect["verdict"], expect.get("reasons", []), expect.get("statements", [])
         if isinstance(vector["id"], str) and all(isinstance(said["protocol"], str) for said in reasons + statements):
-            return Vector(subject, vector, {"verdict": verdict, "reasons": reasons, "statements": statements})
+            expected = {"verdict": verdict, "reasons": reasons, "statements": statements}
+            return Vector(file, _protocol(file, reasons + statements), vector, expected)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise click.UsageError(f"{where} is no vector: a JSON object with id, url and expect (verdict, reasons).")
+
+
+def _protocol(file: str, said: list[dict[str, Any]]) -> str:
+    """By the name of the file; where that is none's, the first whose words are expected."""
+    name = file.removeprefix("forbear-")
+    if name in policies.load().protocols or not said:
+        return name
+    words: str = said[0]["protocol"]
+    return words
 
 
 def _answers(program: list[str], asked: list[Vector], timeout: float) -> Iterator[dict[str, Any]]:
@@ -176,8 +188,8 @@ def _tally(results: list[Result]) -> dict[str, tuple[int, int]]:
     """Passed and all, by protocol."""
     counts: dict[str, tuple[int, int]] = {}
     for result in results:
-        passed, every = counts.get(result.vector.subject, (0, 0))
-        counts[result.vector.subject] = passed + (not result.wrong), every + 1
+        passed, every = counts.get(result.vector.protocol, (0, 0))
+        counts[result.vector.protocol] = passed + (not result.wrong), every + 1
     return counts
 
 
@@ -191,8 +203,8 @@ def _show(results: list[Result], failures: list[Result]) -> None:
     if failures:
         show.line("")
     counts = _tally(results)
-    rows = [(subject, str(passed), str(every)) for subject, (passed, every) in sorted(counts.items())]
-    show.table(("vectors", "passed", "of"), [*rows, ("all", str(len(results) - len(failures)), str(len(results)))])
+    rows = [(name, str(passed), str(every)) for name, (passed, every) in sorted(counts.items())]
+    show.table(("protocol", "passed", "of"), [*rows, ("all", str(len(results) - len(failures)), str(len(results)))])
 
 
 def _brief(answer: dict[str, Any]) -> str:
@@ -204,7 +216,9 @@ def _as_json(results: list[Result], failures: list[Result]) -> dict[str, Any]:
     return {
         "passed": len(results) - len(failures),
         "of": len(results),
-        "vectors": {name: {"passed": passed, "of": every} for name, (passed, every) in sorted(_tally(results).items())},
+        "protocols": {
+            name: {"passed": passed, "of": every} for name, (passed, every) in sorted(_tally(results).items())
+        },
         "failures": [
             {
                 "id": result.vector.case["id"],

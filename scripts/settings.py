@@ -42,7 +42,8 @@ class Settings:
         Raises UsageError for a key that no command has, and for a value of the wrong kind.
         """
         self._check_top(command, commands)
-        table = self.content.get(name, {})
+        own = self.content.get(name)
+        table = own if isinstance(own, dict) else {}  # policy is a command and, as a text, an option of others
         return self._defaults(name, command, {k: v for k, v in self.content.items() if not isinstance(v, dict)}, table)
 
     def _defaults(

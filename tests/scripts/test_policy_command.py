@@ -51,6 +51,14 @@ def test_departures_are_shown_with_their_reasons(forbear, own: Path) -> None:
     assert line.split()[-8:] == ["looser", "no", "effect", "in", "our", "law,", "by", "counsel"]
 
 
+def test_the_settings_file_names_it_for_all_commands(forbear, own: Path, tmp_path: Path) -> None:
+    (tmp_path / "forbear.toml").write_text(f'policy = "{own}"\n', encoding="utf-8")
+    assert "no effect in our law, by counsel" in forbear("policy", "show").stdout
+    settings = {(one["command"], one["option"]): one["value"] for one in json.loads(forbear("config", "--json").stdout)}
+    named = {command for (command, option), value in settings.items() if option == "policy" and value == str(own)}
+    assert named >= {"crawl", "check", "decide", "policy show"}
+
+
 BAD = (
     (b"[protocols.robots]\nstandard.excludes = []\n", "[protocols.robots] is looser than what ships"),
     (b"\xff", "is no UTF-8 text."),

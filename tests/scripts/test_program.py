@@ -78,6 +78,15 @@ def test_lists_flags_and_texts_come_from_the_file(forbear, tmp_path: Path) -> No
     assert "sqlite:///x.db" in done.stdout
 
 
+def test_a_command_runs_with_what_config_shows(forbear, tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text('{"id": "1", "url": "https://a.example/"}\n')
+    (tmp_path / "forbear.toml").write_text('db = "sqlite:///x.db"\n[decide]\nfile = "cases.jsonl"\n')
+    assert json.loads(forbear("decide").stdout)["verdict"] == "allowed"
+    assert forbear("db", "upgrade").returncode == 0
+    assert (tmp_path / "x.db").exists()
+    assert not (tmp_path / "forbear.db").exists()
+
+
 def test_a_password_is_not_printed(forbear) -> None:
     proxy, origin = settings(forbear, "--proxy", "http://me:secret@proxy.example:3128")["proxy"]
     assert (proxy, origin) == ("http://me:***@proxy.example:3128", "command line")
