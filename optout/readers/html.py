@@ -96,8 +96,8 @@ MAX_TEXT = 1_000
 class Element:
     """A real element of a page.
 
-    ``quote`` is its start tag as served, ``where`` an XPath; ``content`` the raw text of a script, or the text up to
-    the next tag; ``item_types`` the ``itemtype`` of the nearest microdata item it lies in, by words (HTML 5.2.2).
+    ``quote`` is its start tag as served, ``where`` an XPath; ``content`` the raw text of a script, or the first
+    text within; ``item_types`` the ``itemtype`` of the nearest microdata item it lies in, by words (HTML 5.2.2).
     """
 
     name: str
@@ -171,7 +171,8 @@ class _Reader:
             text = source[tag.text_from : tag.start]
             self._count(text)
             end = tag.end + len(tag.content)
-            if pending is not None:
+            # Text may stand within further elements: <span itemprop="…"><b>false</b></span> (HTML 5.2.4, textContent).
+            if pending is not None and (text.strip() or tag.is_end or pending.name in _VOID):
                 self._add(pending, source, text)
                 pending = None
             self._scope(tag)
@@ -182,6 +183,8 @@ class _Reader:
                 if _OF_INTEREST.search(tag.content) or _OF_INTEREST.search(tag.attributes):
                     self._add(tag, source, tag.content)
             elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
+                if pending is not None:
+                    self._add(pending, source, b"")
                 pending = tag
         if pending is not None:
             self._add(pending, source, source[end : end + 100])

@@ -168,7 +168,7 @@ def test_rules_that_are_not_for_us_are_flagged(site, what, robots, expected):
 def test_a_file_of_many_rules_is_read_once(site):
     file = site.file("/robots.txt", "User-agent: *\n" + "Content-Usage: /letters/ train-ai=n\n" * 4_000)
     site.ask(aipref, file)
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(10):
         site.ask(aipref, file)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

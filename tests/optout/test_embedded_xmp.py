@@ -237,11 +237,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("what", "body"), HOSTILE, ids=[what for what, _ in HOSTILE])
 def test_hostile_file_is_given_up_in_time(what, body):
-    started = time.perf_counter()
+    started = time.process_time()
     found = read(body)
     assert values(found) == []
     assert 1 <= len(found.failures) <= embedded_xmp.MAX_PACKETS + 1
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_directory_that_leads_to_itself_is_read_once():

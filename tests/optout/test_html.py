@@ -38,9 +38,9 @@ READ_QUICKLY = [
 
 @pytest.mark.parametrize("body", READ_QUICKLY, ids=range(len(READ_QUICKLY)))
 def test_any_page_is_read_quickly(body):
-    started = time.perf_counter()
+    started = time.process_time()
     html.read(page(body))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 ATTACKS = [
@@ -71,10 +71,10 @@ OUT_OF_SHAPE = [
 
 @pytest.mark.parametrize("body", OUT_OF_SHAPE, ids=range(len(OUT_OF_SHAPE)))
 def test_no_tree_is_made_of_a_page_out_of_shape(body):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Unreadable):
         html.parse(page(body))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 IN_SHAPE = [

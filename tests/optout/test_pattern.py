@@ -59,6 +59,6 @@ def test_length_counts_the_octets_of_the_normalised_pattern(pattern: str, octets
 def test_forty_stars_take_no_time(end: str) -> None:
     path = target("/" + "a" * 20_000)
     pattern = Pattern(b"/" + b"*a" * 4_000 + b"*" + end.encode())
-    started = time.perf_counter()
+    started = time.process_time()
     assert pattern.matches(path) is ("b" not in end)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -215,9 +215,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("markup", HOSTILE, ids=range(len(HOSTILE)))
 def test_bounded(site, markup):
-    began = time.perf_counter()
+    began = time.process_time()
     statements, gaps = site.ask(prose, site.page(f"<!DOCTYPE html>{markup}"))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert len(statements) <= 2 * prose.MOST
     assert all(len(s.quote.encode()) <= 500 for s in statements)
     assert gaps == []

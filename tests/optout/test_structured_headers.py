@@ -47,6 +47,6 @@ def test_no_dictionary(section, field):
 
 
 def test_the_longest_field_is_read_fast():
-    began = time.perf_counter()
+    began = time.process_time()
     dictionary(b"a=n," * (MAX_OCTETS // 4 - 1) + b"a=n")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

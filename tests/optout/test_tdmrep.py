@@ -369,10 +369,10 @@ def torn_documents() -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("what", "octets"), torn_documents(), ids=[what for what, _ in torn_documents()])
 def test_document_that_cannot_be_read(site, what, octets):
-    started = time.perf_counter()
+    started = time.process_time()
     statements, gaps = site.ask(tdmrep, site.page(octets, media_type="application/pdf"))
     assert (statements, [(gap.quote, gap.defers) for gap in gaps]) == ([], [("unreadable", ALWAYS)])
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_newest_revision_of_a_document_counts(site):
@@ -397,10 +397,10 @@ def test_newest_revision_of_a_document_counts(site):
 def test_a_file_of_many_rules_is_parsed_once_and_asked_quickly(site):
     rules = ",".join(f'{{"location": "/{n}/*/x", "tdm-reservation": 1}}' for n in range(20_000))
     file = site.file(WELL_KNOWN, f"[{rules}]")
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(50):
         assert site.ask(tdmrep, file) == ([], [])
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert isinstance(file, Capture)
 
 

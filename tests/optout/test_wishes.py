@@ -73,6 +73,6 @@ HOSTILE = [
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_bounded(body):
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(list(wishes.in_lines(body))) <= wishes.MOST
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -86,6 +86,6 @@ def _many(inner: bytes) -> bytes:
 
 @pytest.mark.parametrize("document", [_many(b"<b/>x"), _many(b"<b c='d'>e</b>"), _many(b"&lt;\n"), _many(b"<!---->x")])
 def test_time_is_linear(document):
-    began = time.perf_counter()
+    began = time.process_time()
     assert isinstance(parse(document), Node)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
