@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "check": "Ask a site now: may this URL be used, and whose words say so?",
+    "checkpoint": "Sign the state of the log, and put it where nobody here can change it.",
     "config": "Print the settings in force, and where each comes from.",
     "conformance": "Put the conformance vectors to any program that decides.",
     "corpus": "Show the versions of a corpus, compare and verify them.",
@@ -26,11 +27,14 @@ COMMANDS = {
     "db": "Create the database, or bring an older one to the present form.",
     "decide": "Answer cases without network: JSON lines in, decisions out.",
     "demo": "Crawl a small web on this machine, and show what was respected.",
+    "erase": "Erase what the log says about pages: by age, or a URL by its name.",
+    "key": "Make the key that checkpoints are signed with, or show it.",
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
     "replay": "Decide again from the evidence stored: what comes out otherwise?",
+    "verify": "Prove that no row of the log was edited, removed or cut off.",
 }
 """The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""
 

@@ -17,7 +17,9 @@ from crawler.crawl import BadConfig, Config, run
 from crawler.pages import FOLLOW
 from optout.model import Profile, Use
 from scripts import options, show
-from storage.database import shown
+from scripts.checkpoint import Sealed, Sealing, as_object, take
+from scripts.key import load
+from storage.database import StorageError, open_database, shown, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +66,25 @@ FAILED = 4
 @options.option(
     "--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included."
 )
+@options.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sign the log with this key when the crawl ends, as `forbear checkpoint` does.",
+)
+@options.passphrase_file
+@options.tsa
+@options.witness
 @options.as_json
-def command(seed_url: tuple[str, ...], seeds: IO[str] | None, as_json: bool, **settings: Any) -> int | None:
+def command(
+    seed_url: tuple[str, ...],
+    seeds: IO[str] | None,
+    key: Path | None,
+    passphrase_file: Path | None,
+    tsa: str | None,
+    witness: tuple[str, ...],
+    as_json: bool,
+    **settings: Any,
+) -> int | None:
     """Crawl from seed URLs; log every decision, keep what nobody reserved.
 
     Pages go to OUT/warc/*.warc.gz, their text to OUT/pages/*.parquet, decisions to the database. A crawl that was
@@ -84,20 +103,40 @@ def command(seed_url: tuple[str, ...], seeds: IO[str] | None, as_json: bool, **s
     if not wanted and not settings["resume"]:
         raise click.UsageError("There is nothing to crawl: name seed URLs, or a file of them with --seeds.")
     settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    sealing = Sealing(load(key, passphrase_file), tsa, witness) if key else None
     try:
         config = Config(seeds=wanted, **settings)
         summary = _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
+    failures = [] if summary.error is None else [str(summary.error)]
+    sealed = _sealed(config.db, sealing, failures) if sealing else None
     if as_json:
-        click.echo(json.dumps(_as_json(summary, config)))
+        click.echo(json.dumps({**_as_json(summary, config), "checkpoint": sealed and as_object(sealed)}))
     else:
         tell(summary, config)
+        if sealed:
+            show.line(f"Checkpoint: {sealed.signed.size:,} rows, signed by {key}.")
         _advise(summary, config)
-    if summary.error is None:
+    for failure in failures:
+        click.echo(f"Error: {failure}", err=True)
+    return FAILED if failures else None
+
+
+def _sealed(db: str, sealing: Sealing, failures: list[str]) -> Sealed | None:
+    """The checkpoint at the end of a crawl; what does not come about is added to the failures."""
+    try:
+        engine = open_database(db, create=False)
+        try:
+            with translated(engine.url):
+                sealed = take(engine, sealing)
+        finally:
+            engine.dispose()
+    except StorageError as error:
+        failures.append(str(error))
         return None
-    click.echo(f"Error: {summary.error}", err=True)
-    return FAILED
+    failures += sealed.failures
+    return sealed
 
 
 def _lines(file: IO[str]) -> Iterator[str]:

@@ -137,3 +137,15 @@ evidence = option(
     help="Folder or s3://BUCKET/FOLDER for what sites answered; in the database unless given.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
+passphrase_file = option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File whose first line is the passphrase of the key; otherwise FORBEAR_PASSPHRASE, or it is asked for.",
+)
+tsa = option("--tsa", metavar="URL", help="Have each checkpoint timestamped by this authority (RFC 3161).")
+witness = option(
+    "--witness",
+    multiple=True,
+    metavar="PLACE",
+    help="Write checkpoints there too: a folder, a file, http(s)://…, git:FOLDER. Can be repeated.",
+)

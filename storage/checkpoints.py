@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
 from storage import chain, leaves, notes
+from storage.database import reading, writing
 from storage.notes import SignerKey
 from storage.records import new_id, now
 from storage.schema import checkpoints
@@ -23,25 +25,31 @@ class Signed(NamedTuple):
     new: bool = False
 
 
-def sign(connection: Connection, key: SignerKey, timestamp: bytes | None = None) -> Signed:
-    """Signs the chain as it stands; where nothing was written since, the last checkpoint of this key."""
-    size = chain.size(connection)
-    last = latest(connection)
-    if last is not None and last.size == size - 1 and last.note.split("\n", 1)[0] == key.name:
-        return last
-    checkpoint = notes.Checkpoint(key.name, size, chain.tree(connection, size).root())
+def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] | None = None) -> Signed:
+    """Signs the chain as it stands; where nothing was written since, the last checkpoint of this key.
+
+    ``stamp`` gives a timestamp for the note, or None. It may take its time: nobody waits for it to write.
+    """
+    with reading(engine) as connection:
+        size = chain.size(connection)
+        last = latest(connection)
+        if last is not None and last.size == size - 1 and notes.parse(last.note).origin == key.name:
+            return last
+        checkpoint = notes.Checkpoint(key.name, size, chain.tree(connection, size).root())
     note = key.sign(checkpoint.text)
+    timestamp = stamp(note.encode()) if stamp else None
     row = {
-        "id": (id_ := new_id()),
+        "id": new_id(),
         "at": now(),
         "size": size,
         "root": checkpoint.root.hex(),
         "note": note,
         "timestamp": base64.b64encode(timestamp).decode() if timestamp else None,
     }
-    connection.execute(checkpoints.insert(), row)
-    chain.append(connection, [leaves.entry("checkpoint", row)])
-    return Signed(id_, size, note, timestamp, new=True)
+    with writing(engine) as connection:
+        connection.execute(checkpoints.insert(), row)
+        chain.append(connection, [leaves.entry("checkpoint", row)])
+    return Signed(str(row["id"]), size, note, timestamp, new=True)
 
 
 def latest(connection: Connection, covering: int = 0) -> Signed | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, select
 
 from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
-from storage import evidence, frontier, leaves, summary
+from storage import chain, evidence, frontier, leaves, summary
 from storage.leaves import Entry
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
@@ -23,8 +23,15 @@ class Written(NamedTuple):
     entries: list[Entry]
 
 
-def write(connection: Connection, jobs: Sequence[Job]) -> Written:
-    """Writes the jobs, grouped by table, without committing; the caller appends the entries to the chain at the end.
+def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
+    """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
+    written = write_rows(connection, jobs)
+    chain.append(connection, written.entries)
+    return written.added
+
+
+def write_rows(connection: Connection, jobs: Sequence[Job]) -> Written:
+    """Writes the jobs, grouped by table; the caller appends the entries to the chain, last in the transaction.
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
     that was never begun, NotAUrl.

@@ -6,6 +6,8 @@ they could not change with it: by its signature, or because a copy of it is kept
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from cryptography.x509 import Certificate
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from storage import chain as chains
@@ -22,6 +25,7 @@ from storage.erasure import Erased, erased
 from storage.leaves import FORMS, Entry
 from storage.notes import BadNote, VerifierKey
 from storage.suspects import Suspect, explain
+from storage.timestamps import BadTimestamp, check
 
 _BATCH = 500
 LATE = timedelta(days=1)
@@ -63,20 +67,28 @@ class Report:
     rows: dict[str, int] = field(default_factory=dict)
     bodies: int = 0
     checkpoints: list[str] = field(default_factory=list)
+    timestamps: int = 0
     size: int = 0
     root: str = ""
 
 
 def verify(
-    connection: Connection, report: Report, *, keys: Sequence[VerifierKey] = (), outside: Sequence[Known] = ()
+    connection: Connection,
+    report: Report,
+    *,
+    keys: Sequence[VerifierKey] = (),
+    outside: Sequence[Known] = (),
+    roots: Sequence[Certificate] = (),
 ) -> Iterator[Finding]:
     """Everything that was changed, as it is found; ``report`` is filled on the way.
 
     The connection must see one state of the database throughout (``database.reading``). Checkpoints count as signed if
-    one of the keys signed them; without keys, signatures are not looked at.
+    one of the keys signed them; without keys, signatures are not looked at. ``roots`` vouch for the authorities whose
+    timestamps the checkpoints carry; without roots, a timestamp counts whoever made it.
     """
     states, wrong = _states(connection, keys, outside)
     yield from wrong
+    yield from _timestamps(connection, report, roots)
     reading = _Reading(connection, report, states, erased(connection))
     yield from reading.run()
     yield from _not_in_chain(connection)
@@ -108,6 +120,21 @@ def _states(
         else:
             states.append(_State(checkpoint.size, checkpoint.root, place))
     return sorted(states), wrong
+
+
+def _timestamps(connection: Connection, report: Report, roots: Sequence[Certificate]) -> Iterator[Finding]:
+    columns = schema.checkpoints.c
+    wanted = select(columns.id, columns.at, columns.note, columns.timestamp).where(columns.timestamp.is_not(None))
+    for id_, at, note, timestamp in connection.execute(wanted.order_by(columns.size)):
+        try:
+            stamped = check(base64.b64decode(timestamp), note.encode(), roots)
+        except (BadTimestamp, binascii.Error) as error:
+            yield Finding("unsigned", "checkpoint", id_, None, str(error))
+            continue
+        report.timestamps += 1
+        if at + _EARLY < stamped:
+            said = f"It says {leaves.written(at)}, and its timestamp {leaves.written(stamped)}."
+            yield Finding("back-dated", "checkpoint", id_, None, said)
 
 
 def _signed(note: str, keys: Sequence[VerifierKey]) -> notes.Checkpoint:

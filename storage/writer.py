@@ -149,7 +149,7 @@ class Writer:
                 if is_call:
                     results += [work.function(connection) for work in some]  # type: ignore[union-attr]
                 else:
-                    written = log.write(connection, list(some))  # type: ignore[arg-type]
+                    written = log.write_rows(connection, list(some))  # type: ignore[arg-type]
                     results += written.added
                     entries += written.entries
             chain.append(connection, entries)

@@ -49,8 +49,8 @@ def written(engine: Engine, make: Any, write: Write) -> Log:
     write(excluded, kept)
     write(make.kept(kept, at=now()))
     write(*(make.decided(f"https://a.example/{n}", at=now(), captures=(robots,)) for n in range(300)))
+    signed = sign(engine, KEY)
     with writing(engine) as connection:
-        signed = sign(connection, KEY)
         policy = {"digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", "content": "foo"}
         connection.execute(schema.policies.insert(), {"first_at": now(), "departures": [], **policy})
     last = make.decided("https://a.example/last", at=now(), captures=(robots,))
@@ -383,8 +383,8 @@ def test_who_signs_anew_is_found_by_a_checkpoint_outside(engine: Engine, written
 def test_a_change_between_two_checkpoints_is_narrowed_down(
     engine: Engine, make: Any, write: Write, written: Log
 ) -> None:
+    sign(engine, KEY)
     with writing(engine) as connection:
-        sign(connection, KEY)
         row = connection.execute(select(schema.chain).where(schema.chain.c.ref == written.last)).one()
         leaf = merkle.leaf_hash(b"x")
         connection.execute(schema.chain.update().where(schema.chain.c.position == row.position).values(leaf=leaf))

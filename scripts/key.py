@@ -1,0 +1,93 @@
+"""``forbear key``: the key that checkpoints of the log are signed with."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from scripts import options, show
+from storage import keys
+from storage.keys import BadKey
+from storage.notes import SignerKey, VerifierKey
+
+ENVIRONMENT = "FORBEAR_PASSPHRASE"
+
+
+@click.group()
+def command() -> None:
+    """Make the key that checkpoints are signed with, or show it."""
+
+
+@command.command("new", short_help="Make a key.")
+@options.option("--name", required=True, help="What the log is called, such as example.org/forbear; one log, one name.")
+@options.option(
+    "--key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("forbear.key"),
+    help="The new file; keep it away from the database.",
+)
+@options.passphrase_file
+@options.as_json
+def new_command(name: str, key: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Make an Ed25519 key in a file that is encrypted with a passphrase, and print its public half.
+
+    The passphrase is asked for, or read from --passphrase-file or the environment variable FORBEAR_PASSPHRASE. Publish
+    the public half: with it, anybody can check what you signed.
+
+    \b
+    Example:
+      forbear key new --name example.org/forbear --key /media/stick/forbear.key
+    """
+    try:
+        _show(keys.create(key, name, _passphrase(key, passphrase_file, confirm=True)), as_json)
+    except BadKey as error:
+        raise click.UsageError(str(error)) from None
+
+
+@command.command("show", short_help="Print the public half of a key.")
+@options.option(
+    "--key",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    required=True,
+    help="The file.",
+)
+@options.as_json
+def show_command(key: Path, as_json: bool) -> None:
+    """Print the public half of a key, as `forbear verify --key` and C2SP signed-note want it; no passphrase is needed.
+
+    \b
+    Example:
+      forbear key show --key forbear.key
+    """
+    try:
+        _show(keys.public(key), as_json)
+    except BadKey as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _show(verifier: VerifierKey, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"name": verifier.name, "key": verifier.text}))
+    else:
+        show.line(verifier.text)
+
+
+def load(path: Path, passphrase_file: Path | None) -> SignerKey:
+    """The key of a file, with the passphrase from where the operator has it; raises UsageError."""
+    try:
+        keys.public(path)  # what is no key is said before a passphrase is asked for
+        return keys.load(path, _passphrase(path, passphrase_file))
+    except BadKey as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _passphrase(key: Path, file: Path | None, *, confirm: bool = False) -> str:
+    if file is not None:
+        return file.read_text("utf-8").partition("\n")[0]
+    if ENVIRONMENT in os.environ:
+        return os.environ[ENVIRONMENT]
+    phrase: str = click.prompt(f"Passphrase for {key}", hide_input=True, confirmation_prompt=confirm, err=True)
+    return phrase

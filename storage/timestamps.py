@@ -1,0 +1,77 @@
+"""Timestamps by an authority (RFC 3161): somebody else's word for when a checkpoint was there at the latest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import httpx
+from cryptography.x509 import Certificate
+from rfc3161_client import (
+    PKIStatus,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+_SECONDS = 30
+_QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
+
+
+class BadTimestamp(Exception):
+    """There is no timestamp, or it is for something else or by somebody else; the message is a sentence."""
+
+
+def ask(url: str, message: bytes) -> bytes:
+    """An authority's response (DER) for a message, of which it gets the SHA-256 alone. Raises BadTimestamp."""
+    request = TimestampRequestBuilder().data(message).nonce(nonce=True).cert_request(cert_request=True).build()
+    try:
+        answer = httpx.post(url, content=request.as_bytes(), headers={"Content-Type": _QUERY}, timeout=_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise BadTimestamp(f"The timestamp authority {url} cannot be reached: {error}.") from None
+    if answer.status_code != 200 or answer.headers.get("content-type") != _REPLY:
+        raise BadTimestamp(f"The timestamp authority {url} gave no timestamp: it answered {answer.status_code}.")
+    response = _read(answer.content)
+    if response.tst_info.nonce != request.nonce:
+        raise BadTimestamp(f"The timestamp authority {url} answered another request than this one.")
+    _check_message(response, message)
+    return answer.content
+
+
+def check(response: bytes, message: bytes, roots: Sequence[Certificate] = ()) -> datetime:
+    """When a message was there, by an authority that one of the roots vouches for; without roots, by anybody.
+
+    Raises BadTimestamp.
+    """
+    read = _read(response)
+    _check_message(read, message)
+    if roots:
+        builder = VerifierBuilder()
+        for root in roots:
+            builder = builder.add_root_certificate(root)
+        try:
+            builder.build().verify_message(read, message)
+        except VerificationError as error:
+            raise BadTimestamp(f"The timestamp is not by an authority that you named: {error}.") from None
+    return read.tst_info.gen_time
+
+
+def _read(response: bytes) -> TimeStampResponse:
+    try:
+        read = decode_timestamp_response(response)
+        granted = PKIStatus(read.status) in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS)
+    except ValueError:
+        raise BadTimestamp("This is no timestamp (RFC 3161).") from None
+    if not granted:
+        raise BadTimestamp(f"The authority gave no timestamp: {', '.join(read.status_string) or read.status}.")
+    return read
+
+
+def _check_message(response: TimeStampResponse, message: bytes) -> None:
+    imprint = response.tst_info.message_imprint
+    known = [name for name in ("sha256", "sha384", "sha512") if hashlib.new(name, message).digest() == imprint.message]
+    if not known:
+        raise BadTimestamp("The timestamp is for another text than this one.")
