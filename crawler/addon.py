@@ -16,11 +16,20 @@ from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
 from crawler.enforce import Enforcement, Refused, is_web, slow_down
-from crawler.operator import BadConfig, check_contact, check_token, leading_token, read_list, read_policy, user_agent
+from crawler.operator import (
+    BadConfig,
+    check_contact,
+    check_token,
+    leading_token,
+    read_infringing,
+    read_list,
+    read_policy,
+    user_agent,
+)
 from crawler.session import Asking, Ruling, Session
 from optout import __version__
 from optout.model import Capture, Profile, Use, Verdict
-from storage import crawls
+from storage import crawls, lists
 from storage.crawls import CrawlRecord, CrawlState
 from storage.database import StorageError, open_database
 from storage.records import CaptureRecord, new_id, now
@@ -70,6 +79,7 @@ class Config:
     shadow: bool
     policy: Policy
     operator_list: Capture | None
+    infringing_list: Path | None
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
@@ -83,6 +93,7 @@ class Config:
         check_contact(contact, "FORBEAR_CONTACT")
         agent, header = _identity(settings, contact)
         path, policy = settings.get("FORBEAR_OPERATOR_LIST"), settings.get("FORBEAR_POLICY")
+        infringing = settings.get("FORBEAR_INFRINGING_LIST")
         return cls(
             db=settings.get("FORBEAR_DB", "sqlite:///forbear.db"),
             evidence=settings.get("FORBEAR_EVIDENCE"),
@@ -94,6 +105,7 @@ class Config:
             shadow=settings.getbool("FORBEAR_SHADOW"),
             policy=read_policy(Path(policy) if policy else None, "FORBEAR_POLICY"),
             operator_list=read_list(Path(path), "FORBEAR_OPERATOR_LIST") if path else None,
+            infringing_list=Path(infringing) if infringing else None,
         )
 
 
@@ -155,7 +167,11 @@ class ProjectEnforcement(Enforcement):
         self._writer.start()
         record = _record(crawler, config)
         self._crawl = self._writer.call(lambda connection: crawls.begin(connection, record, now())).result()
-        asking = Asking(self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list)
+        known = self._writer.call(lists.current).result()
+        infringing = read_infringing(config.infringing_list, "FORBEAR_INFRINGING_LIST", known)
+        asking = Asking(
+            self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
+        )
         super().__init__(crawler, Session(asking, self._writer))
         self.session.fetch_by(self.fetch_place)
         self._refused: WeakSet[Request] = WeakSet()

@@ -22,7 +22,7 @@ from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
 from crawler.network import Guard
-from crawler.operator import BadConfig, check_contact, check_token, read_list, read_policy, user_agent
+from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
 from crawler.session import Asking, Session
 from optout import __version__
@@ -30,7 +30,7 @@ from optout.model import Decision, Profile, Use, Verdict
 from optout.policy import Policy
 from optout.readers import url as urls
 from optout.readers.url import Url
-from storage import crawls, frontier, leases
+from storage import crawls, frontier, leases, lists
 from storage.crawls import CrawlRecord, CrawlState
 from storage.database import StorageError, open_database
 from storage.names import domain_of
@@ -74,6 +74,7 @@ class Config:
     resolve: tuple[str, ...] = ()
     allow_private_networks: bool = False
     operator_list: Path | None = None
+    infringing_list: Path | None = None
     policy: Path | None = None
     evidence: str | None = None
     resume: bool = False
@@ -100,6 +101,9 @@ class Config:
         """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
         every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
         every["policy"] = str(self.policy or "")
+        every["infringing_list"] = str(self.infringing_list)
+        if not self.infringing_list:
+            del every["infringing_list"]  # so that crawls of versions which did not know it go on
         for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db", "evidence"):
             del every[name]
         return every
@@ -252,11 +256,13 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     writer.start()
     try:
         crawl = writer.call(lambda connection: _begin(connection, config, policy)).result()
+        known = writer.call(lists.current).result()
+        infringing = read_infringing(config.infringing_list, "--infringing-list", known)
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
         _repair(config.out, writer)
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
-        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list)
+        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         session = Session(asking, writer)
         corpus = Corpus(
             config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent

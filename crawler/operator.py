@@ -11,7 +11,7 @@ from optout import __version__
 from optout import policy as policies
 from optout.model import Capture
 from optout.policy import BadPolicy, Policy
-from optout.protocols import operator
+from optout.protocols import infringing_list, operator
 
 _TOKEN = re.compile(r"[A-Za-z_-]+")
 
@@ -68,6 +68,17 @@ def read_list(path: Path, option: str) -> Capture:
         raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
     except operator.BadList as error:
         raise BadConfig(f"{option} {path}: {error}.") from None
+
+
+def read_infringing(path: Path | None, option: str, known: bytes | None = None) -> Capture | None:
+    """The list of infringing sites: a file's, or what the database knows, or none; raises BadConfig."""
+    try:
+        body = path.read_bytes() if path else known
+        return infringing_list.capture_of(body) if body is not None else None
+    except OSError as error:
+        raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
+    except infringing_list.BadList as error:
+        raise BadConfig(f"{option} {path or 'from the database'}: {error}.") from None
 
 
 def read_policy(path: Path | None, option: str) -> Policy:

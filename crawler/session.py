@@ -58,6 +58,7 @@ class Asking:
     profile: Profile
     policy: Policy
     operator_list: Capture | None = None
+    infringing_list: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Session:
         self.writer = writer
         self._policy = asking.policy
         self._list: tuple[CaptureRecord, ...] = ()
+        self._infringing = _recorded(asking.infringing_list)
         self._list_revision = -1
         self._list_due = 0.0
         self._list_lock = asyncio.Lock()
@@ -198,16 +200,20 @@ class Session:
         return CaptureRecord(capture_id, now(), expires_at, capture)
 
     async def _operator_list(self) -> tuple[CaptureRecord, ...]:
-        """The operator's own list and what accepted complaints add to it, as they stand now."""
+        """The operator's own list with what accepted complaints add to it now, and the list of infringing sites."""
         async with self._list_lock:
             if monotonic() >= self._list_due:
                 revision, lines = await asyncio.wrap_future(self.writer.call(_blocking))
                 if revision != self._list_revision:
                     capture = with_complaints(self.asking.operator_list, lines)
-                    self._list = (CaptureRecord(new_id(), now(), None, capture),) if capture else ()
+                    self._list = _recorded(capture)
                     self._list_revision = revision
                 self._list_due = monotonic() + LIST_SECONDS
-            return self._list
+            return (*self._list, *self._infringing)
+
+
+def _recorded(a_list: Capture | None) -> tuple[CaptureRecord, ...]:
+    return (CaptureRecord(new_id(), now(), None, a_list),) if a_list else ()
 
 
 def _blocking(connection: Connection) -> tuple[int, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from optout.captures import Captures
 from optout.model import Capture, Decision, Failure, Gap, Profile, Question, Reason, Statement, Use
-from optout.protocols import operator
+from optout.protocols import infringing_list, operator
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _capture(exchange: object) -> Capture:
     if not isinstance(exchange, dict):
         raise BadCase("An exchange is a JSON object")
     url = _text(exchange, "url")
-    if url != operator.LIST:
+    if url not in (operator.LIST, infringing_list.LIST):
         url = urls.parse(url).href
     if ("status" in exchange) == ("error" in exchange):
         raise BadCase(f"The exchange of {url} has either a 'status' or an 'error'")

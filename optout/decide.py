@@ -21,10 +21,13 @@ from optout.model import (
     Verdict,
 )
 from optout.policy import OPERATOR, Effect, Policy
-from optout.protocols import PROTOCOLS, Protocol, operator, robots
+from optout.protocols import PROTOCOLS, Protocol, infringing_list, operator, robots
 from optout.readers import url as urls
 
 UNREACHABLE = "unreachable"
+
+_LISTS = frozenset({OPERATOR, infringing_list.NAME})
+"""What they shut is not asked for anything more."""
 
 
 def decide(question: Question, captures: Captures, policy: Policy) -> Decision | tuple[Place, ...]:
@@ -43,7 +46,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
     statements = tuple(item for item in found if isinstance(item, Statement))
     gaps = tuple(item for item in found if isinstance(item, Gap))
     places = [item for item in found if isinstance(item, Place)]
-    refused = any(s.protocol == OPERATOR and policy.counts(s, question.use, question.profile) for s in statements)
+    refused = any(s.protocol in _LISTS and policy.counts(s, question.use, question.profile) for s in statements)
     if places and not refused:
         wanted, shut = _may_look(places, question, captures, policy)
         if wanted:

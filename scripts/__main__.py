@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": "Crawl a small web on this machine, and show what was respected.",
     "erase": "Erase what the log says about pages: by age, or a URL by its name.",
     "key": "Make the key that checkpoints are signed with, or show it.",
+    "lists": "Import lists of infringing sites; show their state and age.",
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",

@@ -39,6 +39,7 @@ OTHERWISE = "A widely used parser reads this otherwise"
 @options.use
 @options.profile
 @options.policy
+@options.infringing_list
 @options.agent
 @options.contact
 @options.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds for each request as a whole.")
@@ -60,6 +61,7 @@ def command(
     use: str,
     profile: str,
     policy: Path | None,
+    infringing_list: Path | None,
     agent: str,
     advise: bool,
     sarif: bool,
@@ -92,11 +94,12 @@ def command(
     for name in ("sarif", "address"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError("--sarif and --as go with --advise.")
-    rules = options.rules(policy)
+    rules, infringing = options.rules(policy), options.infringing(infringing_list)
+    known = (infringing,) if infringing else ()
     for each in url:
         urls.parse(each)  # before anybody is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
-    return asyncio.run(_check_all(questions, _live(agent, **connection), rules, as_json=as_json))
+    return asyncio.run(_check_all(questions, _live(agent, **connection), rules, known, as_json=as_json))
 
 
 def _live(
@@ -112,11 +115,13 @@ def _live(
     return Live(guard, agent=agent, version=version("forbear"), contact=contact, proxy=proxy, timeout=timeout)
 
 
-async def _check_all(questions: list[Question], live: Live, rules: Policy, *, as_json: bool) -> int:
+async def _check_all(
+    questions: list[Question], live: Live, rules: Policy, known: tuple[Capture, ...], *, as_json: bool
+) -> int:
     verdicts: set[Verdict] = set()
     async with live:
         room = asyncio.Semaphore(AT_ONCE)
-        answers = [asyncio.create_task(_answer(question, live, rules, room)) for question in questions]
+        answers = [asyncio.create_task(_answer(question, live, rules, known, room)) for question in questions]
         for question, answer in zip(questions, answers, strict=True):
             with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
                 outcomes = await answer
@@ -128,12 +133,14 @@ async def _check_all(questions: list[Question], live: Live, rules: Policy, *, as
     return next(code for verdict, code in EXIT_CODES.items() if verdict in verdicts)
 
 
-async def _answer(question: Question, live: Live, rules: Policy, room: asyncio.Semaphore) -> Outcomes:
+async def _answer(
+    question: Question, live: Live, rules: Policy, known: tuple[Capture, ...], room: asyncio.Semaphore
+) -> Outcomes:
     """The outcome in both profiles; the page is fetched only if the chosen one allows it."""
     (other,) = set(Profile) - {question.profile}
     async with room:
-        chosen = await ask(question, rules, live)
-        second = await ask(replace(question, profile=other), rules, live, known=chosen.captures, page=False)
+        chosen = await ask(question, rules, live, known=known)
+        second = await ask(replace(question, profile=other), rules, live, known=(*known, *chosen.captures), page=False)
     return {question.profile: chosen, other: second}
 
 

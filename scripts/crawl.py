@@ -60,6 +60,7 @@ FAILED = 4
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV file of your own blocks and of licences you hold.",
 )
+@options.infringing_list
 @options.proxy
 @options.resolve
 @options.allow_private_networks

@@ -11,7 +11,7 @@ import click
 
 from optout import case
 from optout.decide import decide
-from optout.model import Decision
+from optout.model import Capture, Decision
 from optout.policy import Policy
 from optout.readers.url import NotAUrl
 from scripts import options, show
@@ -27,7 +27,8 @@ from scripts.options import option
     help="Read the cases from here; - is standard input.",
 )
 @options.policy
-def command(path: str, policy: Path | None) -> int:
+@options.infringing_list
+def command(path: str, policy: Path | None, infringing_list: Path | None) -> int:
     """Answer cases without network: what a site said goes in, what follows comes out.
 
     A case is a JSON object on a line of its own, and so is its decision; the order stays. A line that is no case is
@@ -38,24 +39,26 @@ def command(path: str, policy: Path | None) -> int:
       echo '{"id": "1", "url": "https://a.example/b", "exchanges": [{"url": "https://a.example/robots.txt",
         "status": 200, "body": "User-agent: *\\nDisallow: /b\\n"}]}' | tr -d '\\n' | forbear decide
     """
-    rules = options.rules(policy)
+    rules, infringing = options.rules(policy), options.infringing(infringing_list)
     broken = False
     with click.open_file(path, "rb") as cases:
         for number, line in enumerate(cases, 1):
             if line.strip():
-                answer = _answer(line, number, rules)
+                answer = _answer(line, number, rules, infringing)
                 broken |= "error" in answer
                 sys.stdout.write(show.json_line(answer))
                 sys.stdout.flush()
     return 2 if broken else 0
 
 
-def _answer(line: bytes, number: int, rules: Policy) -> dict[str, Any]:
+def _answer(line: bytes, number: int, rules: Policy, infringing: Capture | None) -> dict[str, Any]:
     """The decision, or the error of a line that is no case."""
     content: Any = None
     try:
         content = json.loads(line, parse_constant=_no_number)
         name, question, captures = case.from_json(content)
+        if infringing and not captures.get(infringing.url):
+            captures.add(infringing)
         decision = decide(question, captures, rules)
         assert isinstance(decision, Decision), "places are left, though all that is not listed counts as answered"
         return case.to_json(name, question.url, decision, rules)

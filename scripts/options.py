@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import click
 
 from crawler.network import parse_pin
-from crawler.operator import BadConfig, read_policy
-from optout.model import Profile, Use
+from crawler.operator import BadConfig, read_infringing, read_policy
+from optout.model import Capture, Profile, Use
 from optout.policy import Policy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -81,6 +81,14 @@ def rules(path: Path | None) -> Policy:
         raise click.UsageError(str(error)) from None
 
 
+def infringing(path: Path | None) -> Capture | None:
+    """The list of infringing sites of ``--infringing-list``, or None; raises UsageError."""
+    try:
+        return read_infringing(path, "--infringing-list")
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+
+
 text = Checked("text", _check_text)
 
 agent = option(
@@ -110,6 +118,11 @@ policy = option(
     "--policy",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of yours: where you depart from what ships about which protocol counts how.",
+)
+infringing_list = option(
+    "--infringing-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of infringing sites, as `forbear lists show --csv` prints it.",
 )
 proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every request through this HTTP proxy.")
 resolve = option(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -305,6 +306,42 @@ events = Table(
     Column("event", Text, nullable=False, comment="erasure: payloads were erased; adoption: older rows were chained."),
     Column("content", JSON, nullable=False, comment="What exactly: reason, condition, positions in the chain."),
     comment="What was done to the log itself.",
+)
+
+list_sources = Table(
+    "list_sources",
+    metadata,
+    Column("sha256", Text, primary_key=True, comment="SHA-256 of the publication as it was imported, in hexadecimal."),
+    Column("layout", Text, nullable=False, comment="Which publication it is an issue of: denmark, austria, …"),
+    Column("name", Shown, nullable=False, comment="Name of the file that was imported."),
+    Column("published", Date, nullable=False, comment="The day that it is from, as the person who imported it said."),
+    Column("at", Instant, nullable=False, comment="When it was imported (UTC)."),
+    Column("whole", Boolean, nullable=False, comment="True: what it does not name is out; false: it adds."),
+    Column("named", Count, nullable=False, comment="How many sites it names."),
+    Column("unread", JSON, nullable=False, comment="Rows in which no site was found, as they stand there."),
+    Column("content", LargeBinary, nullable=False, comment="The file, compressed with zlib (RFC 1950)."),
+    comment="Lists of infringing sites as authorities published them: one row for each file imported.",
+)
+
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7 of the entry."),
+    Column("layout", Text, nullable=False, comment="Which publication names it."),
+    Column("domain", Text, nullable=False, comment="The domain, in A-labels; its subdomains are meant too."),
+    Column("country", Text, nullable=False, comment="Country of the authority (ISO 3166), or EU."),
+    Column("authority", Shown, nullable=False, comment="Who recognised the site as infringing."),
+    Column("basis", Shown, nullable=False, comment="Legal basis, and the case where the publication tells it."),
+    Column("decided", Date, comment="When it was decided; empty where the publication does not say."),
+    Column("since", Date, nullable=False, comment="The day of the first publication that names it."),
+    Column("until", Date, comment="The day of the first one that does not any more; empty while it is listed."),
+    Column("source", Text, ForeignKey("list_sources.sha256"), nullable=False, comment="That first publication."),
+    Column("held", Shown, nullable=False, comment="Why it waits for a person; empty: nothing spoke against it."),
+    Column("accepted_at", Instant, comment="When a person let it in (UTC); empty: nobody did."),
+    Column("accepted_by", Shown, comment="Who let it in."),
+    Column("accepted_why", Shown, comment="Why."),
+    _index("layout", "domain"),
+    comment="Sites that courts or authorities recognised as infringing (measure 1.2(1)(b)), with provenance.",
 )
 
 queues = Table(

@@ -136,11 +136,11 @@ class Site:
             return capture
 
 
-_ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "unreachable"})
+_ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "infringing-list", "unreachable"})
 
 
 def _stands(statement: Statement) -> bool:
-    """Whether it is a word about training, in force; rules of access and the operator's list are none."""
+    """Whether it is a word about training, in force; rules of access and the operator's lists are none."""
     about_training = Use.TRAIN_AI in statement.uses and statement.protocol not in _ABOUT_ACCESS
     return about_training and statement.force is Force.STANDING
 

@@ -12,6 +12,7 @@ from optout.protocols import (
     aipref,
     c2pa,
     content_signal,
+    infringing_list,
     iptc,
     operator,
     prose,
@@ -42,6 +43,7 @@ class Protocol(typing.Protocol):
 
 PROTOCOLS: tuple[Protocol, ...] = (
     operator,
+    infringing_list,
     robots,
     robots_intent,
     usage_token,
@@ -57,4 +59,4 @@ PROTOCOLS: tuple[Protocol, ...] = (
     c2pa,
     prose,
 )
-"""All protocols, in the order of looking: the operator's list, robots.txt, other well-known files, the page."""
+"""All protocols, in the order of looking: the operator's lists, robots.txt, other well-known files, the page."""

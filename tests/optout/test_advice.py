@@ -257,9 +257,11 @@ def test_whatever_a_site_says_its_owner_is_told_in_his_own_words(path: Path) -> 
         decided = {(said["quote"], said["protocol"]) for said in vector["expect"]["reasons"] if said.get("quote")}
         shown = [found.quote for found in findings]
         for quote, protocol in decided:
-            # The operator's own list, and what is wrong with it, is no word of the site; a fault may quote other words
+            # The operator's own lists, and what is wrong with it, is no word of the site; a fault may quote other words
             # of the same file.
-            of_list = protocol == "operator" or (protocol == "unreachable" and len(wanted) < len(vector["exchanges"]))
+            of_list = protocol in ("operator", "infringing-list") or (
+                protocol == "unreachable" and len(wanted) < len(vector["exchanges"])
+            )
             told = any(quote.strip() in text for text in shown) or any(not is_remark(found) for found in findings)
             assert told or of_list, (vector["id"], quote, shown)
 

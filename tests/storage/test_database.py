@@ -87,7 +87,18 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.begin() as connection:
         letters = ("complaint_blocks", "complaint_files", "complaint_steps", "complaints", "cards", "controls")
-        for name in (*letters, "mails", "subscriptions", "chain", "subtrees", "checkpoints", "events", "policies"):
+        for name in (
+            *letters,
+            "mails",
+            "subscriptions",
+            "list_entries",
+            "list_sources",
+            "chain",
+            "subtrees",
+            "checkpoints",
+            "events",
+            "policies",
+        ):
             connection.execute(text(f"DROP TABLE {name}"))
         for profile in ("standard", "strict"):
             connection.execute(text(f"ALTER TABLE decisions DROP COLUMN verdict_{profile}"))
@@ -97,7 +108,7 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0007"
+    assert upgrade(database_url) == "0008"
     open_database(database_url).dispose()
 
 

@@ -1,0 +1,160 @@
+"""Sites that courts or public authorities in the EU and EEA found to infringe copyright persistently and repeatedly.
+
+Measure 1.2(1)(b) of the Copyright chapter (Code of Practice, 10 July 2025) leaves such sites out while they are so
+recognised. A CSV file with a header line, an entry a line::
+
+    domain,country,authority,basis,decided,in,out,source,accepted
+    films.example,DK,Frederiksberg District Court,Retsplejeloven § 413,2026-03-02,2026-03-05,,sha256:9f86…,
+
+An entry is about a domain with all its subdomains, whatever the use. ``in`` and ``out`` are when the publication began
+and ceased to name it, ``source`` is the SHA-256 of the publication that it was read from, ``decided`` may be empty
+where the publication does not say, ``accepted`` is the day on which a person let an entry in that a guard had held
+back. The list reaches the decision as a capture of the address LIST, as the operator's does (docs/decisions/0006): its
+digest is its version, the quotation its entry.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from optout.captures import Asked
+from optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from optout.readers import url as urls
+from optout.readers.text import readable, to_utf8
+from optout.readers.url import NotAUrl
+
+NAME = "infringing-list"
+PLACES: tuple[str, ...] = ()
+LIST = "operator:infringing-list"
+COLUMNS = ("domain", "country", "authority", "basis", "decided", "in", "out", "source", "accepted")
+
+_SOURCE = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class BadList(ValueError):
+    """A list that cannot be read; the message says which line and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of the list; ``until`` is the first day on which the domain is no longer listed."""
+
+    number: int
+    line: str
+    domain: str
+    until: date | None
+    note: str
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it stands at a time: from the moment it is in the list, until its day out."""
+        return self.until is None or at.astimezone(UTC).date() < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    version: str
+    entries: dict[str, list[Listed]]
+
+
+def read(asked: Asked) -> Reading:
+    """The entries that speak about the URL's host, or a domain above it."""
+    capture = asked.captures.get(LIST)
+    if capture is None:
+        return
+    try:
+        known = _parsed(capture)
+    except BadList as error:
+        yield Gap(NAME, "malformed", LIST, "whole list", str(error))
+        return
+    labels = asked.url.host.removesuffix(".").split(".")
+    for start in range(len(labels)):
+        for entry in known.entries.get(".".join(labels[start:]), ()):
+            if entry.holds(asked.question.at):
+                where = f"line {entry.number}"
+                note = f"{entry.note}; list {known.version}"
+                yield Statement(NAME, Preference.DISALLOW, entry.line, LIST, where, EVERY_USE, note=note)
+
+
+def capture_of(body: bytes) -> Capture:
+    """The list as a capture; raises BadList if it cannot be read."""
+    capture = Capture(LIST, 200, (("content-type", "text/csv"),), body)
+    _parsed(capture)
+    return capture
+
+
+def written(rows: Iterable[tuple[str, ...]]) -> bytes:
+    """The list as it is kept: rows with the fields of COLUMNS, sorted, so that the same entries have one digest."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(sorted(tuple(" ".join(field.split()) for field in row) for row in rows))
+    return text.getvalue().encode()
+
+
+def host_of(domain: str) -> str:
+    """A domain as hosts are compared: in A-labels, lower case, without the root's dot; raises NotAUrl."""
+    url = urls.parse(f"https://{domain}/")
+    if url.href != f"https://{url.host}/" or not re.fullmatch(r"[^\s/:@?#*]+|\[[0-9a-fA-F:.]+\]", domain):
+        raise NotAUrl(f"{domain!r} is no domain")
+    return url.host.removesuffix(".")
+
+
+def _parsed(capture: Capture) -> _Parsed:
+    known: _Parsed | None = capture.memo.get(NAME)
+    if known is None:
+        if capture.error is not None or capture.status != 200:
+            raise BadList(f"The list could not be had: {capture.error or capture.status}")
+        entries: dict[str, list[Listed]] = {}
+        for entry in _entries(capture.body):
+            entries.setdefault(entry.domain, []).append(entry)
+        known = _Parsed(f"sha256:{hashlib.sha256(capture.body).hexdigest()}", entries)
+        capture.memo[NAME] = known
+    return known
+
+
+def _entries(body: bytes) -> Iterator[Listed]:
+    lines = readable(to_utf8(body)).split("\n")
+    if _fields(lines[0]) != list(COLUMNS):
+        raise BadList(f"The list of infringing sites must begin with the line {','.join(COLUMNS)}")
+    for number, line in enumerate(lines[1:], 2):
+        if line.strip():
+            yield _entry(number, line.rstrip("\r"))
+
+
+def _fields(line: str) -> list[str]:
+    try:
+        return [value.strip() for value in next(csv.reader([line], strict=True), [])]
+    except csv.Error:
+        return []
+
+
+def _entry(number: int, line: str) -> Listed:
+    def bad(what: str) -> BadList:
+        return BadList(f"Line {number} of the list of infringing sites: {what}")
+
+    fields = _fields(line)
+    if len(fields) != len(COLUMNS):
+        raise bad(f"{len(COLUMNS)} fields must stand there ({','.join(COLUMNS)}), with every quotation mark closed")
+    domain, country, authority, basis, decided, since, until, source, accepted = fields
+    if not (country and authority and basis and since):
+        raise bad("say in which country, which authority, on what legal basis, and since when (in)")
+    if not _SOURCE.fullmatch(source):
+        raise bad("the source is sha256: and the 64 hexadecimal digits of the publication's digest")
+    try:
+        for day in (decided, since, accepted):
+            date.fromisoformat(day or since)
+        end = date.fromisoformat(until) if until else None
+    except ValueError:
+        raise bad("write dates as 2026-11-24") from None
+    try:
+        host = host_of(domain)
+    except NotAUrl as error:
+        raise bad(f"{error}: write one like example.org") from None
+    when = f", decided {decided}" if decided else ""
+    return Listed(number, line, host, end, f"{authority} ({country}), {basis}{when}; listed since {since}; {source}")

@@ -1,0 +1,228 @@
+"""``forbear lists``: lists of infringing sites as authorities publish them: imported, shown, entries let in."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.overblocking import doubt
+from crawler.publications import FORMS, BadPublication, layouts, read
+from optout.protocols.infringing_list import host_of
+from optout.readers.url import NotAUrl
+from scripts import options, show
+from storage import lists
+from storage.database import open_database, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from crawler.publications import Layout, Publication
+
+_day = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.group(invoke_without_command=True)
+@options.db
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
+    """Lists of sites that courts or authorities recognised as infringing: their state and age.
+
+    Exit code: 0 every list is fresh, 3 one is stale or has entries that wait for a person.
+
+    \b
+    Example:
+      forbear lists
+      forbear lists import --format denmark --published 2026-11-20 blokeringer.csv
+    """
+    if ctx.invoked_subcommand:
+        return None
+    today = datetime.now(UTC).date()
+    with _opened(db) as engine, engine.connect() as connection:
+        known = [_state(state, today) for state in lists.states(connection)]
+    if as_json:
+        for row in known:
+            click.echo(show.json_line(row), nl=False)
+    elif not known:
+        show.line("No list of infringing sites was imported: see forbear lists import --help.")
+    else:
+        columns = (
+            "format",
+            "authority",
+            "published",
+            "age in days",
+            "state",
+            "in force",
+            "wait for a person",
+            "sha256",
+        )
+        keys = ("format", "authority", "published", "age", "state", "in_force", "held", "sha256")
+        show.table(columns, ([str(row[key]) for key in keys] for row in known))
+    for row in known:
+        if row["state"] == "stale":
+            click.echo(f"Warning: {row['format']} is {row['age']} days old: get it anew from {row['at']}.", err=True)
+        if row["held"]:
+            click.echo(f"Warning: {row['held']} entries of {row['format']} wait: forbear lists show --held.", err=True)
+    return 3 if any(row["state"] == "stale" or row["held"] for row in known) else 0
+
+
+def _state(state: lists.State, today: date) -> dict[str, Any]:
+    layout = layouts().get(state.layout)
+    age = (today - state.published).days
+    return {
+        "format": state.layout,
+        "authority": layout.authority if layout else "",
+        "published": state.published.isoformat(),
+        "imported": state.imported_at.isoformat(),
+        "age": age,
+        "state": "stale" if layout is None or age > layout.renew else "fresh",
+        "in_force": state.in_force,
+        "held": state.held,
+        "sha256": state.sha256,
+        "at": layout.source if layout else "",
+    }
+
+
+@command.command("formats")
+def formats_command() -> None:
+    """Show the publications that can be read: who publishes them, where, in which form, on which basis."""
+    rows = ((one.name, one.form, one.authority, one.basis, one.source, one.seen) for one in layouts().values())
+    show.table(("format", "form", "authority", "legal basis", "published at", "layout taken from"), rows)
+
+
+@command.command("import", short_help="Import a list as an authority published it.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@options.option(
+    "--format", "layout", type=click.Choice(list(layouts())), required=True, help="Which publication it is."
+)
+@options.option("--form", type=click.Choice(FORMS), help="Form of the file.  [default: the publication's own]")
+@options.option("--published", type=_day, required=True, help="The day that the publication is from.")
+@options.option("--part", is_flag=True, help="It adds only: what it does not name stays listed.")
+@options.option("--shrinks", is_flag=True, help="More than half of the entries are out, and that is right.")
+@options.db
+def import_command(
+    file: Path, layout: str, form: str | None, published: datetime, part: bool, shrinks: bool, db: str
+) -> int:
+    """Import a list as an authority published it; what it names is left out of every crawl from then on.
+
+    An entry that would shut more than the site that is meant (a public suffix, shared hosting, a site that serves
+    everybody, an IP address) waits until a person lets it in: exit code 3, and forbear lists accept.
+
+    \b
+    Example:
+      forbear lists import --format denmark --published 2026-11-20 blokeringer.csv
+    """
+    kind, content, day = layouts()[layout], file.read_bytes(), published.date()
+    if day > datetime.now(UTC).date():
+        raise click.UsageError(f"--published {day} is still to come.")
+    try:
+        publication = read(content, kind, form)
+    except BadPublication as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    entries = list(_entries(publication, kind))
+    issue = lists.Issue(layout, file.name, day, kind.whole and not part, content, publication.unread)
+    with _opened(db, create=True) as engine, writing(engine) as connection:
+        before = next((state for state in lists.states(connection) if state.layout == layout), None)
+        listed = before.in_force + before.held if before else 0
+        if issue.whole and not shrinks and len(entries) < listed / 2:
+            raise click.UsageError(
+                f"{file} names {len(entries)} sites where {listed} are listed: if it is the whole list, say "
+                "--shrinks; if it adds to them, --part."
+            )
+        try:
+            done = lists.take_in(connection, issue, entries, datetime.now(UTC))
+        except lists.AlreadyKnown as error:
+            raise click.UsageError(f"{error}.") from None
+    show.line(f"{len(entries)} sites named: {done.new} new, {done.out} out since {day}, {done.held} wait for a person.")
+    if publication.unread:
+        show.line(f"In {len(publication.unread)} rows no site was found, for example: {publication.unread[0]!r}")
+    for entry in entries:
+        if entry.held:
+            show.line(f"  {entry.domain}: {entry.held}")
+    return 3 if done.held else 0
+
+
+def _entries(publication: Publication, layout: Layout) -> Iterator[lists.Entry]:
+    for site in publication.named.values():
+        try:
+            host = host_of(site.host)
+        except NotAUrl:
+            publication.unread.append(site.host)
+            continue
+        held = doubt(host, site.rest)
+        if layout.prose and not held:
+            held = "named in running text: whether it is meant, a person says"
+        basis = f"{layout.basis}; {site.basis}" if site.basis else layout.basis
+        yield lists.Entry(host, layout.country, layout.authority, basis, site.decided, held)
+
+
+@command.command("show", short_help="Show entries with authority, basis, dates, source.")
+@options.option("--format", "layout", type=click.Choice(list(layouts())), help="Entries of this publication alone.")
+@options.option("--held", is_flag=True, help="Only entries that wait for a person.")
+@options.option("--csv", "as_csv", is_flag=True, help="The list as crawls read it, for --infringing-list elsewhere.")
+@options.db
+@options.as_json
+def show_command(layout: str | None, held: bool, as_csv: bool, db: str, as_json: bool) -> None:
+    """Show entries: who recognised the site, on which basis, since when, from which publication.
+
+    \b
+    Example:
+      forbear lists show --held
+      forbear lists show --csv > infringing.csv
+    """
+    with _opened(db) as engine, engine.connect() as connection:
+        if as_csv:
+            click.echo((lists.current(connection) or b"").decode(), nl=False)
+            return
+        found = list(lists.entries(connection, layout, held=held))
+    if as_json:
+        for row in found:
+            click.echo(show.json_line({key: _plain(value) for key, value in row.items()}), nl=False)
+        return
+    keys = ("domain", "layout", "authority", "basis", "decided", "since", "until", "held", "accepted_by", "source")
+    columns = ("domain", "format", "authority", "basis", "decided", "in", "out", "held because", "let in by", "source")
+    show.table(columns, ([str(_plain(row[key]) or "") for key in keys] for row in found))
+
+
+@command.command("accept", short_help="Let an entry in that was held back.")
+@click.argument("domain")
+@options.option("--by", type=options.text, required=True, help="Who decides that: a name or a role.")
+@options.option("--why", type=options.text, required=True, help="Why it shuts no more than is meant.")
+@options.db
+def accept_command(domain: str, by: str, why: str, db: str) -> None:
+    """Let an entry in that was held back, on record with who and why.
+
+    \b
+    Example:
+      forbear lists accept films.github.io --by "legal team" --why "the whole site is meant: order 12/26"
+    """
+    if not by.strip() or not why.strip():
+        raise click.UsageError("Say who lets it in (--by) and why (--why).")
+    try:
+        host = host_of(domain)
+    except NotAUrl as error:
+        raise click.UsageError(f"{error}.") from None
+    with _opened(db) as engine, writing(engine) as connection:
+        count = lists.accept(connection, host, by=by, why=why, at=datetime.now(UTC))
+    if not count:
+        raise click.UsageError(f"No entry of {host} waits for a person: see forbear lists show --held.")
+    show.line(f"{host} is left out of every crawl from now on.")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+@contextmanager
+def _opened(db: str, *, create: bool = False) -> Iterator[Engine]:
+    engine = open_database(db, create=create)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

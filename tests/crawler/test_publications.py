@@ -1,0 +1,128 @@
+"""Lists of infringing sites in the layouts of their publications.
+
+FIXTURES, all of them: made up for these tests in the layouts that public descriptions of the publications give, with
+names reserved by RFC 2606 and addresses reserved by RFC 5737. No site, case or date in them is real.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+import typst
+
+from crawler.publications import BadPublication, Named, layouts, read
+
+DENMARK = "domæne;dato;sag\nfilms.example;02-03-2026;BS-1/2026\nwww.tv.example;02-03-2026;BS-1/2026\n"
+DENMARK_BARE = "films.example\nhttp://tv.example/\n\nmusic.example\n"
+AUSTRIA = """<!doctype html><title>FIXTURE</title>
+<table><tr><td><a href="/">start.example</a></td></tr></table>
+<table><tr><th>Gesch\u00e4ftszahl</th><th>Datum</th><th>Gesperrte Domains</th></tr>
+<tr><td>R 0/26</td><td>02.03.2026</td><td>films.example<br>www.films.test, tv.example</td></tr>
+<tr><td>R 1/26</td><td>05.03.2026</td><td>verfahren eingestellt</td></tr></table>"""
+ITALY = "# FIXTURE\nfilms.example\nstream.films.test\n"
+SHIELD = "films.example\n192.0.2.7\n2001:db8::7\n"
+GERMANY = """<!doctype html><title>FIXTURE</title><table>
+<tr><th>Datum</th><th>Gericht, Aktenzeichen</th><th>Domains</th></tr>
+<tr><td>2.3.2026</td><td>LG Beispiel, 1 O 1/26</td><td>films[.]example tv.example</td></tr>
+<tr><td>3.2.2022</td><td>CUII 1/22</td><td>\u201e*****\u201c, \u201e*****\u201c</td></tr></table>"""
+SPAIN = """#set page(width: 18cm, height: 9cm)
+FIXTURE: Sección Segunda
+#table(columns: 3, [Expediente], [Dominios], [Fecha], [E/2026/01], [films.example \\ tv.example], [02/03/2026],
+  [E/2026/02], [music.test], [05/03/2026])
+#pagebreak()
+#table(columns: 3, [E/2026/03], [books.test], [06/03/2026])"""
+PORTUGAL = """FIXTURE
+#table(columns: 2, [Domínio], [Data da decisão], [films.example], [2026-03-02], [tv.example], [2026-03-02])"""
+WATCH = """FIXTURE: Counterfeit and Piracy Watch List
+
+Filmhost, allegedly operated from nowhere, with the domains films.example and films.test, is reported by
+stakeholders.#footnote[https://press.example/report.pdf]"""
+
+
+def pdf(source: str) -> bytes:
+    made = typst.compile(source.encode())
+    assert isinstance(made, bytes)
+    return made
+
+
+def test_denmark_csv_with_a_header() -> None:
+    found = read(DENMARK.encode(), layouts()["denmark"])
+    assert list(found.named.values()) == [
+        Named("films.example", "", date(2026, 3, 2), "BS-1/2026"),
+        Named("tv.example", "", date(2026, 3, 2), "BS-1/2026"),
+    ]
+    assert found.unread == []
+
+
+def test_denmark_csv_of_one_column_without_a_header() -> None:
+    assert list(read(DENMARK_BARE.encode(), layouts()["denmark"]).named) == [
+        "films.example",
+        "tv.example",
+        "music.example",
+    ]
+
+
+def test_austria_html_table_and_no_link_beside_it() -> None:
+    found = read(AUSTRIA.encode(), layouts()["austria"])
+    assert list(found.named) == ["films.example", "films.test", "tv.example"]
+    assert found.named["films.test"] == Named("films.test", "", date(2026, 3, 2), "R 0/26")
+    assert found.unread == ["R 1/26 | 05.03.2026 | verfahren eingestellt"]
+
+
+def test_italy_attachment_of_an_order() -> None:
+    assert list(read(ITALY.encode(), layouts()["italy"]).named) == ["films.example", "stream.films.test"]
+
+
+def test_piracy_shield_names_addresses_too() -> None:
+    found = read(SHIELD.encode(), layouts()["italy-piracy-shield"])
+    assert list(found.named) == ["films.example", "192.0.2.7", "[2001:db8::7]"]
+
+
+def test_germany_masked_domains_are_told_as_unread() -> None:
+    found = read(GERMANY.encode(), layouts()["germany"])
+    assert list(found.named) == ["films.example", "tv.example"]
+    assert [line.split(" | ")[1] for line in found.unread] == ["CUII 1/22"]
+
+
+def test_spain_pdf_table_over_two_pages() -> None:
+    found = read(pdf(SPAIN), layouts()["spain"])
+    assert list(found.named) == ["films.example", "tv.example", "music.test", "books.test"]
+    assert found.named["books.test"] == Named("books.test", "", date(2026, 3, 6), "E/2026/03")
+
+
+def test_portugal_pdf_table() -> None:
+    found = read(pdf(PORTUGAL), layouts()["portugal"])
+    assert [(site.host, site.decided) for site in found.named.values()] == [
+        ("films.example", date(2026, 3, 2)),
+        ("tv.example", date(2026, 3, 2)),
+    ]
+
+
+def test_the_watch_list_is_running_text() -> None:
+    layout = layouts()["eu-watch-list"]
+    assert layout.prose
+    assert {"films.example", "films.test"} <= set(read(pdf(WATCH), layout).named)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("denmark", b"", "No site is named"),
+        ("denmark", b"domain\nnone at all\n", "No site is named"),
+        ("austria", b"<p>films.example</p>", "No site is named"),
+        ("austria", b"", "no HTML"),
+        ("spain", b"%PDF-1.7 cut", "no PDF"),
+        ("spain", b"films.example", "no PDF"),
+    ],
+)
+def test_another_file_is_an_error_and_not_an_empty_list(name: str, content: bytes, sentence: str) -> None:
+    with pytest.raises(BadPublication, match=sentence):
+        read(content, layouts()[name])
+
+
+@pytest.mark.parametrize("layout", layouts().values(), ids=str)
+def test_each_layout_says_where_it_is_from(layout) -> None:
+    assert layout.source.startswith("https://")
+    assert all((layout.title, layout.country, layout.authority, layout.basis, layout.seen))
+    assert layout.renew > 0
