@@ -91,7 +91,12 @@ def _state(state: lists.State, today: date) -> dict[str, Any]:
 
 @command.command("formats")
 def formats_command() -> None:
-    """Show the publications that can be read: who publishes them, where, in which form, on which basis."""
+    """Show the publications that can be read: who publishes them, where, in which form, on which basis.
+
+    \b
+    Example:
+      forbear lists formats
+    """
     rows = ((one.name, one.form, one.authority, one.basis, one.source, one.seen) for one in layouts().values())
     show.table(("format", "form", "authority", "legal basis", "published at", "layout taken from"), rows)
 
