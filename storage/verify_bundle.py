@@ -1,0 +1,155 @@
+"""Checks a bundle of Forbear's log. Standard library and `cryptography` alone: nothing of Forbear is used, or needed.
+
+    python verify.py [FOLDER_OR_ZIP] [--key NAME+ID+BASE64]
+
+Without a folder: the one that this file lies in. Without a key: the one in the bundle, which proves less, since whoever
+made the bundle chose it. What is checked, and how, is written in Forbear's documentation ("How the log is proved").
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+ROWS = ("decisions.jsonl", "captures/captures.jsonl")
+
+
+class Wrong(Exception):
+    """Something in the bundle is not as it was when the checkpoint was signed."""
+
+
+def sha256(octets: bytes) -> bytes:
+    """The digest."""
+    return hashlib.sha256(octets).digest()
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 of what a log holds: texts, whole numbers, true and false, lists, objects with ASCII keys."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair stays an escape
+
+
+def read(where: Path) -> dict[str, bytes]:
+    """The files of the bundle: name to octets."""
+    if where.is_file():
+        with zipfile.ZipFile(where) as bundle:
+            return {name: bundle.read(name) for name in bundle.namelist() if not name.endswith("/")}
+    return {path.relative_to(where).as_posix(): path.read_bytes() for path in where.rglob("*") if path.is_file()}
+
+
+def signed_checkpoint(note: str, key: str) -> tuple[int, bytes]:
+    """Size and root of the checkpoint, if the key signed it (C2SP signed-note, tlog-checkpoint)."""
+    name, identifier, encoded = key.strip().split("+", 2)
+    public = base64.b64decode(encoded, validate=True)
+    if sha256(name.encode() + b"\n" + public)[:4].hex() != identifier or public[:1] != b"\x01":
+        raise Wrong("the verifier key is not one")
+    text, _, signatures = note.rpartition("\n\n")
+    for line in signatures.splitlines():
+        _, signer, signature = line.split(" ")
+        octets = base64.b64decode(signature, validate=True)
+        if signer == name and octets[:4].hex() == identifier:
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(octets[4:], f"{text}\n".encode())
+            _, size, root = text.split("\n")[:3]
+            return int(size), base64.b64decode(root, validate=True)
+    raise Wrong(f"{name} did not sign the checkpoint")
+
+
+def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
+    """The root that a leaf and its audit path lead to (RFC 9162 2.1.3.2)."""
+    node, last, root = position, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            raise Wrong("the path is too long")
+        if node % 2 or node == last:
+            root = sha256(b"\1" + sibling + root)
+            while node % 2 == 0 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            root = sha256(b"\1" + root + sibling)
+        node, last = node >> 1, last >> 1
+    if last:
+        raise Wrong("the path is too short")
+    return root
+
+
+def check_row(row: dict[str, Any], proofs: dict[int, Any], size: int, root: bytes) -> None:
+    """That a sealed row was in the log when the checkpoint was signed, with these words."""
+    record, leaf = row["record"], sha256(b"\0" + canonical(row["record"]))
+    position = record["position"]
+    proof = proofs.get(position)
+    if proof is None or not 0 <= position < size:
+        raise Wrong("it has no proof")
+    if leaf.hex() != proof["leaf"]:
+        raise Wrong("the record does not have its hash")
+    if root_of(leaf, position, size, [bytes.fromhex(node) for node in proof["path"]]) != root:
+        raise Wrong("the proof does not lead to the checkpoint")
+    if "salt" in row:
+        if sha256(bytes.fromhex(row["salt"]) + canonical(row["payload"])).hex() != record["payload"]:
+            raise Wrong("the words are not those that the record commits to")
+    elif "payload" in row:
+        raise Wrong("words without a salt prove nothing")
+
+
+def check(files: dict[str, bytes], key: str) -> tuple[list[str], dict[str, int], int]:
+    """Everything that is wrong, as sentences, and how many rows of each kind there are."""
+    size, root = signed_checkpoint(files["checkpoint.txt"].decode(), key)
+    proofs = {proof["position"]: proof for proof in map(json.loads, files["proofs.jsonl"].splitlines())}
+    wrong: list[str] = []
+    counts: dict[str, int] = {}
+    captures: set[str] = set()
+    rests: dict[str, str] = {}
+    for name in ROWS:
+        for number, line in enumerate(files.get(name, b"").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                check_row(row, proofs, size, root)
+                kind, said = row["record"]["kind"], row["record"]["row"]
+                counts[kind] = counts.get(kind, 0) + 1
+                if kind == "capture":
+                    captures.add(said["id"])
+                rests.update(dict.fromkeys(said.get("captures", ()), f"{name}, line {number}"))
+            except (Wrong, ValueError, KeyError, TypeError) as error:
+                wrong.append(f"{name}, line {number}: {error}")
+    wrong += [f"{where}: capture {capture} is missing" for capture, where in rests.items() if capture not in captures]
+    for name, octets in files.items():
+        folder, _, file = name.rpartition("/")
+        named = file.partition(".")[0]
+        if (folder == "captures" and name not in ROWS) or folder == "policy":
+            counts[folder] = counts.get(folder, 0) + 1
+            if sha256(octets).hex() != named:
+                wrong.append(f"{name}: the content does not have the digest that is its name")
+    return wrong, counts, size
+
+
+def main() -> None:
+    """Checks, and says what came of it; the exit code is 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description="Checks a bundle of Forbear's log.")
+    parser.add_argument("bundle", nargs="?", type=Path, default=Path(__file__).parent, help="a folder or a zip file")
+    parser.add_argument("--key", help="the operator's verifier key, as they publish it")
+    arguments = parser.parse_args()
+    try:
+        files = read(arguments.bundle)
+        key = arguments.key or files["key.vkey"].decode()
+        wrong, counts, size = check(files, key)
+    except InvalidSignature:
+        sys.exit("WRONG: the signature under the checkpoint is not by this key.")
+    except (Wrong, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        sys.exit(f"WRONG: the bundle cannot be checked: {error}.")
+    for sentence in wrong:
+        print(f"WRONG: {sentence}.")
+    print(f"Checkpoint: {size} rows, signed by {key.strip()}" + ("" if arguments.key else " (the bundle's own key)"))
+    print("In the bundle: " + ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+    sys.exit("The bundle was changed." if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
