@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -58,11 +59,13 @@ class PostgreSQL:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[PostgreSQL]:
     """The PostgreSQL server of this run."""
-    server = PostgreSQL(tmp_path_factory.mktemp("postgresql"))
-    yield server
-    server.stop()
+    # Not below pytest's own folder: root's server runs as another user, whom the next pytest to start would shut out.
+    with tempfile.TemporaryDirectory(prefix="forbear-", ignore_cleanup_errors=True) as directory:
+        server = PostgreSQL(Path(directory))
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")

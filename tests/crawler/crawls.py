@@ -75,7 +75,7 @@ class Process:
         """Sends a signal."""
         os.kill(self.pid, number)
 
-    def wait(self, seconds: float = 60) -> Done:
+    def wait(self, seconds: float = 200) -> Done:
         """What it printed, once it has ended; one that does not end is killed, and fails the test."""
         until = time.monotonic() + seconds
         while (ended := self.forks.ask(wait=self.pid)) is None:
@@ -200,6 +200,15 @@ class Crawler:
         finally:
             engine.dispose()
 
+    def change(self, statement: str, **values: Any) -> None:
+        """Has the database changed behind the crawl's back."""
+        engine = create_engine(self.database)
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(statement), values)
+        finally:
+            engine.dispose()
+
     def frontier(self) -> dict[str, str]:
         """The state of each URL."""
         return dict(self.rows("SELECT url, state FROM frontier"))
@@ -254,7 +263,7 @@ def gaps(web: Web, host: str) -> list[float]:
     return [later - earlier for earlier, later in pairwise(at)]
 
 
-def until(true: Callable[[], object], seconds: float = 20) -> None:
+def until(true: Callable[[], object], seconds: float = 100) -> None:
     """Waits until something is so."""
     end = time.monotonic() + seconds
     while not true():

@@ -50,8 +50,9 @@ def test_killed_at_any_point_the_same_command_goes_on_and_loses_nothing(
         while killed < kills:
             before = len(web.hits)
             process = crawler.start(web, *seeds, concurrency=CONCURRENCY)
-            until(lambda: len(web.hits) > before)  # noqa: B023 it is called in this turn alone
-            time.sleep(chance.uniform(0, 0.35))
+            more = chance.randint(1, 600 // kills)
+            until(lambda: len(web.hits) >= before + more)  # noqa: B023 it is called in this turn alone
+            time.sleep(chance.uniform(0, 0.02))
             process.kill()
             assert process.wait().code == -signal.SIGKILL, "too few pages for so many kills"
             killed += 1
@@ -76,16 +77,13 @@ def test_killed_at_any_point_the_same_command_goes_on_and_loses_nothing(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly_and_soon(crawler: Crawler, number: int) -> None:
     replies, kept = sites(12)
-    replies["stuck.example"] = {"/": Reply(status=404, pause=30)}
+    replies["stuck.example"] = {"/": Reply(status=404, pause=3600)}
     seeds = [f"http://{host}/" for host in (*HOSTS, "stuck.example")]
     with Web(replies) as web:
         process = crawler.start(web, *seeds, delay=0.05)
         until(lambda: any(hit.host == "stuck.example" and hit.path == "/" for hit in web.hits) and len(web.hits) > 50)
         process.kill(number)
-        sent = time.monotonic()
-        done = process.wait()
-        took = time.monotonic() - sent
-        assert took < 5
+        done = process.wait()  # which is long before that answer
         assert done.code == 0
         assert not done.summary["finished"]
         check_laws(crawler.database, crawler.out)

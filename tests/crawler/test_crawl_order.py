@@ -40,7 +40,7 @@ SITES: dict[str, dict[str, Reply]] = {
     },
     "shut.example": {"/robots.txt": plain("User-agent: *\nDisallow: /\n"), "/": page(), "/page": page(words=SECRET)},
     "down.example": {"/robots.txt": plain("", status=503), "/": page(words=SECRET)},
-    "slow.example": {"/robots.txt": plain("", pause=30), "/": page(words=SECRET)},
+    "slow.example": {"/robots.txt": plain("", pause=3600), "/": page(words=SECRET)},
     "tdmdown.example": {"/.well-known/tdmrep.json": plain("", status=500), "/": page(words=SECRET)},
     # RFC 9309 2.3.1.2: the rules found at the end of the redirects are those of the host that was asked.
     "elsewhere.example": {
@@ -82,7 +82,7 @@ def crawled(forks: Forks, sqlite_template: Path, tmp_path_factory: pytest.TempPa
     crawler = Crawler(forks, folder, f"sqlite:///{folder}/forbear.db")
     seeds = [f"http://{host}/" for host in SITES if host != "rules.example"]
     with Web(SITES) as web:
-        crawler.run(web, *seeds, timeout=1)
+        crawler.run(web, *seeds, timeout=5)
     check_laws(crawler.database, crawler.out)
     return crawler, web
 

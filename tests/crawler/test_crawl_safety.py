@@ -36,7 +36,7 @@ def test_through_a_proxy_nothing_inside_is_reached_by_links_or_redirects(crawler
         sites["open.example"]["/"] = page(*urls, *OTHER)
         sites["moving.example"]["/"] = page(*(f"/{number}" for number in range(len(urls))))
         sites["moving.example"] |= {f"/{number}": moved(url) for number, url in enumerate(urls)}
-        crawler.run(web, "http://moving.example/", "http://open.example/", follow="any", timeout=5)
+        crawler.run(web, "http://moving.example/", "http://open.example/", follow="any")
     assert {hit.host for hit in web.hits} == set(sites)
     inside = set(urls.values())
     assert {url for url, state in crawler.frontier().items() if state == "abandoned"} == inside
@@ -48,7 +48,7 @@ def test_through_a_proxy_nothing_inside_is_reached_by_links_or_redirects(crawler
 def test_directly_neither_addresses_nor_names_lead_inside(crawler: Crawler) -> None:
     with Web({"pinned.example": {"/": page()}, "127.0.0.1": {"/": page()}}) as web:
         seeds = [*(url.format(port=web.port) for url in INSIDE), f"http://pinned.example:{web.port}/"]
-        crawler.run(None, *seeds, resolve=web.pin, timeout=5)
+        crawler.run(None, *seeds, resolve=web.pin)
     assert web.hits == []
     inside = {url.format(port=web.port) for url in INSIDE.values()} | {f"http://pinned.example:{web.port}/"}
     assert set(refused(crawler)) == inside
@@ -58,7 +58,7 @@ def test_directly_neither_addresses_nor_names_lead_inside(crawler: Crawler) -> N
 def test_even_where_private_networks_are_allowed_the_metadata_of_a_cloud_is_not(crawler: Crawler) -> None:
     with Web({"127.0.0.1": {"/": page("/to"), "/to": moved(METADATA)}}) as web:
         seed = f"http://127.0.0.1:{web.port}/"
-        crawler.run(None, seed, allow_private_networks=True, follow="any", timeout=5)
+        crawler.run(None, seed, allow_private_networks=True, follow="any")
     assert crawler.frontier() == {seed: "kept", f"{seed}to": "redirected", METADATA: "abandoned"}
     assert set(refused(crawler)) == {METADATA}
 

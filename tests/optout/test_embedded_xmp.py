@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import zlib
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optout.model import Capture
-from optout.readers import embedded_xmp
+from optout.readers import bmff, embedded_xmp, images
 from optout.readers.pdf import MAX_PACKET
 from tests.optout.pictures import (
     PROHIBITED,
@@ -29,6 +28,7 @@ from tests.optout.pictures import (
     text_chunk,
     tiff,
 )
+from tests.steps import PER_OCTET, steps
 
 PACKET = packet()
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
@@ -210,7 +210,7 @@ def test_a_broken_packet_does_not_hide_another():
 
 
 def many_boxes() -> bytes:
-    return box(b"ftyp", b"heic\0\0\0\0") + box(b"free") * 500_000
+    return box(b"ftyp", b"heic\0\0\0\0") + box(b"free") * 50_000
 
 
 def chain_of_directories() -> bytes:
@@ -223,10 +223,10 @@ HOSTILE = [
     ("bombs", png(*[text_chunk(b" " * MAX_PACKET, compressed=True)] * 40)),
     ("many packets", jpeg(*[main(b"<a/>")] * 100)),
     ("a huge packet", png(text_chunk(PACKET + b" " * MAX_PACKET))),
-    ("many chunks", png(*[(b"tEXt", b"")] * 600_000)),
-    ("many segments", jpeg(*[b""] * 600_000)),
+    ("many chunks", png(*[(b"tEXt", b"")] * 50_000)),
+    ("many segments", jpeg(*[b""] * 50_000)),
     ("many directories", chain_of_directories()),
-    ("many sub-blocks", picture("GIF")[:-1] + b"!\xfe" + b"\x01a" * 600_000),
+    ("many sub-blocks", picture("GIF")[:-1] + b"!\xfe" + b"\x01a" * 50_000),
     ("many boxes", many_boxes()),
     ("nested entities", svg(PACKET, b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">' + b"".join(
         b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 100) for n in range(9)) + b"]>").replace(
@@ -236,12 +236,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("what", "body"), HOSTILE, ids=[what for what, _ in HOSTILE])
-def test_hostile_file_is_given_up_in_time(what, body):
-    started = time.process_time()
+def test_hostile_file_is_given_up(what, body, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PARTS", 20_000)  # the same is shown sooner
+    monkeypatch.setattr(bmff, "MAX_BOXES", 20_000)
     found = read(body)
     assert values(found) == []
     assert 1 <= len(found.failures) <= embedded_xmp.MAX_PACKETS + 1
-    assert time.process_time() - started < 10
+    assert steps(lambda: read(body)) < PER_OCTET * len(body)
 
 
 def test_a_directory_that_leads_to_itself_is_read_once():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 
 from optout.model import Capture
 from optout.readers import html
 from optout.readers.unreadable import Unreadable
+from tests.steps import PER_OCTET, steps
 
 
 def page(body: bytes, media_type: str = "text/html") -> Capture:
@@ -17,30 +18,39 @@ def page(body: bytes, media_type: str = "text/html") -> Capture:
 
 N = 100_000
 NO = b"<meta name=robots content=noai>"
-NESTED = b"".join(b"<b id=%d><p>" % number for number in range(2_000)) + b"</b>" * 2_000
 
-READ_QUICKLY = [
-    b"noai" + b"<p class=a>x <a href=y>z</a></p>" * N,
-    b"noai" + b"<meta name=a content=b>" * N,
-    b"<meta " * N,
-    b"<meta name= " * N,
-    b'noai<p a="' * N,
-    b"noai" + b"<!--" * N,
-    b"noai" + b"<svg>" * 400 + b"<desc></svg>" * N,
-    b"noai" + b"<div itemscope>" * N + b"</div>" * N,
-    b"noai" + b"<script>" * N,
-    b"noai<p " + b" ".join(b"a%d=noai" % number for number in range(N)) + b">",
-    b"noai" + b"<" * N * 10,
-    b'<script type=application/ld+json>{"isAccessibleForFree":' + b"[" * N,
-    b"noai" + NESTED,
+
+def nested(n: int) -> bytes:
+    return b"".join(b"<b id=%d><p>" % number for number in range(n)) + b"</b>" * n
+
+
+BUSY: list[Callable[[int], bytes]] = [
+    lambda n: b"noai" + b"<p class=a>x <a href=y>z</a></p>" * n,
+    lambda n: b"noai" + b"<meta name=a content=b>" * n,
+    lambda n: b"<meta " * n,
+    lambda n: b"<meta name= " * n,
+    lambda n: b'noai<p a="' * n,
+    lambda n: b"noai" + b"<!--" * n,
+    lambda n: b"noai" + b"<svg>" * 400 + b"<desc></svg>" * n,
+    lambda n: b"noai" + b"<div itemscope>" * n + b"</div>" * n,
+    lambda n: b"noai" + b"<script>" * n,
+    lambda n: b"noai<p " + b" ".join(b"a%d=noai" % number for number in range(n)) + b">",
+    lambda n: b"noai" + b"<" * n * 10,
+    lambda n: b'<script type=application/ld+json>{"isAccessibleForFree":' + b"[" * n,
+    lambda n: b"noai" + nested(n // 50),
 ]
 
 
-@pytest.mark.parametrize("body", READ_QUICKLY, ids=range(len(READ_QUICKLY)))
-def test_any_page_is_read_quickly(body):
-    started = time.process_time()
-    html.read(page(body))
-    assert time.process_time() - started < 2
+@pytest.mark.parametrize("body", BUSY, ids=range(len(BUSY)))
+def test_any_page_is_read(body):
+    """Where this never ends, the work grows with the square of the page in some library written in C."""
+    html.read(page(body(N)))
+
+
+@pytest.mark.parametrize("body", BUSY, ids=range(len(BUSY)))
+def test_each_octet_of_any_page_costs_a_few_steps(body):
+    octets = body(N // 10)
+    assert steps(lambda: html.read(page(octets))) < PER_OCTET * len(octets)
 
 
 ATTACKS = [
@@ -57,7 +67,7 @@ def test_a_page_that_is_an_attack_is_not_read(body):
 
 
 OUT_OF_SHAPE = [
-    NESTED,
+    nested(2_000),
     b"<p>" + b"".join(b"<b id=%d>" % number for number in range(400)) + b"</p>" + b"<p>x</p>" * N,
     b"<p " + b" ".join(b"a%d" % number for number in range(N)) + b">",
     b"".join(b"<body a%d>" % number for number in range(N)),
@@ -71,10 +81,8 @@ OUT_OF_SHAPE = [
 
 @pytest.mark.parametrize("body", OUT_OF_SHAPE, ids=range(len(OUT_OF_SHAPE)))
 def test_no_tree_is_made_of_a_page_out_of_shape(body):
-    started = time.process_time()
     with pytest.raises(Unreadable):
         html.parse(page(body))
-    assert time.process_time() - started < 2
 
 
 IN_SHAPE = [

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from optout.readers.pattern import Pattern, target
+from tests.steps import steps
 
 CASES = [
     # section, pattern, path and query, matches
@@ -56,9 +55,8 @@ def test_length_counts_the_octets_of_the_normalised_pattern(pattern: str, octets
 
 
 @pytest.mark.parametrize("end", ["", "$", "b$", "b"])
-def test_forty_stars_take_no_time(end: str) -> None:
+def test_thousands_of_stars_cost_a_few_steps_each(end: str) -> None:
     path = target("/" + "a" * 20_000)
     pattern = Pattern(b"/" + b"*a" * 4_000 + b"*" + end.encode())
-    started = time.process_time()
     assert pattern.matches(path) is ("b" not in end)
-    assert time.process_time() - started < 1
+    assert steps(lambda: pattern.matches(path)) < 20 * 4_000

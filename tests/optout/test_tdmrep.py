@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 import zlib
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import pikepdf
 import pytest
 
-from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Preference
+from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference
 from optout.protocols import tdmrep
+from tests.steps import steps
 
 STANDING, SUPERSEDED, CONTRADICTED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED, Force.MALFORMED
 WELL_KNOWN = tdmrep.PLACES[0]
@@ -369,10 +369,8 @@ def torn_documents() -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(("what", "octets"), torn_documents(), ids=[what for what, _ in torn_documents()])
 def test_document_that_cannot_be_read(site, what, octets):
-    started = time.process_time()
     statements, gaps = site.ask(tdmrep, site.page(octets, media_type="application/pdf"))
     assert (statements, [(gap.quote, gap.defers) for gap in gaps]) == ([], [("unreadable", ALWAYS)])
-    assert time.process_time() - started < 3
 
 
 def test_newest_revision_of_a_document_counts(site):
@@ -394,14 +392,13 @@ def test_newest_revision_of_a_document_counts(site):
     assert [s.preference for s in statements] == [Preference.DISALLOW]
 
 
-def test_a_file_of_many_rules_is_parsed_once_and_asked_quickly(site):
+def test_a_file_of_many_rules_is_parsed_once_and_then_compared(site):
     rules = ",".join(f'{{"location": "/{n}/*/x", "tdm-reservation": 1}}' for n in range(20_000))
     file = site.file(WELL_KNOWN, f"[{rules}]")
-    started = time.process_time()
-    for _ in range(50):
-        assert site.ask(tdmrep, file) == ([], [])
-    assert time.process_time() - started < 3
-    assert isinstance(file, Capture)
+    assert site.ask(tdmrep, file) == ([], [])
+    parsed = file.memo[tdmrep.NAME]
+    assert steps(lambda: site.ask(tdmrep, file)) < 20 * len(parsed.rules)
+    assert file.memo[tdmrep.NAME] is parsed
 
 
 MISSPELT = [

@@ -29,7 +29,7 @@ def forbear(tmp_path: Path) -> Run:
             capture_output=True,
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": str(ROOT), **(env or {})},
-            timeout=60,
+            timeout=200,
             check=False,
         )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -119,7 +119,7 @@ def test_sites_are_asked_at_the_same_time_and_answered_in_order(forbear) -> None
                 asked.append(host)
             if len(asked) == 2:
                 both.set()
-            self.send_response(404 if both.wait(10) else 503)
+            self.send_response(404 if both.wait(25) else 503)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

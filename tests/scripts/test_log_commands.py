@@ -159,7 +159,7 @@ def test_json_is_lines_of_json(forbear, database: str) -> None:
 def test_parquet_is_not_for_a_terminal(database: str) -> None:
     outer, inner = os.openpty()
     command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
-    done = subprocess.run(command, cwd=ROOT, stdout=inner, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=inner, stderr=subprocess.PIPE, text=True, timeout=200, check=False)
     os.close(inner)
     os.close(outer)
     assert done.returncode == 2

@@ -151,6 +151,6 @@ def write(writer: Writer) -> Callable[..., list[int]]:
 
     def write(*jobs: Any) -> list[int]:
         futures = [writer.submit(job) for job in jobs]
-        return [future.result(30) for future in futures]
+        return [future.result(60) for future in futures]
 
     return write

@@ -37,7 +37,7 @@ def crawl(writer: Writer, make: Maker, number: int) -> None:
         writer.submit(decided).result()
         kept: Future[int] = writer.submit(make.kept(decided, settle=Settle(entry, State.KEPT)))
         kept.result()
-        print(decided.decision.id)
+        sys.stdout.write(f"{decided.decision.id}\n")  # at once, or lines of two threads would run into each other
 
 
 def main() -> None:

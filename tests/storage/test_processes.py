@@ -25,7 +25,7 @@ def test_two_processes_keep_one_politeness(engine: Engine, make: Any, child: Cal
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    outputs = [process.communicate(timeout=200)[0] for process in processes]
     visits: dict[str, list[tuple[float, float]]] = {}
     visited = []
     for line in "".join(outputs).splitlines():
