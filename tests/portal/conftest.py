@@ -64,7 +64,7 @@ def serve(engine: Engine) -> Iterator[Serve]:
         server.startup = started  # type: ignore[method-assign]
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        assert ready.wait(30)
+        assert ready.wait(200)
         port = server.servers[0].sockets[0].getsockname()[1]
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         running.append((server, thread, client))
