@@ -7,20 +7,22 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from optout import __version__
-from portal import check, errors, health, lookup
+from portal import check, complaints, control, crawlers, errors, health, lookup, policy_page
 from portal.context import Portal
 from portal.limits import Limits
+from portal.pulse import beating
 from portal.rendering import environment
 from portal.security import Shield, protect
 from portal.settings import Settings
 
-ROUTERS = (lookup.router, check.router)
+ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page))
 """The subjects of the portal, each in its own file."""
 
 
 def create_app(engine: Engine, settings: Settings) -> FastAPI:
     """The portal on an opened database."""
     app = FastAPI(
+        lifespan=beating,
         title="Forbear",
         version=__version__,
         summary="What a crawler for AI training did, and whose words decided.",

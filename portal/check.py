@@ -16,17 +16,20 @@ from fastapi.responses import HTMLResponse
 
 from crawler.live import Live, survey
 from crawler.network import Guard
+from crawler.operator import with_complaints
 from optout import __version__
 from optout.advice import UNDERSTOOD, Finding, Level, advise
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
 from optout.policy import Policy
+from optout.protocols import operator
 from optout.readers.text import readable, to_utf8
 from portal.answers import PUBLIC_FILES
 from portal.context import Portal, portal_of
 from portal.limits import client_of
 from portal.rendering import render
+from storage import complaints
 from storage.names import read
 
 router = APIRouter(include_in_schema=False)
@@ -112,15 +115,23 @@ async def check(request: Request, portal: Here, url: Annotated[str, Form(max_len
     settings = portal.settings
     question = Question(asked.href, settings.agent, settings.use, settings.profile)
     rules = settings.policy
+    listed = await asyncio.to_thread(_listed, portal)
     try:
         async with asyncio.timeout(SECONDS), live(portal) as network:
-            seen = await survey(question, rules, network)
+            seen = await survey(question, rules, network, known=listed)
     except TimeoutError:
         raise HTTPException(
             504, f"{asked.unicode_host} did not answer all we asked within {SECONDS} seconds: try again later."
         ) from None
     checked = await asyncio.to_thread(_read, question, seen, rules)
     return render(request, "check.html", url=url, checked=checked, headings=HEADINGS, protocols=rules.protocols)
+
+
+def _listed(portal: Portal) -> list[Capture]:
+    """The operator's list as it stands now, with what accepted complaints add to it."""
+    with portal.reading() as connection:
+        capture = with_complaints(portal.settings.operator_list, complaints.blocking(connection))
+    return [capture] if capture else []
 
 
 def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked:
@@ -130,8 +141,9 @@ def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked
         decision = decide(asked, Captures(seen), rules)
         assert isinstance(decision, Decision)
         decisions[profile] = decision
-    files = tuple(_file(capture) for capture in seen)
-    return Checked(question.url, question.agent, decisions, files, advise(question, seen, rules))
+    files = tuple(_file(capture) for capture in seen if capture.url != operator.LIST)
+    findings = tuple(found for found in advise(question, seen, rules) if found.source != operator.LIST)
+    return Checked(question.url, question.agent, decisions, files, findings)
 
 
 def _file(capture: Capture) -> File:

@@ -40,6 +40,8 @@ def install(app: FastAPI) -> None:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_MODIFIED:
+        return Response(status_code=304, headers=error.headers)
     said = "" if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
     sentence = said or _SENTENCES.get(error.status_code, f"{error.detail}.")
     answer = _answer(request, error.status_code, sentence)

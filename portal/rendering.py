@@ -14,7 +14,13 @@ from optout import __version__
 from portal.context import portal_of
 from portal.security import FIELD, form_token, keep
 
-NAVIGATION = (("/", "Look up"), ("/check", "Check a site"))
+NAVIGATION = (
+    ("/", "Look up"),
+    ("/check", "Check"),
+    ("/crawlers", "Crawlers"),
+    ("/complaints", "Complain"),
+    ("/policy", "Policy"),
+)
 """Address and name of what every page links to, in order."""
 
 
@@ -24,7 +30,7 @@ def environment() -> Environment:
         loader=PackageLoader("portal"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {"day": day, "moment": moment, "count": count}
-    made.globals |= {"version": __version__}
+    made.globals |= {"engine_version": __version__}
     return made
 
 

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import AsyncIterator
 
 from fastapi import HTTPException, Request, Response
 from starlette.datastructures import MutableHeaders
@@ -78,23 +79,28 @@ class Shield:
         await self._app(scope, bounded, shielded)
 
 
-async def protect(request: Request) -> None:
+async def protect(request: Request) -> AsyncIterator[None]:
     """Counts every request, and lets a form in only from our own pages; raises HTTPException 403, 413, 429."""
     portal = portal_of(request)
     portal.limits.pages.check(client_of(request))
     if request.method in _SAFE:
+        yield
         return
     portal.limits.forms.check(client_of(request))
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403, "This form was sent from another site: fill it in here.")
-    cookie = _cookie(request)
-    given = (await request.form()).get(FIELD)
-    if not (
-        cookie and isinstance(given, str) and hmac.compare_digest(given.encode(), _signature(request, cookie).encode())
-    ):
-        raise HTTPException(
-            403, "This form is too old, or cookies are off: go back, load the page again, send it again."
-        )
+    form = await request.form()
+    try:
+        given, cookie = form.get(FIELD), _cookie(request)
+        if not (cookie and isinstance(given, str) and _equal(given, _signature(request, cookie))):
+            raise HTTPException(403, "This form is too old, or cookies are off: load its page again and send it anew.")
+        yield
+    finally:
+        await form.close()
+
+
+def _equal(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
 
 
 def form_token(request: Request) -> str:

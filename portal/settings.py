@@ -6,8 +6,9 @@ import secrets
 from dataclasses import dataclass, field
 
 from crawler.operator import user_agent
-from optout.model import Profile, Use
+from optout.model import Capture, Profile, Use
 from optout.policy import Policy, load
+from portal.smtp import Smtp
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,10 @@ class Settings:
 
     ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
     ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
-    https, cookies and HSTS are bound to it. ``secret`` signs forms; one process makes its own. ``proxy``, ``resolve``
-    and ``allow_private_networks`` are for the live check, as in ``forbear check``.
+    https, cookies and HSTS are bound to it. ``operator_list`` and ``policy`` are those of the crawler; ``ip_ranges``
+    are its addresses as the operator states them. ``smtp`` is the server that takes mails; None: none are sent.
+    ``proxy``, ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``secret``
+    signs forms; one process makes its own.
     """
 
     contact: str
@@ -36,6 +39,9 @@ class Settings:
     use: Use = Use.TRAIN_AI
     profile: Profile = Profile.STANDARD
     policy: Policy = field(default_factory=load, repr=False)
+    operator_list: Capture | None = None
+    ip_ranges: tuple[str, ...] = ()
+    smtp: Smtp | None = None
     rates: Rates = Rates()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()

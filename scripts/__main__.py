@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "check": "Ask a site now: may this URL be used, and whose words say so?",
     "checkpoint": "Sign the state of the log, and put it where nobody here can change it.",
+    "complaints": "Complaints by rightsholders: what waits, and the next step of each.",
     "config": "Print the settings in force, and where each comes from.",
     "conformance": "Put the conformance vectors to any program that decides.",
     "corpus": "Show the versions of a corpus, compare and verify them.",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
 
-from optout.model import Profile, Use
+from crawler.operator import BadConfig, read_list
+from optout.model import Capture, Profile, Use
 from portal.app import create_app
 from portal.settings import Settings
+from portal.smtp import Smtp
 from scripts import options, show
 from storage.database import open_database
 
@@ -20,6 +23,14 @@ from storage.database import open_database
 @options.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen at; 0 is any free one.")
 @options.option("--base-url", help="Address that people reach it by.  [default: http://HOST:PORT]")
 @options.option("--operator", type=options.text, default="", help="Name of whoever runs the crawler, for people.")
+@options.option("--ip-range", multiple=True, help="Addresses the crawler comes from, as 192.0.2.0/24. Can be repeated.")
+@options.option("--smtp", help="Server that takes mails: smtp://[USER:PASSWORD@]HOST:PORT, or smtps.  [default: none]")
+@options.option("--mail-from", help="Address that mails come from; required with --smtp.")
+@options.option(
+    "--operator-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of your own blocks and of licences you hold, as for crawl.",
+)
 @options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
 @options.db
 @options.contact
@@ -34,6 +45,10 @@ def command(
     host: str,
     port: int,
     base_url: str | None,
+    ip_range: tuple[str, ...],
+    smtp: str | None,
+    mail_from: str | None,
+    operator_list: Path | None,
     trust_proxy: bool,
     db: str,
     contact: str | None,
@@ -42,7 +57,7 @@ def command(
     policy: Path | None,
     **settings: Any,
 ) -> None:
-    """Serve the portal: what happened to a domain, and what a site says now.
+    """Serve the portal: look-up, live check, the crawlers' page and its feed, complaints.
 
     --contact, --agent, --use, --profile and --policy are those of the crawler; where they stand in forbear.toml, both
     read them there. Put a server that speaks TLS in front, name its address with --base-url, and set --trust-proxy.
@@ -59,19 +74,20 @@ def command(
     base = (base_url or f"http://{host}:{port}").rstrip("/")
     if not base.startswith(("http://", "https://")):
         raise click.UsageError(f"--base-url {base!r} is no web address: write one like https://bot.example.org.")
+    told = Settings(
+        contact=contact,
+        base_url=base,
+        use=Use(use),
+        profile=Profile(profile),
+        policy=options.rules(policy),
+        operator_list=_listed(operator_list),
+        ip_ranges=_ranges(ip_range),
+        smtp=_smtp(smtp, mail_from),
+        **settings,
+    )
     engine = open_database(db)
     try:
-        app = create_app(
-            engine,
-            Settings(
-                contact=contact,
-                base_url=base,
-                use=Use(use),
-                profile=Profile(profile),
-                policy=options.rules(policy),
-                **settings,
-            ),
-        )
+        app = create_app(engine, told)
         show.line(f"The portal is at {base} until you press Ctrl+C.")
         uvicorn.run(
             app,
@@ -84,3 +100,28 @@ def command(
         )
     finally:
         engine.dispose()
+
+
+def _listed(path: Path | None) -> Capture | None:
+    try:
+        return read_list(path, "--operator-list") if path else None
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _ranges(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(text)) for text in texts)
+    except ValueError as error:
+        raise click.UsageError(f"--ip-range: {error}: write addresses as 192.0.2.0/24 or 2001:db8::/32.") from None
+
+
+def _smtp(url: str | None, sender: str | None) -> Smtp | None:
+    if url is None:
+        return None
+    if not sender or "@" not in sender:
+        raise click.UsageError("--smtp needs --mail-from: the address that mails come from.")
+    try:
+        return Smtp.parse(url, sender)
+    except ValueError as error:
+        raise click.UsageError(f"--smtp: {error}.") from None

@@ -30,6 +30,8 @@ def publish(connection: Connection, content: Mapping[str, Any], at: datetime) ->
     """Stores the card if it is another than the latest, and returns it then; None if nothing changed."""
     canonical = rfc8785.dumps(dict(content))
     digest = hashlib.sha256(canonical).hexdigest()
+    newest = select(cards.c.id).order_by(cards.c.published_at.desc()).limit(1)
+    connection.execute(newest.with_for_update())  # two processes that see a change publish it once
     latest = versions(connection, 1)
     if latest and latest[0].digest == digest:
         return None

@@ -14,6 +14,9 @@ from storage.records import new_id
 PAUSES = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 """How long after each failure a mail is tried again; after the last it is given up."""
 
+TIME_TO_SEND = timedelta(minutes=30)
+"""After that, whoever claimed a mail is taken to have failed without a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -32,12 +35,15 @@ def queue(connection: Connection, recipient: str, subject: str, body: str, at: d
     connection.execute(mails.insert(), row | {"attempts": 0})
 
 
-def due(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
-    """Mails to be sent now, the oldest first."""
+def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
+    """Mails to be sent now, the oldest first, and nobody else gets them for a while; needs a writing transaction."""
     columns = mails.c
     waiting = select(columns.id, columns.recipient, columns.subject, columns.body, columns.attempts)
     waiting = waiting.where(columns.due_at <= at).order_by(columns.due_at, columns.id).limit(limit)
-    return [Mail(*row) for row in connection.execute(waiting)]
+    found = [Mail(*row) for row in connection.execute(waiting.with_for_update(skip_locked=True))]
+    claimed = mails.update().where(columns.id.in_([mail.id for mail in found]))
+    connection.execute(claimed.values(due_at=at + TIME_TO_SEND))
+    return found
 
 
 def sent(connection: Connection, mail: Mail, at: datetime) -> None:

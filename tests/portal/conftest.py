@@ -50,10 +50,12 @@ def serve(engine: Engine) -> Iterator[Serve]:
     """Starts portals on the database of the test."""
     running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
 
-    def start(**changes: Any) -> Served:
+    def start(lifespan: Any = "off", **changes: Any) -> Served:
         settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
         app = create_app(engine, replace(settings, **changes))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", server_header=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_level="critical", server_header=False, lifespan=lifespan)
+        )
         ready = threading.Event()
         startup = server.startup
 

@@ -32,18 +32,19 @@ def test_a_mail_is_tried_until_it_is_sent_or_given_up_and_then_forgotten(engine:
     with writing(engine) as connection:
         mails.queue(connection, "ada@a.example", "one", "text", AT)
         mails.queue(connection, "bob@b.example", "two", "text", AT)
-        one, _ = mails.due(connection, AT, 9)
+        [one] = mails.claim(connection, AT, 1)
         mails.sent(connection, one, AT)
         at = AT
         for pause in mails.PAUSES:
-            [waiting] = mails.due(connection, at, 9)
+            [waiting] = mails.claim(connection, at, 9)
+            assert mails.claim(connection, at, 9) == []
             assert (waiting.subject, waiting.body) == ("two", "text")
             mails.failed(connection, waiting, at, "refused")
-            assert mails.due(connection, at + pause - timedelta(seconds=1), 9) == []
+            assert mails.claim(connection, at + pause - timedelta(seconds=1), 9) == []
             at += pause
-        [last] = mails.due(connection, at, 9)
+        [last] = mails.claim(connection, at, 9)
         mails.failed(connection, last, at, "refused")
-        assert mails.due(connection, at + 999 * DAY, 9) == []
+        assert mails.claim(connection, at + 999 * DAY, 9) == []
         rows = connection.execute(select(mails_table).order_by(mails_table.c.subject)).all()
         assert [(row.recipient, row.body, row.sent_at, row.error) for row in rows] == [
             ("", "", AT, None),

@@ -1,0 +1,167 @@
+"""Proof of control over a site, and the addresses that it gives access to.
+
+Whoever can put a file or an element on a host, or a TXT record into its zone, sees the addresses of that host and all
+below it for thirty days, under a private link. What is fetched goes through the crawler's own guard, and no redirect
+is followed: control of another host proves nothing about this one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from crawler.live import Live
+from optout.model import Capture
+from optout.readers import html
+from optout.readers.unreadable import Unreadable
+from portal.check import live
+from portal.context import Portal, portal_of
+from portal.limits import client_of
+from portal.lookup import MEANINGS
+from portal.rendering import render
+from storage import controls
+from storage.controls import OUTCOMES, Control
+from storage.names import host_of, read, unicode_of
+from storage.records import now
+
+router = APIRouter(include_in_schema=False)
+
+FILE = "/.well-known/forbear-control.txt"
+NAME = "forbear-control"
+"""The name of the meta element."""
+
+A_PAGE = 200
+"""Addresses on one page."""
+
+Here = Annotated[Portal, Depends(portal_of)]
+
+
+@router.get("/control")
+def ask(request: Request, name: Annotated[str, Query(max_length=2048)] = "") -> HTMLResponse:
+    """The form."""
+    return render(request, "control_ask.html", asked=name)
+
+
+@router.post("/control")
+def begin(portal: Here, name: Annotated[str, Form(max_length=2048)]) -> Response:
+    """A new request, under a private link."""
+    host = host_of(read(name))
+    with portal.writing() as connection:
+        secret, _ = controls.begin(connection, host, now())
+    return RedirectResponse(f"/control/{secret}", 303)
+
+
+@router.get("/control/{secret}")
+def show(request: Request, portal: Here, secret: str) -> HTMLResponse:
+    """What to put where; once that was found, the way to the addresses."""
+    return _page(request, _control(portal, secret), secret)
+
+
+@router.post("/control/{secret}")
+async def prove(request: Request, portal: Here, secret: str) -> Response:
+    """Looks for the token on the site, now."""
+    control = _control(portal, secret)
+    portal.limits.checks.check(client_of(request))
+    portal.limits.sites.check(control.host)
+    looked: list[Capture] = []
+    async with live(portal) as network:
+        found = await _find(network, control, looked)
+    if found is None:
+        return _page(request, control, secret, looked)
+    with portal.writing() as connection:
+        controls.prove(connection, control, found, now())
+    return RedirectResponse(f"/control/{secret}", 303)
+
+
+async def _find(network: Live, control: Control, looked: list[Capture]) -> str | None:
+    """Where the token stands: in the file, or in an element of the home page; by https, else by http."""
+    async for capture in _answers(network, control.host):
+        looked.append(capture)
+        if capture.status != 200:
+            continue
+        if capture.url.endswith(FILE):
+            if capture.body[:200].decode("utf-8", "replace").strip() == control.token:
+                return capture.url
+        elif control.token in _metas(capture):
+            return capture.url
+    return None
+
+
+async def _answers(network: Live, host: str) -> AsyncIterator[Capture]:
+    for scheme in ("https", "http"):
+        for path in (FILE, "/"):
+            yield await network.fetch(f"{scheme}://{host}{path}")
+
+
+def _metas(capture: Capture) -> list[str]:
+    """The contents of all meta elements of this name; a page that cannot be parsed shows nothing."""
+    try:
+        tree = html.parse(capture) if html.is_html(capture) else None
+    except Unreadable:
+        return []
+    metas = tree.document.query_selector_all("meta") if tree and tree.document else []
+    named = [meta for meta in metas if (meta.getattr("name") or "").strip().lower() == NAME]
+    return [(meta.getattr("content") or "").strip() for meta in named]
+
+
+def _control(portal: Portal, secret: str) -> Control:
+    with portal.reading() as connection:
+        control = controls.find(connection, secret, now())
+    if control is None:
+        raise HTTPException(404, "This link has run out, or was not copied whole: ask for a new one.")
+    return control
+
+
+def _page(request: Request, control: Control, secret: str, looked: list[Capture] | None = None) -> HTMLResponse:
+    return render(
+        request, "control.html", control=control, secret=secret, looked=looked, file=FILE, meta=NAME,
+        unicode=unicode_of(control.host), outcomes=OUTCOMES, meanings=MEANINGS, private=True,
+    )  # fmt: skip
+
+
+@router.get("/control/{secret}/{outcome}.csv")
+def addresses_csv(portal: Here, secret: str, outcome: str) -> Response:
+    """All of them as CSV (RFC 4180), 100,000 at most."""
+    control = _proven(portal, secret, outcome)
+    with portal.reading() as connection:
+        found = controls.addresses(connection, control, outcome, "", 100_000)
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(("url", "verdict", "at", "kept_at"))
+    for one in found:
+        table.writerow((one.url, one.verdict, one.at.isoformat(), one.kept_at.isoformat() if one.kept_at else ""))
+    name = f"{control.host}-{outcome}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(out.getvalue(), media_type="text/csv", headers=headers)
+
+
+@router.get("/control/{secret}/{outcome}")
+def addresses(
+    request: Request, portal: Here, secret: str, outcome: str, after: Annotated[str, Query(max_length=8192)] = ""
+) -> HTMLResponse:
+    """The addresses that stand so, page by page."""
+    control = _proven(portal, secret, outcome)
+    with portal.reading() as connection:
+        found = controls.addresses(connection, control, outcome, after, A_PAGE + 1)
+    base = f"/control/{quote(secret)}/{outcome}"
+    following = f"{base}?{urlencode({'after': found[A_PAGE - 1].url})}" if len(found) > A_PAGE else ""
+    return render(
+        request, "addresses.html", control=control, unicode=unicode_of(control.host), outcome=outcome,
+        meaning=MEANINGS[outcome], addresses=found[:A_PAGE], following=following, csv=f"{base}.csv",
+        back=f"/control/{quote(secret)}", private=True,
+    )  # fmt: skip
+
+
+def _proven(portal: Portal, secret: str, outcome: str) -> Control:
+    control = _control(portal, secret)
+    if control.proven_at is None:
+        raise HTTPException(403, "Addresses are told once control of the site is proven.")
+    if outcome not in OUTCOMES:
+        raise HTTPException(404)
+    return control

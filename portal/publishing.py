@@ -1,0 +1,47 @@
+"""Publishes a new version of the card when anything in it changed, and tells whoever asked to be told."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from portal.card import card, differences
+from portal.context import Portal
+from storage import cards, mails, subscriptions
+from storage.cards import Version
+from storage.records import now
+
+
+def current(portal: Portal) -> Version:
+    """The card as it stands; published first, if it is another than the latest that was."""
+    with portal.reading() as connection:
+        content = card(connection, portal.settings)
+        latest = cards.versions(connection, 1)
+    if latest and latest[0].content == content:
+        return latest[0]
+    with portal.writing() as connection:
+        before = cards.versions(connection, 1)
+        published = cards.publish(connection, content, now())
+        if published and before:
+            _tell(connection, portal, before[0], published)
+        return published or before[0]
+
+
+def _tell(connection: Connection, portal: Portal, before: Version, after: Version) -> None:
+    changes = "\n".join(told(before, after))
+    for subscription in subscriptions.confirmed(connection):
+        body = (
+            f"What {portal.settings.name} publishes about its crawlers has changed:\n\n{changes}\n\n"
+            f"The whole of it: {portal.address('/crawlers')}\n"
+            f"Every change: {portal.address('/crawlers/changes')}\n"
+            f"No more of these mails: {portal.address(f'/subscriptions/{subscription.token}')}\n"
+        )
+        mails.queue(connection, subscription.email, f"{portal.settings.name}: our crawlers have changed", body, now())
+
+
+def told(before: Version, after: Version) -> list[str]:
+    """The differences of two versions, one a line."""
+    lines = []
+    for path, old, new in differences(before.content, after.content):
+        gone_or_new = f"no more: {old}" if old else f"new: {new}"
+        lines.append(f"{path}: {old} → {new}" if old and new else f"{path}: {gone_or_new}")
+    return lines
