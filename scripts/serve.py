@@ -20,7 +20,7 @@ from storage.database import open_database
 
 @click.command()
 @options.option("--host", default="127.0.0.1", help="Address to listen at.")
-@options.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen at; 0 is any free one.")
+@options.option("--port", type=click.IntRange(1, 65535), default=8000, help="Port to listen at.")
 @options.option("--base-url", help="Address that people reach it by.  [default: http://HOST:PORT]")
 @options.option("--operator", type=options.text, default="", help="Name of whoever runs the crawler, for people.")
 @options.option("--ip-range", multiple=True, help="Addresses the crawler comes from, as 192.0.2.0/24. Can be repeated.")

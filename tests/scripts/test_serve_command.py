@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.crawler.crawls import until
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "--contact is missing"),
+        (("--contact", "https://a.example", "--base-url", "bot.example"), "is no web address"),
+        (("--contact", "https://a.example", "--ip-range", "192.0.2.1/24"), "write addresses as 192.0.2.0/24"),
+        (("--contact", "https://a.example", "--smtp", "smtp://mail.example"), "--smtp needs --mail-from"),
+        (("--contact", "https://a.example", "--smtp", "mail", "--mail-from", "a@b.example"), "this is no mail server"),
+    ],
+)
+def test_wrong_use_is_one_sentence(forbear, words, says: str) -> None:
+    done = forbear("serve", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    words = [
+        "serve",
+        "--contact",
+        "https://operator.example/bot",
+        "--operator",
+        "Example Research",
+        "--port",
+        str(free),
+    ]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "scripts", *words],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{free}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            assert running.poll() is None, running.communicate()
+            return False
+
+    try:
+        until(answers, 60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{free}/crawlers", timeout=30) as answer:
+            assert "Example Research" in answer.read().decode()
+    finally:
+        running.send_signal(signal.SIGINT)
+        said, wrong = running.communicate(timeout=60)
+    assert said == f"The portal is at http://127.0.0.1:{free} until you press Ctrl+C.\n"
+    assert wrong == ""
