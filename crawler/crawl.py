@@ -24,13 +24,14 @@ from crawler.handler import CUT_OFF
 from crawler.network import Guard
 from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
+from crawler.rewrite import Erased, erase
 from crawler.session import Asking, Session
 from optout import __version__
 from optout.model import Decision, Profile, Use, Verdict
 from optout.policy import Policy
 from optout.readers import url as urls
 from optout.readers.url import Url
-from storage import crawls, frontier, leases, lists
+from storage import crawls, frontier, leases, lists, removals
 from storage.crawls import CrawlRecord, CrawlState
 from storage.database import StorageError, open_database
 from storage.names import domain_of
@@ -123,6 +124,7 @@ class Tally:
     excluded: Counter[str] = field(default_factory=Counter)
     deferred: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     hosts: int = 0
     began: float = field(default_factory=monotonic)
 
@@ -255,12 +257,12 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     writer = Writer(engine)
     writer.start()
     try:
-        crawl = writer.call(lambda connection: _begin(connection, config, policy)).result()
+        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
-        _repair(config.out, writer)
+        mend(config.out, writer)
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
         asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         session = Session(asking, writer)
@@ -268,20 +270,21 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
             config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent
         )
         context = Context(config, crawl.id, kept, writer, session, corpus)
-        _scrape(context, watch)
+        scrape(context, settings(config), watch)
         context.disk.shutdown()
         if isinstance(context.error, StorageError):
             raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
         corpus.close()
-        _repair(config.out, writer)  # of a process that was killed beside this one
+        mend(config.out, writer)  # of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
-        return writer.call(lambda connection: _end(connection, context, crawl.resumed, version)).result()
+        return writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
     finally:
         writer.close()
         engine.dispose()
 
 
-def _begin(connection: Connection, config: Config, policy: Policy) -> crawls.Crawl:
+def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Crawl:
+    """The crawl of these settings: one that is not finished goes on. Raises BadConfig."""
     leases.recover(connection, now())
     record = CrawlRecord(
         engine=__version__,
@@ -303,22 +306,19 @@ def _begin(connection: Connection, config: Config, policy: Policy) -> crawls.Cra
     return crawl
 
 
-def _repair(out: Path, writer: Writer) -> None:
-    repair(out, lambda name: writer.call(lambda connection: _end_of(connection, name)).result())
+def mend(out: Path, writer: Writer) -> Erased:
+    """Brings the corpus into the state that the log knows: pages that had to leave are gone, torn files are cut."""
+    erased = erase(out, writer)
+    repair(out, lambda name: writer.call(lambda connection: removals.end_of(connection, name)).result(), erased.waiting)
+    return erased
 
 
 def _kept(connection: Connection, crawl: str) -> int:
     return connection.scalar(select(func.count()).select_from(pages).where(pages.c.crawl == crawl)) or 0
 
 
-def _end_of(connection: Connection, warc_file: str) -> int | None:
-    """Where the last page of a WARC file ends that the log knows."""
-    ends = select(func.max(pages.c.warc_offset + pages.c.warc_length)).where(pages.c.warc_file == warc_file)
-    end: int | None = connection.scalar(ends)
-    return end
-
-
-def _end(connection: Connection, context: Context, resumed: bool, version: int | None) -> Summary:
+def end(connection: Connection, context: Context, resumed: bool, version: int | None) -> Summary:
+    """Marks the crawl as finished or stopped, and sums it up."""
     finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
     left = frontier.tally(connection, context.crawl)
@@ -365,8 +365,9 @@ def settings(config: Config) -> Settings:
     return settings
 
 
-def _scrape(context: Context, watch: Callable[[Tally], None] | None) -> None:
-    process = AsyncCrawlerProcess(settings(context.config))
+def scrape(context: Context, chosen: Settings, watch: Callable[[Tally], None] | None) -> None:
+    """Runs Scrapy until the frontier has nothing more to do, or the context is full or failed."""
+    process = AsyncCrawlerProcess(chosen)
     for name in ("scrapy", "twisted"):  # they would print whole pages; whoever wants to read them adds a handler
         logging.getLogger(name).addHandler(logging.NullHandler())
     context.process = process

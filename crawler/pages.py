@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from scrapy import Spider
+from scrapy import Spider, signals
 from scrapy.exceptions import DropItem, IgnoreRequest
 from scrapy.http import Request, Response
 
@@ -19,7 +19,7 @@ from crawler.corpus import Page
 from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
 from crawler.places import retry_after
 from crawler.scheduler import ENTRY
-from crawler.session import Ruling, Session
+from crawler.session import Outcome, Ruling, Session
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Stage, Verdict
 from optout.protocols import robots
@@ -71,6 +71,7 @@ class Pages(Enforcement):
     def __init__(self, crawler: Crawler, session: Session) -> None:
         super().__init__(crawler, session)
         self._mapped: set[str] = set()
+        crawler.signals.connect(self._sent, signals.request_reached_downloader)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -79,6 +80,9 @@ class Pages(Enforcement):
         pages = cls(crawler, context.session)
         context.session.fetch_by(pages.fetch_place)
         return pages
+
+    def _sent(self) -> None:
+        self._context.tally.requests += 1
 
     @property
     def _context(self) -> Context:
@@ -151,10 +155,13 @@ class Pages(Enforcement):
             self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
         return record
 
-    async def _rule_page(self, entry: Entry, capture: Capture) -> Ruling:
+    async def _rule_page(
+        self, entry: Entry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
+    ) -> Ruling:
         page = CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
+        outcome = outcome or (lambda ruling: self._outcome(entry, ruling))
         try:
-            ruling = await self.session.rule(entry.url, page, outcome=lambda ruling: self._outcome(entry, ruling))
+            ruling = await self.session.rule(entry.url, page, outcome=outcome, status=status)
         except HostBusy:
             self._done(entry, BUSY_RETRY)
             raise

@@ -12,7 +12,7 @@ from crawler.files import hidden
 from crawler.table import Table, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from crawler.warc import Kept
@@ -34,15 +34,18 @@ class Repaired:
     pages: int = 0
 
 
-def repair(out: Path, ends: Callable[[str], int | None]) -> Repaired:
+def repair(out: Path, ends: Callable[[str], int | None], leave: Collection[str] = ()) -> Repaired:
     """Cuts every WARC file that nobody writes after the last page the log knows of, and makes its table anew.
 
     ``ends`` gives the offset at which the last committed page of a file ends, None if the log knows no page of it: an
     unfinished file of that kind is removed, a finished one is another log's and left alone. A folder is for
-    one log. It can be interrupted and repeated, and runs beside other crawls. Raises OSError.
+    one log, and files to ``leave`` are not touched. It can be interrupted and repeated, and runs beside other
+    crawls. Raises OSError.
     """
     done = Repaired()
     for path in sorted((out / "warc").glob("*.warc.gz")):
+        if f"warc/{path.name}" in leave:
+            continue
         with path.open("r+b") as file:
             if _locked(file):
                 _repair(out, path, file, ends, done)
@@ -102,8 +105,7 @@ def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int) -> int
 def _row(out: Path, name: str, kept: Kept) -> dict[str, Any]:
     if kept.original is None:
         return row(kept.page, kept.sha256, name, kept.offset)
-    original, offset = kept.original
-    body = _body(out / original, offset)
+    body = _body(out, kept)
     page = replace(kept.page, capture=replace(kept.page.capture, body=body or b"", memo={}))
     entry = row(page, kept.sha256, name, kept.offset)
     if body is None:
@@ -111,11 +113,9 @@ def _row(out: Path, name: str, kept: Kept) -> dict[str, Any]:
     return entry
 
 
-def _body(path: Path, offset: int) -> bytes | None:
-    """The body of the page at an offset; nothing if it is not there any more."""
+def _body(out: Path, kept: Kept) -> bytes | None:
+    """The body that a revisit refers to; nothing if it is not there any more."""
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return next((kept.page.capture.body for kept in warc.read(file)), None)
-    except FileNotFoundError:
+        return warc.original_of(out, kept)
+    except (FileNotFoundError, ValueError):
         return None

@@ -82,7 +82,9 @@ Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
 class Session:
     """Decides for one crawl; ``fetch_by`` has to be called before anything is decided."""
 
-    def __init__(self, asking: Asking, writer: Writer) -> None:
+    def __init__(self, asking: Asking, writer: Writer, since: datetime | None = None) -> None:
+        """Files with reservations that were fetched before ``since`` are asked for again, fresh or not."""
+        self._since = since
         self.asking = asking
         self.writer = writer
         self._policy = asking.policy
@@ -103,17 +105,19 @@ class Session:
         page: CaptureRecord | None = None,
         *,
         outcome: Outcome | None = None,
+        status: int | None = None,
     ) -> Ruling:
         """Decides about a URL, or about the page that came from it, and returns when the row is committed.
 
-        ``outcome`` says what the decision changes in the frontier. Raises StorageError if the row cannot be written:
+        ``outcome`` says what the decision changes in the frontier. ``status`` is what came if the page is made of
+        that and of a copy that is here already (304). Raises StorageError if the row cannot be written:
         then nothing was decided.
         """
         question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
         question, decision, records = await self._decide(question, page)
         ruling = Ruling(new_id(), question.at, decision, page, _stale_at(decision, records))
         settle, links = outcome(ruling) if outcome else (None, ())
-        await self._write(question, ruling, records, settle, links)
+        await self._write(question, ruling, records, settle, links, status)
         return ruling
 
     async def submit(self, job: Job) -> None:
@@ -172,6 +176,7 @@ class Session:
         records: Sequence[CaptureRecord],
         settle: Settle | None,
         links: tuple[Link, ...],
+        status: int | None,
     ) -> None:
         page = ruling.page.capture if ruling.page else None
         row = DecisionRecord(
@@ -180,7 +185,7 @@ class Session:
             crawl=self.asking.crawl,
             url=question.url,
             decision=ruling.decision,
-            status=page.status if page else None,
+            status=(status or page.status) if page else None,
             content_sha256=hashlib.sha256(page.body).hexdigest() if page and not page.error else None,
             bytes=len(page.body) if page and not page.error else None,
             captures=tuple(record.id for record in records),
@@ -192,12 +197,15 @@ class Session:
             self._written.clear()
 
     async def _stored(self, url: str) -> CaptureRecord | None:
-        found = await asyncio.wrap_future(self.writer.call(lambda connection: evidence.fresh(connection, [url], now())))
+        found = await asyncio.wrap_future(self.writer.call(lambda connection: self._find(connection, url)))
         if not found:
             return None
         [(capture_id, capture, expires_at)] = found
         self._written.add(capture_id)
         return CaptureRecord(capture_id, now(), expires_at, capture)
+
+    def _find(self, connection: Connection, url: str) -> list[evidence.Fresh]:
+        return evidence.fresh(connection, [url], now(), self._since)
 
     async def _operator_list(self) -> tuple[CaptureRecord, ...]:
         """The operator's own list with what accepted complaints add to it now, and the list of infringing sites."""

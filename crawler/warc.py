@@ -17,6 +17,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from fastwarc.stream_io import GzipWriter
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 DECISION = "Forbear-Decision"
 IDENTICAL = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
 _SHA256, _ORIGINAL = "forbear-payload-sha256", "forbear-original"
+_OF_REVISITS = frozenset(
+    {"WARC-Type", "WARC-Profile", "WARC-Refers-To-Target-URI", "WARC-Refers-To-Date", "Content-Length"}
+)
 _LEVEL = 6
 """Of gzip: 9 takes four times as long to save half a percent."""
 
@@ -127,6 +131,15 @@ def read(file: IO[bytes]) -> Iterator[Kept]:
             answer = None
 
 
+def beginning(file: IO[bytes]) -> bytes:
+    """The ``warcinfo`` record at the beginning of a file, compressed as it stands; the file is read up to its end."""
+    end = next((end for _, end, _ in _members(file)), 0)
+    file.seek(0)
+    octets = file.read(end)
+    file.seek(end)
+    return octets
+
+
 def content(folder: Path, name: str, offset: int) -> bytes:
     """The body of the page whose records begin there, in a file of this corpus; of a revisit, the body it refers to.
 
@@ -137,7 +150,39 @@ def content(folder: Path, name: str, offset: int) -> bytes:
         kept = next(read(file), None)
     if kept is None or kept.offset != offset:
         raise ValueError(f"{name} holds no whole page at octet {offset}")
-    return content(folder, *kept.original) if kept.original else kept.page.capture.body
+    return original_of(folder, kept) if kept.original else kept.page.capture.body
+
+
+def original_of(folder: Path, kept: Kept) -> bytes:
+    """The body that a revisit refers to.
+
+    It is looked for in the whole file if it is not where the revisit says: pages before it may have left the corpus.
+    Raises OSError if there is no such file, and ValueError if it does not hold this content.
+    """
+    name, offset = kept.original or ("", 0)
+    with (folder / name).open("rb") as file:
+        file.seek(offset)
+        there = next(read(file), None)
+        file.seek(0)
+        for other in chain((there,) if there else (), read(file)):
+            if other.sha256 == kept.sha256 and not other.original:
+                return other.page.capture.body
+    raise ValueError(f"{name} does not hold the content of {kept.page.url} any more")
+
+
+def whole(octets: bytes, body: bytes) -> bytes:
+    """The records of a page whose first is a ``revisit``, with a ``response`` that has the body in its place."""
+    (_, end, first), *_, (start, _, last) = _members(io.BytesIO(octets))
+    revisit, metadata = WarcRecord.from_bytes(first), WarcRecord.from_bytes(last)
+    answer = WarcRecord()
+    answer.init_headers(WarcRecordType.response)
+    for name, value in revisit.headers.items():
+        if name not in _OF_REVISITS:
+            answer.headers[name] = value
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()
+    lines = metadata.reader.read().splitlines(keepends=True)
+    said = b"".join(line for line in lines if not line.startswith(_ORIGINAL.encode()))
+    return _packed(answer, revisit.reader.read() + body, digest) + octets[end:start] + _packed(metadata, said)
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

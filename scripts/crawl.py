@@ -159,7 +159,7 @@ def progress(tally: Tally, most: int | None) -> Text:
     """How a crawl goes, in a line: pages, what is excluded by which protocol, what is left."""
     rate = tally.kept / tally.seconds if tally.seconds else 0.0
     parts = [f"{tally.kept:,} kept" + (f" of {most:,}" if most else "")]
-    parts += [f"{tally.pages_excluded:,} excluded" + (f" ({_listed(tally.excluded)})" if tally.excluded else "")]
+    parts += [f"{tally.pages_excluded:,} excluded" + (f" ({listed(tally.excluded)})" if tally.excluded else "")]
     parts += [f"{tally.pages_deferred:,} deferred", f"{tally.hosts:,} hosts at work", f"{rate:.1f} pages/s"]
     if most and rate:
         parts.append(f"{_duration((most - tally.kept) / rate)} left at most")
@@ -173,8 +173,8 @@ def tell(summary: Summary, config: Config) -> None:
     again = "The crawl went on where it stood, and " if summary.resumed else "The crawl "
     show.line(f"{again}{how} after {_duration(tally.seconds)}.")
     show.line(f"  kept       {tally.kept:,} pages, {tally.octets:,} octets")
-    show.line(f"  excluded   {tally.pages_excluded:,}" + (f": {_listed(tally.excluded)}" if tally.excluded else ""))
-    show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {_listed(tally.deferred)}" if tally.deferred else ""))
+    show.line(f"  excluded   {tally.pages_excluded:,}" + (f": {listed(tally.excluded)}" if tally.excluded else ""))
+    show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
     if summary.version:
@@ -211,7 +211,8 @@ def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
     }
 
 
-def _listed(counts: Any) -> str:
+def listed(counts: Any) -> str:
+    """Counts by name, the most frequent first."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 

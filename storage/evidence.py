@@ -185,12 +185,14 @@ def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
     return found
 
 
-def fresh(connection: Connection, urls: Sequence[str], now: datetime) -> list[Fresh]:
-    """The newest capture of each canonical URL that has not expired, whichever crawl made it."""
+def fresh(connection: Connection, urls: Sequence[str], now: datetime, since: datetime | None = None) -> list[Fresh]:
+    """The newest capture of each canonical URL that has not expired, whichever crawl made it; none before ``since``."""
     newest: dict[str, Fresh] = {}
     for some in chunks(urls):
         expected = {digest(url) for url in some}
         stored = _stored().where(captures.c.url_key.in_(expected), captures.c.expires_at > now)
+        if since is not None:
+            stored = stored.where(captures.c.fetched_at >= since)
         rows = connection.execute(stored.order_by(captures.c.fetched_at, captures.c.id)).all()
         for row, capture in _captures(connection, rows):
             newest[row.url] = Fresh(row.id, capture, row.expires_at)

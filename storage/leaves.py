@@ -49,7 +49,11 @@ FORMS: dict[str, Form] = {
         schema.captures, "id", frozenset({"url", "headers", "excerpts"}), changing=frozenset({"url_key", "body"})
     ),
     "decision": Form(schema.decisions, "id", frozenset({"url", "canonical", "host"})),
-    "page": Form(schema.pages, "decision", frozenset({"url"})),
+    # Where a page stands changes when others leave the file before it.
+    "page": Form(
+        schema.pages, "decision", frozenset({"url"}), changing=frozenset({"warc_file", "warc_offset", "warc_length"})
+    ),
+    "removal": Form(schema.removals, "page", changing=frozenset({"erased_at"})),
     "checkpoint": Form(schema.checkpoints, "id"),
     "event": Form(schema.events, "id"),
 }

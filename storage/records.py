@@ -35,6 +35,10 @@ class State(StrEnum):
     """The site has no such page."""
     SKIPPED = "skipped"
     """Allowed but not wanted: its type, its size, a limit of the operator."""
+    UNCHANGED = "unchanged"
+    """Asked again (recheck): the same page, which nobody has reserved since."""
+    CHANGED = "changed"
+    """Asked again (recheck): another content, which is not reserved either."""
     ABANDONED = "abandoned"
     """Deferred so often that it is not asked again in this crawl."""
 

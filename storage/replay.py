@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from optout import policy as policies
 from optout.captures import Captures
@@ -25,7 +25,7 @@ from storage import policies as on_record
 from storage.database import open_database, translated
 from storage.evidence import Held
 from storage.queries import Filter, ids, reasons_of
-from storage.schema import decision_captures, decisions, gaps, pages, statements
+from storage.schema import decision_captures, decisions, gaps, pages, removals, statements
 from storage.types import shown
 
 BATCH = 500
@@ -176,7 +176,7 @@ class _Worker:
         rows = {row.id: row for row in connection.execute(select(decisions).where(decisions.c.id.in_(batch)))}
         rests = self._evidence(connection, batch)
         because = reasons_of(connection, batch)
-        kept = {row.decision: row for row in connection.execute(select(pages).where(pages.c.decision.in_(batch)))}
+        kept = {row.decision: row for row in connection.execute(_there(batch))}
         done = Replayed(decisions=len(rows))
         for key in batch:
             row = rows[key]
@@ -258,6 +258,11 @@ class _Worker:
             done.unrecorded[digest] += 1
             return policies.load()
         return policy
+
+
+def _there(batch: Sequence[str]) -> Select[Any]:
+    """The pages of decisions that are in the corpus still."""
+    return select(pages).where(pages.c.decision.in_(batch), pages.c.decision.not_in(select(removals.c.page)))
 
 
 def _open(places: Sequence[Place]) -> str:

@@ -257,11 +257,28 @@ pages = Table(
     comment="The corpus: one row for each page that was kept, and the decision that allowed it.",
 )
 
+removals = Table(
+    "removals",
+    metadata,
+    Column("page", Text, ForeignKey("pages.decision"), primary_key=True, comment="The page, by its decision."),
+    Column(
+        "decision",
+        Text,
+        ForeignKey("decisions.id"),
+        nullable=False,
+        comment="The later decision by which it had to leave, with its reasons and their quotations.",
+    ),
+    Column("crawl", Text, ForeignKey("crawls.id"), nullable=False, comment="The recheck that asked again."),
+    Column("at", Instant, nullable=False, comment="When that was put on record, before the page was touched (UTC)."),
+    Column("erased_at", Instant, index=True, comment="When its octets had left all files (UTC); empty: not yet."),
+    comment="Tombstones: pages that were kept once and taken out of the corpus since.",
+)
+
 chain = Table(
     "chain",
     metadata,
     Column("position", Count, primary_key=True, autoincrement=False, comment="Leaf of the Merkle tree: 0, 1, 2, …"),
-    Column("kind", Text, nullable=False, comment="crawl, capture, decision, page, checkpoint or event."),
+    Column("kind", Text, nullable=False, comment="crawl, capture, decision, page, removal, event, …"),
     Column("ref", Text, nullable=False, comment="The id of that row; of a page, its decision."),
     Column("at", Instant, nullable=False, comment="When it was written (UTC); never earlier than the row before."),
     Column("leaf", LargeBinary, nullable=False, comment="RFC 9162 leaf hash: SHA-256 of 0x00 and the row's record."),

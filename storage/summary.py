@@ -81,6 +81,17 @@ def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
     _move(connection, moves, times)
 
 
+def uncount(connection: Connection, some: Iterable[str]) -> None:
+    """No copy of these URLs is kept any more."""
+    for part in chunks(sorted(digest(url) for url in some)):
+        locked = select(urls.c.key, urls.c.host).where(urls.c.key.in_(part), urls.c.kept_at.is_not(None))
+        rows = connection.execute(locked.order_by(urls.c.key).with_for_update(key_share=True)).all()
+        connection.execute(urls.update().where(urls.c.key.in_([row.key for row in rows])).values(kept_at=None))
+        _move(
+            connection, Counter({(host, KEPT): -count for host, count in Counter(row.host for row in rows).items()}), {}
+        )
+
+
 def _lock_urls(connection: Connection, changes: Sequence[Change]) -> dict[bytes, dict[str, Any]]:
     """The rows of all URLs changed, made where there are none, locked in one order for all processes."""
     first = {digest(change.url): change for change in reversed(changes)}

@@ -34,6 +34,11 @@ NONE = {
         SELECT url FROM decisions WHERE verdict <> 'allowed' AND id NOT IN (SELECT decision FROM reasons)""",
     "a permission with a reason against it": """
         SELECT url FROM decisions WHERE verdict = 'allowed' AND id IN (SELECT decision FROM reasons)""",
+    "a page that left without words against it": """
+        SELECT page FROM removals JOIN decisions ON decisions.id = removals.decision WHERE verdict = 'allowed'
+        OR (SELECT position FROM chain WHERE ref = decisions.id AND kind = 'decision') >=
+        (SELECT position FROM chain WHERE ref = page AND kind = 'removal')""",
+    "a page that had to leave and did not": "SELECT page FROM removals WHERE erased_at IS NULL",
     "an entry that is kept, but no page": """
         SELECT url FROM frontier WHERE state = 'kept' AND decision NOT IN (SELECT decision FROM pages)""",
     "a page, but an entry that is not kept": """
@@ -95,7 +100,10 @@ def _check_corpus(connection: Connection, out: Path) -> None:
     known = {
         row.decision: row
         for row in connection.execute(
-            text("SELECT decision, url, warc_file, warc_offset, warc_length, sha256 FROM pages")
+            text(
+                "SELECT decision, url, warc_file, warc_offset, warc_length, sha256 FROM pages"
+                " WHERE decision NOT IN (SELECT page FROM removals)"
+            )
         )
     }
     found = {}

@@ -91,6 +91,7 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
             *letters,
             "mails",
             "subscriptions",
+            "removals",
             "list_entries",
             "list_sources",
             "chain",
@@ -108,7 +109,7 @@ def test_an_older_database_asks_for_an_upgrade(database_url: str) -> None:
     engine.dispose()
     with pytest.raises(OutOfDate, match="run `forbear db upgrade"):
         open_database(database_url)
-    assert upgrade(database_url) == "0008"
+    assert upgrade(database_url) == "0009"
     open_database(database_url).dispose()
 
 

@@ -174,7 +174,7 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
     ),
     (
         "where a page stands in the corpus",
-        ["UPDATE pages SET warc_offset = 7"],
+        ["UPDATE pages SET bytes = 7"],
         "edited", "page", "{kept}", EDITED,
     ),
     (

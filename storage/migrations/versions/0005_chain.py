@@ -26,7 +26,7 @@ def upgrade() -> None:
             nullable=False,
             comment="Leaf of the Merkle tree: 0, 1, 2, …",
         ),
-        sa.Column("kind", sa.Text(), nullable=False, comment="crawl, capture, decision, page, checkpoint or event."),
+        sa.Column("kind", sa.Text(), nullable=False, comment="crawl, capture, decision, page, removal, event, …"),
         sa.Column("ref", sa.Text(), nullable=False, comment="The id of that row; of a page, its decision."),
         sa.Column(
             "at",

@@ -1,0 +1,143 @@
+"""``forbear recheck``: asks the sources of kept pages again; what is reserved now leaves the corpus."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from crawler.crawl import BadConfig
+from crawler.recheck import RecheckConfig, run
+from optout.model import Profile, Use
+from scripts import options, show
+from scripts.crawl import FAILED, listed
+from storage.database import shown
+
+if TYPE_CHECKING:
+    from crawler.crawl import Tally
+    from crawler.recheck import Rechecked
+
+
+@click.command()
+@options.option(
+    "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Folder of the corpus."
+)
+@options.db
+@options.contact
+@options.agent
+@options.use
+@options.profile
+@options.policy
+@options.option("--budget", type=click.IntRange(min=1), help="Send so many requests at most.  [default: no limit]")
+@options.option(
+    "--max-time", type=click.FloatRange(min=0, min_open=True), help="Ask for so many seconds.  [default: no limit]"
+)
+@options.option("--remove-deferred", is_flag=True, help="Also take out pages about which nothing can be known now.")
+@options.option("--shadow", is_flag=True, help="Rehearse: ask and log as usual, but take nothing out.")
+@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
+@options.option(
+    "--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"
+)
+@options.option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts.")
+@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange.")
+@options.option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded.")
+@options.option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again.")
+@options.option(
+    "--operator-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of your own blocks and of licences you hold.",
+)
+@options.infringing_list
+@options.proxy
+@options.resolve
+@options.allow_private_networks
+@options.as_json
+def command(as_json: bool, **settings: Any) -> int | None:
+    """Ask the sources of kept pages again, oldest first; what is reserved now is taken out of the corpus.
+
+    Every answer is a decision in the log. A page that has to leave gets a tombstone there before it is touched. With
+    a budget, the same command goes on where the last one stopped.
+
+    \b
+    Example:
+      forbear recheck --out corpus --contact https://example.org/bot --budget 10000
+    """
+    if settings["contact"] is None:
+        raise click.UsageError(
+            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you."
+        )
+    settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    try:
+        config = RecheckConfig(seeds=(), **settings)
+        done = _watched(config)
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(_as_json(done, config)))
+    else:
+        _tell(done, config)
+    if done.summary.error is None:
+        return None
+    click.echo(f"Error: {done.summary.error}", err=True)
+    return FAILED
+
+
+def _watched(config: RecheckConfig) -> Rechecked:
+    if not sys.stderr.isatty():
+        return run(config)
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        return run(config, lambda tally: live.update(_progress(tally)))
+
+
+def _progress(tally: Tally) -> Text:
+    asked = sum(tally.outcomes.values())
+    return Text(
+        f"{asked:,} pages asked  {tally.requests:,} requests  {tally.pages_excluded:,} reserved now  "
+        f"{tally.pages_deferred:,} deferred  {tally.hosts:,} hosts at work"
+    )
+
+
+def _tell(done: Rechecked, config: RecheckConfig) -> None:
+    summary, tally = done.summary, done.summary.tally
+    how = "finished" if summary.finished else "stopped; the same command goes on"
+    show.line(f"The recheck of {done.pages:,} pages {how}: {tally.requests:,} requests in {tally.seconds:.1f} s.")
+    show.line(f"  reserved   {tally.pages_excluded:,}" + (f": {listed(tally.excluded)}" if tally.excluded else ""))
+    show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
+    for state in sorted(tally.outcomes):
+        show.line(f"  {state:<10} {tally.outcomes[state]:,}")
+    show.line(f"  removed    {sum(done.removed.values()):,} pages, from {done.erased.files} files")
+    if done.erased.waiting:
+        show.line(f"{len(done.erased.waiting)} files are being written: their pages leave with the next command.")
+    if summary.version:
+        show.line(f"This is version {summary.version} of the corpus: forbear corpus versions --out {config.out}")
+    show.line(
+        f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(shown(config.db))}"
+    )
+
+
+def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
+    summary, tally = done.summary, done.summary.tally
+    return {
+        "crawl": summary.crawl,
+        "resumed": summary.resumed,
+        "finished": summary.finished,
+        "seconds": round(tally.seconds, 3),
+        "pages": done.pages,
+        "requests": tally.requests,
+        "excluded": {"decisions": tally.pages_excluded, "by_protocol": dict(tally.excluded)},
+        "deferred": {"decisions": tally.pages_deferred, "by_failure": dict(tally.deferred)},
+        "outcomes": {str(state): count for state, count in summary.left.items()},
+        "removed": done.removed,
+        "rewritten": {"files": done.erased.files, "bytes": done.erased.octets},
+        "waiting": sorted(done.erased.waiting),
+        "version": summary.version,
+        "out": str(config.out),
+        "error": None if summary.error is None else str(summary.error),
+    }

@@ -1,0 +1,32 @@
+"""Runs ``forbear`` and kills it with SIGKILL at the n-th step of writing files in a folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from scripts.__main__ import main
+
+
+def watch(left: int, folder: str) -> None:
+    """Kills this process when the steps are used up: parts of files opened or renamed, folders opened to sync them."""
+
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event not in ("open", "os.rename") or not isinstance(arguments[0], str | os.PathLike):
+            return
+        path = Path(arguments[0])
+        if folder in str(path) and (event == "os.rename" or path.suffix == ".part" or path.is_dir()):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+if __name__ == "__main__":
+    watch(int(sys.argv[1]), sys.argv[2])
+    sys.argv = ["forbear", *sys.argv[3:]]
+    main()
