@@ -176,7 +176,7 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
     """
     asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
     policy = read_policy(config.policy, "--policy")
-    engine = open_database(config.db, create=False)
+    engine = open_database(config.db, create=False, evidence=config.evidence)
     writer = Writer(engine)
     writer.start()
     try:

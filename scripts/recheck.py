@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Folder of the corpus."
 )
 @options.db
+@options.evidence
 @options.contact
 @options.agent
 @options.use
