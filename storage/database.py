@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from storage import adoption
+from storage import adoption, partitions
 from storage.contents import contents
 from storage.errors import OutOfDate, StorageError
 
@@ -144,6 +145,7 @@ def _migrate(connection: Connection) -> str:
     config.attributes["connection"] = connection
     logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, "head")
+    _make_parts(connection)
     return MigrationContext.configure(connection).get_current_revision() or ""
 
 
@@ -156,6 +158,13 @@ def _check(connection: Connection, url: URL, create: bool) -> None:
         _migrate(connection)
     elif revision != script.get_current_head():
         raise OutOfDate(f"{_shown(url)} was made by an older Forbear: run `forbear db upgrade --db {_shown(url)}`.")
+    else:
+        _make_parts(connection)
+
+
+def _make_parts(connection: Connection) -> None:
+    at = datetime.now(UTC)
+    partitions.make(connection, at, at)
 
 
 def _refuse_strangers(connection: Connection, url: URL) -> str | None:

@@ -187,6 +187,7 @@ decisions = Table(
     _index("crawl", "at"),
     _index("at"),
     comment="The audit log: one row for each decision, written before a page is requested, kept or refused.",
+    postgresql_partition_by="RANGE (id)",  # storage.partitions
 )
 
 decision_captures = Table(

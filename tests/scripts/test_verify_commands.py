@@ -134,6 +134,13 @@ def test_wrong_use_is_said_in_a_sentence(forbear: Run, tmp_path: Path, words: tu
     assert sentence in done.stderr
 
 
+def test_roles_are_for_postgresql(forbear: Run) -> None:
+    assert forbear("db", "upgrade").returncode == 0
+    done = forbear("db", "roles")
+    assert done.returncode == 4
+    assert "SQLite has no roles" in done.stderr
+
+
 def test_a_passphrase_that_does_not_open_the_key(forbear: Run, tmp_path: Path) -> None:
     assert forbear("key", "new", "--name", "log.example/forbear", "--json", env=PASSPHRASE).returncode == 0
     done = forbear("checkpoint", "--key", "forbear.key", env={"FORBEAR_PASSPHRASE": "another"})
