@@ -18,6 +18,7 @@ from scrapy.settings import Settings
 from sqlalchemy import Connection, func, select
 
 from crawler import versions
+from crawler.bot_auth import read_signer
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
@@ -49,6 +50,10 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
+_HOW = ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db", "evidence", "signing_key")
+"""Settings that say how a crawl is run, and not which one it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """What ``forbear crawl`` was asked to do; times in seconds, sizes in octets, None where there is no limit."""
@@ -78,6 +83,8 @@ class Config:
     infringing_list: Path | None = None
     policy: Path | None = None
     evidence: str | None = None
+    signing_key: Path | None = None
+    signature_agent: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -86,6 +93,7 @@ class Config:
         check_contact(self.contact, "--contact")
         if self.follow not in FOLLOW:
             raise BadConfig(f"{self.follow!r} is no way to follow links: choose {', '.join(FOLLOW)}.")
+        read_signer(self.signing_key, self.signature_agent)
         for seed in self.seeds:
             urls.parse(seed)
         try:
@@ -105,7 +113,18 @@ class Config:
         every["infringing_list"] = str(self.infringing_list)
         if not self.infringing_list:
             del every["infringing_list"]  # so that crawls of versions which did not know it go on
-        for name in ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db", "evidence"):
+        for name in (
+            "concurrency",
+            "resume",
+            "retries",
+            "timeout",
+            "proxy",
+            "resolve",
+            "db",
+            "evidence",
+            "signing_key",
+            "signature_agent",
+        ):
             del every[name]
         return every
 
@@ -357,6 +376,8 @@ def settings(config: Config) -> Settings:
             "TELNETCONSOLE_ENABLED": False,
             "FORBEAR_ALLOW_PRIVATE_NETWORKS": config.allow_private_networks,
             "FORBEAR_RESOLVE": list(config.resolve),
+            "FORBEAR_SIGNING_KEY": str(config.signing_key) if config.signing_key else None,
+            "FORBEAR_SIGNATURE_AGENT": config.signature_agent,
             "LOG_ENABLED": False,
             "LOG_INSTALL_ROOT_HANDLER": False,
             "USER_AGENT": config.user_agent,

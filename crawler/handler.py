@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import aiohttp
@@ -17,6 +18,7 @@ from scrapy.http import Headers, Request, Response, TextResponse
 from scrapy.responsetypes import responsetypes
 
 from crawler import http
+from crawler.bot_auth import read_signer
 from crawler.decoding import ACCEPTED, decode
 from crawler.http import Name
 from crawler.network import Guard
@@ -58,7 +60,8 @@ def failure(exception: BaseException) -> Failure:
 class GuardedHandler(AiohttpDownloadHandler):
     """Downloads what the guard lets through, and gives a whole answer or a failure.
 
-    Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins), Scrapy's
+    Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins),
+    ``FORBEAR_SIGNING_KEY`` (path) with ``FORBEAR_SIGNATURE_AGENT`` (origin), Scrapy's
     ``DOWNLOAD_TIMEOUT`` (seconds, for the whole exchange) and ``DOWNLOAD_MAXSIZE`` (octets, before and after decoding;
     0 is none). ``COMPRESSION_ENABLED`` must be off: Scrapy takes half a gzip file for a whole one.
     ``request.meta["received_headers"]`` gets the header fields as they came, in order, as ``model.Capture`` has them.
@@ -73,6 +76,8 @@ class GuardedHandler(AiohttpDownloadHandler):
             allow_private=settings.getbool("FORBEAR_ALLOW_PRIVATE_NETWORKS"),
             resolve=settings.getlist("FORBEAR_RESOLVE"),
         )
+        key = settings.get("FORBEAR_SIGNING_KEY")
+        self._signer = read_signer(Path(key) if key else None, settings.get("FORBEAR_SIGNATURE_AGENT"))
         self._to_proxy = self._session  # the operator's own choice, wherever it is
         self._session = self._open_session()
         self._under_way: set[asyncio.Task[Response]] = set()
@@ -102,6 +107,8 @@ class GuardedHandler(AiohttpDownloadHandler):
             raise CutOff(f"{request.url} was not asked for")
         self._guard.check_literal(request.url)
         request.headers[b"Accept-Encoding"] = ACCEPTED.encode()
+        if self._signer:
+            request.headers.update(self._signer.request_headers(request.method, urls.parse(request.url).origin))
         task = asyncio.ensure_future(super().download_request(request))
         self._under_way.add(task)
         try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from crawler.bot_auth import Signer
     from crawler.network import Guard
     from optout.policy import Policy
     from optout.readers.url import Url
@@ -47,7 +48,8 @@ class Live:
 
     No redirect is followed, no cookie kept, nothing taken from the environment. Times are in seconds: ``timeout`` is
     for a whole exchange, ``delay`` the least time between two requests to one host; a longer Crawl-delay wins, up to
-    ``max_delay``. ``contact`` (a URL or mailto) stands in the User-Agent; ``proxy`` is an http(s) URL.
+    ``max_delay``. ``contact`` (a URL or mailto) stands in the User-Agent; ``proxy`` is an http(s) URL. ``signer``
+    signs every request.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Live:
         delay: float = 0.0,
         max_delay: float = 10.0,
         max_body: int = MAX_BODY,
+        signer: Signer | None = None,
     ) -> None:
         self._guard = guard
         self._agent = agent
@@ -69,6 +72,7 @@ class Live:
         self._timeout = timeout
         self._max_delay = max_delay
         self._max_body = max_body
+        self._signer = signer
         self._turns: defaultdict[str, _Turn] = defaultdict(lambda: _Turn(asyncio.Lock(), delay))
         self._client = httpx.AsyncClient(
             transport=Transport(guard, proxy),
@@ -108,11 +112,14 @@ class Live:
 
     async def _exchange(self, url: Url) -> Capture:
         self._guard.check_literal(url)
+        signature = self._signer.request_headers("GET", url.origin) if self._signer else {}
         body = bytearray()
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.stream("GET", url.origin, extensions={"target": url.target.encode()}) as response,
+                self._client.stream(
+                    "GET", url.origin, headers=signature, extensions={"target": url.target.encode()}
+                ) as response,
             ):
                 async for part in response.aiter_raw():
                     body += part

@@ -7,7 +7,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from optout import __version__
-from portal import check, complaints, control, crawlers, errors, health, lookup, policy_page
+from portal import bot_auth, check, complaints, control, crawlers, errors, health, lookup, policy_page
 from portal.context import Portal
 from portal.limits import Limits
 from portal.pulse import beating
@@ -15,7 +15,7 @@ from portal.rendering import environment
 from portal.security import Shield, protect
 from portal.settings import Settings
 
-ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page))
+ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
 
 

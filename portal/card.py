@@ -65,6 +65,7 @@ def card(connection: Connection, settings: Settings) -> dict[str, Any]:
         "contact": settings.contact,
         "crawlers": list(_crawlers(connection, settings)),
         "ip_ranges": list(settings.ip_ranges),
+        "signature_key": settings.signer.key_id if settings.signer else "",
         "behaviour": list(BEHAVIOUR),
         "policy": policy.digest,
         "protocols": [

@@ -93,6 +93,7 @@ async def live(portal: Portal) -> AsyncIterator[Live]:
         version=__version__,
         contact=settings.contact,
         proxy=settings.proxy,
+        signer=settings.signer,
         timeout=EACH,
         max_delay=1.0,
         max_body=4 * 1024 * 1024,

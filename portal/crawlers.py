@@ -74,6 +74,7 @@ class Card(BaseModel):
     contact: str
     crawlers: list[Crawler]
     ip_ranges: list[str]
+    signature_key: str = Field(description="Thumbprint of the key that signs requests (Web Bot Auth); may be empty.")
     behaviour: list[str]
     policy: str = Field(description="Digest of the policy in force, as in every row of the log.")
     protocols: list[Honoured]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
+from crawler.bot_auth import Signer
 from crawler.operator import user_agent
 from optout.model import Capture, Profile, Use
 from optout.policy import Policy, load
@@ -27,7 +28,7 @@ class Settings:
     ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
     ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
     https, cookies and HSTS are bound to it. ``operator_list`` and ``policy`` are those of the crawler; ``ip_ranges``
-    are its addresses as the operator states them. ``smtp`` is the server that takes mails; None: none are sent.
+    are its addresses as the operator states them. ``smtp`` takes mails, ``signer`` signs requests; None: none.
     ``proxy``, ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``secret``
     signs forms; one process makes its own.
     """
@@ -42,6 +43,7 @@ class Settings:
     operator_list: Capture | None = None
     ip_ranges: tuple[str, ...] = ()
     smtp: Smtp | None = None
+    signer: Signer | None = None
     rates: Rates = Rates()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()

@@ -61,6 +61,8 @@ FAILED = 4
     help="CSV file of your own blocks and of licences you hold.",
 )
 @options.infringing_list
+@options.signing_key
+@options.signature_agent
 @options.proxy
 @options.resolve
 @options.allow_private_networks

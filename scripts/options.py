@@ -136,6 +136,14 @@ allow_private_networks = option(
     is_flag=True,
     help="Also connect to addresses that are not on the public Internet.",
 )
+signing_key = option(
+    "--signing-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM file of an Ed25519 key: every request is signed with it (Web Bot Auth).",
+)
+signature_agent = option(
+    "--signature-agent", metavar="ORIGIN", help="The site that publishes that key: the portal's --base-url."
+)
 db = option(
     "--db",
     metavar="URL",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import uvicorn
 
+from crawler.bot_auth import Signer, read_signer
 from crawler.operator import BadConfig, read_list
 from optout.model import Capture, Profile, Use
 from portal.app import create_app
@@ -38,6 +39,7 @@ from storage.database import open_database
 @options.use
 @options.profile
 @options.policy
+@options.signing_key
 @options.proxy
 @options.resolve
 @options.allow_private_networks
@@ -49,6 +51,7 @@ def command(
     smtp: str | None,
     mail_from: str | None,
     operator_list: Path | None,
+    signing_key: Path | None,
     trust_proxy: bool,
     db: str,
     contact: str | None,
@@ -81,6 +84,7 @@ def command(
         profile=Profile(profile),
         policy=options.rules(policy),
         operator_list=_listed(operator_list),
+        signer=_signer(signing_key, base),
         ip_ranges=_ranges(ip_range),
         smtp=_smtp(smtp, mail_from),
         **settings,
@@ -105,6 +109,13 @@ def command(
 def _listed(path: Path | None) -> Capture | None:
     try:
         return read_list(path, "--operator-list") if path else None
+    except BadConfig as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _signer(path: Path | None, base: str) -> Signer | None:
+    try:
+        return read_signer(path, base) if path else None
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
 
