@@ -34,6 +34,7 @@ COMMANDS = {
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
     "recheck": "Ask the sources of kept pages again; what is reserved now leaves.",
+    "report": "Make the documents that the law and the Code ask for.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
     "replay": "Decide again from the evidence stored: what comes out otherwise?",

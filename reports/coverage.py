@@ -1,0 +1,267 @@
+"""The coverage of the Copyright chapter, paragraph by paragraph: mechanism, evidence here, what is left to people.
+
+It is laid out as a statement of applicability is in management systems (ISO/IEC 27001:2022, 6.1.3 d): applicable or not
+and why, responsible, evidence, review, open points, corrective actions and their effect. It says what is there and what
+is not; whether that is enough is for people to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from reports.document import Document, Field, Open, Paragraph, Section, Table, Text
+from reports.inputs import BadInputs, read, shipped
+from storage.figures import Check, Run, Served
+
+_ACTION = ("what", "by", "due", "done", "effect")
+_KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "statement": {"organisation": str, "scope": str, "approved_by": str, "approved_on": date},
+    "paragraphs.*": {
+        "applicable": bool,
+        "why": str,
+        "responsible": str,
+        "reviewed": date,
+        "next_review": date,
+        "evidence": list,
+        "open": list,
+        "actions": list,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known in this installation."""
+
+    engine: str
+    decisions: Mapping[str, int]
+    served: tuple[Served, ...]
+    runs: tuple[Run, ...]
+    checks: tuple[Check, ...]
+    lists: int
+    stale_lists: int
+    complaints: Mapping[str, int]
+    issued: Mapping[str, datetime]
+    """When a document of each kind was issued last."""
+
+
+def inputs(text: str) -> dict[str, Any]:
+    """The operator's part of the statement; raises BadInputs."""
+    content = read(text, _KEYS)
+    known = {paragraph["id"] for paragraph in shipped("coverage.toml")["paragraphs"]}
+    for name, table in content.get("paragraphs", {}).items():
+        if name not in known:
+            raise BadInputs(f"{name!r} is no paragraph of the chapter: choose among {', '.join(sorted(known))}")
+        if table.get("applicable") is False and not table.get("why", "").strip():
+            raise BadInputs(f"[paragraphs.{name!r}]: what does not apply needs a reason (why)")
+        for action in table.get("actions", ()):
+            if not isinstance(action, dict) or not set(action) <= set(_ACTION) or "what" not in action:
+                raise BadInputs(f"[paragraphs.{name!r}]: an action has {', '.join(_ACTION)}, the first at least")
+    return content
+
+
+def document(evidence: Evidence, said: Mapping[str, Any], at: datetime) -> Document:
+    """The statement from what is known here and what the operator says; both may be empty."""
+    chapter = shipped("coverage.toml")
+    statement = said.get("statement", {})
+    own = said.get("paragraphs", {})
+    failing = [check for check in evidence.checks if check.found]
+    sections = [
+        Section("Scope", tuple(_scope(statement))),
+        Section("This installation", tuple(_installation(evidence))),
+        Section("Checks", (_checks(evidence.checks), _failing(failing))),
+        Section("Statement of applicability", (_overview(chapter["paragraphs"], own, evidence, at.date()),)),
+        Section(
+            "Paragraph by paragraph",
+            sections=tuple(
+                _paragraph(one, own.get(one["id"], {}), evidence, at.date()) for one in chapter["paragraphs"]
+            ),
+        ),
+    ]
+    about = (("Source", chapter["source"]), ("Forbear", evidence.engine))
+    return Document(
+        "coverage", "Coverage of the Copyright chapter", at.isoformat(timespec="seconds"), about, tuple(sections)
+    )
+
+
+def _scope(statement: Mapping[str, Any]) -> Iterator[Field | Paragraph]:
+    yield Paragraph(
+        "This statement shows, for each paragraph, which mechanism serves it, what is found of it in the log of this "
+        "installation, and what is left to people. It is no finding that the chapter is fulfilled: that is for people "
+        "to judge."
+    )
+    for key, label in (
+        ("organisation", "Organisation"),
+        ("scope", "Scope"),
+        ("approved_by", "Approved by"),
+        ("approved_on", "Approved on"),
+    ):
+        yield Field(f"statement.{key}", label, _said(statement, key, f"[statement] {key}"), "operator")
+
+
+def _installation(evidence: Evidence) -> Iterator[Field]:
+    total = sum(evidence.decisions.values())
+    each = ", ".join(f"{verdict} {count:,}" for verdict, count in sorted(evidence.decisions.items()))
+    yield Field("decisions", "Decisions in the log", f"{total:,}" + (f": {each}" if each else ""), "table decisions")
+    rehearsals = sum(run.shadow for run in evidence.runs)
+    crawls = f"{len(evidence.runs):,}" + (f", {rehearsals:,} of them rehearsals" if rehearsals else "")
+    yield Field("crawls", "Crawls", crawls, "table crawls")
+    if evidence.runs:
+        last = evidence.runs[-1]
+        ended = f", ended {_moment(last.finished_at)}" if last.finished_at else ""
+        about = f"began {_moment(last.started_at)}{ended}, {last.state}; {last.user_agent}; profile {last.profile}"
+        yield Field("last-run", "Last run", about, f"crawl {last.id}")
+    yield Field("lists", "Publications of infringing sites", f"{evidence.lists:,}", "table list_sources")
+    states = ", ".join(f"{state} {count:,}" for state, count in sorted(evidence.complaints.items()))
+    yield Field("complaints", "Complaints", states or "none", "table complaints")
+
+
+def _checks(checks: Iterable[Check]) -> Table:
+    rows = tuple(
+        (check.name, check.about, str(check.found), "failing" if check.found else "passing") for check in checks
+    )
+    return Table(("check", "looks for", "found", "state"), rows)
+
+
+def _failing(failing: list[Check]) -> Paragraph:
+    if not failing:
+        return Paragraph("No check fails.")
+    return Paragraph(
+        "Failing: " + "; ".join(f"{check.name} ({check.found:,} {check.about})" for check in failing) + "."
+    )
+
+
+def _overview(
+    paragraphs: Iterable[Mapping[str, Any]], own: Mapping[str, Any], evidence: Evidence, today: date
+) -> Table:
+    columns = ("paragraph", "applicable", "mechanism", "evidence here", "responsible", "next review", "open points")
+    rows = []
+    for one in paragraphs:
+        said = own.get(one["id"], {})
+        applicable, _ = _applicable(one, said)
+        points = len(_points(one, said, evidence, today))
+        state: Text = str(points) if points else "none"
+        review = _said(said, "next_review", f'[paragraphs."{one["id"]}"] next_review')
+        responsible = _said(said, "responsible", f'[paragraphs."{one["id"]}"] responsible')
+        found = "; ".join(_sums(one, evidence)) or "nothing"
+        served = "yes" if one["files"] else "no"
+        rows.append((one["id"], applicable, served, found, responsible, review, state))
+    return Table(columns, tuple(rows))
+
+
+def _paragraph(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence, today: date) -> Section:
+    key, place = one["id"], f'[paragraphs."{one["id"]}"]'
+    applicable, why = _applicable(one, said)
+    cited = ", ".join(one["files"])
+    blocks: list[Field | Table | Paragraph] = [
+        Field(f"{key}.asks", "Asks", one["asks"], "our words"),
+        Field(f"{key}.applicable", "Applicable", applicable, "operator" if "applicable" in said else "shipped"),
+        Field(f"{key}.why", "Why", why),
+        Field(f"{key}.mechanism", "Mechanism", one["mechanism"], cited),
+        Field(f"{key}.tests", "Shown by tests", "\n".join(one["tests"]) or "none"),
+        Field(f"{key}.evidence", "Evidence in this installation", "\n".join(_found(one, evidence)) or "nothing"),
+        Field(f"{key}.own", "Further evidence", "\n".join(map(str, said.get("evidence", ()))) or "none", "operator"),
+        Field(f"{key}.people", "Left to people", one["people"] or "nothing"),
+        Field(f"{key}.responsible", "Responsible", _said(said, "responsible", f"{place} responsible"), "operator"),
+        Field(f"{key}.reviewed", "Last review", _said(said, "reviewed", f"{place} reviewed"), "operator"),
+        Field(f"{key}.next_review", "Next review", _said(said, "next_review", f"{place} next_review"), "operator"),
+        Field(f"{key}.open", "Open points", "\n".join(_points(one, said, evidence, today)) or "none"),
+    ]
+    actions = said.get("actions", ())
+    if actions:
+        rows = tuple(_action(action) for action in actions)
+        blocks.append(Table(("corrective action", "by", "due", "done", "effect"), rows, "Corrective actions"))
+    else:
+        blocks.append(Field(f"{key}.actions", "Corrective actions", "none on record", "operator"))
+    return Section(f"{key}", tuple(blocks))
+
+
+def _action(action: Mapping[str, Any]) -> tuple[Text, ...]:
+    cells: list[Text] = [str(action["what"])]
+    cells += [str(action[name]) if name in action else Open(f"action {name}") for name in ("by", "due")]
+    cells.append(str(action.get("done", "not yet")))
+    effect: Text = str(action["effect"]) if "effect" in action else "-"
+    cells.append(
+        Open("whether it had the effect that was meant") if "done" in action and "effect" not in action else effect
+    )
+    return tuple(cells)
+
+
+def _applicable(one: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[Text, Text]:
+    if "applicable" in said:
+        return ("yes" if said["applicable"] else "no"), _said(said, "why", f'[paragraphs."{one["id"]}"] why')
+    if one.get("applicable", True):
+        return "yes", said.get("why") or "It concerns whoever crawls the web for training."
+    return Open(f'[paragraphs."{one["id"]}"] applicable'), "No crawler's job; whether it applies, the provider says."
+
+
+def _sums(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
+    """The evidence for the overview: one sum in place of a line for each protocol."""
+    found = [item for item in evidence.served if item.measure in one["measures"]]
+    if found:
+        protocols = len({item.protocol for item in found})
+        decided = _count(sum(item.decisions for item in found), "decision")
+        yield f"{decided} by {_count(protocols, 'protocol')}, last {_moment(max(item.last_at for item in found))}"
+    yield from list(_found(one, evidence))[len(found) :]
+
+
+def _found(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
+    for item in evidence.served:
+        if item.measure in one["measures"]:
+            yield (
+                f"{item.protocol}: {_count(item.decisions, 'decision')} {item.verdict} at "
+                f"{_count(item.hosts, 'host')}, last {_moment(item.last_at)}"
+            )
+    if one["id"] == "1.1(1)" and "policy" in evidence.issued:
+        yield f"policy document issued {_moment(evidence.issued['policy'])}"
+    if one["id"] == "1.1(2)" and "policy-summary" in evidence.issued:
+        yield f"summary issued {_moment(evidence.issued['policy-summary'])}"
+    if one["id"] == "1.2(1)(b)" and evidence.lists:
+        yield f"{_count(evidence.lists, 'publication')} imported, {evidence.stale_lists:,} stale"
+    if one["id"] in ("1.3(4)", "1.5(1)") and evidence.runs:
+        yield f"contact of the last crawl: {evidence.runs[-1].contact}"
+    if one["id"] == "1.5(2)" and evidence.complaints:
+        yield f"{_count(sum(evidence.complaints.values()), 'complaint')} on record"
+    for check in evidence.checks:
+        if check.name in one["checks"]:
+            yield f"check {check.name}: {'failing' if check.found else 'passing'}"
+
+
+def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence, today: date) -> list[str]:
+    """What the operator has written down as open, and what is open by what is found here."""
+    points = [str(point) for point in said.get("open", ())]
+    points += [
+        f"check failing: {check.name} ({check.found:,} {check.about})"
+        for check in evidence.checks
+        if check.found and check.name in one["checks"]
+    ]
+    if one["id"] == "1.2(1)(b)" and not evidence.lists:
+        points.append("no list of infringing sites was imported")
+    if one["id"] == "1.2(1)(b)" and evidence.stale_lists:
+        points.append(f"stale: {_count(evidence.stale_lists, 'list')} of infringing sites")
+    for key, kind in (("1.1(1)", "policy"), ("1.1(2)", "policy-summary")):
+        if one["id"] == key and kind not in evidence.issued:
+            points.append("no such document was issued")
+    if "next_review" in said and said["next_review"] < today:
+        points.append(f"the review of {said['next_review']} is overdue")
+    for action in said.get("actions", ()):
+        due = action.get("due")
+        if isinstance(due, date) and due < today and "done" not in action:
+            points.append(f"action overdue since {due}: {action['what']}")
+    return points
+
+
+def _said(table: Mapping[str, Any], key: str, ask: str) -> Text:
+    value = table.get(key)
+    return Open(ask) if value is None or not str(value).strip() else str(value)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}Z"

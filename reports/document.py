@@ -1,0 +1,164 @@
+"""A document of any kind: paragraphs, fields and tables, in which what nobody has said stays visibly open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What only a person can say, and has not said; ``ask`` is what is missing and where to say it."""
+
+    ask: str
+
+
+Text = str | Open
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; ``source`` tells what it rests on: mechanism and tests, a table of the log, an attestation."""
+
+    text: Text
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A question and its answer, as a form has them; ``key`` names it for software, ``source`` what it rests on."""
+
+    key: str
+    label: str
+    value: Text
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    title: str = ""
+
+
+Block = Paragraph | Field | Table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, what stands below it, and the sections in it."""
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole. ``about`` are facts for its head (name and value); ``made`` is when it was made, RFC 3339."""
+
+    kind: str
+    title: str
+    made: str
+    about: tuple[tuple[str, str], ...] = ()
+    sections: tuple[Section, ...] = field(default=())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of its JSON form without the time at which it was made."""
+        content = to_json(self)
+        del content["made"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def open_points(self) -> Iterator[tuple[str, str]]:
+        """Every open place: the section's title and what is asked."""
+        for section in self.sections:
+            yield from _open_in(section)
+
+    def fields(self) -> Iterator[Field]:
+        """Every field, in order."""
+        for section in self.sections:
+            yield from _fields_in(section)
+
+
+def _open_in(section: Section) -> Iterator[tuple[str, str]]:
+    for block in section.blocks:
+        cells: list[Text] = []
+        if isinstance(block, Paragraph):
+            cells = [block.text]
+        elif isinstance(block, Field):
+            cells = [block.value]
+        else:
+            cells = [cell for row in block.rows for cell in row]
+        yield from ((section.title, cell.ask) for cell in cells if isinstance(cell, Open))
+    for inner in section.sections:
+        yield from _open_in(inner)
+
+
+def _fields_in(section: Section) -> Iterator[Field]:
+    yield from (block for block in section.blocks if isinstance(block, Field))
+    for inner in section.sections:
+        yield from _fields_in(inner)
+
+
+def to_json(document: Document) -> dict[str, Any]:
+    """The document as JSON; an open place is ``{"open": "what is missing"}``."""
+    return {
+        "kind": document.kind,
+        "title": document.title,
+        "made": document.made,
+        "about": dict(document.about),
+        "sections": [_section(section) for section in document.sections],
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "blocks": [_block(block) for block in section.blocks],
+        "sections": [_section(inner) for inner in section.sections],
+    }
+
+
+def _block(block: Block) -> dict[str, Any]:
+    if isinstance(block, Paragraph):
+        return {"text": _text(block.text), "source": block.source}
+    if isinstance(block, Field):
+        return {"field": block.key, "label": block.label, "value": _text(block.value), "source": block.source}
+    rows = [[_text(cell) for cell in row] for row in block.rows]
+    return {"table": block.title, "columns": list(block.columns), "rows": rows}
+
+
+def _text(text: Text) -> Any:
+    return {"open": text.ask} if isinstance(text, Open) else text
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What differs between two versions in their JSON form: the place, what stood there, what stands there now."""
+    before, after = dict(_flat(old["sections"], "")), dict(_flat(new["sections"], ""))
+    for place in dict.fromkeys([*before, *after]):
+        if before.get(place) != after.get(place):
+            yield place, before.get(place, ""), after.get(place, "")
+
+
+def _flat(sections: list[dict[str, Any]], above: str) -> Iterator[tuple[str, str]]:
+    for section in sections:
+        title = f"{above} / {section['title']}".removeprefix(" / ")
+        for number, block in enumerate(section["blocks"], 1):
+            if "field" in block:
+                yield f"{title}: {block['label']}", _said(block["value"])
+            elif "text" in block:
+                yield f"{title}: paragraph {number}", _said(block["text"])
+            else:
+                for row in block["rows"]:
+                    yield f"{title}: {block['table'] or 'table'}: {_said(row[0])}", " | ".join(map(_said, row))
+        yield from _flat(section["sections"], title)
+
+
+def _said(text: Any) -> str:
+    return f"[open: {text['open']}]" if isinstance(text, dict) else str(text)

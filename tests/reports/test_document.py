@@ -1,0 +1,79 @@
+"""Documents: what is open stays visible in every form, nothing in them is taken for markup, versions are compared."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pdfplumber
+import pytest
+from docx import Document as Word
+from lxml import html as markup
+
+from reports.document import Document, Field, Open, Paragraph, Section, Table, changes, to_json
+from reports.render import FORMS
+
+NASTY = 'a <script>alert(1)</script> #strong[b] \\ & "c" $x$ {{ d }} *e*'
+MADE = "2026-11-25T00:00:00+00:00"
+
+
+def made(answer: str | Open = NASTY, at: str = MADE) -> Document:
+    inner = Section("Inner", (Table(("name", "value"), (("row", answer), ("other", Open("the other value"))), "Rows"),))
+    first = Section("First", (Paragraph(NASTY, "the log"), Field("k", "Answer", answer, "operator")), (inner,))
+    return Document("kind", "Title & <b>", at, (("Source", "somewhere"),), (first,))
+
+
+def shown(form: str, document: Document) -> str:
+    """The text that a reader sees."""
+    content = FORMS[form](document)
+    if form == ".html":
+        page = markup.document_fromstring(content.decode())
+        assert not page.xpath("//script | //link | //img | //@onclick")
+        return str(page.text_content())
+    if form == ".docx":
+        word = Word(io.BytesIO(content))
+        cells = [cell.text for table in word.tables for row in table.rows for cell in row.cells]
+        return "\n".join([*(paragraph.text for paragraph in word.paragraphs), *cells])
+    if form == ".pdf":
+        with pdfplumber.open(io.BytesIO(content)) as file:
+            return "\n".join(page.extract_text() for page in file.pages)
+    return content.decode()
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != ".json"])
+def test_all_is_shown_as_it_is_and_what_is_open_is_visible(form: str) -> None:
+    text = " ".join(shown(form, made(Open("say the answer"))).split())
+    for words in ("Title & <b>", "say the answer", "the other value", "Inner"):
+        assert words in text
+    assert "<script>alert(1)</script> #strong[b]" in text
+    assert "Open" in text or "[open" in text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_document_gives_the_same_octets(form: str) -> None:
+    assert FORMS[form](made()) == FORMS[form](made())
+
+
+def test_json_has_the_digest_which_does_not_depend_on_when_it_was_made() -> None:
+    content = json.loads(FORMS[".json"](made()))
+    assert content["digest"] == made().digest == made(at="2027-01-01T00:00:00+00:00").digest
+    assert made("another").digest != made().digest
+    assert content["sections"][0]["sections"][0]["blocks"][0]["rows"][1][1] == {"open": "the other value"}
+
+
+def test_open_places_are_counted_wherever_they_stand() -> None:
+    assert list(made(Open("q")).open_points()) == [("First", "q"), ("Inner", "q"), ("Inner", "the other value")]
+    assert [field.key for field in made().fields()] == ["k"]
+
+
+def test_versions_are_compared_place_by_place() -> None:
+    old, new = to_json(made(Open("q"))), to_json(made("yes"))
+    assert list(changes(old, old)) == []
+    assert list(changes(old, new)) == [
+        ("First: Answer", "[open: q]", "yes"),
+        ("First / Inner: Rows: row", "row | [open: q]", "row | yes"),
+    ]
+
+
+def test_control_characters_do_no_harm_to_a_word_file() -> None:
+    assert "a\ufffdb" in shown(".docx", made("a\x00b"))
