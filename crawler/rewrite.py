@@ -11,6 +11,7 @@ import fcntl
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from time import monotonic
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many pages left, and how many octets of files were read for that.
+    """How many pages left, how many octets of files were read for that, and how long it took.
 
     ``waiting`` are the files of pages that could not leave yet, since a process is writing one of them.
     """
@@ -39,6 +40,7 @@ class Erased:
     pages: int = 0
     files: int = 0
     octets: int = 0
+    seconds: float = 0.0
     waiting: frozenset[str] = frozenset()
 
 
@@ -53,7 +55,7 @@ def erase(out: Path, writer: Writer) -> Erased:
     digests = {page.sha256 for page in leaving}
     copies = writer.call(lambda connection: removals.files_with(connection, sorted(digests))).result()
     names = {page.warc_file for page in leaving} | {name for name in copies if (out / name).exists()}
-    octets = 0
+    octets, began = 0, monotonic()
     with ExitStack() as held:
         for name in names:
             lock = take(out / name)
@@ -65,7 +67,7 @@ def erase(out: Path, writer: Writer) -> Erased:
             _rewrite(out, name, digests, writer, held)
         done = [page.decision for page in leaving]
         writer.call(lambda connection: removals.erased(connection, done, now())).result()
-    return Erased(len(leaving), len(names), octets)
+    return Erased(len(leaving), len(names), octets, monotonic() - began)
 
 
 def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, held: ExitStack) -> None:

@@ -80,6 +80,8 @@ class Failure(StrEnum):
     TRUNCATED = "truncated"
     TOO_LARGE = "too-large"
     PROTOCOL = "protocol"
+    UNASKED = "unasked"
+    """Nobody asked: whoever decides has no network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ COMMANDS = {
     "erase": "Erase what the log says about pages: by age, or a URL by its name.",
     "key": "Make the key that checkpoints are signed with, or show it.",
     "lists": "Import lists of infringing sites; show their state and age.",
+    "filter": "Take what is reserved out of data that others collected.",
     "log": "Query the audit log: what was decided, when, and in whose words.",
     "lookup": "What the crawls of this database did with a domain or a URL.",
     "recheck": "Ask the sources of kept pages again; what is reserved now leaves.",

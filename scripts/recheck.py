@@ -136,7 +136,7 @@ def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
         "deferred": {"decisions": tally.pages_deferred, "by_failure": dict(tally.deferred)},
         "outcomes": {str(state): count for state, count in summary.left.items()},
         "removed": done.removed,
-        "rewritten": {"files": done.erased.files, "bytes": done.erased.octets},
+        "rewritten": {"files": done.erased.files, "bytes": done.erased.octets, "seconds": done.erased.seconds},
         "waiting": sorted(done.erased.waiting),
         "version": summary.version,
         "out": str(config.out),

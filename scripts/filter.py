@@ -1,0 +1,133 @@
+"""``forbear filter``: takes what is reserved out of data that others collected."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from crawler.crawl import BadConfig
+from crawler.filter import KINDS, FilterConfig, run
+from crawler.inputs import BadInput
+from optout.model import Profile, Use
+from scripts import options, show
+from scripts.crawl import listed
+from storage.database import shown
+
+if TYPE_CHECKING:
+    from crawler.filter import Filtered
+
+_PATH = click.Path(exists=True, path_type=Path)
+OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
+"""Stands where nobody is asked, so that nobody reads it (RFC 2606)."""
+
+
+@click.command()
+@click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=_PATH)
+@options.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of what stays, and of why."
+)
+@options.db
+@options.evidence
+@options.option("--kind", type=click.Choice(KINDS), help="What the inputs are.  [default: by their names]")
+@options.option("--url-column", type=options.text, help="Column that holds the URL.  [default: url and the like]")
+@options.option("--offline", is_flag=True, help="Ask nobody: what the log or a snapshot does not know is deferred.")
+@options.option("--snapshot", multiple=True, type=_PATH, help="WARC of robots.txt and the like. Can be repeated.")
+@options.contact
+@options.agent
+@options.use
+@options.profile
+@options.policy
+@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
+@options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Hosts that are asked at once.")
+@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, help="Seconds for an exchange.")
+@options.option(
+    "--operator-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of your own blocks and of licences you hold.",
+)
+@options.infringing_list
+@options.proxy
+@options.resolve
+@options.allow_private_networks
+@options.as_json
+def command(as_json: bool, **settings: Any) -> None:
+    """Take out of WARC, Parquet, URL lists and folders of images what is reserved, and what cannot be known.
+
+    OUT/kept has the inputs without it, OUT/reasons a Parquet file for each with whose words were decisive. Every
+    decision is in the log. A run that was killed goes on with the same command, input by input.
+
+    \b
+    Example:
+      forbear filter data.parquet CC-MAIN-*.warc.gz --out filtered --contact https://example.org/bot
+    """
+    if settings["contact"] is None:
+        if not settings["offline"]:
+            raise click.UsageError(
+                "--contact is missing: hosts are asked for their reservations, so give a web page (https://…) or "
+                "mailto:NAME@DOMAIN where people reach you; or say --offline."
+            )
+        settings["contact"] = OFFLINE_CONTACT
+    settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    config = FilterConfig(seeds=(), **settings)
+    try:
+        done = _watched(config)
+    except (BadConfig, BadInput) as error:
+        raise click.UsageError(str(error).rstrip(".") + ".") from None
+    if as_json:
+        click.echo(json.dumps(_as_json(done, config)))
+    else:
+        _tell(done, config)
+
+
+def _watched(config: FilterConfig) -> Filtered:
+    if not sys.stderr.isatty():
+        return run(config)
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        return run(config, lambda done: live.update(Text(_counts(done))))
+
+
+def _counts(done: Filtered) -> str:
+    total = done.total
+    rate = sum(total.values()) / done.seconds if done.seconds else 0.0
+    return "  ".join([*(f"{total[name]:,} {name}" for name in sorted(total)), f"{rate:,.0f} rows/s"])
+
+
+def _tell(done: Filtered, config: FilterConfig) -> None:
+    show.table(
+        ("input", "allowed", "excluded", "deferred", "unusable", ""),
+        (
+            (name, *(f"{counts[key]:,}" for key in ("allowed", "excluded", "deferred", "unusable")), _when(done, name))
+            for name, counts in done.counts.items()
+        ),
+    )
+    if done.protocols:
+        show.line(f"Decisive: {listed(done.protocols)}.")
+    show.line(f"{done.requests:,} requests in {done.seconds:.1f} s. What stays: {config.out}/kept. Why the rest does")
+    show.line(
+        f"not: {config.out}/reasons. Deferred rows are left out too: it cannot be known now if they are reserved."
+    )
+    show.line(f"Look further: forbear log --crawl {done.crawl} --db {shlex.quote(shown(config.db))}")
+
+
+def _when(done: Filtered, name: str) -> str:
+    return "done before" if name in done.before else ""
+
+
+def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:
+    return {
+        "crawl": done.crawl,
+        "seconds": round(done.seconds, 3),
+        "requests": done.requests,
+        "counts": dict(done.total),
+        "by_protocol": dict(done.protocols),
+        "inputs": {name: dict(counts) | {"before": name in done.before} for name, counts in done.counts.items()},
+        "out": str(config.out),
+    }

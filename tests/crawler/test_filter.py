@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from warcio.archiveiterator import ArchiveIterator
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+from crawler.web import Reply, Web
+from tests.crawler.crawls import Crawler, Done, plain
+from tests.laws import check_laws
+from tests.optout.pictures import packet, picture
+
+# warcio leaves the temporary files that it computes digests with to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+SITES = {
+    "yes.example": {},
+    "no.example": {"/robots.txt": plain("User-agent: *\nDisallow: /no\n")},
+    "tdm.example": {"/.well-known/tdmrep.json": plain('[{"location": "/*", "tdm-reservation": 1}]')},
+    "busy.example": {"/robots.txt": Reply(status=503)},
+}
+URLS = {
+    "http://yes.example/a": "allowed",
+    "http://no.example/a": "allowed",
+    "http://no.example/no": "excluded",
+    "http://tdm.example/a": "excluded",
+    "http://busy.example/a": "deferred",
+    "ftp://yes.example/a": "unusable",
+}
+ALLOWED = [url for url, verdict in URLS.items() if verdict == "allowed"]
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web(SITES) as web:
+        yield web
+
+
+def filtered(crawler: Crawler, web: Web | None, *inputs: Path, code: int = 0, **options: Any) -> Done:
+    crawler.program = "filter"
+    return crawler.run(web, *map(str, inputs), code=code, retries=None, **{"delay": 0, **options})
+
+
+def reasons(crawler: Crawler, name: str) -> dict[str, tuple[str, list[str]]]:
+    rows = pq.read_table(crawler.out / "reasons" / f"{name}.parquet").to_pylist()
+    return {row["url"]: (row["verdict"], [reason["quote"] for reason in row["reasons"]]) for row in rows}
+
+
+def test_lists_and_tables_without_what_is_reserved(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    listed = tmp_path / "pages.txt.gz"
+    listed.write_bytes(gzip.compress("".join(f"{url}\n" for url in ("# ours", *URLS)).encode()))
+    rows = [{"id": number, "url": url, "text": f"t{number}"} for number, url in enumerate(URLS)]
+    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({"owner": "us"}), tmp_path / "rows.parquet")
+    index = [  # as in Common Crawl's cc-index/table/cc-main/warc
+        {
+            "url_surtkey": "example,yes)/a",
+            "url": url,
+            "url_host_name": "yes.example",
+            "fetch_status": 200,
+            "content_digest": "X",
+            "warc_filename": "crawl-data/w.warc.gz",
+            "warc_record_offset": 7,
+        }
+        for url in URLS
+    ]
+    pq.write_table(pa.Table.from_pylist(index), tmp_path / "part-00000.gz.parquet")
+    inputs = [listed, tmp_path / "rows.parquet", tmp_path / "part-00000.gz.parquet"]
+    told = filtered(crawler, web, *inputs).summary
+    assert told["counts"] == {"allowed": 6, "excluded": 6, "deferred": 3, "unusable": 3}
+    kept = crawler.out / "kept"
+    assert gzip.decompress((kept / listed.name).read_bytes()).decode().split() == ["#", "ours", *ALLOWED]
+    table = pq.read_table(kept / "rows.parquet")
+    assert table.to_pylist() == [row for row in rows if row["url"] in ALLOWED]
+    assert table.schema.metadata[b"owner"] == b"us"
+    assert pq.read_table(kept / inputs[2].name).to_pylist() == [row for row in index if row["url"] in ALLOWED]
+    assert reasons(crawler, "rows.parquet") == {
+        "http://no.example/no": ("excluded", ["Disallow: /no"]),
+        "http://tdm.example/a": ("excluded", ['"tdm-reservation": 1']),
+        "http://busy.example/a": ("deferred", ["503"]),
+        "ftp://yes.example/a": ("unusable", []),
+    }
+    logged = crawler.rows("SELECT canonical, verdict, count(*) FROM decisions GROUP BY canonical, verdict")
+    assert {url: (verdict, count) for url, verdict, count in logged} == {
+        url: (verdict, 3) for url, verdict in URLS.items() if verdict != "unusable"
+    }
+    assert [hit.path for hit in web.hits if hit.host == "no.example"].count("/robots.txt") == 1
+    hits = len(web.hits)
+    again = filtered(crawler, web, *inputs).summary
+    assert again["counts"] == told["counts"]
+    assert all(each["before"] for each in again["inputs"].values())
+    assert len(web.hits) == hits
+    done = filtered(crawler, web, *inputs, profile="strict", code=2)
+    assert "other settings" in done.stderr
+    check_laws(crawler.database, tmp_path / "none")
+
+
+def archive(path: Path, *pages: tuple[str, bytes, dict[str, str]]) -> None:
+    """As Common Crawl writes them: warcinfo, then request, response and metadata of each page."""
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        writer.write_record(writer.create_warcinfo_record("w.warc.gz", {"isPartOf": "CC-MAIN-2026-01"}))
+        for url, body, fields in pages:
+            asked = StatusAndHeaders("GET / HTTP/1.1", [("Host", "x")], is_http_request=True)
+            writer.write_record(writer.create_warc_record(url, "request", http_headers=asked))
+            sent = [("Content-Type", "text/html"), ("X-Crawler-Content-Encoding", "gzip"), ("Content-Length", "9")]
+            head = StatusAndHeaders("200 OK", sent, protocol="HTTP/1.1")
+            writer.write_record(
+                writer.create_warc_record(
+                    url, "response", payload=io.BytesIO(body), http_headers=head, warc_headers_dict=fields
+                )
+            )
+            writer.write_record(writer.create_warc_record(url, "metadata", payload=io.BytesIO(b"fetchTimeMs: 5\r\n")))
+
+
+def test_an_archive_as_common_crawl_publishes_it(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    path = tmp_path / "CC-MAIN-1.warc.gz"
+    noai = b'<meta name="robots" content="noai"><p>no'
+    archive(
+        path,
+        ("http://yes.example/a", b"<p>yes", {}),
+        ("http://yes.example/noai", noai, {}),
+        ("http://yes.example/half", b"<p>half", {"WARC-Truncated": "length"}),
+        ("http://no.example/no", b"<p>no", {}),
+        ("http://no.example/last", b"<p>last", {}),
+    )
+    text = tmp_path / "CC-MAIN-1.warc.wet.gz"
+    with text.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        for url in URLS:
+            writer.write_record(writer.create_warc_record(url, "conversion", payload=io.BytesIO(b"words")))
+    told = filtered(crawler, web, path, text).summary
+    assert told["inputs"][path.name] == {"allowed": 2, "excluded": 2, "deferred": 1, "before": False}
+    with (crawler.out / "kept" / path.name).open("rb") as file:
+        records = [(record.rec_type, record.rec_headers["WARC-Target-URI"]) for record in ArchiveIterator(file)]
+    assert records[0] == ("warcinfo", None)
+    kinds = ("request", "response", "metadata")
+    pages = ("http://yes.example/a", "http://no.example/last")
+    assert records[1:] == [(kind, url) for url in pages for kind in kinds]
+    octets, kept = path.read_bytes(), (crawler.out / "kept" / path.name).read_bytes()
+    start = kept.index(b"\x1f\x8b", 20)
+    assert octets.startswith(kept[:start])
+    assert reasons(crawler, path.name) == {
+        "http://yes.example/noai": ("excluded", ['<meta name="robots" content="noai">']),
+        "http://yes.example/half": ("deferred", ["truncated"]),
+        "http://no.example/no": ("excluded", ["Disallow: /no"]),
+    }
+    with (crawler.out / "kept" / text.name).open("rb") as file:
+        assert [record.rec_headers["WARC-Target-URI"] for record in ArchiveIterator(file)] == ALLOWED
+    assert crawler.rows("SELECT count(*) FROM decisions WHERE stage = 'page'") == [(5,)]
+    whole = tmp_path / "whole.warc.gz"
+    whole.write_bytes(gzip.compress(gzip.decompress(octets)))
+    assert "compressed as a whole" in filtered(crawler, web, whole, out=tmp_path / "b", code=2).stderr
+
+
+@pytest.mark.parametrize("layout", ["beside", "jsonl", "csv"])
+def test_a_folder_of_images_with_their_metadata(crawler: Crawler, tmp_path: Path, web: Web, layout: str) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    said = {
+        "1.jpg": ("http://yes.example/1.jpg", picture()),
+        "2.jpg": ("http://yes.example/2.jpg", picture(xmp=packet())),
+        "3.jpg": ("http://no.example/no/3.jpg", picture()),
+        "4.jpg": (None, picture()),
+    }
+    for name, (url, body) in said.items():
+        (folder / name).write_bytes(body)
+        if layout == "beside":
+            (folder / name).with_suffix(".json").write_text(json.dumps({"url": url, "caption": name}))
+    if layout == "jsonl":
+        lines = (json.dumps({"file_name": name, "url": url}) + "\n" for name, (url, _) in said.items())
+        (folder / "metadata.jsonl").write_text("".join(lines))
+    if layout == "csv":
+        lines = (f"{name},{url or ''}\n" for name, (url, _) in said.items())
+        (folder / "metadata.csv").write_text("file_name,url\n" + "".join(lines))
+    told = filtered(crawler, web, folder).summary
+    assert told["counts"] == {"allowed": 1, "excluded": 2, "unusable": 1}
+    kept = crawler.out / "kept" / "images"
+    beside = {"beside": ["1.json"], "jsonl": ["metadata.jsonl"], "csv": ["metadata.csv"]}[layout]
+    assert sorted(path.name for path in kept.iterdir()) == ["1.jpg", *beside]
+    assert (kept / beside[0]).read_text().count(".jpg") == {"beside": 2, "jsonl": 2, "csv": 2}[layout]
+    assert set(reasons(crawler, "images")) == {"http://yes.example/2.jpg", "http://no.example/no/3.jpg", None}
+
+
+def test_offline_the_log_and_a_snapshot_answer_and_nobody_is_asked(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    listed = tmp_path / "pages.txt"
+    listed.write_text("".join(f"{url}\n" for url in (*URLS, "http://unknown.example/")))
+    told = filtered(crawler, None, listed, offline=True, contact=None, out=tmp_path / "a").summary
+    assert told["counts"] == {"deferred": 6, "unusable": 1}
+    assert set(crawler.rows("SELECT quote FROM reasons")) == {("unasked",)}
+    known = tmp_path / "known.txt"
+    known.write_text("".join(f"{url}\n" for url in URLS))
+    filtered(crawler, web, known, out=tmp_path / "b")
+    hits = len(web.hits)
+    told = filtered(crawler, None, listed, offline=True, contact=None, out=tmp_path / "c").summary
+    assert told["counts"] == {"allowed": 2, "excluded": 2, "deferred": 2, "unusable": 1}
+    snapshot = tmp_path / "robotstxt.warc.gz"
+    with snapshot.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        head = StatusAndHeaders("200 OK", [("Content-Type", "text/plain")], protocol="HTTP/1.1")
+        body = io.BytesIO(b"User-agent: *\nDisallow: /\n")
+        url = "http://unknown.example/robots.txt"
+        writer.write_record(writer.create_warc_record(url, "response", payload=body, http_headers=head))
+    told = filtered(crawler, None, listed, offline=True, contact=None, snapshot=snapshot, out=tmp_path / "d").summary
+    assert told["counts"] == {"allowed": 2, "excluded": 3, "deferred": 1, "unusable": 1}
+    assert told["requests"] == 0
+    assert len(web.hits) == hits
+    check_laws(crawler.database, tmp_path / "none")
+
+
+def test_killed_it_goes_on_with_the_input_it_was_at(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    inputs = []
+    for number in range(4):
+        path = tmp_path / f"{number}.parquet"
+        rows = [{"url": f"http://{host}.example/{each}"} for each in range(1500) for host in ("yes", "no", "tdm")]
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=500)
+        inputs.append(path)
+    crawler.program = "filter"
+    for _ in range(3):
+        process = crawler.start(web, *map(str, inputs), retries=None)
+        time.sleep(2)
+        process.kill()
+        process.wait()
+    told = filtered(crawler, web, *inputs).summary
+    assert told["counts"] == {"allowed": 4 * 3000, "excluded": 4 * 1500}
+    for path in inputs:
+        assert pq.read_metadata(crawler.out / "kept" / path.name).num_rows == 3000
+        assert pq.read_metadata(crawler.out / "reasons" / f"{path.name}.parquet").num_rows == 1500
+    assert sorted(path.name for path in (crawler.out / "kept").iterdir()) == [path.name for path in inputs]
+    [(rows,)] = crawler.rows("SELECT count(*) FROM decisions")
+    assert rows >= 4 * 4500, "each item has a row, some have two"
+    check_laws(crawler.database, tmp_path / "none")
+
+
+def test_what_is_of_no_known_kind_is_wrong_use(crawler: Crawler, tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"\0")
+    (tmp_path / "bad.parquet").write_bytes(b"no")
+    pq.write_table(pa.table({"address": ["http://yes.example/"]}), tmp_path / "other.parquet")
+    told = {
+        "data.bin": "say which with --kind",
+        "bad.parquet": "is no Parquet file",
+        "other.parquet": "name it with --url-column",
+    }
+    for name, words in told.items():
+        assert words in filtered(crawler, None, tmp_path / name, offline=True, code=2).stderr
+    done = filtered(crawler, None, tmp_path / "other.parquet", offline=True, url_column="address", out=tmp_path / "o")
+    assert done.summary["counts"] == {"deferred": 1}
