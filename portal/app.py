@@ -7,7 +7,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from optout import __version__
-from portal import bot_auth, check, complaints, control, crawlers, errors, health, lookup, policy_page
+from portal import bot_auth, check, complaints, control, crawlers, errors, health, lookup, policy_page, signin
 from portal.context import Portal
 from portal.limits import Limits
 from portal.pulse import beating
@@ -17,6 +17,9 @@ from portal.settings import Settings
 
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
+
+DESK = tuple(part.router for part in (signin,))
+"""Those of whoever is signed in."""
 
 
 def create_app(engine: Engine, settings: Settings) -> FastAPI:
@@ -34,7 +37,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.add_middleware(Shield, is_https=settings.is_https)
     app.mount("/static", StaticFiles(packages=[("portal", "static")]), name="static")
     app.include_router(health.router)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *DESK):
         app.include_router(router, dependencies=[Depends(protect)])
     errors.install(app)
     return app

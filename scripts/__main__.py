@@ -39,6 +39,7 @@ COMMANDS = {
     "serve": "Serve the web portal, where rightsholders look up what happened.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
     "replay": "Decide again from the evidence stored: what comes out otherwise?",
+    "user": "Accounts of the portal, and tokens for its JSON API.",
     "verify": "Prove that no row of the log was edited, removed or cut off.",
 }
 """The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""

@@ -6,7 +6,7 @@ import re
 
 from sqlalchemy import Connection, text
 
-from storage import schema
+from storage import schema, staff
 from storage.errors import StorageError
 
 LOG = (
@@ -50,6 +50,9 @@ def grant(connection: Connection, crawler: str, legal: str) -> None:
     for table in schema.metadata.sorted_tables:
         rights = "INSERT" if table.name in log else "INSERT, UPDATE, DELETE"
         _run(connection, f'GRANT {rights} ON "{table.name}" TO "{crawler}"')
+    for role in (crawler, legal):
+        for table in staff.SECRET:
+            _run(connection, f'REVOKE ALL ON "{table.name}" FROM "{role}"')
     _run(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{crawler}"')
 
 

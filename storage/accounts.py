@@ -1,0 +1,210 @@
+"""Accounts of the portal: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), lock-out, roles.
+
+Whoever guesses learns nothing from an answer: an unknown name, a wrong password, a wrong code and a locked account
+are refused alike, and take the same work.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import pyotp
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, Row, delete, select
+
+from storage.records import new_id
+from storage.staff import accounts, saved_queries, sessions, tokens
+
+MOST_FAILURES = 5
+"""Failed sign-ins in a row after which an account is locked."""
+
+LOCKED = timedelta(minutes=15)
+SHORTEST = 12
+"""Characters of a password (OWASP ASVS 5.0, 6.2.1, asks for 8)."""
+LONGEST = 1024
+
+_hasher = PasswordHasher()  # the library's parameters are RFC 9106's second choice: 64 MiB, three passes
+
+
+class Role(StrEnum):
+    """What somebody works as."""
+
+    VIEWER = "viewer"
+    LEGAL = "legal"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What may be done: in a session by role, with a token by the scopes it was given."""
+
+    LOG = "log"
+    COMPLAINTS = "complaints"
+    AUDIT = "audit"
+
+
+SCOPES: Mapping[Role, frozenset[Scope]] = {
+    Role.VIEWER: frozenset({Scope.LOG}),
+    Role.LEGAL: frozenset({Scope.LOG, Scope.COMPLAINTS}),
+    Role.ADMIN: frozenset(Scope),
+}
+"""What each role may do."""
+
+
+class BadAccount(ValueError):
+    """An account that cannot be made or is not there; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may sign in; ``totp`` is the secret of their codes, ``enrolled`` whether they ever gave one."""
+
+    id: str
+    name: str
+    role: Role
+    totp: str
+    enrolled: bool
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What they may do."""
+        return SCOPES[self.role]
+
+    def uri(self, issuer: str) -> str:
+        """What an authenticator app reads from the QR code (otpauth, Key Uri Format)."""
+        return pyotp.TOTP(self.totp).provisioning_uri(name=self.name, issuer_name=issuer)
+
+
+def add(connection: Connection, name: str, role: Role, password: str, at: datetime, *, subject: str = "") -> Account:
+    """A new account; with ``subject`` (issuer and subject) it is signed in by that issuer. Raises BadAccount."""
+    if not name or len(name) > 100 or not name.isprintable() or name != name.strip():
+        raise BadAccount(f"{name!r} is no name to sign in with: take up to 100 letters, without spaces around")
+    if find(connection, name) is not None:
+        raise BadAccount(f"There is an account {name} already: take another name")
+    row = {
+        "id": new_id(), "name": name, "role": str(role), "password": "" if subject else hashed(password),
+        "totp": pyotp.random_base32(), "enrolled_at": None, "counter": 0, "failures": 0, "locked_until": None,
+        "subject": subject or None, "created_at": at, "disabled_at": None,
+    }  # fmt: skip
+    connection.execute(accounts.insert(), row)
+    return _read(connection.execute(select(accounts).where(accounts.c.id == row["id"])).one())
+
+
+def hashed(password: str) -> str:
+    """The hash of a new password; raises BadAccount for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise BadAccount(f"A password has {SHORTEST} to {LONGEST} characters: take a sentence")
+    return _hasher.hash(password)
+
+
+def find(connection: Connection, name: str) -> Account | None:
+    """The account of a name, disabled or not."""
+    row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
+    return _read(row) if row else None
+
+
+def by_subject(connection: Connection, subject: str) -> Account | None:
+    """The account that an issuer signs in to."""
+    wanted = accounts.c.subject == subject, accounts.c.disabled_at.is_(None)
+    row = connection.execute(select(accounts).where(*wanted)).one_or_none()
+    return _read(row) if row else None
+
+
+def everyone(connection: Connection) -> list[dict[str, Any]]:
+    """All accounts, without what is secret of them."""
+    columns = accounts.c
+    shown = select(
+        columns.name, columns.role, columns.created_at, columns.enrolled_at, columns.locked_until, columns.disabled_at
+    ).order_by(columns.name)
+    return [dict(row._mapping) for row in connection.execute(shown)]
+
+
+def check(connection: Connection, name: str, password: str, code: str, at: datetime) -> Account | None:
+    """The account, if all that was given is right; counts a failure otherwise, and locks. In a writing transaction.
+
+    An account that never gave a code is returned without one: it has to enrol before anything else.
+    """
+    row = connection.execute(select(accounts).where(accounts.c.name == name).with_for_update()).one_or_none()
+    right = _verify(row.password if row and row.password else _nobody(), password[:LONGEST])
+    if row is None or not row.password or row.disabled_at or (row.locked_until and row.locked_until > at):
+        return None
+    counter = _counter(row.totp, code, at) if row.enrolled_at else row.counter
+    if not right or counter is None or (row.enrolled_at and counter <= row.counter):
+        failures = row.failures + 1
+        values: dict[str, Any] = {"failures": failures}
+        if failures >= MOST_FAILURES:
+            values = {"failures": 0, "locked_until": at + LOCKED}
+        connection.execute(accounts.update().where(accounts.c.id == row.id).values(values))
+        return None
+    values = {"failures": 0, "locked_until": None, "counter": counter}
+    if _hasher.check_needs_rehash(row.password):
+        values["password"] = _hasher.hash(password)
+    connection.execute(accounts.update().where(accounts.c.id == row.id).values(values))
+    return _read(row)
+
+
+def enrol(connection: Connection, account: Account, code: str, at: datetime) -> bool:
+    """Notes that the owner has the codes, if this is one. In a writing transaction."""
+    counter = _counter(account.totp, code, at)
+    if counter is None:
+        return False
+    enrolled = accounts.update().where(accounts.c.id == account.id, accounts.c.enrolled_at.is_(None))
+    return connection.execute(enrolled.values(enrolled_at=at, counter=counter)).rowcount == 1
+
+
+def change(connection: Connection, name: str, **values: Any) -> None:
+    """Changes an account, and ends its sessions. Raises BadAccount."""
+    found = find(connection, name)
+    if found is None:
+        raise BadAccount(f"There is no account {name}: look at `forbear user list`")
+    connection.execute(accounts.update().where(accounts.c.id == found.id).values(values))
+    connection.execute(delete(sessions).where(sessions.c.account == found.id))
+
+
+def set_password(connection: Connection, name: str, password: str) -> None:
+    """A new password, and new codes, which the owner enrols anew. Raises BadAccount."""
+    change(
+        connection, name, password=hashed(password), totp=pyotp.random_base32(), enrolled_at=None, failures=0,
+        locked_until=None, counter=0,
+    )  # fmt: skip
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Erases an account with its sessions, tokens and queries; what it looked at stays. Raises BadAccount."""
+    change(connection, name, failures=0)
+    account = select(accounts.c.id).where(accounts.c.name == name).scalar_subquery()
+    for table in (tokens, saved_queries):
+        connection.execute(delete(table).where(table.c.account == account))
+    connection.execute(delete(accounts).where(accounts.c.name == name))
+
+
+def _verify(hash_: str, password: str) -> bool:
+    try:
+        return _hasher.verify(hash_, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    """A hash that no password has: an unknown name takes as long as a known one."""
+    return _hasher.hash(secrets.token_hex())
+
+
+def _counter(secret: str, code: str, at: datetime) -> int | None:
+    """The time step that a code is of: this one, or its neighbours (RFC 6238 5.2); None if it is of none of them."""
+    digits = "".join(code.split())
+    totp = pyotp.TOTP(secret)
+    step = int(at.timestamp()) // totp.interval
+    matching = (near for near in (step - 1, step, step + 1) if secrets.compare_digest(totp.generate_otp(near), digits))
+    return next(matching, None) if digits.isascii() else None
+
+
+def _read(row: Row[Any]) -> Account:
+    return Account(row.id, row.name, Role(row.role), row.totp, row.enrolled_at is not None)

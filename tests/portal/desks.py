@@ -1,0 +1,32 @@
+"""People who sign in to the portal of a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyotp
+from sqlalchemy import Engine
+
+from storage import accounts
+from storage.accounts import Account, Role
+from storage.database import writing
+from storage.records import now
+from storage.staff import accounts as rows
+
+PASSWORD = "correct horse battery staple"
+
+
+def enrolled(engine: Engine, name: str, role: Role) -> Account:
+    """An account whose owner has set up codes."""
+    with writing(engine) as connection:
+        account = accounts.add(connection, name, role, PASSWORD, now())
+        connection.execute(rows.update().where(rows.c.id == account.id).values(enrolled_at=now()))
+        found = accounts.find(connection, name)
+    assert found
+    return found
+
+
+def sign_in(portal: Any, account: Account, **more: str) -> Any:
+    """What the sign-in form answers, sent with all that is right."""
+    given = {"name": account.name, "password": PASSWORD, "code": pyotp.TOTP(account.totp).now(), **more}
+    return portal.post("/desk/sign-in", "/desk/sign-in", given)

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pyotp
+import pytest
+
+from portal.settings import Rates
+from portal.signin import REFUSED
+from storage import accounts, sessions
+from storage.accounts import MOST_FAILURES, BadAccount, Role, Scope
+from storage.database import writing
+from storage.records import now
+from tests.portal.desks import PASSWORD, enrolled, sign_in
+
+
+def test_at_the_first_time_codes_are_set_up_and_from_then_on_asked_for(portal, engine):
+    with writing(engine) as connection:
+        account = accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
+    began = portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
+    assert began.headers["location"] == "/desk/enrolment"
+    half = portal.client.cookies["session"]
+    assert portal.get("/desk/visits").status_code == 303
+    page = portal.get("/desk/enrolment")
+    assert "<svg" in page.text
+    assert " style=" not in page.text
+    assert account.totp in page.text.replace(" ", "")
+    assert portal.post("/desk/enrolment", "/desk/enrolment", {"code": "12"}).status_code == 403
+    code = pyotp.TOTP(account.totp).now()
+    done = portal.post("/desk/enrolment", "/desk/enrolment", {"code": code})
+    assert (done.status_code, done.headers["location"]) == (303, "/desk")
+    assert portal.client.cookies["session"] != half
+    assert portal.get("/desk/visits").status_code == 200
+    portal.client.cookies.clear()
+    refused = portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
+    assert refused.status_code == 403
+    assert REFUSED in refused.text
+
+
+def test_a_code_is_taken_once(portal, engine):
+    account = enrolled(engine, "grace", Role.LEGAL)
+    code = pyotp.TOTP(account.totp).at(now())
+    given = {"name": "grace", "password": PASSWORD, "code": code}
+    assert portal.post("/desk/sign-in", "/desk/sign-in", given).status_code == 303
+    portal.client.cookies.clear()
+    assert portal.post("/desk/sign-in", "/desk/sign-in", given).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["grace", "nobody"])
+def test_wrong_passwords_are_refused_alike_and_lock_the_account(portal, engine, name):
+    account = enrolled(engine, "grace", Role.LEGAL)
+    for _ in range(MOST_FAILURES):
+        wrong = {"name": name, "password": "a wrong one, quite long", "code": "000000"}
+        refused = portal.post("/desk/sign-in", "/desk/sign-in", wrong)
+        assert (refused.status_code, REFUSED in refused.text) == (403, True)
+    signed = sign_in(portal, account)
+    assert signed.status_code == (403 if name == "grace" else 303)
+    with writing(engine) as connection:
+        later = now() + accounts.LOCKED + timedelta(minutes=1)
+        code = pyotp.TOTP(account.totp).at(later)
+        assert accounts.check(connection, "grace", PASSWORD, code, later)
+
+
+def test_too_many_tries_from_one_address_wait(serve, engine):
+    portal = serve(rates=Rates(pages=100, forms=100, checks=2))
+    given = {"name": "grace", "password": "x"}
+    answers = [portal.post("/desk/sign-in", "/desk/sign-in", given).status_code for _ in range(3)]
+    assert answers == [403, 403, 429]
+
+
+def test_a_sign_in_without_the_forms_token_is_refused(portal, engine):
+    enrolled(engine, "grace", Role.LEGAL)
+    assert portal.client.post("/desk/sign-in", data={"name": "grace", "password": PASSWORD}).status_code == 403
+
+
+def test_whoever_is_not_signed_in_is_sent_to_the_form_and_then_back(portal, engine):
+    account = enrolled(engine, "grace", Role.ADMIN)
+    sent = portal.get("/desk/visits?name=a")
+    assert sent.headers["location"] == "/desk/sign-in?next=/desk/visits%3Fname%3Da"
+    assert sign_in(portal, account, next="/desk/visits?name=a").headers["location"] == "/desk/visits?name=a"
+
+
+@pytest.mark.parametrize("target", ["https://a.example/", "//a.example", "/desk\\..\\x", "/", "/desk/sign-in"])
+def test_nobody_is_sent_elsewhere_after_signing_in(portal, engine, target):
+    account = enrolled(engine, "grace", Role.LEGAL)
+    assert sign_in(portal, account, next=target).headers["location"] == "/desk"
+
+
+def test_roles_keep_apart_what_may_be_seen(portal, engine):
+    sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
+    refused = portal.get("/desk/visits")
+    assert refused.status_code == 403
+    assert "may not see this" in refused.text
+
+
+def test_signing_out_ends_every_session(portal, engine):
+    sign_in(portal, enrolled(engine, "grace", Role.ADMIN))
+    cookie = portal.client.cookies["session"]
+    assert portal.post("/desk/visits", "/desk/sign-out", {}).headers["location"] == "/"
+    portal.client.cookies.set("session", cookie)
+    assert portal.get("/desk/visits").status_code == 303
+
+
+def test_sign_ins_and_views_are_written_down(portal, engine):
+    account = enrolled(engine, "grace", Role.ADMIN)
+    portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": "wrong"})
+    sign_in(portal, account)
+    portal.get("/desk/visits?name=grace")
+    with engine.connect() as connection:
+        found = [(one["event"], one["what"]) for one in reversed(sessions.noted(connection, "grace"))]
+    assert found == [
+        ("refused", "/desk/sign-in"),
+        ("password", "/desk/sign-in"),
+        ("signed in", "/desk/sign-in"),
+        ("view", "/desk/visits?name=grace"),
+    ]
+
+
+def test_cookies_are_bound_to_tls_where_there_is_tls(serve, engine):
+    portal = serve(base_url="https://portal.example")
+    account = enrolled(engine, "grace", Role.LEGAL)
+    page = portal.get("/desk/sign-in")
+    token = page.text.split('name="form_token" value="', 1)[1].split('"', 1)[0]
+    form = re.search(r"__Host-form=([0-9a-f]+)", page.headers["set-cookie"])
+    assert form
+    given = {"form_token": token, "name": "grace", "password": PASSWORD, "code": pyotp.TOTP(account.totp).now()}
+    signed = portal.client.post("/desk/sign-in", data=given, headers={"Cookie": f"__Host-form={form[1]}"})
+    cookie = signed.headers["set-cookie"]
+    assert cookie.startswith("__Host-session=")
+    for attribute in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert attribute in cookie
+
+
+def test_a_session_gets_another_secret_and_ends(engine):
+    account, at = enrolled(engine, "grace", Role.LEGAL), now()
+    with writing(engine) as connection:
+        first = sessions.begin(connection, account, at)
+        later = at + sessions.ROTATION
+        assert sessions.due(connection, first, later)
+        second = sessions.use(connection, first, later)
+        assert second not in ("", first)
+        assert sessions.find_session(connection, first, later + timedelta(seconds=29))
+        assert sessions.use(connection, first, later) == ""
+        assert sessions.find_session(connection, first, later + timedelta(seconds=31)) is None
+        assert sessions.find_session(connection, second, later + sessions.IDLE) is None
+        third, clock = second, later
+        while clock < at + sessions.LONGEST - timedelta(minutes=20):
+            clock += timedelta(minutes=20)
+            third = sessions.use(connection, third, clock) or third
+        assert sessions.find_session(connection, third, clock)
+        assert sessions.find_session(connection, third, at + sessions.LONGEST) is None
+
+
+def test_tokens_may_do_no_more_than_their_account(engine):
+    enrolled(engine, "grace", Role.LEGAL)
+    at = now()
+    with writing(engine) as connection:
+        token = sessions.issue(connection, "grace", "figures", {Scope.LOG}, timedelta(days=1), at)
+        bearer = sessions.bearer(connection, token, at)
+        assert bearer
+        assert bearer.scopes == {Scope.LOG}
+        assert sessions.bearer(connection, token, at + timedelta(days=1)) is None
+        with pytest.raises(ValueError, match="may not do audit"):
+            sessions.issue(connection, "grace", "more", {Scope.AUDIT}, timedelta(days=1), at)
+        accounts.change(connection, "grace", disabled_at=at)
+        assert sessions.bearer(connection, token, at) is None
+        accounts.change(connection, "grace", disabled_at=None)
+        assert sessions.revoke(connection, "grace", "figures") == 1
+        assert sessions.bearer(connection, token, at) is None
+
+
+def test_an_account_that_is_shut_or_erased_cannot_sign_in(portal, engine):
+    account = enrolled(engine, "grace", Role.LEGAL)
+    with writing(engine) as connection:
+        accounts.change(connection, "grace", disabled_at=now())
+    assert sign_in(portal, account).status_code == 403
+    with writing(engine) as connection:
+        accounts.remove(connection, "grace")
+        assert accounts.find(connection, "grace") is None
+
+
+@pytest.mark.parametrize(("name", "password"), [("", PASSWORD), ("a\nb", PASSWORD), (" a", PASSWORD), ("a", "short")])
+def test_bad_accounts_are_refused_with_a_sentence(engine, name, password):
+    with writing(engine) as connection, pytest.raises(BadAccount):
+        accounts.add(connection, name, Role.VIEWER, password, now())
