@@ -72,7 +72,8 @@ def _settings(parent: click.Context, name: str, part: click.Command, words: list
     if isinstance(part, click.Group):
         for key, inner in part.commands.items():
             yield from _settings(context, f"{name} {key}", inner, words[1:] if words[:1] == [key] else [])
-        return
+        if words[:1] and words[0] in part.commands:
+            words = []
     given, _, _ = part.make_parser(context).parse_args(words)
     for parameter in part.params:
         if isinstance(parameter, click.Option) and parameter.envvar:

@@ -51,16 +51,21 @@ class Settings:
     ) -> dict[str, Any]:
         if isinstance(command, click.Group):
             found: dict[str, Any] = {}
+            own = dict(_options(command))
             for key, value in table.items():
-                if key not in command.commands or not isinstance(value, dict):
+                if key not in own and (key not in command.commands or not isinstance(value, dict)):
                     raise click.UsageError(f"{self.path}: [{name}] has no command {key!r}.")
             for key, part in command.commands.items():
                 found[key] = self._defaults(f"{name}.{key}", part, common, table.get(key, {}))
-            return found
-        known = dict(_settable(command))
+            table = {key: value for key, value in table.items() if key in own}
+            return {**found, **self._chosen(own, common, table)}
+        known = dict(_options(command))
         for key in table:
             if key not in known:
                 raise click.UsageError(f"{self.path}: the table [{name}] has a key {key!r} that is no option.")
+        return self._chosen(known, common, table)
+
+    def _chosen(self, known: dict[str, click.Option], common: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
         chosen = {key: value for key, value in {**common, **table}.items() if key in known}
         return {str(known[key].name): self._value(key, value, known[key]) for key, value in chosen.items()}
 
@@ -93,6 +98,11 @@ def _settable(command: click.Command) -> Iterator[tuple[str, click.Option]]:
     if isinstance(command, click.Group):
         for part in command.commands.values():
             yield from _settable(part)
+    yield from _options(command)
+
+
+def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """Those of the command itself."""
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.envvar:
             yield key_of(parameter), parameter

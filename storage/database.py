@@ -18,11 +18,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from storage import adoption, partitions
+from storage import adoption, partitions, views
 from storage.contents import contents
 from storage.errors import OutOfDate, StorageError
 
-__all__ = ["OutOfDate", "StorageError", "open_database", "reading", "shown", "translated", "upgrade", "writing"]
+__all__ = [
+    "OutOfDate",
+    "StorageError",
+    "open_database",
+    "reading",
+    "reading_only",
+    "shown",
+    "translated",
+    "upgrade",
+    "writing",
+]
 
 BUSY_SECONDS = 30
 """How long a process waits for another one's write to the same SQLite file."""
@@ -76,6 +86,29 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**options) as connection:
         yield connection
+
+
+@contextmanager
+def reading_only(engine: Engine) -> Iterator[Connection]:
+    """A connection that can read and nothing else, whatever it is asked: the database itself refuses the rest."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        else:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            raw.set_authorizer(_only_reading)
+        try:
+            yield connection
+        finally:
+            connection.invalidate()  # it is not used again with such limits
+
+
+def _only_reading(action: int, *_about: str | None) -> int:
+    """SQLite's question about each step of a statement: no other file is attached, no setting changed."""
+    known = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+    return sqlite3.SQLITE_OK if action in known else sqlite3.SQLITE_DENY
 
 
 @contextmanager
@@ -144,8 +177,10 @@ def _migrate(connection: Connection) -> str:
     config = _migrations()
     config.attributes["connection"] = connection
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    views.drop(connection)
     command.upgrade(config, "head")
     _make_parts(connection)
+    views.create(connection)
     return MigrationContext.configure(connection).get_current_revision() or ""
 
 

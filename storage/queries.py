@@ -83,14 +83,15 @@ def _statement(wanted: Filter) -> Select[Any]:
         columns.id, columns.at, columns.crawl, columns.url, columns.host, columns.domain, columns.verdict,
         columns.stage, columns.status, columns.content_sha256, columns.bytes, columns.engine, columns.policy,
         columns.verdict_standard, columns.verdict_strict,
-    ).where(*_conditions(wanted))  # fmt: skip
+    ).where(*conditions(wanted))  # fmt: skip
     if wanted.limit is None:
         return rows.order_by(columns.at, columns.id)
     newest = rows.order_by(columns.at.desc(), columns.id.desc()).limit(wanted.limit).subquery()
     return select(newest).order_by(newest.c.at, newest.c.id)
 
 
-def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """What holds of the decisions that are asked for, but for their number; raises NotAUrl."""
     columns = decisions.c
     if wanted.domain is not None:
         yield from within(wanted.domain, wanted.subdomains)

@@ -427,6 +427,14 @@ Index(
     postgresql_where=urls.c.kept_at.is_not(None),
 )
 
+_reserved_since = (urls.c.verdict == "excluded") & urls.c.kept_at.is_not(None)
+Index(
+    "ix_urls_before_optout",
+    urls.c.host,
+    sqlite_where=_reserved_since,
+    postgresql_where=_reserved_since,
+)
+
 host_outcomes = Table(
     "host_outcomes",
     metadata,

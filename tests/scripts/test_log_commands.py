@@ -23,6 +23,8 @@ from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, 
 from optout.readers.url import parse
 from scripts import log as log_command
 from scripts.__main__ import cli
+from scripts.forms import write as write_rows
+from storage.columns import LOG
 from storage.crawls import CrawlRecord, begin
 from storage.database import writing
 from storage.log import write
@@ -184,9 +186,14 @@ def test_people_get_a_table(forbear, database: str) -> None:
     ]
 
 
+def table(found) -> None:
+    lines, heading = log_command._lines, log_command._HEADING
+    write_rows(LOG, found, "table", as_json=False, redacted=True, lines=lines, heading=heading)
+
+
 def test_the_table_has_one_heading_however_long_it_is(capsys) -> None:
     row = ROW | {"url": "https://a.example/\x1b"}
-    log_command._table(iter([row] * 3000))
+    table(iter([dict(row) for _ in range(3000)]))
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), sum(line.startswith("at ") for line in lines)) == (3001, 1)
     assert lines[-1] == "2026-03-01 12:00:00Z  allowed   page     https://a.example/\\x1b"
@@ -194,12 +201,12 @@ def test_the_table_has_one_heading_however_long_it_is(capsys) -> None:
 
 def test_the_table_is_printed_as_it_is_read(capsys) -> None:
     def rows():
-        yield ROW
+        yield dict(ROW)
         assert "https://a.example/" in capsys.readouterr().out
         raise OSError("the database is gone")
 
     with pytest.raises(OSError, match="gone"):
-        log_command._table(rows())
+        table(rows())
 
 
 def test_csv_has_the_same_rows(forbear, database: str) -> None:
@@ -226,8 +233,8 @@ def test_parquet_has_the_same_rows(database: str, tmp_path, forbear) -> None:
 def test_parquet_goes_through_a_pipe(monkeypatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, write_through=True))
-    row = dict.fromkeys(KEYS) | {"at": AT.isoformat(), "reasons": []}
-    log_command._parquet(iter([dict(row) for _ in range(2500)]))
+    row = dict.fromkeys(KEYS) | {"url": "https://a.example/", "at": AT.isoformat(), "reasons": []}
+    write_rows(LOG, [dict(row) for _ in range(2500)], "parquet", as_json=False, redacted=True)
     assert parquet.read_table(io.BytesIO(written.getvalue())).num_rows == 2500
 
 
