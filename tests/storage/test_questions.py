@@ -208,7 +208,7 @@ def test_an_upgraded_database_has_its_views(database_url: str) -> None:
     with engine.begin() as connection:
         views.drop(connection)
         connection.execute(text("DROP INDEX ix_urls_before_optout"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0011'"))
     engine.dispose()
     from storage.database import upgrade  # noqa: PLC0415
 
