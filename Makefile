@@ -20,6 +20,7 @@ demo: setup ## crawl a small real web on loopback and show what was kept, what w
 	@$(BIN)/forbear demo
 
 test: setup-dev ## run all tests and show what they cover
+	@tests/chromium.sh $(BIN)/python
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 check: setup-dev ## formatting, lint, types and import contracts

@@ -1,7 +1,8 @@
-"""What went wrong, as a page with one sentence; as JSON under /api/."""
+"""What went wrong, as a page with one sentence; as JSON where programs ask."""
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -20,6 +21,9 @@ class Refusal(BaseModel):
 
     error: str
 
+
+_FOR_PROGRAMS = re.compile(r"/api/|/badge/|/\.well-known/|.*\.(?:json|atom)$")
+"""Paths that no person asks for: their errors are JSON too."""
 
 _SENTENCES = {
     404: "There is no page at this address.",
@@ -68,6 +72,6 @@ def _broken(request: Request, _error: Exception) -> Response:
 
 
 def _answer(request: Request, status: int, sentence: str) -> Response:
-    if request.url.path.startswith("/api/"):
+    if _FOR_PROGRAMS.match(request.url.path):
         return JSONResponse({"error": sentence}, status)
     return render(request, "error.html", status=status, number=status, sentence=sentence)
