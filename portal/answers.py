@@ -17,6 +17,9 @@ from storage.names import domain_of, host_of, read, unicode_of
 PUBLIC_FILES = frozenset(path for protocol in PROTOCOLS for path in protocol.PLACES)
 """Paths that everybody looks at: to name them tells nothing about which pages were visited."""
 
+OF_OURS = "operator:"
+"""How the addresses of lists begin that the operator brings."""
+
 NEVER_SEEN = "never seen"
 OUTCOMES = ("kept", "excluded", "deferred", "allowed")
 
@@ -104,5 +107,7 @@ def _said(words: Iterable[Words]) -> Iterable[Said]:
 
 
 def _public(source: str) -> str:
+    if source.startswith(OF_OURS):
+        return ""
     url = parse(source)
     return source if url.target in PUBLIC_FILES else url.origin

@@ -125,7 +125,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str, 
         before, after = _by_name(old), _by_name(new)
         for key in dict.fromkeys((*before, *after)):
             yield from differences(before.get(key), after.get(key), f"{path}[{key}]")
-    elif old != new:
+    elif old != new and (_shown(old) or _shown(new)):
         yield path, _shown(old), _shown(new)
 
 
@@ -149,6 +149,8 @@ def _by_name(items: list[Any]) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict) and "title" in value:
+        return str(value["title"])
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_shown(inner)}" for key, inner in value.items() if inner not in ("", []))
     if isinstance(value, list):

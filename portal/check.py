@@ -16,20 +16,19 @@ from fastapi.responses import HTMLResponse
 
 from crawler.live import Live, survey
 from crawler.network import Guard
-from crawler.operator import with_complaints
+from crawler.operator import read_infringing, with_complaints
 from optout import __version__
 from optout.advice import UNDERSTOOD, Finding, Level, advise
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
 from optout.policy import Policy
-from optout.protocols import operator
 from optout.readers.text import readable, to_utf8
-from portal.answers import PUBLIC_FILES
+from portal.answers import OF_OURS, PUBLIC_FILES
 from portal.context import Portal, portal_of
 from portal.limits import client_of
 from portal.rendering import render
-from storage import complaints
+from storage import complaints, lists
 from storage.names import read
 
 router = APIRouter(include_in_schema=False)
@@ -129,10 +128,12 @@ async def check(request: Request, portal: Here, url: Annotated[str, Form(max_len
 
 
 def _listed(portal: Portal) -> list[Capture]:
-    """The operator's list as it stands now, with what accepted complaints add to it."""
+    """The operator's list as it stands now, with what accepted complaints add to it, and that of infringing sites."""
+    settings = portal.settings
     with portal.reading() as connection:
-        capture = with_complaints(portal.settings.operator_list, complaints.blocking(connection))
-    return [capture] if capture else []
+        own = with_complaints(settings.operator_list, complaints.blocking(connection))
+        infringing = read_infringing(settings.infringing_list, "--infringing-list", lists.current(connection))
+    return [capture for capture in (own, infringing) if capture]
 
 
 def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked:
@@ -142,8 +143,8 @@ def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked
         decision = decide(asked, Captures(seen), rules)
         assert isinstance(decision, Decision)
         decisions[profile] = decision
-    files = tuple(_file(capture) for capture in seen if capture.url != operator.LIST)
-    findings = tuple(found for found in advise(question, seen, rules) if found.source != operator.LIST)
+    files = tuple(_file(capture) for capture in seen if not capture.url.startswith(OF_OURS))
+    findings = tuple(found for found in advise(question, seen, rules) if not found.source.startswith(OF_OURS))
     return Checked(question.url, question.agent, decisions, files, findings)
 
 

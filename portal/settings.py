@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from crawler.bot_auth import Signer
 from crawler.operator import user_agent
@@ -27,10 +28,10 @@ class Settings:
 
     ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
     ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
-    https, cookies and HSTS are bound to it. ``operator_list`` and ``policy`` are those of the crawler; ``ip_ranges``
-    are its addresses as the operator states them. ``smtp`` takes mails, ``signer`` signs requests; None: none.
-    ``proxy``, ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``secret``
-    signs forms; one process makes its own.
+    https, cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file that takes the place of the
+    database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states them.
+    ``smtp`` takes mails, ``signer`` signs requests; None: none. ``proxy``, ``resolve`` and ``allow_private_networks``
+    are for the live check, as in ``forbear check``. ``secret`` signs forms; one process makes its own.
     """
 
     contact: str
@@ -41,6 +42,7 @@ class Settings:
     profile: Profile = Profile.STANDARD
     policy: Policy = field(default_factory=load, repr=False)
     operator_list: Capture | None = None
+    infringing_list: Path | None = None
     ip_ranges: tuple[str, ...] = ()
     smtp: Smtp | None = None
     signer: Signer | None = None

@@ -39,6 +39,7 @@ from storage.database import open_database
 @options.use
 @options.profile
 @options.policy
+@options.infringing_list
 @options.signing_key
 @options.proxy
 @options.resolve
@@ -58,6 +59,7 @@ def command(
     use: str,
     profile: str,
     policy: Path | None,
+    infringing_list: Path | None,
     **settings: Any,
 ) -> None:
     """Serve the portal: look-up, live check, the crawlers' page and its feed, complaints.
@@ -77,6 +79,7 @@ def command(
     base = (base_url or f"http://{host}:{port}").rstrip("/")
     if not base.startswith(("http://", "https://")):
         raise click.UsageError(f"--base-url {base!r} is no web address: write one like https://bot.example.org.")
+    options.infringing(infringing_list)  # a file that cannot be read is said now
     told = Settings(
         contact=contact,
         base_url=base,
@@ -84,6 +87,7 @@ def command(
         profile=Profile(profile),
         policy=options.rules(policy),
         operator_list=_listed(operator_list),
+        infringing_list=infringing_list,
         signer=_signer(signing_key, base),
         ip_ranges=_ranges(ip_range),
         smtp=_smtp(smtp, mail_from),

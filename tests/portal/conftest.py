@@ -108,4 +108,16 @@ def crawled(make: Maker, write: Callable[..., list[int]], writer: Writer) -> Non
         captures=(),
     )
     listed = make.decided("https://blocked.example/", Verdict.EXCLUDED, protocol="operator", measure="1.5", captures=())
-    write(page, listed)
+    court = make.decided(
+        "https://pirate.example/",
+        Verdict.EXCLUDED,
+        protocol="infringing-list",
+        measure="1.2(1)(b)",
+        quote="pirate.example,a court",
+        where="line 2",
+        captures=(),
+    )
+    decision = court.decision.decision
+    reason = replace(decision.reasons[0], source="operator:infringing-list")
+    record = replace(court.decision, decision=replace(decision, reasons=(reason,)))
+    write(page, listed, replace(court, decision=record))

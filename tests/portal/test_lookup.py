@@ -108,3 +108,9 @@ def test_the_badge_says_the_same(portal, name, says):
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     picture = ET.fromstring(answer.text)
     assert picture.findtext("{http://www.w3.org/2000/svg}title") == f"AI training: {says}"
+
+
+def test_the_list_of_infringing_sites_is_quoted(portal):
+    [said] = portal.get("/api/lookup", params={"name": "pirate.example"}).json()["words"]
+    assert (said["protocol"], said["quote"], said["source"]) == ("infringing-list", "pirate.example,a court", "")
+    assert "pirate.example,a court" in portal.get("/lookup", params={"name": "pirate.example"}).text
