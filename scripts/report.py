@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.publications import layouts
+from optout.model import Use
 from reports import coverage
 from reports import policy as policies_of
+from reports import summary as summaries
 from reports.document import changes, to_json
 from reports.inputs import BadInputs
 from reports.render import FORMS, text
@@ -108,6 +110,32 @@ def policy_command(
             known = _in_force(connection, policy)
         made = policies_of.document(known, said, datetime.now(UTC), summary=summary)
         _deliver(made, out, diff, engine if issue else None, known.rules.digest)
+
+
+@command.command("summary", short_help="The public summary of training content.")
+@options.option("--crawl", "chosen", multiple=True, type=options.text, help="Count this crawl alone. Can be repeated.")
+@inputs
+@out
+@issue
+@diff
+@options.db
+def summary_command(
+    chosen: tuple[str, ...], inputs: Path | None, out: tuple[Path, ...], issue: bool, diff: Path | None, db: str
+) -> None:
+    """Make the public summary of training content by the Commission's template (24 July 2025, Article 53(1)(d)).
+
+    Counted are all crawls of the database for train-ai that were no rehearsals, without what was taken out again.
+
+    \b
+    Example:
+      forbear report summary --inputs attestations.toml --out summary.pdf --out summary.json --issue
+      forbear report summary --inputs attestations.toml --diff older.json
+    """
+    said = _read(inputs, summaries.inputs)
+    with _opened(db) as engine:
+        with engine.connect() as connection:
+            known = _collected(connection, chosen)
+        _deliver(summaries.document(known, said, datetime.now(UTC)), out, diff, engine if issue else None)
 
 
 @command.command("list", short_help="The documents that were issued.")
@@ -209,6 +237,25 @@ def _in_force(connection: Connection, path: Path | None) -> policies_of.InForce:
     titles = {name: f"{layout.title} ({layout.country})" for name, layout in layouts().items()}
     return policies_of.InForce(
         version("forbear"), logged or options.rules(path), run, list(lists.states(connection)), titles
+    )
+
+
+def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.Collected:
+    runs = figures.runs(connection, use=str(Use.TRAIN_AI))
+    unknown = set(chosen) - {run.id for run in runs}
+    if unknown:
+        raise click.UsageError(f"--crawl: no crawl for training in this log is called {', '.join(sorted(unknown))}.")
+    runs = [run for run in runs if not chosen or run.id in chosen]
+    some = [run.id for run in runs]
+    logged = policies.find(connection, runs[-1].policy) if runs else None
+    return summaries.Collected(
+        runs=runs,
+        rules=logged or options.rules(None),
+        domains=figures.by_domain(connection, some),
+        types=figures.by_type(connection, some),
+        period=figures.period(connection, some),
+        removed=figures.removed(connection, some),
+        lists=figures.lists_on_record(connection),
     )
 
 

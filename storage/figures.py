@@ -22,7 +22,11 @@ from storage.schema import (
     pages,
     policies,
     reasons,
+    removals,
 )
+
+_STANDING = pages.c.decision.not_in(select(removals.c.page))
+"""Pages that were not taken out of the corpus again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,27 +115,34 @@ def runs(connection: Connection, *, use: str | None = None) -> list[Run]:
 
 
 def by_domain(connection: Connection, some: Sequence[str]) -> list[Share]:
-    """What these crawls kept, by registrable domain, the largest first."""
+    """What these crawls kept and still stands, by registrable domain, the largest first."""
     return _shares(connection, decisions.c.domain, some)
 
 
 def by_type(connection: Connection, some: Sequence[str]) -> list[Share]:
-    """What these crawls kept, by media type, the largest first."""
+    """What these crawls kept and still stands, by media type, the largest first."""
     return _shares(connection, pages.c.media_type, some)
 
 
 def _shares(connection: Connection, column: Any, some: Sequence[str]) -> list[Share]:
     octets = func.sum(pages.c.bytes)
     wanted = select(column, func.count(), octets).join_from(pages, decisions, decisions.c.id == pages.c.decision)
-    rows = connection.execute(wanted.where(pages.c.crawl.in_(some)).group_by(column).order_by(octets.desc(), column))
+    wanted = wanted.where(pages.c.crawl.in_(some), _STANDING)
+    rows = connection.execute(wanted.group_by(column).order_by(octets.desc(), column))
     return [Share(name, count, int(total)) for name, count, total in rows]
 
 
 def period(connection: Connection, some: Sequence[str]) -> tuple[datetime, datetime] | None:
-    """When these crawls kept their first and their last page; None if they kept none."""
-    wanted = select(func.min(pages.c.kept_at), func.max(pages.c.kept_at)).where(pages.c.crawl.in_(some))
+    """When these crawls kept the first and the last page that still stands; None if there is none."""
+    wanted = select(func.min(pages.c.kept_at), func.max(pages.c.kept_at)).where(pages.c.crawl.in_(some), _STANDING)
     first, last = connection.execute(wanted).one()
     return None if first is None else (first, last)
+
+
+def removed(connection: Connection, some: Sequence[str]) -> int:
+    """How many pages of these crawls were taken out of the corpus again."""
+    wanted = select(func.count()).select_from(removals).join(pages, pages.c.decision == removals.c.page)
+    return connection.scalar(wanted.where(pages.c.crawl.in_(some))) or 0
 
 
 def checks(connection: Connection) -> Iterator[Check]:

@@ -89,3 +89,24 @@ def test_the_public_summary_names_no_settings(forbear: Run, crawled: str) -> Non
     assert "Settings" not in done.stdout
     assert "https://operator.example/bot" in done.stdout
     assert "tdmrep" in done.stdout
+
+
+def test_the_summary_is_filled_from_the_log_and_versions_are_compared(
+    forbear: Run, crawled: str, tmp_path: Path
+) -> None:
+    done = forbear("report", "summary", "--out", "old.json", "--issue")
+    assert done.returncode == 0, done
+    content = json.loads((tmp_path / "old.json").read_text())
+    [crawling] = [one for part in content["sections"] for one in part["sections"] if one["title"].startswith("2.3")]
+    fields = {block["field"]: block["value"] for block in crawling["blocks"] if "field" in block}
+    assert fields["2.3.used"] == "yes"
+    assert fields["2.3.names"].startswith("ForbearBot/")
+    assert fields["2.3.domains"].startswith("1 of 1 domain names")
+    assert [block["rows"] for block in crawling["blocks"] if "table" in block] == [[["a.example"]]]
+    (tmp_path / "said.toml").write_text('["1.2"]\nmodels = ["Example-7B"]\n')
+    done = forbear("report", "summary", "--inputs", "said.toml", "--diff", "old.json")
+    assert done.returncode == 0, done
+    assert [line for line in done.stdout.splitlines() if "Versioned model name" in line and "Example-7B" in line]
+    assert "summary" in forbear("report", "list").stdout
+    done = forbear("report", "summary", "--crawl", "none")
+    assert (done.returncode, "is called none" in done.stderr) == (2, True)
