@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler import versions
+from crawler import card, versions
 from crawler.versions import BadVersion
 from scripts import options, show
-from storage.database import open_database, translated
+from storage import provenance
+from storage.database import open_database, reading, translated
 from storage.lookup import standing
 from storage.names import digest, domain_of, host_of, read
 
@@ -181,3 +182,48 @@ def _column(asked: str) -> tuple[str, str | bytes]:
         return "key", digest(url.href)
     host = host_of(url)
     return ("domain" if host == domain_of(host) else "host"), host
+
+
+@command.command("card")
+@click.argument("number", metavar="[VERSION]", type=click.IntRange(1), required=False)
+@out
+@options.db
+@options.option("--name", type=options.text, default="web-corpus", help="What the data set is called.")
+@options.option("--url", type=options.text, help="Web page of the data set.  [default: the contact of its crawl]")
+@options.option("--creator", type=options.text, help="Whoever made it.  [default: left open]")
+@options.option("--license", type=options.text, help="URL of a licence.  [default: says that none is granted]")
+@options.as_json
+def write_card(number: int | None, out: Path, db: str, as_json: bool, **said: str | None) -> None:
+    """Write the data set's description: Croissant 1.1 (JSON-LD) for machines, a card (Markdown) for people.
+
+    What only the operator can say stays visibly open where nobody says it.
+
+    \b
+    Example: forbear corpus card --out corpus --name "Harbour pages" --creator "Example Ltd"
+    """
+    version = _load(out, number)
+    files = sorted(name for name in version.files if name.startswith("warc/"))
+    engine = open_database(db, create=False)
+    try:
+        with translated(engine.url), reading(engine) as connection:
+            origin = card.Origin(
+                provenance.crawls_of(connection, files),
+                provenance.site_policies(connection, files),
+                provenance.removed(connection, files),
+            )
+    finally:
+        engine.dispose()
+    contact = origin.crawls[-1].contact if origin.crawls else "https://example.org/"
+    about = card.About(said["name"] or "", said["url"] or contact, said["creator"], said["license"])
+    made = {
+        "croissant": out / f"croissant-{version.number:04}.json",
+        "card": out / f"card-{version.number:04}.md",
+    }
+    described = card.croissant(version, about, origin)
+    made["croissant"].write_text(json.dumps(described, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    made["card"].write_text(card.markdown(out, version, about, origin), "utf-8")
+    if as_json:
+        click.echo(json.dumps({name: str(path) for name, path in made.items()}))
+    else:
+        for path in made.values():
+            show.line(f"Wrote {path}.")
