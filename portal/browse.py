@@ -1,0 +1,114 @@
+"""The exclusion log for whoever is signed in: filters that are its URL, saved queries, exports, a decision's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Form, HTTPException, Query, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from optout.model import Stage, Verdict
+from portal.desk import Desk, OfLog
+from portal.exports import FORMS
+from portal.filters import Asked, Filters, cursor
+from portal.quoted import as_text, marked
+from storage import browse, sessions
+from storage.browse import Evidence
+from storage.queries import Filter, log
+from storage.records import now
+
+router = APIRouter(include_in_schema=False)
+
+A_PAGE = 50
+MOST_QUERIES = 100
+"""Saved queries of one account."""
+
+MEASURES = ("1.2(1)(a)", "1.2(1)(b)", "1.3(1)(a)", "1.3(1)(b)", "1.5")
+
+
+@router.get("/desk/log")
+def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
+    """Decisions, newest first."""
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        page = browse.page(connection, asked.wanted(), cursor(after), A_PAGE)
+        crawls = browse.newest_crawls(connection)
+        saved = sessions.queries(connection, desk.account)
+    following = asked.query(after=str(page.following)) if page.following else ""
+    return desk.render(
+        "log.html", rows=page.rows, asked=asked, query=asked.query(), following=following, is_first=not after,
+        saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols, measures=MEASURES,
+        verdicts=tuple(Verdict), stages=tuple(Stage), forms=tuple(FORMS),
+    )  # fmt: skip
+
+
+@router.get("/desk/log.{form}")
+def export(desk: OfLog, asked: Asked, form: str) -> Response:
+    """All of a view as a file, newest last."""
+    if form not in FORMS:
+        raise HTTPException(404, f"There is no export as {form}: take {', '.join(FORMS)}.")
+    wanted = asked.wanted()
+    with desk.portal.reading() as connection:
+        browse.page(connection, wanted, None, 1)  # what is wrong is said before the file begins
+    desk.note("export")
+    write, kind = FORMS[form]
+    headers = {"Content-Disposition": f'attachment; filename="log.{form}"', "Cache-Control": "no-store"}
+    return StreamingResponse(write(_rows(desk, wanted)), media_type=kind, headers=headers)
+
+
+def _rows(desk: Desk, wanted: Filter) -> Iterator[dict[str, object]]:
+    with desk.portal.reading() as connection:
+        yield from log(connection, wanted)
+
+
+@router.post("/desk/queries")
+def save(
+    desk: OfLog,
+    query: Annotated[str, Form(max_length=4000)] = "",
+    label: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Saves the filters of a view under a name."""
+    asked = Filters.model_validate({name: value for name, value in parse_qsl(query) if name in Filters.model_fields})
+    asked.wanted()
+    name = label.strip()
+    if not name:
+        raise HTTPException(422, "Give the query a name.")
+    with desk.portal.writing() as connection:
+        if len(sessions.queries(connection, desk.account)) >= MOST_QUERIES:
+            raise HTTPException(422, f"There are {MOST_QUERIES} saved queries: remove one first.")
+        sessions.save_query(connection, desk.account, name, asked.query(), now())
+    return desk.go(f"/desk/log?{asked.query()}")
+
+
+@router.post("/desk/queries/{query}/remove")
+def remove(desk: OfLog, query: str) -> Response:
+    """Removes a saved query."""
+    with desk.portal.writing() as connection:
+        sessions.forget_query(connection, desk.account, query)
+    return desk.go("/desk/log")
+
+
+@router.get("/desk/decisions/{id_}")
+def decision(desk: OfLog, id_: str) -> HTMLResponse:
+    """One decision, with everything that it rests on."""
+    with desk.portal.reading() as connection:
+        whole = browse.decision(connection, id_)
+    if whole is None:
+        raise HTTPException(404, "There is no such decision: look for it in the log.")
+    desk.note("view")
+    quotes: dict[str, list[str]] = {}
+    for said in (*whole.reasons, *whole.statements, *whole.gaps):
+        quotes.setdefault(said["source"], []).append(said["quote"])
+    return desk.render(
+        "decision.html", whole=whole, protocols=desk.portal.settings.policy.protocols,
+        shown={one.id: _shown(one, quotes.get(one.url, [])) for one in whole.evidence},
+        decisive={(said["protocol"], said["quote"], said["source"]) for said in whole.reasons},
+    )  # fmt: skip
+
+
+def _shown(one: Evidence, quotes: list[str]) -> dict[str, object]:
+    """Header fields and content of a capture, as text with quotations marked."""
+    values = [(name, marked(value, quotes)) for name, value in one.headers]
+    return {"headers": values, "body": marked(as_text(one.body), quotes) if one.body else None}

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html import unescape
+
+import pyarrow.parquet as pq
+import pytest
+
+from optout.model import Verdict
+from portal.exports import harmless
+from portal.quoted import MOST, as_text, marked
+from storage import sessions
+from storage.accounts import Role
+from storage.browse import Cursor, decision, page
+from storage.merkle import root_by_inclusion
+from storage.queries import Filter, log
+from tests.portal.desks import enrolled, sign_in
+
+
+@pytest.fixture
+def desk(portal, engine, crawled):
+    """A portal that somebody has signed in to."""
+    sign_in(portal, enrolled(engine, "grace", Role.VIEWER))
+    return portal
+
+
+def urls(text: str) -> list[str]:
+    return [unescape(url) for url in re.findall(r'href="/desk/decisions/[^"]+">([^<]+)<', text)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            "domain=journal.example&verdict=excluded",
+            {"https://www.journal.example/no/2", "https://journal.example/no/1"},
+        ),
+        ("domain=journal.example&verdict=excluded&subdomains=no", {"https://journal.example/no/1"}),
+        ("prefix=https://journal.example/open", {"https://journal.example/open/1"}),
+        ("protocol=robots-meta", {"https://gallery.example/hidden/harbour"}),
+        ("measure=1.5", {"https://blocked.example/"}),
+        ("verdict=deferred", {"https://storm.example/"}),
+        ("domain=bücher.example", {"https://xn--bcher-kva.example/"}),
+        ("since=2027-01-01", set()),
+        ("strict=excluded&domain=nowhere.example", set()),
+    ],
+)
+def test_filters_are_the_url(desk, query, expected):
+    answer = desk.get(f"/desk/log?{query}")
+    assert answer.status_code == 200
+    assert set(urls(answer.text)) == expected
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("query", ["verdict=maybe", "since=yesterday", "after=x", "domain=a b", "stage=x"])
+def test_what_is_no_filter_is_a_sentence(desk, query):
+    answer = desk.get(f"/desk/log?{query}")
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(protocol="robots"), Filter(domain="site.example")])
+def test_pages_follow_each_other_without_loss(engine, make, write, wanted):
+    write(*(make.decided(f"https://site.example/no/{n}", Verdict.EXCLUDED) for n in range(23)))
+    seen, after = [], None
+    with engine.connect() as connection:
+        while True:
+            found = page(connection, wanted, after, 5)
+            seen += [row["id"] for row in found.rows]
+            if found.following is None:
+                break
+            after = Cursor.parse(str(found.following))
+        assert seen == [row["id"] for row in log(connection, wanted)][::-1]
+    assert len(seen) == 23
+
+
+def test_a_query_is_saved_and_removed(desk):
+    desk.post("/desk/log?verdict=excluded", "/desk/queries", {"query": "verdict=excluded", "label": "<Noes>"})
+    page = desk.get("/desk/log").text
+    assert '<a href="/desk/log?verdict=excluded">&lt;Noes&gt;</a>' in page
+    [remove] = re.findall(r'action="(/desk/queries/[^"]+/remove)"', page)
+    desk.post("/desk/log", remove, {})
+    assert "&lt;Noes&gt;" not in desk.get("/desk/log").text
+
+
+def test_a_view_is_exported_in_each_form(desk):
+    expected = {"https://journal.example/no/1", "https://www.journal.example/no/2"}
+    query = "domain=journal.example&verdict=excluded"
+    table = desk.get(f"/desk/log.csv?{query}")
+    assert table.headers["content-disposition"] == 'attachment; filename="log.csv"'
+    assert {row["url"] for row in csv.DictReader(io.StringIO(table.text))} == expected
+    lines = desk.get(f"/desk/log.jsonl?{query}").text.splitlines()
+    assert {json.loads(line)["url"] for line in lines} == expected
+    file = pq.read_table(io.BytesIO(desk.get(f"/desk/log.parquet?{query}").content))
+    assert set(file.column("url").to_pylist()) == expected
+    assert file.column("reasons")[0].as_py()[0]["protocol"] == "robots"
+    assert desk.get("/desk/log.exe").status_code == 404
+
+
+def test_a_cell_is_no_formula():
+    assert [harmless(text) for text in ("=1+1", "@a", "-1", "a", 5, None)] == ["'=1+1", "'@a", "'-1", "a", 5, None]
+
+
+def test_a_decision_shows_the_words_in_place_and_proves_itself(desk, engine):
+    with engine.connect() as connection:
+        [row] = log(connection, Filter(domain="journal.example", verdict=Verdict.EXCLUDED, subdomains=False))
+        whole = decision(connection, row["id"])
+    assert whole
+    assert whole.proof
+    proof = whole.proof
+    path = [bytes.fromhex(node) for node in proof.path]
+    root = root_by_inclusion(bytes.fromhex(proof.leaf), proof.position, proof.size, path)
+    assert root == bytes.fromhex(proof.root)
+    text = desk.get(f"/desk/decisions/{row['id']}").text
+    assert "User-agent: *\n<mark>Disallow: /no</mark>\n" in text
+    assert "The proof holds:" in text
+    assert "It answered 503." in text
+    with engine.connect() as connection:
+        assert sessions.noted(connection, "grace")[0]["what"] == f"/desk/decisions/{row['id']}"
+
+
+def test_hostile_content_is_text(desk, engine, make, write):
+    body = b"User-agent: *\nDisallow: /no\n</pre><script>alert(1)</script>\x00\xff<img src=x onerror=alert(1)>"
+    url = "https://hostile.example/no"
+    write(make.decided(url, Verdict.EXCLUDED, captures=(make.robots(url, body),)))
+    with engine.connect() as connection:
+        [row] = log(connection, Filter(domain="hostile.example"))
+    text = desk.get(f"/desk/decisions/{row['id']}").text
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "&lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;\\x00\\xff" in text
+    assert "<mark>Disallow: /no</mark>" in text
+
+
+def test_a_long_content_is_cut_to_the_surroundings_of_its_quotation():
+    text = "a" * MOST + "<no>" + "b" * MOST
+    shown = str(marked(text, ["<no>"]))
+    assert "<mark>&lt;no&gt;</mark>" in shown
+    assert shown.count("characters are left out") == 2
+    assert len(shown) < 10_000
+    assert marked("x" * (MOST + 1), []).endswith("left out …</span>")
+
+
+def test_quotations_that_span_lines_are_found():
+    assert marked(as_text(b"a\r\nb\nc"), ["a\\x0d\\x0ab"]) == "<mark>a\nb</mark>\nc"
+
+
+@pytest.mark.parametrize("path", ["/desk/log", "/desk/decisions/x", "/desk/log.csv", "/desk"])
+def test_nobody_sees_addresses_without_signing_in(portal, path):
+    assert portal.get(path).status_code == 303
+
+
+def test_a_decision_that_is_not_there_is_said_so(desk):
+    assert desk.get("/desk/decisions/nothing").status_code == 404
