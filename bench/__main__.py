@@ -1,6 +1,6 @@
 """``python -m bench``: the whole crawl against a bare Scrapy spider on the same pages, in turns, as ratios.
 
-``python -m bench readers`` measures the readers instead.
+``python -m bench readers`` measures the readers instead, ``python -m bench chain`` the chain over the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench import readers
+from bench import chain, readers
 from bench.site import folder
 from crawler.web import Reply, Web
 
@@ -85,5 +85,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["readers"]:
         readers.main()
+    elif sys.argv[1:2] == ["chain"]:
+        chain.main(sys.argv[2:])
     else:
         main()

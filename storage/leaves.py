@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table
+from pydantic_core import PydanticSerializationError, to_json
+from sqlalchemy import JSON, Table
 
 from storage import schema
-from storage.types import Shown, shown
+from storage.types import Instant, Shown, shown
 
 SALT = 16
 """Octets of a salt."""
@@ -90,10 +91,11 @@ def commitment(salt: bytes, payload: str) -> str:
     return sha256(salt + payload.encode()).hexdigest()
 
 
-def record(kind: str, logged: datetime, payload: str | None, position: int, row: str) -> str:
+def record(kind: str, logged: datetime | str, payload: str | None, position: int, row: str) -> str:
     """The record that is hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
     committed = f'"payload":"{payload}",' if payload else ""
-    return f'{{"kind":"{kind}","logged":"{written(logged)}",{committed}"position":{position},"row":{row}}}'
+    at = logged if isinstance(logged, str) else written(logged)
+    return f'{{"kind":"{kind}","logged":"{at}",{committed}"position":{position},"row":{row}}}'
 
 
 def blank(payload: str) -> bool:
@@ -113,44 +115,67 @@ def _texts(value: Any) -> Iterator[str]:
 
 def written(at: datetime) -> str:
     """A time as it stands in records: UTC, to the microsecond."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def entry(
     kind: str, row: Row, children: Mapping[str, Sequence[Row]] | None = None, captures: Sequence[str] = ()
 ) -> Entry:
     """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
-    kept, erasable = _PARTS[kind]
-    fixed = {name: _value(row[name]) for name in kept if row.get(name) is not None}
-    payload = {
-        name: shown(row[name]) if as_shown else row[name] for name, as_shown in erasable if row.get(name) is not None
-    }
+    parts = _PARTS[kind]
+    fixed = {**row, **{name: written(row[name]) for name in parts.times if row.get(name) is not None}}
+    payload = {**row, **{name: shown(row[name]) for name in parts.shown}}
     if children is not None:
         fixed["captures"] = captures
         for name, rows in children.items():
-            child_kept, child_words = _CHILD_PARTS[name]
-            fixed[name] = [{column: child[column] for column in child_kept} for child in rows]
-            payload[name] = [{column: shown(child[column]) for column in child_words} for child in rows]
-    return Entry(kind, row[FORMS[kind].key], canonical(fixed), canonical(payload) if erasable else None)
+            kept, words = _CHILD_PARTS[name]
+            fixed[name] = [{column: child[column] for column in kept} for child in rows]
+            payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
+    text = _sorted(fixed, parts.kept, nested=parts.nested)
+    return Entry(kind, row[FORMS[kind].key], text, _sorted(payload, parts.words) if parts.words else None)
 
 
-def _value(value: Any) -> Any:
-    return written(value) if isinstance(value, datetime) else value
+def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
+    """``canonical`` of these columns without the empty ones. They are in order; objects in them too, unless nested."""
+    value = {name: row[name] for name in order if row.get(name) is not None}
+    if nested:
+        return canonical(value)
+    try:
+        return to_json(value).decode()  # several times as fast as Python's own
+    except PydanticSerializationError:  # half a surrogate pair
+        return canonical(value)
 
 
-def _parts(form: Form) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:
-    columns: Iterable[Column[Any]] = [column for column in form.table.c if column.name not in form.changing]
-    return (
-        tuple(column.name for column in columns if column.name not in form.erasable),
-        tuple((column.name, isinstance(column.type, Shown)) for column in columns if column.name in form.erasable),
+class _Parts(NamedTuple):
+    """Names of columns, sorted: what stays, what is payload, which of that is Shown; which that stay are times."""
+
+    kept: tuple[str, ...]
+    words: tuple[str, ...]
+    shown: tuple[str, ...]
+    times: tuple[str, ...]
+    nested: bool
+
+
+def _parts(kind: str, form: Form) -> _Parts:
+    columns = {str(column.name): column.type for column in form.table.c if column.name not in form.changing}
+    kept = columns.keys() - form.erasable
+    belongs = set(CHILDREN) if kind == "decision" else set()
+    return _Parts(
+        _names(kept | belongs | ({"captures"} if belongs else set())),
+        _names(form.erasable | belongs),
+        _names(name for name in form.erasable if isinstance(columns[name], Shown)),
+        _names(name for name in kept if isinstance(columns[name], Instant)),
+        any(isinstance(columns[name], JSON) for name in kept),
     )
 
 
-_PARTS = {kind: _parts(form) for kind, form in FORMS.items()}
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, and plain text: SQLAlchemy's own kind of names is slow to write."""
+    return tuple(sorted(map(str, names)))
+
+
+_PARTS = {kind: _parts(kind, form) for kind, form in FORMS.items()}
 _CHILD_PARTS = {
-    name: (
-        tuple(column.name for column in table.c if column.name not in WORDS | {"decision", "position"}),
-        tuple(column.name for column in table.c if column.name in WORDS),
-    )
+    name: (_names(set(table.c.keys()) - WORDS - {"decision", "position"}), _names(set(table.c.keys()) & WORDS))
     for name, table in CHILDREN.items()
 }

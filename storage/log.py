@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
@@ -14,6 +16,8 @@ from storage.leaves import Entry
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
 from storage.schema import crawls, decision_captures, decisions, gaps, pages, reasons, statements
+
+_VERDICTS = [(profile, f"verdict_{profile}") for profile in Profile]
 
 
 class Written(NamedTuple):
@@ -78,6 +82,7 @@ def _decisions(connection: Connection, records: Sequence[DecisionRecord]) -> lis
 
 def _decision(record: DecisionRecord) -> dict[str, Any]:
     host = host_of(parse(record.decision.url))
+    verdicts = record.decision.verdicts
     return {
         "id": record.id,
         "at": record.at,
@@ -91,7 +96,7 @@ def _decision(record: DecisionRecord) -> dict[str, Any]:
         "status": record.status,
         "content_sha256": record.content_sha256,
         "bytes": record.bytes,
-        **{f"verdict_{profile}": record.decision.verdicts.get(profile) for profile in Profile},
+        **{name: str(verdicts[profile]) for profile, name in _VERDICTS if profile in verdicts},
     }
 
 
@@ -120,14 +125,20 @@ def _reason(reason: Reason) -> dict[str, Any]:
 def _statement(statement: Statement) -> dict[str, Any]:
     return _words(statement) | {
         "preference": str(statement.preference),
-        "uses": sorted(statement.uses),
+        "uses": _sorted(statement.uses),
         "force": str(statement.force),
         "note": statement.note,
     }
 
 
+@lru_cache(maxsize=64)
+def _sorted(words: frozenset[StrEnum]) -> list[str]:
+    """As plain text, which is what the chain takes."""
+    return sorted(map(str, words))
+
+
 def _gap(gap: Gap) -> dict[str, Any]:
-    return _words(gap) | {"detail": gap.detail, "defers": sorted(gap.defers)}
+    return _words(gap) | {"detail": gap.detail, "defers": _sorted(gap.defers)}
 
 
 def _page(page: PageRecord) -> dict[str, Any]:

@@ -63,6 +63,9 @@ def test_every_row_is_a_leaf(engine: Engine, make: Any) -> None:
             [sealed] = chain.sealed(connection, row.kind, [row.ref])
             record = json.loads(sealed.record)
             assert leaves.canonical(record) == sealed.record
+            if "udc80" not in (sealed.payload or ""):
+                assert rfc8785.dumps(json.loads(sealed.payload or "0")).decode() == (sealed.payload or "0")
+            assert rfc8785.dumps(record).decode() == sealed.record
             assert merkle.leaf_hash(sealed.record.encode()) == row.leaf == sealed.leaf
             if sealed.payload is not None:
                 assert sealed.salt is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
 from optout.model import Capture, Stage, Verdict
@@ -91,6 +92,8 @@ def test_what_is_erased_is_nowhere_and_the_chain_is_whole(engine: Engine, about_
         assert event.event == "erasure"
         assert event.content["rows"] == 3
         assert event.content["reason"]
+        [sealed] = chain.sealed(connection, "event", [event.id])
+        assert rfc8785.dumps(json.loads(sealed.record)).decode() == sealed.record
         known = lookup(connection, "a.example")
         assert known is not None
         assert known.urls == {"excluded": 1}

@@ -1,0 +1,179 @@
+"""``python -m bench chain``: what the chain costs the writer, how large a decision is, how fast the log is verified.
+
+    python -m bench chain [DECISIONS] [--db URL]
+
+Decisions are handed to the writer as a crawl does: two for each page, at the stages of request and page, on hosts of 50
+pages; each rests on six files of well-known places, most of which are not there, and the second on the page too. Every
+page kept has 20 links, of which one is new. The shares are of the time that the writer takes, in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import Engine, text
+
+from optout import policy
+from optout.model import (
+    AI_USES,
+    Capture,
+    Decision,
+    Preference,
+    Profile,
+    Reason,
+    Stage,
+    Statement,
+    Use,
+    Verdict,
+)
+from storage import chain, evidence, leaves
+from storage.crawls import CrawlRecord, begin
+from storage.database import open_database, reading, writing
+from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Keep, Kept, Link, PageRecord, new_id, now
+from storage.verify import Report, verify
+from storage.writer import Writer
+
+PAGES = 50
+PLACES = ("robots.txt", ".well-known/tdmrep.json", "ai.txt", "trust.txt", "license.xml", ".well-known/rsl.xml")
+HEADERS = tuple((f"X-Header-{number}", f"a value of usual length, number {number}") for number in range(12))
+AHEAD = 48
+"""Jobs that are handed in before the first is waited for, as by 16 requests at a time with their links."""
+
+
+def jobs(crawl: str, decisions: int) -> Iterator[Any]:
+    """What a crawl hands to the writer."""
+    for number in range(decisions // 2):
+        host, page = divmod(number, PAGES)
+        if page == 0:
+            files = _files(host)
+        url = f"https://host{host}.example/section/{page}/an-article-of-usual-length?id={number}"
+        verdict = Verdict.EXCLUDED if number % 5 == 4 else Verdict.ALLOWED
+        yield _decided(crawl, url, Stage.REQUEST, Verdict.ALLOWED, files)
+        capture = CaptureRecord(new_id(), now(), None, Capture(url, 200, HEADERS, b"<p>" * 9), Keep.QUOTED)
+        seen = _decided(crawl, url, Stage.PAGE, verdict, (*files, capture))
+        yield seen
+        if verdict is Verdict.ALLOWED:
+            links = tuple(Link(f"https://host{host}.example/section/{(page + n) % PAGES}") for n in range(20))
+            record = seen.decision
+            page_record = PageRecord(record.id, crawl, url, now(), "1.warc.gz", number, 9, "0" * 64, "text/html", 9)
+            yield Kept(page_record, links=links)
+
+
+def _files(host: int) -> tuple[CaptureRecord, ...]:
+    records = []
+    for place in PLACES:
+        there = place == "robots.txt"
+        body = f"User-agent: *\nDisallow: /private/{host}\nCrawl-delay: 1\n".encode() * 9 if there else b"Not found"
+        capture = Capture(f"https://host{host}.example/{place}", 200 if there else 404, HEADERS, body)
+        records.append(CaptureRecord(new_id(), now(), now(), capture))
+    return tuple(records)
+
+
+def _decided(crawl: str, url: str, stage: Stage, verdict: Verdict, captures: tuple[CaptureRecord, ...]) -> Decided:
+    said = (Preference.DISALLOW, "<meta name='robots' content='noai, noimageai'>", url, "/html/head/meta[3]")
+    statements = (
+        Statement("robots", Preference.ALLOW, "Disallow: /private", captures[0].capture.url, "line 2", AI_USES),
+        Statement("robots-meta", *said, AI_USES),
+    )
+    reasons = () if verdict is Verdict.ALLOWED else (Reason("robots-meta", *said, "1.3(1)(b)"),)
+    verdicts = dict.fromkeys(Profile, verdict)
+    decision = Decision(verdict, stage, url, reasons, statements, (), verdicts)
+    ids = tuple(record.id for record in captures)
+    return Decided(DecisionRecord(new_id(), now(), crawl, url, decision, 200, "0" * 64, 9, ids), captures)
+
+
+class Clock:
+    """Adds up what functions take."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, timed under a name."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds[name] += time.perf_counter() - began  # type: ignore[assignment]
+
+        return call
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While it lasts, the writer and its parts are timed."""
+        with (
+            patch.object(chain, "append", self.timed("chain", chain.append)),
+            patch.object(leaves, "entry", self.timed("chain", leaves.entry)),
+            patch.object(evidence, "store", self.timed("evidence", evidence.store)),
+            patch.object(Writer, "_transaction", self.timed("writer", Writer._transaction)),
+        ):
+            yield
+
+
+def write(engine: Engine, decisions: int) -> float:
+    """Has them written; how many seconds it took."""
+    record = CrawlRecord(
+        "bench", "ForbearBot", "ForbearBot", "https://example.org/", Use.TRAIN_AI, Profile.STANDARD, False,
+        policy.load(), {"bench": new_id()},
+    )  # fmt: skip
+    with writing(engine) as connection:
+        crawl = begin(connection, record, now()).id
+    writer = Writer(engine)
+    writer.start()
+    waiting: list[Future[int]] = [writer.submit(Add(crawl, (Link("https://host0.example/"),)))]
+    began = time.perf_counter()
+    for job in jobs(crawl, decisions):
+        waiting.append(writer.submit(job))
+        if len(waiting) == AHEAD:
+            for future in waiting:
+                future.result()
+            waiting.clear()
+    writer.close()
+    for future in waiting:
+        future.result()
+    return time.perf_counter() - began
+
+
+def size(engine: Engine) -> int:
+    """Octets of the database."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(str(engine.url.database)).stat().st_size
+
+
+def main(words: list[str]) -> None:
+    """Prints shares, sizes and rates."""
+    parser = argparse.ArgumentParser(prog="python -m bench chain")
+    parser.add_argument("decisions", nargs="?", type=int, default=20_000)
+    parser.add_argument("--db", help="an empty database; SQLite in a temporary folder, unless said otherwise")
+    arguments = parser.parse_args(words)
+    with tempfile.TemporaryDirectory() as temporary:
+        engine = open_database(arguments.db or f"sqlite:///{temporary}/forbear.db")
+        empty, clock = size(engine), Clock()
+        with clock.watching():
+            seconds = write(engine, arguments.decisions)
+        total = clock.seconds["writer"]
+        print(f"{engine.dialect.name}: {arguments.decisions:,} decisions written in {seconds:.1f} s")
+        for name in ("chain", "evidence"):
+            print(f"{name:<9} {clock.seconds[name] / total:6.1%} of the writer's time")
+        print(f"{(size(engine) - empty) / arguments.decisions:,.0f} octets a decision, all tables and indexes together")
+        report, began = Report(), time.perf_counter()
+        with reading(engine) as connection:
+            findings = list(verify(connection, report))
+        rows, seconds = sum(report.rows.values()), time.perf_counter() - began
+        print(f"verified {rows:,} rows in {seconds:.1f} s, {rows / seconds:,.0f} a second; {len(findings)} findings")
+        engine.dispose()
