@@ -7,7 +7,20 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from optout import __version__
-from portal import bot_auth, browse, check, complaints, control, crawlers, errors, health, lookup, policy_page, signin
+from portal import (
+    bot_auth,
+    browse,
+    check,
+    complaints,
+    control,
+    crawlers,
+    errors,
+    health,
+    lookup,
+    policy_page,
+    queue,
+    signin,
+)
 from portal.context import Portal
 from portal.limits import Limits
 from portal.pulse import beating
@@ -18,7 +31,7 @@ from portal.settings import Settings
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
 
-DESK = tuple(part.router for part in (signin, browse))
+DESK = tuple(part.router for part in (signin, browse, queue))
 """Those of whoever is signed in."""
 
 

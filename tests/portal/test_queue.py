@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from storage.accounts import Role
+from storage.complaints import WITHIN, Attachment, Notice, State, blocking, find, receive
+from storage.correspondence import mails
+from storage.database import writing
+from storage.records import now
+from tests.portal.desks import enrolled, sign_in
+
+FILE = Attachment('a"\r\nb.html', "application/pdf", b"%PDF-1.7 <script>")
+NOTICE = Notice("Ada <b>", "ada@a.example", "", "The Lamp", ("a.example",), "It was kept.", True, (FILE,))
+
+
+@pytest.fixture
+def number(engine) -> str:
+    with writing(engine) as connection:
+        return receive(connection, NOTICE, now())[1].number
+
+
+@pytest.fixture
+def desk(portal, engine):
+    sign_in(portal, enrolled(engine, "grace", Role.LEGAL))
+    return portal
+
+
+def step(desk, number: str, state: str, **more: str):
+    page = f"/desk/complaints/{number}"
+    return desk.post(page, f"{page}/steps", {"state": state, "reason": f"So: {state}.", **more})
+
+
+def test_a_complaint_is_worked_from_the_queue_to_its_decision(desk, engine, number):
+    assert number in desk.get("/desk/complaints").text
+    assert "Ada &lt;b&gt;" in desk.get(f"/desk/complaints/{number}").text
+    for state in ("acknowledged", "in review"):
+        assert step(desk, number, state).status_code == 303
+    assert step(desk, number, "accepted", blocks="a.example\nhttps://b.example/x\n").status_code == 303
+    assert number not in desk.get("/desk/complaints").text
+    assert number in desk.get("/desk/complaints?state=accepted").text
+    with engine.connect() as connection:
+        done = find(connection, number)
+        assert done
+        assert [(one.state, one.by) for one in done.steps[1:]] == [
+            (State.ACKNOWLEDGED, "grace"),
+            (State.IN_REVIEW, "grace"),
+            (State.ACCEPTED, "grace"),
+        ]
+        assert len(blocking(connection)) == 2
+        told = connection.execute(mails.select().order_by(mails.c.id)).all()
+    assert [mail.subject for mail in told][-1] == f"Complaint {number}: accepted"
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "says"),
+    [
+        ("accepted", {}, "it cannot become accepted"),
+        ("", {}, "Choose the next state."),
+        ("acknowledged", {"reason": " "}, "Every step has a person and a reason"),
+        ("duplicate", {"duplicate_of": "1"}, "is no other complaint"),
+        ("acknowledged", {"blocks": "a.example"}, "names what it blocks, and no other does"),
+    ],
+)
+def test_a_step_that_cannot_be_taken_is_explained_and_nothing_is_lost(desk, number, state, more, says):
+    answer = step(desk, number, state, **{"reason": "Because & so.", **more})
+    assert answer.status_code == 422
+    assert says in answer.text.replace("&#39;", "'")
+    assert more.get("reason", "Because &amp; so.") in answer.text
+
+
+def test_an_attachment_is_only_ever_saved(desk, number):
+    sent = desk.get(f"/desk/complaints/{number}/files/0")
+    assert sent.content == FILE.content
+    assert sent.headers["content-type"] == "application/octet-stream"
+    assert re.fullmatch(r"attachment; filename\*=UTF-8''[\w%.]+", sent.headers["content-disposition"])
+    assert sent.headers["content-security-policy"].startswith("sandbox")
+    assert desk.get(f"/desk/complaints/{number}/files/7").status_code == 404
+
+
+def test_what_is_late_is_said_so(desk, engine):
+    with writing(engine) as connection:
+        receive(connection, NOTICE, now() - WITHIN[State.RECEIVED] - timedelta(days=1))
+    assert "late: was due by" in desk.get("/desk/complaints").text
+
+
+def test_whoever_only_reads_the_log_sees_no_complaint(portal, engine, number):
+    sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
+    for path in ("/desk/complaints", f"/desk/complaints/{number}", f"/desk/complaints/{number}/files/0"):
+        assert portal.get(path).status_code == 403
+
+
+def test_what_is_not_there_is_said_so(desk):
+    assert desk.get("/desk/complaints/2026-AAAAAA").status_code == 404
+    assert desk.get("/desk/complaints?state=lost").status_code == 422
