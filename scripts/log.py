@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,8 +12,10 @@ from rich.text import Text
 
 from optout.model import Profile
 from scripts import options, questions, show
+from scripts.bundle import write_bundle
 from scripts.filters import chosen, filters
 from scripts.forms import because, forms, write
+from scripts.options import option
 from scripts.questions import opened
 from storage.columns import LOG
 from storage.queries import log
@@ -21,9 +24,27 @@ from storage.queries import log
 @click.group(invoke_without_command=True)
 @filters
 @forms
+@option(
+    "--bundle",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a zip with these decisions, their evidence and proofs, and a report, to be checked without Forbear.",
+)
+@option("--key", metavar="KEY", help="For --bundle: whose checkpoints sign for it: NAME+ID+BASE64, or a file with it.")
+@options.evidence
 @options.db
 @click.pass_context
-def command(ctx: click.Context, /, form: str, as_json: bool, redacted: bool, db: str, **conditions: Any) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    form: str,
+    as_json: bool,
+    redacted: bool,
+    bundle: Path | None,
+    key: str | None,
+    evidence: str | None,
+    db: str,
+    **conditions: Any,
+) -> None:
     """Print decisions from the audit log, newest last: what was decided, when, and in whose words.
 
     Two decisions are made about a page: whether it may be requested, and whether what came may be kept. URLs are
@@ -34,8 +55,12 @@ def command(ctx: click.Context, /, form: str, as_json: bool, redacted: bool, db:
       forbear log --domain example.org --verdict excluded
       forbear log --verdict allowed --strict excluded
       forbear log --since 2026-01-01 --format parquet > decisions.parquet
+      forbear log --domain example.org --bundle case.zip --key operator.key
     """
     if ctx.invoked_subcommand is not None:
+        return
+    if bundle:
+        write_bundle(bundle, key, db, evidence, conditions, redacted=redacted)
         return
     with opened(db) as connection:
         rows = log(connection, chosen(conditions))

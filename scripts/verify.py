@@ -55,7 +55,7 @@ def command(
     Example:
       forbear verify --key example.org/forbear+1234abcd+AX… --checkpoint /media/stick/checkpoint-000000000306.txt
     """
-    keys_ = [_key(name) for name in names]
+    keys_ = [key_of(name) for name in names]
     outside = [Known(str(file), _text(file)) for file in files]
     roots = [root for file in certificates for root in _certificates(file)]
     report, found = Report(), 0
@@ -75,7 +75,8 @@ def command(
     return CHANGED if found else 0
 
 
-def _key(name: str) -> VerifierKey:
+def key_of(name: str) -> VerifierKey:
+    """The verifier key that is said, or in the file that is named; raises UsageError."""
     try:
         return keys.public(Path(name)) if Path(name).is_file() else VerifierKey.parse(name)
     except (BadKey, BadNote) as error:

@@ -51,6 +51,11 @@ def rows(shape: Shape, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, An
         yield row
 
 
+def header(name: str, content: str) -> str:
+    """The content of a header field: cookies go, and what may name a person in a URL."""
+    return REDACTED if name.lower() in ("set-cookie", "cookie") else url(content)
+
+
 def cell(value: Any) -> Any:
     """A value of a column that nothing is known about: redacted if it is a URL."""
     return url(value) if isinstance(value, str) else value
