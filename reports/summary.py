@@ -44,6 +44,8 @@ class Collected:
     period: tuple[datetime, datetime] | None
     removed: int
     """Pages that were taken out again."""
+    filtered: int
+    """Runs of ``forbear filter``, over data that others collected."""
     lists: int
     """Publications of infringing sites imported."""
 
@@ -180,6 +182,9 @@ def _from_log(
         ("1.3", "sizes"): ("see the table", ""),
         ("3.1", "measures"): (_measures(known), "policy.toml and the log"),
     }
+    if known.filtered:
+        theirs = f"Data sets of others were put to the same decisions ({known.filtered:,} runs of forbear filter)."
+        found["3.1", "third_parties"] = (theirs, "table crawls")
     if known.period is None:
         return found
     first, last = known.period

@@ -231,7 +231,7 @@ def _evidence(connection: Connection) -> coverage.Evidence:
 
 
 def _in_force(connection: Connection, path: Path | None) -> policies_of.InForce:
-    runs = [run for run in figures.runs(connection) if not run.shadow]
+    runs = [run for run in figures.runs(connection) if not run.shadow and "command" not in run.configuration]
     run = runs[-1] if runs else None
     logged = policies.find(connection, run.policy) if run and path is None else None
     titles = {name: f"{layout.title} ({layout.country})" for name, layout in layouts().items()}
@@ -246,6 +246,8 @@ def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.Col
     if unknown:
         raise click.UsageError(f"--crawl: no crawl for training in this log is called {', '.join(sorted(unknown))}.")
     runs = [run for run in runs if not chosen or run.id in chosen]
+    filtered = [run for run in runs if run.configuration.get("command") == "filter"]
+    runs = [run for run in runs if "command" not in run.configuration]  # filter and recheck collect nothing new
     some = [run.id for run in runs]
     logged = policies.find(connection, runs[-1].policy) if runs else None
     return summaries.Collected(
@@ -255,6 +257,7 @@ def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.Col
         types=figures.by_type(connection, some),
         period=figures.period(connection, some),
         removed=figures.removed(connection, some),
+        filtered=len(filtered),
         lists=figures.lists_on_record(connection),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from optout.model import Stage, Verdict
 from storage import chain
@@ -25,7 +25,7 @@ from storage.schema import (
     removals,
 )
 
-_STANDING = pages.c.decision.not_in(select(removals.c.page))
+_STANDING = ~exists().where(removals.c.page == pages.c.decision)
 """Pages that were not taken out of the corpus again."""
 
 
@@ -149,15 +149,17 @@ def checks(connection: Connection) -> Iterator[Check]:
     """What must never be found, and how often it is."""
     count = select(func.count())
     silent = decisions.c.verdict != Verdict.ALLOWED.value
-    unreasoned = count.select_from(decisions).where(silent, decisions.c.id.not_in(select(reasons.c.decision)))
+    unreasoned = count.select_from(decisions).where(silent, ~exists().where(reasons.c.decision == decisions.c.id))
     about = "decisions that are not `allowed` and have no reason with a quotation"
     yield Check("no reason without a quotation", about, connection.scalar(unreasoned))
-    allowed = select(decisions.c.id).where(
-        decisions.c.verdict == Verdict.ALLOWED.value, decisions.c.stage == Stage.PAGE.value
+    allowed = exists().where(
+        decisions.c.id == pages.c.decision,
+        decisions.c.verdict == Verdict.ALLOWED.value,
+        decisions.c.stage == Stage.PAGE.value,
     )
-    strays = count.select_from(pages).where(pages.c.decision.not_in(allowed))
+    strays = count.select_from(pages).where(~allowed)
     yield Check("no page without a row", "kept pages that no decision allowed", connection.scalar(strays))
-    unknown = count.select_from(decisions).where(decisions.c.policy.not_in(select(policies.c.digest)))
+    unknown = count.select_from(decisions).where(~exists().where(policies.c.digest == decisions.c.policy))
     about = "decisions whose policy is not on record"
     yield Check("each decision's policy is on record", about, connection.scalar(unknown))
     nobody = count.select_from(crawls).where(crawls.c.contact == "")

@@ -19,7 +19,7 @@ from tests.reports.test_policy import RUN
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MAY, JUNE = datetime(2026, 5, 2, tzinfo=UTC), datetime(2026, 6, 3, tzinfo=UTC)
-EMPTY = Collected((), policy.load(), (), (), None, 0, 0)
+EMPTY = Collected((), policy.load(), (), (), None, 0, 0, 0)
 KNOWN = Collected(
     runs=(RUN,),
     rules=policy.load(),
@@ -27,6 +27,7 @@ KNOWN = Collected(
     types=(Share("text/html", 3, 90), Share("image/png", 1, 10)),
     period=(MAY, JUNE),
     removed=2,
+    filtered=0,
     lists=3,
 )
 NOTHING_ELSE = """
@@ -156,6 +157,13 @@ def test_attestations_stand_in_their_fields_and_answers_of_no_close_what_follows
     assert [found[f"2.5.{key}"].value for key in ("used", "modalities", "models")] == ["no", *["not applicable"] * 2]
     assert "attested" in found["1.2.models"].source
     assert table(made(said=said), "Modalities").rows[0][1:3] == ("Less than 1 billion tokens", "news and reference")
+
+
+def test_data_of_others_that_was_filtered_is_told_with_their_measures_and_not_as_crawled() -> None:
+    found = values(made(replace(EMPTY, filtered=2)))
+    assert "2 runs of forbear filter" in str(found["3.1.third_parties"].value)
+    assert isinstance(found["2.3.used"].value, Open)
+    assert isinstance(values(made())["3.1.third_parties"].value, Open)
 
 
 def test_an_attestation_against_the_log_is_shown_beside_it() -> None:
