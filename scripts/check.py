@@ -14,12 +14,16 @@ from rich.console import Console
 
 from crawler.live import Live, Outcome, ask
 from crawler.network import Guard
+from crawler.operator import with_complaints
 from optout import case
 from optout.model import Capture, Profile, Question, Use, Verdict
 from optout.policy import Policy
 from optout.readers import url as urls
 from scripts import advise as advising
 from scripts import options, show
+from storage import complaints
+from storage.database import open_database, translated
+from storage.errors import Missing
 
 Outcomes = dict[Profile, Outcome]
 """What came out in each profile, the chosen one first."""
@@ -46,6 +50,7 @@ OTHERWISE = "A widely used parser reads this otherwise"
 @options.proxy
 @options.resolve
 @options.allow_private_networks
+@options.option("--db", type=options.Checked("url", options.check_db), help="Also honour what this database says.")
 @options.as_json
 @options.option(
     "--advise", is_flag=True, help="Tell the owner what is understood, what is not and why, and the correction."
@@ -63,6 +68,7 @@ def command(
     policy: Path | None,
     infringing_list: Path | None,
     agent: str,
+    db: str | None,
     advise: bool,
     sarif: bool,
     address: str | None,
@@ -95,11 +101,26 @@ def command(
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError("--sarif and --as go with --advise.")
     rules, infringing = options.rules(policy), options.infringing(infringing_list)
-    known = (infringing,) if infringing else ()
+    known = tuple(capture for capture in (_listed(db), infringing) if capture)
     for each in url:
         urls.parse(each)  # before anybody is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
     return asyncio.run(_check_all(questions, _live(agent, **connection), rules, known, as_json=as_json))
+
+
+def _listed(db: str | None) -> Capture | None:
+    """What accepted complaints in a database block, as the operator's list; a database that is not there has none."""
+    if db is None:
+        return None
+    try:
+        engine = open_database(db, create=False)
+    except Missing:
+        return None
+    try:
+        with translated(engine.url), engine.connect() as connection:
+            return with_complaints(None, complaints.blocking(connection))
+    finally:
+        engine.dispose()
 
 
 def _live(

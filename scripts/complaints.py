@@ -130,6 +130,8 @@ def step_command(
         raise click.UsageError(str(error)) from None
     finally:
         engine.dispose()
+    if one.blocks:
+        show.line("Copies that were kept before leave the corpus with `forbear recheck`.")
     show.line(f"{number} is {one.state}{f', next step due {_due(one)}' if one.due_at else ''}.")
 
 

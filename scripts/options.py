@@ -52,7 +52,8 @@ def _check_text(text: str) -> None:
         raise ValueError(f"{text!r} holds what is no text")
 
 
-def _check_db(db: str) -> None:
+def check_db(db: str) -> None:
+    """Raises ValueError if this is no database URL that is taken."""
     if not _DB.fullmatch(db) or not db.isprintable():  # which is not repeated: a password may stand in it
         raise ValueError("this is no database: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
 
@@ -147,7 +148,7 @@ signature_agent = option(
 db = option(
     "--db",
     metavar="URL",
-    type=Checked("url", _check_db),
+    type=Checked("url", check_db),
     default="sqlite:///forbear.db",
     help="The database: sqlite:///FILE or postgresql+psycopg://…",
 )

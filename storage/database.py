@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from storage import adoption, partitions, views
 from storage.contents import contents
-from storage.errors import OutOfDate, StorageError
+from storage.errors import Missing, OutOfDate, StorageError
 
 __all__ = [
     "OutOfDate",
@@ -147,7 +147,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     if not path.parent.is_dir():
         raise StorageError(f"{path} cannot be made, since there is no directory {path.parent}: create it first.")
     if not create and not path.exists():
-        raise StorageError(f"There is no database {path}: name the right one with --db, or crawl first.")
+        raise Missing(f"There is no database {path}: name the right one with --db, or crawl first.")
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
@@ -189,7 +189,7 @@ def _check(connection: Connection, url: URL, create: bool) -> None:
     revision = _refuse_strangers(connection, url)
     if revision is None:
         if not create:
-            raise StorageError(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
+            raise Missing(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
         _migrate(connection)
     elif revision != script.get_current_head():
         raise OutOfDate(f"{_shown(url)} was made by an older Forbear: run `forbear db upgrade --db {_shown(url)}`.")

@@ -9,3 +9,7 @@ class StorageError(Exception):
 
 class OutOfDate(StorageError):
     """The database was made by an older Forbear."""
+
+
+class Missing(StorageError):
+    """There is no database, or nothing in it yet."""

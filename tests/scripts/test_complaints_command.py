@@ -27,6 +27,9 @@ def test_a_complaint_is_worked_from_its_receipt_to_its_decision(forbear, number:
     for state, more in (("acknowledged", ()), ("in review", ()), ("accepted", ("--block", "a.example"))):
         done = forbear("complaints", "step", number, state, "--by", "Grace", "--reason", f"So: {state}.", *more)
         assert (done.returncode, done.stderr) == (0, "")
+    assert "forbear recheck" in done.stdout
+    checked = forbear("check", "http://a.example/x", "--db", "sqlite:///forbear.db", "--json")
+    assert (checked.returncode, f"complaint {number} accepted" in checked.stdout) == (1, True)
     assert number not in forbear("complaints", "list").stdout
     [line] = forbear("complaints", "list", "--state", "accepted", "--json").stdout.splitlines()
     told = json.loads(line)
@@ -61,3 +64,11 @@ def test_wrong_use_is_one_sentence(forbear, number: str, words, says: str) -> No
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_not_there_yet_blocks_nothing(forbear, site) -> None:
+    origin, files = site
+    files["/"] = "<p>x</p>"
+    private = ("--allow-private-networks", "--db", "sqlite:///none.db")
+    done = forbear("check", f"{origin}/", *private)
+    assert (done.returncode, done.stderr) == (0, "")
