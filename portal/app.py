@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from optout import __version__
 from portal import (
+    api,
     bot_auth,
     browse,
     check,
@@ -52,5 +53,6 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(health.router)
     for router in (*ROUTERS, *DESK):
         app.include_router(router, dependencies=[Depends(protect)])
+    app.include_router(api.router)  # without protect: a token is no cookie that another site could make use of
     errors.install(app)
     return app

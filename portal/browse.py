@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from optout.model import Stage, Verdict
 from portal.desk import Desk, OfLog
 from portal.exports import FORMS
-from portal.filters import Asked, Filters, cursor
+from portal.filters import Asked, Filters, Name, cursor
 from portal.quoted import as_text, marked
 from storage import browse, sessions
 from storage.browse import Evidence
@@ -83,7 +83,7 @@ def save(
 
 
 @router.post("/desk/queries/{query}/remove")
-def remove(desk: OfLog, query: str) -> Response:
+def remove(desk: OfLog, query: Name) -> Response:
     """Removes a saved query."""
     with desk.portal.writing() as connection:
         sessions.forget_query(connection, desk.account, query)
@@ -91,7 +91,7 @@ def remove(desk: OfLog, query: str) -> Response:
 
 
 @router.get("/desk/decisions/{id_}")
-def decision(desk: OfLog, id_: str) -> HTMLResponse:
+def decision(desk: OfLog, id_: Name) -> HTMLResponse:
     """One decision, with everything that it rests on."""
     with desk.portal.reading() as connection:
         whole = browse.decision(connection, id_)

@@ -7,12 +7,15 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import HTTPException, Query
+from fastapi import HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from optout.model import Stage, Verdict
 from storage.browse import Cursor
 from storage.queries import Filter
+
+_PLAIN = r"^[ -~]*$"
+"""Ids and names of ours are printable ASCII; PostgreSQL takes no NUL to compare with."""
 
 
 class Filters(BaseModel):
@@ -23,13 +26,15 @@ class Filters(BaseModel):
     domain: str = Field("", max_length=2048, description="A domain or host in any spelling, or a URL of it.")
     subdomains: str = Field("", max_length=3, description="'no': without what lies below the domain.")
     prefix: str = Field("", max_length=2048, description="URLs that begin so.")
-    protocol: str = Field("", max_length=100, description="A reason of this protocol.")
-    measure: str = Field("", max_length=20, description="A reason that serves this paragraph, as 1.3(1)(b).")
+    protocol: str = Field("", pattern=_PLAIN, max_length=100, description="A reason of this protocol.")
+    measure: str = Field(
+        "", pattern=_PLAIN, max_length=20, description="A reason that serves this paragraph, as 1.3(1)(b)."
+    )
     verdict: str = Field("", max_length=10, description="What followed: allowed, excluded, deferred.")
     standard: str = Field("", max_length=10, description="What profile standard makes of the same.")
     strict: str = Field("", max_length=10, description="What profile strict makes of the same.")
     stage: str = Field("", max_length=10, description="request or page.")
-    crawl: str = Field("", max_length=64, description="Decisions of this crawl.")
+    crawl: str = Field("", pattern=_PLAIN, max_length=64, description="Decisions of this crawl.")
     since: str = Field("", max_length=40, description="Not before this day or time (RFC 3339).")
     until: str = Field("", max_length=40, description="Before this day or time.")
 
@@ -56,6 +61,9 @@ class Filters(BaseModel):
 
 
 Asked = Annotated[Filters, Query()]
+
+Name = Annotated[str, Path(pattern=_PLAIN, max_length=64)]
+"""An id or a number in a path."""
 
 
 def cursor(text: str) -> Cursor | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, HTTPException, Query, Response
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from portal.complaints import MEANINGS
 from portal.desk import OfComplaints
+from portal.filters import Name
 from storage import mails
 from storage.complaints import NEXT, BadStep, Complaint, State, advance, attachment, find, waiting
 from storage.records import now
@@ -34,7 +35,7 @@ def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") 
 
 
 @router.get("/desk/complaints/{number}")
-def one(desk: OfComplaints, number: str) -> HTMLResponse:
+def one(desk: OfComplaints, number: Name) -> HTMLResponse:
     """A complaint with everything that was sent, and the steps that are possible."""
     with desk.portal.reading() as connection:
         complaint = find(connection, number)
@@ -54,11 +55,11 @@ def _show(desk: OfComplaints, complaint: Complaint, given: dict[str, str], wrong
 @router.post("/desk/complaints/{number}/steps")
 def step(
     desk: OfComplaints,
-    number: str,
+    number: Name,
     state: Annotated[str, Form(max_length=20)] = "",
     reason: Annotated[str, Form(max_length=10_000)] = "",
     blocks: Annotated[str, Form(max_length=100_000)] = "",
-    duplicate_of: Annotated[str, Form(max_length=20)] = "",
+    duplicate_of: Annotated[str, Form(max_length=20, pattern=r"^[ -~]*$")] = "",
 ) -> Response:
     """Takes a step under the name that is signed in, and tells whoever complained."""
     given = {"state": state, "reason": reason, "blocks": blocks, "duplicate_of": duplicate_of}
@@ -93,7 +94,7 @@ def take(
 
 
 @router.get("/desk/complaints/{number}/files/{position}")
-def file(desk: OfComplaints, number: str, position: int) -> Response:
+def file(desk: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
     """What was sent along, to be saved: it is never shown in the portal."""
     with desk.portal.reading() as connection:
         found = attachment(connection, number, position)

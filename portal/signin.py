@@ -151,7 +151,7 @@ def start(desk: OfLog) -> HTMLResponse:
 def visits(
     desk: OfAudit,
     name: Annotated[str, Query(max_length=100)] = "",
-    before: Annotated[str, Query(max_length=64)] = "",
+    before: Annotated[str, Query(max_length=64, pattern=r"^[ -~]*$")] = "",
 ) -> HTMLResponse:
     """Every sign-in, and every view of what names URLs or people."""
     desk.note("view")
