@@ -7,15 +7,24 @@ c2pa-python.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import resources
 
 from crawler.web import Reply, Site
+from optout.protocols import infringing_list
 
 OPERATOR_LIST = b"""effect,match,by,at,why,until,lifts
 block,blocked.example,legal team,2026-11-02,complaint 17: no copies for training,,
 """
 """What the operator of the demo has on record himself."""
+
+_PUBLICATION = f"sha256:{hashlib.sha256(b'a publication that was made up').hexdigest()}"
+_COURT = ("DK", "A court that was made up", "Section 413 of an act that was made up")
+INFRINGING_LIST = infringing_list.written(
+    [("films.example", *_COURT, "2026-10-05", "2026-10-09", "", _PUBLICATION, "")],
+)
+"""A list of infringing sites, as `forbear lists` makes it of what authorities publish."""
 
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -190,6 +199,7 @@ SITES: dict[str, Site] = {
         "/": Reply(b"", 302, (("Location", "http://press.example/moved"),)),
     },
     "blocked.example": {"/": _page("Somebody who complained")},
+    "films.example": {"/": _page("On a list of infringing sites")},
 }
 """By host, by path."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from crawler.crawl import Config, run
-from crawler.demo import OPERATOR_LIST, SEEDS, SITES
+from crawler.demo import INFRINGING_LIST, OPERATOR_LIST, SEEDS, SITES
 from crawler.web import Web
 from optout.readers.url import parse
 from scripts import options, show
@@ -47,6 +47,8 @@ def command(out: Path) -> int | None:
     folder.mkdir(parents=True)
     listed = folder / "operator.csv"
     listed.write_bytes(OPERATOR_LIST)
+    infringing = folder / "infringing.csv"
+    infringing.write_bytes(INFRINGING_LIST)
     show.line(
         f"Forbear crawls a web of {len(SITES)} hosts that one server on 127.0.0.1 plays. Nothing leaves this machine."
     )
@@ -60,6 +62,7 @@ def command(out: Path) -> int | None:
             retries=0,
             proxy=web.proxy,
             operator_list=listed,
+            infringing_list=infringing,
         )
         summary = run(config)
     show.line("")
