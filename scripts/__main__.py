@@ -37,6 +37,7 @@ COMMANDS = {
     "recheck": "Ask the sources of kept pages again; what is reserved now leaves.",
     "report": "Make the documents that the law and the Code ask for.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",
+    "run": "Crawl, recheck, report and sign on a timetable.",
     "policy": "Explain which protocol counts how, and what your own file changes.",
     "replay": "Decide again from the evidence stored: what comes out otherwise?",
     "user": "Accounts of the portal, and tokens for its JSON API.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 import click
 
 STANDARD_FILE = "forbear.toml"
+
+READ_THEMSELVES: Mapping[str, Collection[str]] = {"run": ("step",)}
+"""Keys in the table of a command that are no options, and that it reads itself."""
 
 Commands = Mapping[str, Callable[[], click.Command]]
 """How each command is loaded, by its name."""
@@ -61,7 +64,7 @@ class Settings:
             return {**found, **self._chosen(own, common, table)}
         known = dict(_options(command))
         for key in table:
-            if key not in known:
+            if key not in known and key not in READ_THEMSELVES.get(name, ()):
                 raise click.UsageError(f"{self.path}: the table [{name}] has a key {key!r} that is no option.")
         return self._chosen(known, common, table)
 

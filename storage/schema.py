@@ -362,6 +362,19 @@ list_entries = Table(
     comment="Sites that courts or authorities recognised as infringing (measure 1.2(1)(b)), with provenance.",
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True, comment="UUIDv7 of the run."),
+    Column("step", Text, nullable=False, comment="Name of the step in the timetable of forbear run."),
+    Column("words", JSON, nullable=False, comment="The command with its words, as a list."),
+    Column("started_at", Instant, nullable=False, comment="When it began (UTC)."),
+    Column("finished_at", Instant, comment="When it ended (UTC); empty if it was cut short, or runs still."),
+    Column("code", Integer, comment="Its exit code; empty as finished_at is."),
+    _index("step", "started_at"),
+    comment="What ran on the timetable, and how it ended.",
+)
+
 queues = Table(
     "queues",
     metadata,

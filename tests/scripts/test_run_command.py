@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from crawler import versions
+from crawler.web import Web
+from scripts.timetable import BadTimetable, Step, read
+from storage import runs
+from storage.database import open_database
+from storage.runs import Run
+from tests.crawler.crawls import page, plain, until
+from tests.scripts.conftest import ROOT
+
+BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
+STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}
+
+WRONG = [
+    (None, "there is no"),
+    ({"step": []}, "there is no"),
+    ({"step": [STEP, STEP]}, "two steps are called 'a'"),
+    ({"step": [{**STEP, "when": "now"}]}, "other keys"),
+    ({"step": [{**STEP, "command": "log"}]}, "'command' of step 1"),
+    ({"step": [{**STEP, "command": ["serve"]}]}, "calls 'serve'"),
+    ({"step": [{**STEP, "command": ["rm"]}]}, "calls 'rm'"),
+    ({"step": [{**STEP, "at": "61 * * * *"}]}, "which is no time"),
+]
+
+
+@pytest.mark.parametrize(("table", "sentence"), WRONG)
+def test_what_is_no_timetable_is_said(table: Any, sentence: str) -> None:
+    with pytest.raises(BadTimetable, match=sentence):
+        read(table, ["log", "serve", "run"])
+
+
+@pytest.mark.parametrize(
+    ("at", "due"),
+    [
+        ("0 3 * * *", BEGAN.replace(second=0) + timedelta(days=1)),
+        ("*/15 * * * *", BEGAN.replace(minute=15, second=0)),
+        ("0 4 * * 1", datetime(2026, 3, 2, 4, tzinfo=UTC)),
+        ("@monthly", datetime(2026, 4, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_step_is_due_at_the_first_time_after_it_began(at: str, due: datetime) -> None:
+    step = Step("a", ("log",), at)
+    assert step.due_at(Run("1", BEGAN, BEGAN + timedelta(hours=1), 0)) == due
+    assert step.due_at(Run("1", BEGAN, None, None)) is None, "cut short: at once"
+    assert step.due_at(None) is None, "never: at once"
+
+
+def write(folder: Path, db: str, *steps: tuple[str, Sequence[str], str]) -> Path:
+    lines = [f'db = "{db}"']
+    for name, command, at in steps:
+        lines += ["[[run.step]]", f"name = {json.dumps(name)}", f"command = {json.dumps(command)}", f'at = "{at}"']
+    path = folder / "timetable.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_once_runs_what_is_due_and_says_how_it_ended(forbear: Any, tmp_path: Path, database_url: str) -> None:
+    missing = ["corpus", "versions", "--out", "."]
+    steps = (("upgrade", ["db", "upgrade"], "@yearly"), ("none", missing, "@yearly"), ("log", ["log"], "* * * * *"))
+    path = write(tmp_path, database_url, *steps)
+    done = forbear("run", str(path), "--once", "--json")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["step"], each["code"]) for each in told] == [("upgrade", 0), ("none", 2), ("log", 0)]
+    assert done.returncode == 2, "the highest"
+    assert "has no versions" in done.stderr
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET finished_at = NULL WHERE step = 'none'"))
+        runs_of = "SELECT count(*) FROM runs WHERE step = 'upgrade'"
+    again = forbear("run", str(path), "--once", "--json")
+    assert "none" in [json.loads(line)["step"] for line in again.stdout.splitlines()], "it was cut short"
+    with engine.connect() as connection:
+        assert connection.scalar(text(runs_of)) == 1
+    engine.dispose()
+    status = [json.loads(line) for line in forbear("run", str(path), "--status", "--json").stdout.splitlines()]
+    assert [(each["step"], each["exit code"]) for each in status] == [("upgrade", "0"), ("none", "2"), ("log", "0")]
+    assert status[0]["due next"] > status[0]["last began"]
+
+
+def test_one_run_at_a_time_has_a_database(forbear: Any, tmp_path: Path, database_url: str) -> None:
+    path = write(tmp_path, database_url, ("log", ["log"], "* * * * *"))
+    engine = open_database(database_url)
+    with runs.alone(engine) as mine:
+        assert mine
+        done = forbear("run", str(path), "--once")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "Another run is at work" in done.stderr
+    engine.dispose()
+    assert "log" in forbear("run", str(path), "--once").stdout
+
+
+SITE = {"/": page("/a"), "/a": page(words="Nine boats.")}
+
+
+def started(path: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-m", "scripts", "run", str(path), "--json"]
+    return subprocess.Popen(command, cwd=path.parent, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_crawl_and_rechecks_on_a_timetable(forbear: Any, tmp_path: Path) -> None:
+    site = dict(SITE)
+    with Web({"a.example": site}) as web:
+        db = f"sqlite:///{tmp_path}/f.db"
+        steps = (("crawl", ["crawl", "http://a.example/"], "@yearly"), ("recheck", ["recheck"], "* * * * *"))
+        path = write(tmp_path, db, *steps)
+        common = f'out = "corpus"\ncontact = "https://operator.example/"\ndelay = 0\nproxy = "{web.proxy}"\n'
+        path.write_text(common + path.read_text())
+        assert forbear("run", str(path), "--once").returncode == 0
+        assert len(versions.numbers(tmp_path / "corpus")) == 1
+        site["/robots.txt"] = plain("User-agent: *\nDisallow: /a\n")
+        engine = create_engine(db)
+        with engine.begin() as connection:  # an hour later
+            connection.execute(
+                text("UPDATE runs SET started_at = '2026-01-01T00:00:00.000000+00:00' WHERE step <> 'crawl'")
+            )
+        engine.dispose()
+        done = forbear("run", str(path), "--once", "--json")
+        assert [json.loads(line)["step"] for line in done.stdout.splitlines()] == ["recheck"]
+    assert versions.load(tmp_path / "corpus").content["counts"]["pages"] == 1
+
+
+def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(forbear: Any, tmp_path: Path) -> None:
+    with Web({"a.example": {path: replace(reply, pause=1) for path, reply in SITE.items()}}) as web:
+        path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("crawl", ["crawl", "http://a.example/"], "@yearly"))
+        common = f'out = "corpus"\ncontact = "https://operator.example/"\nproxy = "{web.proxy}"\n'
+        path.write_text(common + path.read_text())
+        process = started(path)
+        until(lambda: any(hit.path == "/" for hit in web.hits), 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stdout
+        process.stdout.close()
+        [status] = [json.loads(line) for line in forbear("run", str(path), "--status", "--json").stdout.splitlines()]
+        assert (status["exit code"], status["due next"]) == ("cut short", "now")
+        assert forbear("run", str(path), "--once").returncode == 0
+    engine = create_engine(f"sqlite:///{tmp_path}/f.db")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*), min(state) FROM crawls")).one() == (1, "finished")
+    engine.dispose()
+
+
+def test_without_once_it_waits_for_what_is_due_next(tmp_path: Path) -> None:
+    path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("quick", ["db", "upgrade"], "@yearly"))
+    process = started(path)
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["step"] == "quick"
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    process.stdout.close()
