@@ -31,4 +31,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         comment="What ran on the timetable, and how it ended.",
     )
-    op.create_index(op.f("ix_runs_step"), "runs", ["step", "started_at"], unique=False)
+    op.create_index(op.f("ix_runs_step_started_at"), "runs", ["step", "started_at"], unique=False)
