@@ -1,6 +1,7 @@
 """``python -m bench``: the whole crawl against a bare Scrapy spider on the same pages, in turns, as ratios.
 
-``python -m bench readers`` measures the readers instead, ``python -m bench chain`` the chain over the log.
+``python -m bench readers`` measures the readers instead, ``python -m bench chain`` the chain over the log, and
+``python -m bench questions`` what is asked of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench import chain, readers
+from bench import chain, questions, readers
 from bench.site import folder
 from crawler.web import Reply, Web
 
@@ -87,5 +88,7 @@ if __name__ == "__main__":
         readers.main()
     elif sys.argv[1:2] == ["chain"]:
         chain.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["questions"]:
+        questions.main(sys.argv[2:])
     else:
         main()
