@@ -147,11 +147,22 @@ TABLES = tuple(table for table in vars(schema).values() if isinstance(table, Tab
 """The tables of the log below them."""
 
 
+_READERS = """
+    SELECT DISTINCT grantee FROM information_schema.role_table_grants
+    WHERE table_schema = 'public' AND table_name = 'decisions' AND privilege_type = 'SELECT'
+    AND grantee <> grantor AND grantee <> 'PUBLIC'
+"""
+
+
 def create(connection: Connection) -> None:
     """Makes all views, in place of those that are there."""
     drop(connection)
     for name, view in VIEWS.items():
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {view.query}")
+    if connection.dialect.name == "postgresql":  # whoever may read the log may read its views, as before
+        for role in connection.exec_driver_sql(_READERS).scalars().all():
+            for name in VIEWS:
+                connection.exec_driver_sql(f'GRANT SELECT ON {name} TO "{role}"')
 
 
 def drop(connection: Connection) -> None:

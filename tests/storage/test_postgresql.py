@@ -13,8 +13,8 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from optout.model import Verdict
-from storage import checkpoints, partitions, roles, schema
-from storage.database import open_database, reading, writing
+from storage import checkpoints, partitions, roles, schema, views
+from storage.database import open_database, reading, reading_only, writing
 from storage.errors import StorageError
 from storage.lookup import lookup
 from storage.notes import SignerKey
@@ -148,6 +148,20 @@ def test_who_asks_may_read_and_nothing_else(
             connection.execute(text(f"INSERT INTO {table.name} DEFAULT VALUES"))
         with legal.connect() as connection:
             connection.execute(select(table).limit(1))
+
+
+def test_who_reads_the_log_reads_its_views_after_an_upgrade_too(
+    engine: Engine, make: Any, write: Write, users: Callable[[str], Engine]
+) -> None:
+    write(make.decided("https://a.example/no", Verdict.EXCLUDED, at=now()))
+    legal = users("t_legal")
+    with writing(engine) as connection:
+        views.create(connection)
+    with reading_only(legal) as connection:
+        answer = views.ask(connection, "SELECT quote FROM log_reasons")
+        assert list(map(tuple, answer.rows)) == [("Disallow: /no",)]
+    with pytest.raises(StorageError, match="This cannot be asked"), reading_only(legal) as connection:
+        views.ask(connection, "SELECT * FROM sessions")
 
 
 def test_a_role_that_is_no_name_is_refused(engine: Engine) -> None:
