@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from optout.model import Verdict
-from storage import checkpoints, partitions, roles, schema, views
+from storage import checkpoints, partitions, roles, schema, staff, views
 from storage.database import open_database, reading, reading_only, writing
 from storage.errors import StorageError
 from storage.lookup import lookup
@@ -146,8 +146,9 @@ def test_who_asks_may_read_and_nothing_else(
     for table in schema.metadata.sorted_tables:
         with pytest.raises(ProgrammingError, match="permission denied"), legal.begin() as connection:
             connection.execute(text(f"INSERT INTO {table.name} DEFAULT VALUES"))
-        with legal.connect() as connection:
-            connection.execute(select(table).limit(1))
+        if table not in staff.SECRET:
+            with legal.connect() as connection:
+                connection.execute(select(table).limit(1))
 
 
 def test_who_reads_the_log_reads_its_views_after_an_upgrade_too(
