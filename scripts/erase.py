@@ -43,9 +43,12 @@ class Age(Moment):
 )
 @options.option("--reason", required=True, type=options.text, help="Why, for the record; name nobody here.")
 @options.option("--yes", is_flag=True, help="Do not ask.")
+@options.evidence
 @options.db
 @options.as_json
-def command(older_than: datetime | None, url: str | None, reason: str, yes: bool, db: str, as_json: bool) -> None:
+def command(
+    older_than: datetime | None, url: str | None, reason: str, yes: bool, evidence: str | None, db: str, as_json: bool
+) -> None:
     """Erase URLs, hosts, headers and quotations of pages from the log, for good.
 
     What stays says that something was decided, when, for which domain, by which protocol, with which result. The log
@@ -64,7 +67,7 @@ def command(older_than: datetime | None, url: str | None, reason: str, yes: bool
         if not sys.stdin.isatty():
             raise click.UsageError("Nothing brings back what is erased: add --yes if you mean it.")
         click.confirm(f"Erase the words {what}, for good?", abort=True, err=True)
-    engine = open_database(db, create=False)
+    engine = open_database(db, create=False, evidence=evidence)
     tally = Counter[str]()
     try:
         with translated(engine.url):

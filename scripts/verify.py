@@ -37,10 +37,16 @@ CHANGED = 1
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Root certificate (PEM) of the authority whose timestamps count. Can be repeated.",
 )
+@options.evidence
 @options.db
 @options.as_json
 def command(
-    names: tuple[str, ...], files: tuple[Path, ...], certificates: tuple[Path, ...], db: str, as_json: bool
+    names: tuple[str, ...],
+    files: tuple[Path, ...],
+    certificates: tuple[Path, ...],
+    evidence: str | None,
+    db: str,
+    as_json: bool,
 ) -> int:
     """Read the whole log, and name every row and capture that is not as it was written.
 
@@ -59,7 +65,7 @@ def command(
     outside = [Known(str(file), _text(file)) for file in files]
     roots = [root for file in certificates for root in _certificates(file)]
     report, found = Report(), 0
-    engine = open_database(db, create=False)
+    engine = open_database(db, create=False, evidence=evidence)
     try:
         with translated(engine.url), reading(engine) as connection:
             findings = verify(connection, report, keys=keys_, outside=outside, roots=roots)
