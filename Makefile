@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check docs lock bench fuzz clean
+.PHONY: help setup setup-dev demo test check docs lock bench bench-quick fuzz clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,7 +33,10 @@ docs: setup-dev ## build the site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: setup-dev ## measure against peers, in one run, as ratios
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench --write $(ARGS)
+
+bench-quick: setup-dev ## the same with fewer rounds and smaller sizes, printed alone
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 # For every platform and every Python that pyproject.toml lets in; setuptools builds the package itself.
 LOCK := echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

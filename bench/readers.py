@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from PIL import Image
 
-from bench.site import folder
+from bench.site import ROBOTS, folder
 from crawler import text
 from optout import policy
 from optout.captures import Asked, Captures
@@ -31,15 +31,6 @@ ROUNDS = 2
 SHARED = {"tags (shared)": html.read, "XMP (shared)": embedded_xmp.read}
 PICTURES = 1_000
 ORIGIN = "https://docs.example"
-ROBOTS = b"""User-agent: GPTBot
-Disallow: /
-
-User-agent: *
-Disallow: /search
-Content-Signal: search=yes
-Allow: /
-Sitemap: https://docs.example/sitemap.xml
-"""
 _HTML = (("Content-Type", "text/html; charset=utf-8"),)
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff", "GIF": "image/gif"}
 

@@ -16,6 +16,16 @@ from pathlib import Path
 
 PACKAGE = "python3.11-doc"
 _HTML = Path("usr/share/doc/python3.11/html")
+ROBOTS = b"""User-agent: GPTBot
+Disallow: /
+
+User-agent: *
+Disallow: /search
+Content-Signal: search=yes
+Allow: /
+Sitemap: https://docs.example/sitemap.xml
+"""
+"""What such a site has for crawlers."""
 
 
 class Handler(SimpleHTTPRequestHandler):
