@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -357,6 +358,7 @@ def settings(config: Config) -> Settings:
     settings = Settings()
     settings.setdict(
         {
+            "ASYNCIO_EVENT_LOOP": None if sys.platform == "win32" else "uvloop.Loop",
             "SCHEDULER": "crawler.scheduler.FrontierScheduler",
             "DOWNLOAD_HANDLERS_BASE": {"http": handler, "https": handler},
             "DOWNLOADER_MIDDLEWARES_BASE": {},

@@ -30,6 +30,7 @@ MAX_SITEMAP_URLS = 50_000
 """URLs of a sitemap, as sitemaps.org allows; what comes after them is left."""
 
 _ATTRIBUTE = {b"a": "href", b"area": "href", b"frame": "src", b"iframe": "src"}
+_NAMES = frozenset({b"base", b"meta", *_ATTRIBUTE})
 _SPACE = "\t\n\f\r "
 _NO = frozenset({"nofollow", "none"})
 _SCOPE = re.compile(r"\s*([A-Za-z_-]+)\s*:")
@@ -49,8 +50,8 @@ def links(capture: Capture, base_url: str, agent: str) -> list[str]:
     source, charset = html.source_of(capture)
     names = {"robots", agent.lower()}
     base, references = None, list[str]()
-    for tag in markup.tags(source):
-        if tag.is_end or tag.inert or tag.name not in (b"base", b"meta", *_ATTRIBUTE):
+    for tag in markup.start_tags(source, _NAMES):
+        if tag.inert:
             continue
         attributes = tag.attribute(charset)
         if tag.name == b"meta":
@@ -62,7 +63,8 @@ def links(capture: Capture, base_url: str, agent: str) -> list[str]:
             reference = attributes.get(_ATTRIBUTE[tag.name])
             if reference is not None:
                 references.append(reference.strip(_SPACE))
-    return list(_resolved(_base(base_url, base), dict.fromkeys(references), charset))
+    without_fragments = dict.fromkeys(reference.partition("#")[0] for reference in references)
+    return list(_resolved(_base(base_url, base), without_fragments, charset))
 
 
 def sitemap(capture: Capture) -> list[str]:

@@ -80,10 +80,9 @@ _REFERENCE = re.compile(
     rb"<meta[^>&]{0,60}?(?:name|content|itemprop)[ \t\r\n]{0,9}=[ \t\r\n]{0,9}[\"']?[\w\s,:-]{0,40}"
     rb"&#(?!0*(?:34|38|39|160|8\d{3});|x0*(?:22|26|27|a0|20..);)"
 )
-_PASSWORD = b"password"
-_OF_INTEREST = re.compile(
-    b"|".join(map(re.escape, _WORDS)) + rb"|type[\t\n\f\r ]*+=[\t\n\f\r ]*+[\"']?password", re.IGNORECASE
-)
+_PASSWORD = rb"type[\t\n\f\r ]*+=[\t\n\f\r ]*+[\"']?password"
+_ASKS = re.compile(_PASSWORD)
+_OF_INTEREST = re.compile(b"|".join((*map(re.escape, _WORDS), _PASSWORD)), re.IGNORECASE)
 MAX_ELEMENTS = 1_000
 """How many elements of interest a page can have; more are no words of a site but an attack on its readers."""
 MAX_HIDDEN = 10
@@ -145,7 +144,7 @@ def _read(capture: Capture) -> Page:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
     source, charset = source_of(capture)
     lower = source.lower()
-    if not any(word in lower for word in (*_WORDS, _PASSWORD)) and not _REFERENCE.search(lower):
+    if not any(word in lower for word in _WORDS) and not _ASKS.search(lower) and not _REFERENCE.search(lower):
         return Page()
     page = _Reader(charset).read(source)
     if capture.media_type in _XML_TYPES:
@@ -297,10 +296,40 @@ def _parse(capture: Capture) -> HTMLTree:
     if len(capture.body) > MAX_OCTETS:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
     source, charset = source_of(capture)
-    # Few tags cost little in any order: a fifth of a second at worst. Attributes cost by the square of their number.
-    if source.count(b"<") > MAX_UNCHECKED_TAGS or may_be_crowded(source):
+    if _may_be_costly(source):
         _check_shape(source)
     return HTMLTree.parse(bytes_to_str(source, charset, errors="replace"))
+
+
+# Attributes as almost everybody writes them, so that nobody can disagree about where the tag ends.
+_PLAIN = rb"(?:\s++[^\s\"'=<>/\x00]++(?:=(?:\"[^\"<\x00]*+\"|'[^'<\x00]*+'|[^\s\"'=<>\x00]++))?+)*+\s*+"
+_LEAF = re.compile(
+    rb"<(?:(a|abbr|article|aside|b|blockquote|cite|code|d[dlt]|div|em|footer|h[1-6]|header|i|kbd|li|main|nav|ol|p|pre"
+    rb"|section|small|span|strong|sub|sup|t[dhrt]|table|tbody|thead|ul|var)" + _PLAIN + rb">[^<]*+</\1>"
+    rb"|(?:br|hr|img|wbr)" + _PLAIN + rb"/?+>)",
+    re.IGNORECASE,
+)
+_WAS_LEAF = b"\0"
+"""Stands for an element taken off: text may hold it, but no plain attribute, whose quotes it could have broken."""
+_PASSES = 8
+"""How often leaves are taken off; so much deeper than what is left can a page be nested."""
+
+
+def _may_be_costly(source: bytes) -> bool:
+    """Whether a tree of this source may take long; much quicker than walking over its tags, and never wrongly no.
+
+    Few tags cost little in any order, a fifth of a second at worst. What a tag costs grows with the elements that are
+    open before it, and an element that is closed right behind what it holds is none of these. Attributes cost by the
+    square of their number.
+    """
+    number = source.count(b"<")
+    left, passes = source, 0
+    while number > MAX_UNCHECKED_TAGS and 2 * number * left.count(b"<") > MAX_UNCHECKED_TAGS**2:
+        if passes == _PASSES:
+            return True
+        left = _LEAF.sub(_WAS_LEAF, left)
+        passes += 1
+    return may_be_crowded(source)
 
 
 # 13.2.4.3: these are made anew wherever they are left open, so that each open one costs much more than a step.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ _TAG = rb"([a-zA-Z][^" + _W + rb"/>]*+)((?:[" + _W + rb"/]++|" + _UNGROUPED + rb
 _TOKEN = re.compile(
     rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|(!\[CDATA\[)|[!?][^>]*+(?:>|\Z)|(/?)" + _TAG + rb"|/[^>]*+(?:>|\Z))", re.DOTALL
 )
+
+# The same without groups, for tags that end.
+_WHOLE_TAG = rb"[a-zA-Z][^" + _W + rb"/>]*+(?:[" + _W + rb"/]++|" + _UNGROUPED + rb")*+>"
 
 MAX_ATTRIBUTES = 500
 """More attributes no element of an ordinary page has."""
@@ -88,10 +92,43 @@ def tags(source: bytes) -> Iterator[Tag]:
 
     Raises Unreadable where SVG and MathML are nested beyond MAX_FOREIGN.
     """
+    return _tags(source, None)
+
+
+def start_tags(source: bytes, names: frozenset[bytes]) -> Iterator[Tag]:
+    """The start tags among ``tags`` that have one of these names, in lower case; ``text_from`` says nothing.
+
+    What lies between them is passed over by one regular expression, several times as fast as tag by tag.
+    """
+    return (tag for tag in _tags(source, _passing(names)) if not tag.is_end and tag.name in names)
+
+
+def _tags(source: bytes, passing: re.Pattern[bytes] | None) -> Iterator[Tag]:
     at: int | None = 0
     state = _State()
     while at is not None:
-        at = yield from _until_jump(source, at, state)
+        at = yield from _until_jump(source, at, state, passing)
+
+
+@cache
+def _passing(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """What matches text and whole tags up to one that is wanted, or that changes how what follows is read."""
+    special, wanted = b"|".join(sorted(_SPECIAL)), b"|".join(sorted(names | _SPECIAL))
+    end = rb"(?=[" + _W + rb"/>])"
+    start = rb"(?!(?i:" + wanted + rb")" + end + rb")"
+    close = rb"/(?!(?i:" + special + rb")" + end + rb")"
+    return re.compile(rb"(?:[^<]++|<(?:" + start + rb"|" + close + rb")" + _WHOLE_TAG + rb"|<(?![a-zA-Z/!?]))*+")
+
+
+def _wanted(source: bytes, at: int, state: _State, passing: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+    while True:
+        # In SVG and MathML every tag may be one that ends them.
+        passed = None if state.foreign else passing.match(source, at)
+        match = _TOKEN.search(source, passed.end() if passed else at)
+        if match is None:
+            return
+        yield match
+        at = match.end()
 
 
 @dataclass(slots=True)
@@ -102,11 +139,13 @@ class _State:
     templates: int = 0
 
 
-def _until_jump(source: bytes, at: int, state: _State) -> Generator[Tag, None, int | None]:
+def _until_jump(
+    source: bytes, at: int, state: _State, passing: re.Pattern[bytes] | None
+) -> Generator[Tag, None, int | None]:
     """The tags up to the first element without markup, and where to go on behind what it holds; nothing at the end."""
     text_from = at
     foreign = state.foreign
-    for match in _TOKEN.finditer(source, at):
+    for match in _TOKEN.finditer(source, at) if passing is None else _wanted(source, at, state, passing):
         cdata, slash, name, attributes = match.groups()
         start, at = match.span()
         if cdata:

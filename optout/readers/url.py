@@ -60,27 +60,34 @@ def parse(url: str) -> Url:
     if "\\" in rest:
         url = url[: -len(slash + rest)] + slash + rest.replace("\\", "%5C")
     try:
-        parts = ada_url.URL(url)
+        href = ada_url.URL(url).href
     except ValueError:
         raise NotAUrl(f"{url!r} is no URL: write one like https://example.org/page") from None
-    scheme = parts.protocol.removesuffix(":")
-    if scheme not in DEFAULT_PORT:
-        raise NotAUrl(f"{url!r} is no http or https URL, and no other is ever fetched")
-    origin = f"{scheme}://{parts.host}"
-    target = parts.href.partition("#")[0].split("://", 1)[1]
-    target = target[target.index("/") :]
-    port = int(parts.port) if parts.port else DEFAULT_PORT[scheme]
-    return Url(origin + target, scheme, parts.hostname, port, origin)
+    return _split(href)
 
 
 def join(base: str, reference: str) -> Url:
     """The canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl."""
     try:
-        return parse(ada_url.join_url(base, reference))
-    except NotAUrl:
-        raise
+        href = ada_url.join_url(base, reference)
     except ValueError:
         raise NotAUrl(f"{reference!r}, found on {base}, is no URL") from None
+    return parse(href) if "\\" in href else _split(href)
+
+
+@lru_cache(maxsize=4096)
+def _split(href: str) -> Url:
+    """The parts of a URL as the URL standard serialises it (4.5); read here, since asking ada for each costs more."""
+    scheme, _, rest = href.partition("#")[0].partition(":")
+    if scheme not in DEFAULT_PORT:
+        raise NotAUrl(f"{href!r} is no http or https URL, and no other is ever fetched")
+    authority, _, target = rest[2:].partition("/")
+    host = authority.rpartition("@")[2]
+    hostname, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    origin = f"{scheme}://{host}"
+    return Url(
+        f"{origin}/{target}", scheme, hostname if colon else host, int(port) if colon else DEFAULT_PORT[scheme], origin
+    )
 
 
 # URL parsers escape an apostrophe in a query (URL standard, special-query percent-encode set), so that it is not known

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optout.model import Capture
-from optout.readers import html
+from optout.readers import html, markup
 from optout.readers.unreadable import Unreadable
 from tests.steps import PER_OCTET, steps
 
@@ -75,6 +77,9 @@ OUT_OF_SHAPE = [
     b"<b></i>" * N,
     b"<select>" + b"<option>" * N,
     b"<span>" * 450 + b"</div>" * N * 3,
+    b"".join(b'<b id=%d c="<i>" d=\'x</i>">t</b>\'>' % number for number in range(N)),
+    b"".join(b'<b id=%d " c="x>t</b>">' % number for number in range(N)),
+    b"".join(b"<b id=%d " % number + b'a=="x b="y>t</b>">' for number in range(N)),
     b" " * (html.MAX_OCTETS + 1),
 ]
 
@@ -100,6 +105,23 @@ def test_a_tree_is_made_of_untidy_pages(body):
     tree = html.parse(page(b"<title>Notes</title>" + body))
     assert tree is not None
     assert tree.title == "Notes"
+
+
+PIECES = b"""
+< > / <a_href=x> <A_HREF="<a_href=y>"> </a> <!-- --> --!> <![CDATA[ ]]> <svg> </svg> <math> <title>
+</title> <script> </script_> <template> </template> <p> <P_x=">"> " ' = text <area_href=1 <abbr> <a/
+<a </ <?x <!d <desc> <plaintext> <foreignObject> <base_href=q> <meta_content="> <b<a_href=z>
+<iframe_src=x> </iframe> <frame_src=1_/> \xff
+""".split()
+
+
+@given(st.lists(st.sampled_from([*(piece.replace(b"_", b" ") for piece in PIECES), b" "]), max_size=14).map(b"".join))
+@settings(max_examples=1_000)
+def test_start_tags_are_those_among_all_tags(source):
+    names = frozenset({b"a", b"area", b"base", b"meta", b"iframe", b"frame"})
+    wanted = [tag for tag in markup.tags(source) if not tag.is_end and tag.name in names]
+    found = list(markup.start_tags(source, names))
+    assert [tag._replace(text_from=0) for tag in found] == [tag._replace(text_from=0) for tag in wanted]
 
 
 def test_no_tree_of_other_media():
