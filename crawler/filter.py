@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crawler.bot_auth import read_signer
 from crawler.crawl import BadConfig, Config, begin
 from crawler.files import hidden, settle
 from crawler.images import Folder
@@ -244,6 +245,7 @@ async def _run(
         timeout=config.timeout,
         delay=config.delay,
         max_delay=config.max_delay or 3600.0,
+        signer=read_signer(config.signing_key, config.signature_agent),
     )
     async with live:
         network = Network(None if config.offline else live, writer, done, delay=config.delay, most=config.concurrency)

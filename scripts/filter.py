@@ -54,6 +54,8 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
     help="CSV file of your own blocks and of licences you hold.",
 )
 @options.infringing_list
+@options.signing_key
+@options.signature_agent
 @options.proxy
 @options.resolve
 @options.allow_private_networks
@@ -76,8 +78,8 @@ def command(as_json: bool, **settings: Any) -> None:
             )
         settings["contact"] = OFFLINE_CONTACT
     settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
-    config = FilterConfig(seeds=(), **settings)
     try:
+        config = FilterConfig(seeds=(), **settings)
         done = _watched(config)
     except (BadConfig, BadInput) as error:
         raise click.UsageError(str(error).rstrip(".") + ".") from None

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     help="CSV file of your own blocks and of licences you hold.",
 )
 @options.infringing_list
+@options.signing_key
+@options.signature_agent
 @options.proxy
 @options.resolve
 @options.allow_private_networks

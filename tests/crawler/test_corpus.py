@@ -23,7 +23,7 @@ import pytest
 from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
-from crawler import table
+from crawler import table, warc
 from crawler.corpus import Corpus, Original, Page, Repaired, Stored, repair
 from crawler.files import hidden
 from optout.model import Capture
@@ -418,3 +418,14 @@ def test_a_repair_can_be_killed_and_repeated(tmp_path: Path) -> None:
     assert [row["title"] for row in rows(tmp_path)] == [f"p{number}" for number in range(1499)]
     assert files(tmp_path)[0].stat().st_size == known[stored[0].warc_file]
     assert len(list((tmp_path / "pages").iterdir())) == 1
+
+
+def test_a_revisit_finds_its_content_after_pages_before_it_have_left(tmp_path: Path) -> None:
+    first, original, again = write(tmp_path, page("1"), page("2", b"the same"), page("3", b"the same"))
+    path = tmp_path / first.warc_file
+    octets = path.read_bytes()
+    path.write_bytes(octets[: first.offset] + octets[original.offset :])
+    assert warc.content(tmp_path, again.warc_file, again.offset - first.length) == b"the same"
+    path.write_bytes(octets[: first.offset] + octets[again.offset :])
+    with pytest.raises(ValueError, match="does not hold the content"):
+        warc.content(tmp_path, again.warc_file, first.offset)
