@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 from rich.text import Text
 
-from scripts import show
+from scripts import options, show
 from scripts.options import option
 from storage import redact
 from storage.columns import REASON, Column, Shape
@@ -30,12 +30,7 @@ _BATCH = 1_000
 def forms(command: Command) -> Command:
     """Gives a command the options ``form``, ``as_json`` and ``redacted``."""
     for decorator in (
-        option(
-            "--redact/--no-redact",
-            "redacted",
-            default=True,
-            help="Take out of URLs what may name a person: user names, values of queries, mail addresses.",
-        ),
+        options.redact,
         option("--json", "as_json", is_flag=True, help="The same as --format jsonl."),
         option(
             "--format",

@@ -158,6 +158,12 @@ evidence = option(
     type=text,
     help="Folder or s3://BUCKET/FOLDER for what sites answered; in the database unless given.",
 )
+redact = option(
+    "--redact/--no-redact",
+    "redacted",
+    default=True,
+    help="Take out of URLs what may name a person: user names, values of queries, mail addresses.",
+)
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 passphrase_file = option(
     "--passphrase-file",

@@ -144,7 +144,7 @@ def size(db: str, as_json: bool) -> None:
 @option("--views", "list_views", is_flag=True, help="List the views that can be asked, and their columns.")
 @option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="As for forbear log.")
 @option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-@option("--redact/--no-redact", "redacted", default=True, help="Take out of URLs what may name a person.")
+@options.redact
 @options.db
 def sql(query: str | None, list_views: bool, form: str, as_json: bool, redacted: bool, db: str) -> None:
     """Ask in SQL: one SELECT over the views of the log; the database itself refuses everything else.

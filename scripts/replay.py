@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from optout.model import Profile
 from scripts import options, show
 from scripts.filters import chosen, filters
 from scripts.options import option
+from storage import redact
 from storage.replay import Difference, How, Replayed, replay
 
 EXAMPLES = 3
@@ -53,6 +54,7 @@ class Told:
 )
 @option("--all", "every", is_flag=True, help=f"Show all decisions of each cause, and not {EXAMPLES} alone.")
 @option("--jobs", type=click.IntRange(1, 1024), help="Processes; as many as there are cores, unless said otherwise.")
+@options.redact
 @options.db
 @options.evidence
 @options.as_json
@@ -63,6 +65,7 @@ def command(
     out: Path | None,
     every: bool,
     jobs: int | None,
+    redacted: bool,
     db: str,
     evidence: str | None,
     as_json: bool,
@@ -89,9 +92,8 @@ def command(
         contents=partial(warc.content, out) if out else None,
     )
     told = Told()
-    for difference in _count(
-        replay(db, chosen(conditions), how, jobs, store=evidence), told, every=every and not as_json
-    ):
+    batches = replay(db, chosen(conditions), how, jobs, store=evidence)
+    for difference in _count(batches, told, every=every and not as_json, redacted=redacted):
         if as_json:
             sys.stdout.write(show.json_line(_as_json(difference)))
     if as_json:
@@ -101,19 +103,28 @@ def command(
     return 1 if told.different else 0
 
 
-def _count(batches: Iterable[Replayed], told: Told, *, every: bool) -> Iterator[Difference]:
+def _count(batches: Iterable[Replayed], told: Told, *, every: bool, redacted: bool) -> Iterator[Difference]:
     for batch in show.progress(batches, lambda: f"{told.decisions:,} decided again, {told.different:,} otherwise"):
         told.decisions += batch.decisions
         told.as_read += batch.as_read
         told.erased += batch.erased
         told.unrecorded.update(batch.unrecorded)
         told.different += len(batch.differences)
-        for difference in batch.differences:
+        for found in batch.differences:
+            difference = _redacted(found) if redacted else found
             group = told.groups.setdefault(difference.cause, [])
             told.counts[difference.cause] += 1
             if every or len(group) < EXAMPLES:
                 group.append(difference)
             yield difference
+
+
+def _redacted(difference: Difference) -> Difference:
+    then, now = (
+        [said | {"source": redact.url(said["source"])} for said in reasons]
+        for reasons in (difference.reasons_then, difference.reasons_now)
+    )
+    return replace(difference, url=redact.url(difference.url), reasons_then=then, reasons_now=now)
 
 
 def _as_json(difference: Difference) -> dict[str, Any]:

@@ -62,6 +62,17 @@ def test_what_somebody_changed_is_shown_by_cause(forbear, demo: Path) -> None:
     assert len(whole.stdout) > len(done.stdout)
 
 
+def test_urls_are_redacted_unless_told_otherwise(forbear, demo: Path) -> None:
+    with sqlite3.connect(demo / "forbear.db") as connection:
+        where = "(SELECT id FROM decisions WHERE verdict = 'allowed' AND stage = 'request' LIMIT 1)"
+        connection.execute(f"UPDATE decisions SET canonical = canonical || '?user=jane' WHERE id = {where}")
+    connection.close()
+    words = ("replay", "--db", f"sqlite:///{demo}/forbear.db", "--verdict", "allowed", "--stage", "request")
+    for more in ((), ("--json",)):
+        assert "?user=redacted" in forbear(*words, *more).stdout
+        assert "?user=jane" in forbear(*words, *more, "--no-redact").stdout
+
+
 def test_wrong_use(forbear, demo: Path) -> None:
     done = forbear("replay", "--db", "sqlite:///nothing.db")
     assert (done.returncode, done.stdout) == (4, "")
