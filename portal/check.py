@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
 from crawler.live import Live, survey
-from crawler.network import Guard
+from crawler.network import Guard, NotPublic
 from crawler.operator import read_infringing, with_complaints
 from optout import __version__
 from optout.advice import UNDERSTOOD, Finding, Level, advise
@@ -24,6 +24,7 @@ from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
 from optout.policy import Policy
 from optout.readers.text import readable, to_utf8
+from optout.readers.url import Url, parse
 from portal.answers import OF_OURS, PUBLIC_FILES
 from portal.context import Portal, portal_of
 from portal.limits import client_of
@@ -38,6 +39,9 @@ SECONDS = 60
 
 EACH = 10.0
 """Seconds for each request of it."""
+
+PORTS = (80, 443)
+"""Where the web is."""
 
 MOST_SHOWN = 64 * 1024
 """Octets of a file that are shown."""
@@ -81,22 +85,38 @@ class Checked:
         return [found for found in self.findings if found.level is level and found.rule != UNDERSTOOD]
 
 
+class WebPorts(Guard):
+    """The crawler's guard, which for a stranger's question lets nothing through but the ports that the web is on."""
+
+    def check_literal(self, url: str | Url) -> None:
+        """Raises NotPublic for any other port too, so that nobody has the portal knock at doors for them."""
+        parts = parse(url) if isinstance(url, str) else url
+        if parts.port not in PORTS:
+            raise NotPublic(f"port {parts.port} is not asked from here, only {' and '.join(map(str, PORTS))}")
+        super().check_literal(parts)
+
+
 @asynccontextmanager
 async def live(portal: Portal) -> AsyncIterator[Live]:
-    """The network as the crawler sees it, with its name; for one visitor's question."""
-    settings = portal.settings
-    guard = Guard(allow_private=settings.allow_private_networks, resolve=settings.resolve)
-    async with Live(
-        guard,
-        agent=settings.agent,
-        version=__version__,
-        contact=settings.contact,
-        proxy=settings.proxy,
-        signer=settings.signer,
-        timeout=EACH,
-        max_delay=1.0,
-        max_body=4 * 1024 * 1024,
-    ) as opened:
+    """The network as the crawler sees it, with its name; for one visitor's question. Raises HTTPException 503."""
+    settings, room = portal.settings, portal.limits.room
+    if room.locked():
+        raise HTTPException(503, "Too many sites are being asked just now: try again in a minute.")
+    guard = WebPorts(allow_private=settings.allow_private_networks, resolve=settings.resolve)
+    async with (
+        room,
+        Live(
+            guard,
+            agent=settings.agent,
+            version=__version__,
+            contact=settings.contact,
+            proxy=settings.proxy,
+            signer=settings.signer,
+            timeout=EACH,
+            max_delay=1.0,
+            max_body=4 * 1024 * 1024,
+        ) as opened,
+    ):
         yield opened
 
 

@@ -7,6 +7,7 @@ for themselves, and a restart forgets: this keeps the portal usable, it is no de
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from time import monotonic
 from fastapi import HTTPException, Request
 
 from portal.settings import Rates
+
+AT_ONCE = 16
+"""Visitors for whom sites are asked at the same time."""
 
 MOST_CLIENTS = 50_000
 """Clients remembered by each limit; whoever has been silent longest is forgotten first."""
@@ -62,6 +66,7 @@ class Limits:
         self.forms = Limit(rates.forms)
         self.checks = Limit(rates.checks)
         self.sites = Limit(rates.checks)
+        self.room = asyncio.Semaphore(AT_ONCE)
 
 
 def client_of(request: Request) -> str:

@@ -9,13 +9,18 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
-from portal.answers import NEVER_SEEN, Told, tell
+from optout.readers.url import parse
+from portal.answers import NEVER_SEEN, PUBLIC_FILES, Told, tell
 from portal.badge import badge
 from portal.context import Portal, portal_of
 from portal.errors import Refusal
+from portal.quoted import as_text, marked
 from portal.rendering import render
+from storage.evidence import newest
 
 router = APIRouter()
 
@@ -24,6 +29,9 @@ LONGEST = 2048
 
 Here = Annotated[Portal, Depends(portal_of)]
 Asked = Annotated[str, Query(max_length=LONGEST, description="A domain, a host or a URL, in any spelling.")]
+
+MOST_FILES = 6
+"""Files that are shown with their words marked."""
 
 MEANINGS = {
     "kept": "A copy was kept",
@@ -46,15 +54,28 @@ def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
         return render(request, "start.html")
     with portal.reading() as connection:
         told = tell(connection, name)
+        places = _places(connection, told)
     return render(
         request,
         "lookup.html",
         told=told,
+        places=places,
         asked=name,
         meanings=MEANINGS,
         protocols=portal.settings.policy.protocols,
         badge_path=f"/badge/{quote(told.name)}.svg",
     )
+
+
+def _places(connection: Connection, told: Told) -> dict[str, Markup]:
+    """The files that the words stand in, with the words marked, by address; those that are there and open to all."""
+    quotes: dict[str, set[str]] = {}
+    for said in told.words:
+        if said.source and not said.is_failure and parse(said.source).target in PUBLIC_FILES:
+            quotes.setdefault(said.source, set()).add(said.quote)
+    found = {source: newest(connection, source) for source in list(quotes)[:MOST_FILES]}
+    shown = {source: marked(as_text(capture.body), quotes[source]) for source, capture in found.items() if capture}
+    return {source: text for source, text in shown.items() if "<mark>" in text}
 
 
 class WordsAnswer(BaseModel):

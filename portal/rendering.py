@@ -24,6 +24,10 @@ NAVIGATION = (
 """Address and name of what every page links to, in order."""
 
 
+_PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
+"""What a page has that is for one person alone."""
+
+
 def environment() -> Environment:
     """The templates of this package; whatever is put into them is escaped, and a name they do not know is an error."""
     made = Environment(
@@ -35,7 +39,7 @@ def environment() -> Environment:
 
 
 def render(request: Request, name: str, *, status: int = 200, private: bool = False, **values: Any) -> HTMLResponse:
-    """A page; ``private`` ones are kept by no cache."""
+    """A page; ``private`` ones are kept by no cache and listed by no search."""
     portal = portal_of(request)
 
     def hidden() -> Markup:
@@ -44,7 +48,7 @@ def render(request: Request, name: str, *, status: int = 200, private: bool = Fa
     page = portal.templates.get_template(name).render(
         values | {"settings": portal.settings, "navigation": NAVIGATION, "path": request.url.path, "form_token": hidden}
     )
-    response = HTMLResponse(page, status, {"Cache-Control": "no-store"} if private else None)
+    response = HTMLResponse(page, status, _PRIVATE if private else None)
     keep(request, response)
     return response
 

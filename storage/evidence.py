@@ -199,6 +199,18 @@ def fresh(connection: Connection, urls: Sequence[str], now: datetime, since: dat
     return list(newest.values())
 
 
+def newest(connection: Connection, url: str) -> Capture | None:
+    """The newest capture of a well-known file that was there and is stored whole; None if there is none any more."""
+    columns = captures.c
+    whole = select(columns.id).where(columns.url_key == digest(url), columns.status == 200, columns.body.is_not(None))
+    files = whole.where(columns.expires_at.is_not(None))  # which the index on them wants to hear
+    found = connection.scalar(files.order_by(columns.fetched_at.desc(), columns.id.desc()).limit(1))
+    try:
+        return None if found is None else load(connection, found)
+    except KeyError:
+        return None
+
+
 def _stored() -> Select[Any]:
     columns = captures.c
     return select(

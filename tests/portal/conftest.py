@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -88,11 +88,12 @@ def portal(serve: Serve) -> Served:
 @pytest.fixture
 def crawled(make: Maker, write: Callable[..., list[int]], writer: Writer) -> None:  # noqa: F811 - fixtures
     """What a crawl left: kept and excluded pages of one domain, a deferred one, one with words on its pages."""
+    robots = make.robots("https://journal.example/", expires_at=AT + timedelta(days=1))
     kept = make.decided("https://journal.example/open/1", stage=Stage.PAGE)
     secret = make.decided("https://journal.example/secret/plan", stage=Stage.PAGE)
     write(kept, make.kept(kept), secret, make.kept(secret))
     write(
-        make.decided("https://journal.example/no/1", Verdict.EXCLUDED),
+        make.decided("https://journal.example/no/1", Verdict.EXCLUDED, captures=(robots,)),
         make.decided("https://www.journal.example/no/2", Verdict.EXCLUDED, quote="Disallow: /no # <b>&amp;</b>"),
         make.decided("https://xn--bcher-kva.example/", Verdict.EXCLUDED),
         make.decided("https://storm.example/", Verdict.DEFERRED, protocol="unreachable", quote="503", where="status"),

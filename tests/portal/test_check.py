@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -98,3 +99,18 @@ def test_what_is_no_address_is_said(portal):
     page = checked(portal, "ftp://a.example")
     assert page.status_code == 422
     assert "is no domain or URL" in page.text
+
+
+def test_only_the_ports_of_the_web_are_asked(serve, web):
+    page = checked(serve(proxy=web.proxy), "http://library.example:22/").text
+    assert "port 22 is not asked from here, only 80 and 443" in page
+    assert web.hits == []
+
+
+def test_no_more_sites_are_asked_at_once_than_there_is_room_for(serve, web):
+    portal = serve(proxy=web.proxy)
+    limits = portal.app.state.portal.limits
+    limits.room = asyncio.Semaphore(0)
+    page = checked(portal, "http://library.example/")
+    assert (page.status_code, web.hits) == (503, [])
+    assert "Too many sites are being asked just now" in page.text

@@ -114,3 +114,9 @@ def test_the_list_of_infringing_sites_is_quoted(portal):
     [said] = portal.get("/api/lookup", params={"name": "pirate.example"}).json()["words"]
     assert (said["protocol"], said["quote"], said["source"]) == ("infringing-list", "pirate.example,a court", "")
     assert "pirate.example,a court" in portal.get("/lookup", params={"name": "pirate.example"}).text
+
+
+def test_words_are_shown_in_the_file_they_stand_in(portal):
+    page = portal.get("/lookup", params={"name": "journal.example"}).text
+    assert "In its place: https://journal.example/robots.txt" in page
+    assert "User-agent: *\n<mark>Disallow: /no</mark>" in page
