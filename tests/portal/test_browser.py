@@ -115,6 +115,7 @@ def test_a_rightsholder_complains_and_follows_it_to_its_end(serve, page: Page, e
     page.get_by_label("Your mail address").fill("ada@lamp.example")
     page.get_by_label("Files").set_input_files(deed)
     page.get_by_role("button", name="Send the complaint").click()
+    page.wait_for_url(re.compile(r"/complaints/.+"))
     number = page.get_by_role("heading", level=1).inner_text()
     assert re.fullmatch(r"20\d\d-[0-9A-Z]{6}", number)
     expect(page.get_by_text("deed.pdf")).to_be_visible()
