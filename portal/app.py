@@ -16,6 +16,7 @@ from portal import (
     control,
     crawlers,
     errors,
+    figures,
     health,
     lookup,
     policy_page,
@@ -32,7 +33,7 @@ from portal.settings import Settings
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
 
-DESK = tuple(part.router for part in (signin, browse, queue))
+DESK = tuple(part.router for part in (signin, browse, figures, queue))
 """Those of whoever is signed in."""
 
 

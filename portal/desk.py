@@ -23,6 +23,7 @@ Answer = TypeVar("Answer", bound=Response)
 PAGES = (
     ("/desk", "Overview", Scope.LOG),
     ("/desk/log", "Log", Scope.LOG),
+    ("/desk/figures", "Figures", Scope.LOG),
     ("/desk/complaints", "Complaints", Scope.COMPLAINTS),
     ("/desk/visits", "Visits", Scope.AUDIT),
 )

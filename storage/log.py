@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 
 from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
-from storage import chain, evidence, frontier, leaves, summary
+from storage import chain, evidence, frontier, leaves, rollups, summary
 from storage.leaves import Entry
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
@@ -31,11 +31,12 @@ def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
     """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
     written = write_rows(connection, jobs)
     chain.append(connection, written.entries)
+    rollups.update(connection, jobs)
     return written.added
 
 
 def write_rows(connection: Connection, jobs: Sequence[Job]) -> Written:
-    """Writes the jobs, grouped by table; the caller appends the entries to the chain, last in the transaction.
+    """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
     that was never begun, NotAUrl.

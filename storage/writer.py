@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
-from storage import chain, log
+from storage import chain, log, rollups
 from storage.database import StorageError, storage_error, writing
 from storage.leaves import Entry
 from storage.records import Job
@@ -153,4 +153,5 @@ class Writer:
                     results += written.added
                     entries += written.entries
             chain.append(connection, entries)
+            rollups.update(connection, [work for work in works if not isinstance(work, _Call)])
         return results

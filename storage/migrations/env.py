@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from storage import correspondence, staff  # noqa: F401 their tables are part of the schema
+from storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
 from storage.schema import metadata
 
 context.configure(

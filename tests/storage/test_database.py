@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, ForeignKeyConstraint, create_engine, inspect, text
 
-from storage import correspondence, staff  # noqa: F401 their tables are part of the schema
+from storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
 from storage.database import StorageError, open_database, upgrade, writing
 from storage.partitions import NAME
 from storage.schema import metadata

@@ -102,4 +102,3 @@ def upgrade() -> None:
         comment="Filters of the log that somebody wants to see again.",
     )
     op.create_index(op.f("ix_saved_queries_account"), "saved_queries", ["account"], unique=False)
-    # ### end Alembic commands ###

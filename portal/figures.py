@@ -1,0 +1,101 @@
+"""Figures for whoever is signed in: exclusions over time, adoption, what was deferred and why, domains, crawls."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+from sqlalchemy import Connection
+
+from portal.desk import OfLog
+from portal.exports import harmless
+from portal.filters import Name
+from portal.plots import bars, columns
+from storage import rollups
+from storage.rollups import Figure
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What is shown: its title, what its numbers mean, where they come from, how they are drawn."""
+
+    title: str
+    about: str
+    read: Callable[[Connection], Figure]
+    draw: Callable[[Figure], Markup]
+
+
+PLOTS: Mapping[str, Plot] = {
+    "protocols": Plot(
+        "Exclusions over time, by protocol",
+        "Decisions that excluded. One that several protocols decided counts for each of them.",
+        partial(rollups.over_time, column="protocol"),
+        columns,
+    ),
+    "measures": Plot(
+        "Exclusions over time, by measure",
+        "The same, by the paragraph of the Code of Practice's Copyright chapter that the words serve.",
+        partial(rollups.over_time, column="measure"),
+        columns,
+    ),
+    "adoption": Plot(
+        "Protocols in use",
+        "Hosts on which a protocol ever said something about a use, by what it wants.",
+        rollups.adoption,
+        bars,
+    ),
+    "deferred": Plot(
+        "Deferred, and why",
+        "Decisions that were put off, by the failure that stood in the way.",
+        rollups.deferred,
+        bars,
+    ),
+    "domains": Plot(
+        "Domains by what was kept",
+        "Octets of all copies that were ever kept.",
+        rollups.heaviest,
+        partial(bars, unit="bytes"),
+    ),
+    "crawls": Plot("From crawl to crawl", "Decisions of the newest crawls.", rollups.by_crawl, bars),
+    "changes": Plot(
+        "What changed with the newest crawl",
+        "Decisions that excluded, by protocol, in the newest crawl and the one before it.",
+        rollups.changes,
+        partial(bars, is_stacked=False),
+    ),
+}
+"""Every plot, by its name in URLs."""
+
+
+@router.get("/desk/figures")
+def figures(desk: OfLog) -> HTMLResponse:
+    """All plots, each with its numbers as a table."""
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        read = {name: plot.read(connection) for name, plot in PLOTS.items()}
+    drawn = {name: PLOTS[name].draw(figure) for name, figure in read.items() if figure.rows}
+    return desk.render("figures.html", plots=PLOTS, figures=read, drawn=drawn)
+
+
+@router.get("/desk/figures/{name}.csv")
+def table(desk: OfLog, name: Name) -> Response:
+    """The numbers of a plot."""
+    if name not in PLOTS:
+        raise HTTPException(404, f"There is no figure {name}: take {', '.join(PLOTS)}.")
+    desk.note("export")
+    with desk.portal.reading() as connection:
+        figure = PLOTS[name].read(connection)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["", *figure.labels])
+    writer.writerows([harmless(heading), *numbers] for heading, numbers in figure.rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
+    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,234 @@
+"""Totals by day, protocol, host and domain, for plots: kept in step with the log, in the same transaction.
+
+They are written last, after the chain's leaves: on PostgreSQL whoever writes holds the chain's turn by then, so that
+two processes that count the same day never wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func, select
+
+from optout.model import Verdict
+from optout.readers.url import parse
+from storage.dialects import chunks, insert
+from storage.names import digest, domain_of, host_of
+from storage.records import Decided, DecisionRecord, Job, Kept
+from storage.schema import crawls, metadata
+from storage.types import Count, shown
+
+UNREACHABLE = "unreachable"
+_CAUSE = 40
+
+daily_verdicts = Table(
+    "daily_verdicts",
+    metadata,
+    Column("day", Text, primary_key=True, comment="Day of the decisions (UTC), as 2026-01-31."),
+    Column("crawl", Text, primary_key=True, comment="The crawl that decided."),
+    Column("verdict", Text, primary_key=True, comment="allowed, excluded or deferred."),
+    Column("stage", Text, primary_key=True, comment="request or page."),
+    Column("decisions", Count, nullable=False, comment="How many decisions."),
+    comment="Sum over decisions: how many a day.",
+)
+
+daily_reasons = Table(
+    "daily_reasons",
+    metadata,
+    Column("day", Text, primary_key=True, comment="Day of the decisions (UTC)."),
+    Column("crawl", Text, primary_key=True, comment="The crawl that decided."),
+    Column("verdict", Text, primary_key=True, comment="excluded or deferred."),
+    Column("protocol", Text, primary_key=True, comment="The protocol of a reason."),
+    Column("measure", Text, primary_key=True, comment="The paragraph that it serves."),
+    Column("cause", Text, primary_key=True, comment="Of what could not be reached, the failure; empty for all else."),
+    Column("decisions", Count, nullable=False, comment="How many decisions have such a reason."),
+    comment="Sum over reasons: how many decisions a day had which.",
+)
+
+protocol_hosts = Table(
+    "protocol_hosts",
+    metadata,
+    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of protocol, preference and host."),
+    comment="Which protocol speaks on which host, to count each host once.",
+)
+
+adopted = Table(
+    "adopted",
+    metadata,
+    Column("protocol", Text, primary_key=True, comment="The protocol."),
+    Column("preference", Text, primary_key=True, comment="allow, disallow or unknown."),
+    Column("hosts", Count, nullable=False, comment="On how many hosts it said so, ever."),
+    comment="Sum over statements: how many hosts use a protocol.",
+)
+
+domain_bytes = Table(
+    "domain_bytes",
+    metadata,
+    Column("domain", Text, primary_key=True, comment="Registrable domain."),
+    Column("pages", Count, nullable=False, comment="How many copies were ever kept."),
+    Column("bytes", Count, nullable=False, comment="Their octets."),
+    Index(None, "bytes"),
+    comment="Sum over pages: how much was kept of each domain.",
+)
+
+
+def update(connection: Connection, jobs: Iterable[Job]) -> None:
+    """Counts what the jobs wrote; to be called after ``chain.append``, last in the transaction."""
+    verdicts: Counter[tuple[str, ...]] = Counter()
+    said: Counter[tuple[str, ...]] = Counter()
+    speaking: dict[bytes, tuple[str, str]] = {}
+    kept: dict[str, list[int]] = {}
+    for job in jobs:
+        if isinstance(job, Decided):
+            _count(job.decision, verdicts, said)
+            host = host_of(parse(job.decision.decision.url))
+            for one in job.decision.decision.statements:
+                pair = one.protocol, str(one.preference)
+                speaking[digest(*pair, host)] = pair
+        elif isinstance(job, Kept):
+            sums = kept.setdefault(domain_of(host_of(parse(job.page.url))), [0, 0])
+            sums[0] += 1
+            sums[1] += job.page.bytes
+    _add(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
+    _add(connection, daily_reasons, [(*key, number) for key, number in said.items()])
+    speak(connection, speaking)
+    _add(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
+
+
+def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], said: Counter[tuple[str, ...]]) -> None:
+    decision = record.decision
+    day, verdict = day_of(record.at), str(decision.verdict)
+    verdicts[day, record.crawl, verdict, str(decision.stage)] += 1
+    if decision.verdict is not Verdict.ALLOWED:
+        for protocol, measure, cause in {(one.protocol, one.measure, _cause(one)) for one in decision.reasons}:
+            said[day, record.crawl, verdict, protocol, measure, cause] += 1
+
+
+def _cause(reason: Any) -> str:
+    return shown(reason.quote)[:_CAUSE] if reason.protocol == UNREACHABLE else ""
+
+
+def day_of(at: datetime) -> str:
+    """The day of a moment, in UTC."""
+    return at.astimezone(UTC).date().isoformat()
+
+
+def speak(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
+    """Counts hosts that say something in a protocol, each once: protocol and preference by their key with the host."""
+    new: Counter[tuple[str, ...]] = Counter()
+    for keys in chunks(sorted(speaking)):
+        known = set(connection.scalars(select(protocol_hosts.c.key).where(protocol_hosts.c.key.in_(keys))))
+        fresh = [key for key in keys if key not in known]
+        if fresh:
+            connection.execute(protocol_hosts.insert(), [{"key": key} for key in fresh])
+            new.update(speaking[key] for key in fresh)
+    _add(connection, adopted, [(*pair, number) for pair, number in new.items()])
+
+
+def _add(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Adds numbers to the rows of their keys, which are made where there are none."""
+    if not rows:
+        return
+    statement = insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    sums = {
+        column.name: column + statement.excluded[column.name] for column in table.c if column.name not in keys
+    }  # fmt: skip
+    names = [column.name for column in table.c]
+    given = [dict(zip(names, row, strict=True)) for row in sorted(rows)]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums), given)
+
+
+class Figure(NamedTuple):
+    """Numbers for a plot: ``labels`` name the series, each row has a heading and a number for each of them."""
+
+    labels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+MOST_SERIES = 8
+"""Series of a plot; the rest is summed up as *other*."""
+
+
+def over_time(connection: Connection, column: str) -> Figure:
+    """Decisions that excluded, by day and by ``protocol`` or ``measure``; by month where days are many."""
+    of = daily_reasons.c
+    days = connection.scalar(select(func.count(of.day.distinct())).where(of.verdict == str(Verdict.EXCLUDED))) or 0
+    when = func.substr(of.day, 1, 7 if days > 62 else 10)
+    wanted = select(when, of[column], func.sum(of.decisions)).where(of.verdict == str(Verdict.EXCLUDED))
+    return _table([(row[0], row[1], int(row[2])) for row in connection.execute(wanted.group_by(when, of[column]))])
+
+
+def adoption(connection: Connection) -> Figure:
+    """Hosts that ever said something, by protocol and what they want."""
+    rows = connection.execute(select(adopted.c.protocol, adopted.c.preference, adopted.c.hosts))
+    return _largest(_table([(row.protocol, row.preference, row.hosts) for row in rows]))
+
+
+def deferred(connection: Connection) -> Figure:
+    """Decisions that were put off, by what stood in the way."""
+    of = daily_reasons.c
+    cause = func.coalesce(func.nullif(of.cause, ""), of.protocol)
+    wanted = select(cause, func.sum(of.decisions)).where(of.verdict == str(Verdict.DEFERRED)).group_by(cause)
+    return _largest(Figure(("decisions",), tuple((row[0], (int(row[1]),)) for row in connection.execute(wanted))))
+
+
+def heaviest(connection: Connection, limit: int = 20) -> Figure:
+    """The domains of which most octets were kept."""
+    of = domain_bytes.c
+    found = connection.execute(select(of.domain, of.bytes).order_by(of.bytes.desc()).limit(limit))
+    return Figure(("bytes",), tuple((row.domain, (row.bytes,)) for row in found))
+
+
+def by_crawl(connection: Connection, limit: int = 12) -> Figure:
+    """Decisions of the newest crawls, the oldest of them first, by verdict."""
+    newest = select(crawls.c.id, crawls.c.started_at).order_by(crawls.c.started_at.desc()).limit(limit).subquery()
+    of = daily_verdicts.c
+    joined = select(newest.c.started_at, newest.c.id, of.verdict, func.sum(of.decisions)).join_from(
+        newest, daily_verdicts, of.crawl == newest.c.id
+    )
+    rows = connection.execute(joined.group_by(newest.c.started_at, newest.c.id, of.verdict).order_by(newest.c.id)).all()
+    figure = _table([(f"{row[0]:%Y-%m-%d %H:%M} {row[1][-4:]}", row[2], int(row[3])) for row in rows])
+    order = [str(verdict) for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED, Verdict.ALLOWED)]
+    places = [figure.labels.index(name) if name in figure.labels else None for name in order]
+    ordered = tuple(
+        (head, tuple(0 if place is None else numbers[place] for place in places)) for head, numbers in figure.rows
+    )
+    return Figure(tuple(order), ordered)
+
+
+def changes(connection: Connection) -> Figure:
+    """By protocol, decisions that excluded in the newest crawl but one, and in the newest."""
+    newest = select(crawls.c.id).order_by(crawls.c.started_at.desc()).limit(2)
+    pair = list(connection.scalars(newest))[::-1]
+    of = daily_reasons.c
+    wanted = select(of.protocol, of.crawl, func.sum(of.decisions)).where(
+        of.crawl.in_(pair), of.verdict == str(Verdict.EXCLUDED)
+    )
+    sums: dict[str, list[int]] = {}
+    for protocol, crawl, number in connection.execute(wanted.group_by(of.protocol, of.crawl)):
+        sums.setdefault(protocol, [0] * len(pair))[pair.index(crawl)] = int(number)
+    labels = ("before", "newest")[-len(pair) :] if pair else ()
+    return _largest(Figure(labels, tuple((name, tuple(numbers)) for name, numbers in sums.items())))
+
+
+def _table(cells: Sequence[tuple[str, str, int]]) -> Figure:
+    """Numbers by heading and series, the largest series first; small ones are summed up."""
+    totals: Counter[str] = Counter()
+    for _, series, number in cells:
+        totals[series] += number
+    ranked = sorted(totals, key=lambda series: (-totals[series], series))
+    labels = tuple(ranked[:MOST_SERIES] if len(ranked) <= MOST_SERIES else [*ranked[: MOST_SERIES - 1], "other"])
+    rows: dict[str, list[int]] = {}
+    for heading, series, number in cells:
+        place = labels.index(series) if series in labels else len(labels) - 1
+        rows.setdefault(heading, [0] * len(labels))[place] += number
+    return Figure(labels, tuple((heading, tuple(rows[heading])) for heading in sorted(rows)))
+
+
+def _largest(figure: Figure, limit: int = 20) -> Figure:
+    """The headings with the largest numbers, those first."""
+    return figure._replace(rows=tuple(sorted(figure.rows, key=lambda row: (-sum(row[1]), row[0]))[:limit]))
