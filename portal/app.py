@@ -19,6 +19,7 @@ from portal import (
     figures,
     health,
     lookup,
+    oidc,
     policy_page,
     queue,
     signin,
@@ -33,7 +34,7 @@ from portal.settings import Settings
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
 
-DESK = tuple(part.router for part in (signin, browse, figures, queue))
+DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
 """Those of whoever is signed in."""
 
 

@@ -10,6 +10,7 @@ from crawler.bot_auth import Signer
 from crawler.operator import user_agent
 from optout.model import Capture, Profile, Use
 from optout.policy import Policy, load
+from portal.issuer import Issuer
 from portal.smtp import Smtp
 
 
@@ -29,9 +30,10 @@ class Settings:
     ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
     ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
     https, cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file that takes the place of the
-    database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states them.
-    ``smtp`` takes mails, ``signer`` signs requests; None: none. ``proxy``, ``resolve`` and ``allow_private_networks``
-    are for the live check, as in ``forbear check``. ``secret`` signs forms; one process makes its own.
+    database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states
+    them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``proxy``,
+    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``secret`` signs
+    forms; one process makes its own.
     """
 
     contact: str
@@ -46,6 +48,7 @@ class Settings:
     ip_ranges: tuple[str, ...] = ()
     smtp: Smtp | None = None
     signer: Signer | None = None
+    issuer: Issuer | None = None
     rates: Rates = Rates()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from crawler.bot_auth import Signer, read_signer
 from crawler.operator import BadConfig, read_list
 from optout.model import Capture, Profile, Use
 from portal.app import create_app
+from portal.issuer import Issuer
 from portal.settings import Settings
 from portal.smtp import Smtp
 from scripts import options, show
@@ -32,6 +33,14 @@ from storage.database import open_database
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV file of your own blocks and of licences you hold, as for crawl.",
 )
+@options.option("--oidc-issuer", metavar="URL", help="Issuer of OpenID Connect that signs people in.  [default: none]")
+@options.option("--oidc-client", help="What the portal is known as there; required with --oidc-issuer.")
+@options.option(
+    "--oidc-secret-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File whose first line is the client's secret; required with --oidc-issuer.",
+)
+@options.option("--oidc-label", type=options.text, default="your organisation", help="What people call the issuer.")
 @options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
 @options.db
 @options.contact
@@ -53,6 +62,10 @@ def command(
     mail_from: str | None,
     operator_list: Path | None,
     signing_key: Path | None,
+    oidc_issuer: str | None,
+    oidc_client: str | None,
+    oidc_secret_file: Path | None,
+    oidc_label: str,
     trust_proxy: bool,
     db: str,
     contact: str | None,
@@ -91,6 +104,7 @@ def command(
         signer=_signer(signing_key, base),
         ip_ranges=_ranges(ip_range),
         smtp=_smtp(smtp, mail_from),
+        issuer=_issuer(oidc_issuer, oidc_client, oidc_secret_file, oidc_label),
         **settings,
     )
     engine = open_database(db)
@@ -129,6 +143,16 @@ def _ranges(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(text)) for text in texts)
     except ValueError as error:
         raise click.UsageError(f"--ip-range: {error}: write addresses as 192.0.2.0/24 or 2001:db8::/32.") from None
+
+
+def _issuer(url: str | None, client: str | None, secret: Path | None, label: str) -> Issuer | None:
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://localhost", "http://127.0.0.1")):
+        raise click.UsageError(f"--oidc-issuer {url!r} is no issuer: write its https address.")
+    if not (client and secret):
+        raise click.UsageError("--oidc-issuer needs --oidc-client and --oidc-secret-file.")
+    return Issuer(url, client, secret.read_text("utf-8").partition("\n")[0], label)
 
 
 def _smtp(url: str | None, sender: str | None) -> Smtp | None:

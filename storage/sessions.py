@@ -48,10 +48,13 @@ class Bearer:
     scopes: frozenset[Scope]
 
 
-def begin(connection: Connection, account: Account, at: datetime) -> str:
-    """A new session; the secret of its cookie. An account that has not enrolled may do that and nothing else."""
+def begin(connection: Connection, account: Account, at: datetime, *, full: bool = False) -> str:
+    """A new session; the secret of its cookie. An account that has not enrolled may do that and nothing else.
+
+    ``full`` is for one that somebody else has signed in: it has no codes of ours.
+    """
     connection.execute(delete(sessions).where(or_(sessions.c.expires_at <= at, sessions.c.seen_at <= at - IDLE)))
-    enrolled = account.enrolled
+    enrolled = full or account.enrolled
     until = at + (LONGEST if enrolled else ENROLMENT)
     return _insert(connection, account.id, FULL if enrolled else ENROL, at, until)
 

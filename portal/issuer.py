@@ -1,0 +1,98 @@
+"""An issuer of OpenID Connect (Core 1.0): its addresses, the code flow with PKCE (RFC 7636), and the ID token.
+
+Authlib speaks OAuth 2; joserfc, by the same author and on which it rests, checks the token's signature and claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import time
+from typing import Any
+
+import httpx
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.httpx_client import OAuth2Client
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+SECONDS = 10
+"""How long the issuer may take to answer."""
+
+ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+"""Signatures that are taken: none that the client's secret could make."""
+
+LEEWAY = 60
+"""Seconds by which two clocks may differ."""
+
+
+class NotSignedIn(Exception):
+    """The issuer did not sign anybody in; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs people in, and as whom the portal is known there; ``label`` is what people call it."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    label: str = "your organisation"
+
+    def begin(self, redirect: str, state: str, nonce: str, verifier: str) -> str:
+        """Where the browser is sent to. Raises NotSignedIn."""
+        known = self._known()
+        with self._client(redirect) as client:
+            address: str = client.create_authorization_url(
+                known["authorization_endpoint"], state=state, nonce=nonce, code_verifier=verifier
+            )[0]
+        return address
+
+    def finish(self, redirect: str, code: str, nonce: str, verifier: str) -> str:
+        """The subject that the code stands for, as ``ISSUER SUBJECT``. Raises NotSignedIn."""
+        known = self._known()
+        try:
+            with self._client(redirect) as client:
+                answer: Mapping[str, Any] = client.fetch_token(
+                    known["token_endpoint"], code=code, code_verifier=verifier, grant_type="authorization_code"
+                )
+            keys = KeySet.import_key_set(self._fetch(known["jwks_uri"]))
+            token = jwt.decode(str(answer["id_token"]), keys, algorithms=ALGORITHMS)
+            self._check(token.claims, nonce)
+        except (AuthlibBaseError, JoseError, httpx.HTTPError, LookupError, ValueError, TypeError) as error:
+            raise NotSignedIn(f"{self.label} did not sign you in ({type(error).__name__}): try again.") from error
+        return f"{self.url} {token.claims['sub']}"
+
+    def _check(self, claims: Mapping[str, Any], nonce: str) -> None:
+        """The claims of Core 1.0, 3.1.3.7; raises JoseError."""
+        needed: Any = {
+            "iss": {"essential": True, "value": self.url},
+            "aud": {"essential": True, "value": self.client_id},
+            "nonce": {"essential": True, "value": nonce},
+            "exp": {"essential": True},
+            "iat": {"essential": True},
+            "sub": {"essential": True},
+        }
+        jwt.JWTClaimsRegistry(now=int(time()), leeway=LEEWAY, **needed).validate(dict(claims))
+        if isinstance(claims["aud"], list) and claims.get("azp", self.client_id) != self.client_id:
+            raise ValueError("the token is for another client")
+
+    def _known(self) -> Mapping[str, Any]:
+        """What the issuer says of itself (Discovery 1.0, 4); one that calls itself otherwise is another."""
+        try:
+            known: Mapping[str, Any] = self._fetch(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
+            if known["issuer"] != self.url:
+                raise ValueError("another issuer")
+            return {name: str(known[name]) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+        except (httpx.HTTPError, LookupError, ValueError, TypeError) as error:
+            raise NotSignedIn(f"{self.label} cannot be asked just now: sign in later, or with a password.") from error
+
+    def _fetch(self, url: str) -> Any:
+        return httpx.get(url, timeout=SECONDS, follow_redirects=False).raise_for_status().json()
+
+    def _client(self, redirect: str) -> Any:
+        return OAuth2Client(
+            self.client_id, self.client_secret, scope="openid", redirect_uri=redirect, code_challenge_method="S256",
+            timeout=SECONDS,
+        )  # fmt: skip
