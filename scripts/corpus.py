@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import click
 
 from crawler import card, versions
 from crawler.versions import BadVersion
 from scripts import options, show
-from storage import provenance
+from storage import provenance, removals
 from storage.database import open_database, reading, translated
-from storage.lookup import standing
 from storage.names import digest, domain_of, host_of, read
 
 if TYPE_CHECKING:
@@ -115,11 +115,13 @@ def diff_versions(old: int, new: int, out: Path, log: str | None, as_json: bool)
 
 
 def _explained(found: Difference, log: str) -> list[dict[str, Any]]:
-    """What the log says now of the URLs of removed pages; one that it does not know stays unnamed."""
+    """What the log says of the pages that left; one that it does not know stays unnamed."""
     engine = open_database(log, create=False)
     try:
         with translated(engine.url), engine.connect() as connection:
-            return standing(connection, found.removed["key"].to_pylist())
+            return removals.explained(
+                connection, [str(UUID(bytes=key)) for key in found.removed["decision"].to_pylist()]
+            )
     finally:
         engine.dispose()
 

@@ -12,9 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from optout.model import Preference, Reason, Verdict
 from optout.readers.url import Url, parse
-from storage.dialects import chunks
 from storage.names import digest, domain_of, host_of, read, unicode_of
-from storage.queries import reasons_of
 from storage.schema import host_outcomes, host_reasons, hosts, reasons, urls
 from storage.summary import KEPT, reason_key
 
@@ -210,16 +208,3 @@ def _words_of(connection: Connection, row: Row[Any]) -> tuple[Words, ...]:
     ]
     found = connection.execute(select(host_reasons).where(host_reasons.c.key.in_(keys))).all()
     return tuple(_read(one) for one in sorted(found, key=lambda one: keys.index(one.key)))
-
-
-def standing(connection: Connection, keys: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Where URLs stand now, by their keys: ``url``, ``verdict``, ``at`` and the ``reasons`` of the latest decision."""
-    found: list[dict[str, Any]] = []
-    for some in chunks(keys):
-        rows = connection.execute(select(urls).where(urls.c.key.in_(some)).order_by(urls.c.url)).all()
-        because = reasons_of(connection, [row.decision for row in rows])
-        found += (
-            {"url": row.url, "verdict": row.verdict, "at": row.at.isoformat(), "reasons": because.get(row.decision, [])}
-            for row in rows
-        )
-    return found

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from optout.model import Verdict
 from storage import chain, leaves, summary
 from storage.dialects import chunks
+from storage.queries import reasons_of
 from storage.records import State
 from storage.schema import captures, decision_captures, decisions, frontier, pages, queues, removals
 
@@ -161,6 +162,20 @@ def end_of(connection: Connection, warc_file: str) -> int | None:
     ends = select(func.max(pages.c.warc_offset + pages.c.warc_length))
     end: int | None = connection.scalar(ends.where(pages.c.warc_file == warc_file, _staying))
     return end
+
+
+def explained(connection: Connection, some: Sequence[str]) -> list[dict[str, Any]]:
+    """Pages by their decisions: ``url``, and of those that left by a tombstone ``at`` and the ``reasons``; by URL."""
+    found: list[dict[str, Any]] = []
+    for part in chunks(some):
+        wanted = select(pages.c.url, removals.c.at, removals.c.decision).where(pages.c.decision.in_(part))
+        rows = connection.execute(wanted.outerjoin_from(pages, removals, removals.c.page == pages.c.decision)).all()
+        because = reasons_of(connection, [row.decision for row in rows if row.decision])
+        found += (
+            {"url": row.url, "at": row.at and row.at.isoformat(), "reasons": because.get(row.decision, [])}
+            for row in rows
+        )
+    return sorted(found, key=lambda page: str(page["url"]))
 
 
 def standing(connection: Connection, crawl: str) -> dict[str, int]:

@@ -93,6 +93,12 @@ def test_who_opts_out_between_two_runs_is_taken_out(request: pytest.FixtureReque
     assert crawler.command("corpus", "verify", "1", "--out", str(crawler.out)).code == 0
     difference = versions.diff(crawler.out, versions.load(crawler.out, 2), versions.load(crawler.out, 3))
     assert difference.domains() == {"a.example": (0, 6), "b.example": (0, 1), "c.example": (0, 1), "e.example": (0, 1)}
+    difference_told = crawler.command(
+        "corpus", "diff", "2", "3", "--out", str(crawler.out), "--db", crawler.database, "--json"
+    )
+    left = {page["url"]: [reason["quote"] for reason in page["reasons"]] for page in difference_told.summary["pages"]}
+    assert left.keys() == gone
+    assert left["http://e.example/moved"] == ["noai"]
     known = json.loads(crawler.command("lookup", "a.example", "--db", crawler.database, "--json").stdout)
     assert known["urls"] == {"excluded": 6}
     assert recheck_of_nothing_new(crawler, sites) == {"pages": 6, "version": None}
