@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -10,9 +11,18 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, text
 
 from storage.database import open_database, upgrade
+from tests.forks import Forks
+
+# The same examples in every run, however slow the machine; HYPOTHESIS_PROFILE=thorough looks for new ones.
+settings.register_profile(
+    "usual", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("usual"), derandomize=False, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 class PostgreSQL:
@@ -63,6 +73,14 @@ class PostgreSQL:
 def interrupts() -> None:
     """A shell has what it starts in the background ignore SIGINT, and so would all that the tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts programs that have their libraries loaded already."""
+    forks = Forks()
+    yield forks
+    forks.stop()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.crawler.crawls import Crawler, Forks
+from tests.crawler.crawls import Crawler
+from tests.forks import Forks
 from tests.laws import check_laws
 
 if TYPE_CHECKING:
@@ -126,14 +127,6 @@ def tls_server(certificate: Path) -> Iterator[Server]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     yield from _listen(context)
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """Starts programs that have their libraries loaded already."""
-    forks = Forks()
-    yield forks
-    forks.stop()
 
 
 @pytest.fixture

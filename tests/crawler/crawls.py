@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +17,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from crawler.web import Reply, Web
 from optout.protocols import PROTOCOLS
+from tests.forks import Done, Forks, Process
 
 ROOT = Path(__file__).parents[2]
 FILES = {place for protocol in PROTOCOLS for place in protocol.PLACES} - {"/robots.txt"}
@@ -64,84 +60,6 @@ def late(site: Mapping[str, Reply], seconds: float = 0.01) -> dict[str, Reply]:
 
 
 @dataclass
-class Process:
-    """A crawl that was started; ``Done`` is what it left."""
-
-    pid: int
-    folder: Path
-    forks: Forks
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        """Sends a signal."""
-        os.kill(self.pid, number)
-
-    def wait(self, seconds: float = 200) -> Done:
-        """What it printed, once it has ended; one that does not end is killed, and fails the test."""
-        until = time.monotonic() + seconds
-        while (ended := self.forks.ask(wait=self.pid)) is None:
-            if time.monotonic() > until:
-                os.kill(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"The crawl did not end in {seconds} s: {(self.folder / 'stderr').read_text()}")
-            time.sleep(0.01)
-        self.forks.running.discard(self.pid)
-        code, kibibytes = ended
-        return Done(code, (self.folder / "stdout").read_text(), (self.folder / "stderr").read_text(), kibibytes >> 10)
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a crawl ended; ``memory`` is the most that it ever had, in MiB."""
-
-    code: int
-    stdout: str
-    stderr: str
-    memory: int
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
-        found: dict[str, Any] = json.loads(self.stdout)
-        return found
-
-
-class Forks:
-    """Starts crawls from one process that has all libraries loaded."""
-
-    def __init__(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.crawler.crawl_server"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.running: set[int] = set()
-
-    def ask(self, **asked: Any) -> Any:
-        """One line there and one back."""
-        assert self._server.stdin
-        assert self._server.stdout
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
-
-    def start(self, words: Sequence[str], folder: Path, largest: int | None) -> Process:
-        """``forbear`` with these words; what it prints goes to files in the folder."""
-        folder.mkdir(parents=True)
-        pid = self.ask(words=list(words), folder=str(folder), largest=largest)
-        self.running.add(pid)
-        return Process(pid, folder, self)
-
-    def stop(self) -> None:
-        """Ends whatever still runs, this included."""
-        for pid in self.running:
-            os.kill(pid, signal.SIGKILL)
-        self._server.communicate("")
-
-
-@dataclass
 class Crawler:
     """``forbear crawl`` into one folder and one database; every call is one process."""
 
@@ -178,7 +96,7 @@ class Crawler:
             if value is not None and value is not False:
                 words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         self.started += 1
-        return self.forks.start(words, self.folder / f"run-{self.started}", largest)
+        return self.forks.start(words, self.folder / f"run-{self.started}", largest=largest)
 
     def run(self, web: Web | None, *seeds: str, code: int = 0, **options: Any) -> Done:
         """A crawl from its start to its end, which is asserted to be the exit code ``code``."""
@@ -189,7 +107,7 @@ class Crawler:
     def command(self, *words: str) -> Done:
         """Any other command, from its start to its end."""
         self.started += 1
-        return self.forks.start(words, self.folder / f"run-{self.started}", None).wait()
+        return self.forks.start(words, self.folder / f"run-{self.started}").wait()
 
     def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """What the database answers."""

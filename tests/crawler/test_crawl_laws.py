@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from crawler.web import Reply, Web
-from tests.crawler.crawls import HTML, Crawler, Forks, page, plain
+from tests.crawler.crawls import HTML, Crawler, page, plain
+from tests.forks import Forks
 from tests.laws import check_laws
 
 SITE = {

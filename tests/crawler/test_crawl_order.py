@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from crawler.web import Reply, Web
-from tests.crawler.crawls import FILES, HTML, Crawler, Forks, all_paths, moved, page, paths, plain, urls
+from tests.crawler.crawls import FILES, HTML, Crawler, all_paths, moved, page, paths, plain, urls
+from tests.forks import Forks
 from tests.laws import check_laws
 
 SECRET = "The herring belong to whoever caught them."

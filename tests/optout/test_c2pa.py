@@ -8,7 +8,7 @@ import zlib
 
 import pikepdf
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optout import policy
@@ -220,7 +220,6 @@ def test_file_that_is_cut_off_is_never_silent(site, kind, media_type):
         assert statements or [gap for gap in gaps if gap.defers is ALWAYS], length
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_damage_of_any_kind_is_no_crash(data):
     at = data.draw(st.integers(0, len(WHOLE) - 1))

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.model import Capture
@@ -190,7 +190,6 @@ def test_file_that_is_cut_off_is_never_silent(section, body):
         assert values(found) == [PROHIBITED] or found.failures, (section, length)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([body for _, body in FILES]), st.data())
 def test_damage_of_any_kind_is_no_crash(body, data):
     at = data.draw(st.integers(0, len(body) - 1))

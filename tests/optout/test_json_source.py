@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.readers import json_source
@@ -26,13 +26,11 @@ texts = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(texts, st.sampled_from([None, 0, 2]), st.booleans())
 def test_it_reads_what_python_reads(value, indent, ascii_only):
     assert plain(json_source.parse(json.dumps(value, indent=indent, ensure_ascii=ascii_only))) == value
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.text(), texts, max_size=4))
 def test_a_member_is_found_again_where_it_stands(value):
     text = json.dumps(value, indent=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from optout import policy
@@ -17,7 +17,6 @@ HOST = "https://archive.example"
 PAGE = HOST + "/letters/1?a=b%20c"
 PLACES = ("/robots.txt", "/.well-known/tdmrep.json", "/ai.txt", "/trust.txt", "/.well-known/trust.txt", "/license.xml")
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-few = settings(max_examples=150, derandomize=True, deadline=None, database=None)
 
 
 def words(*parts: bytes) -> st.SearchStrategy[bytes]:
@@ -112,7 +111,6 @@ def verdict(answers: dict[str, dict[str, object]], profile: Profile = Profile.ST
     return decision
 
 
-@few
 @given(site, st.sampled_from(Profile))
 def test_no_answer_breaks_a_reader(answers: dict[str, dict[str, object]], profile: Profile) -> None:
     decision = verdict(answers, profile)
@@ -121,7 +119,6 @@ def test_no_answer_breaks_a_reader(answers: dict[str, dict[str, object]], profil
     assert all(reason.quote and reason.source and reason.where for reason in decision.reasons)
 
 
-@few
 @given(site)
 def test_strict_never_allows_what_standard_does_not(answers: dict[str, dict[str, object]]) -> None:
     """decide.md, profiles: the same, and doubt never allows."""
@@ -129,7 +126,6 @@ def test_strict_never_allows_what_standard_does_not(answers: dict[str, dict[str,
         assert verdict(answers, Profile.STRICT).verdict is not Verdict.ALLOWED
 
 
-@few
 @given(site, st.sampled_from(Failure), st.sampled_from(["/robots.txt", "/.well-known/tdmrep.json", "page"]))
 def test_a_place_that_gives_no_answer_is_never_a_yes(
     answers: dict[str, dict[str, object]], failure: Failure, place: str
@@ -153,7 +149,6 @@ def written(groups: list[tuple[list[str], list[str]]]) -> dict[str, dict[str, ob
     return {HOST + "/robots.txt": {"status": 200, "body": "\n".join(lines).encode()}}
 
 
-@few
 @given(st.lists(group, min_size=1, max_size=5), st.data())
 def test_the_order_of_groups_and_rules_means_nothing(
     groups: list[tuple[list[str], list[str]]], data: st.DataObject
@@ -163,7 +158,6 @@ def test_the_order_of_groups_and_rules_means_nothing(
     assert verdict(written(groups)).verdict is verdict(written(other)).verdict
 
 
-@few
 @given(st.lists(group, max_size=3), st.lists(rule, min_size=1, max_size=4), pattern, st.data())
 def test_one_disallow_more_never_opens(
     groups: list[tuple[list[str], list[str]]], rules: list[str], more: str, data: st.DataObject
@@ -175,7 +169,6 @@ def test_one_disallow_more_never_opens(
         assert verdict(written([*groups, (["ForbearBot"], longer)])).verdict is Verdict.EXCLUDED
 
 
-@few
 @given(st.lists(group, max_size=3), st.lists(rule, min_size=1, max_size=4), pattern)
 def test_one_allow_more_never_shuts(groups: list[tuple[list[str], list[str]]], rules: list[str], more: str) -> None:
     """RFC 9309 2.2.2."""
@@ -183,7 +176,6 @@ def test_one_allow_more_never_shuts(groups: list[tuple[list[str], list[str]]], r
         assert verdict(written([*groups, (["ForbearBot"], [*rules, f"Allow: {more}"])])).verdict is Verdict.ALLOWED
 
 
-@few
 @given(
     st.lists(group, max_size=4),
     st.sampled_from(["Sitemap: https://a.example/", "Host: a", "Crawl-delay: 1", "", "# x", "=="]),

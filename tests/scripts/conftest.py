@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,27 +10,20 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forks import Forks
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def forbear(tmp_path: Path) -> Run:
+def forbear(forks: Forks, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs ``python -m scripts`` in an empty folder, with an environment that sets nothing of ours."""
 
     def run(*words: str, text: str | bytes = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts", *words],
-            input=text.encode() if isinstance(text, str) else text,
-            capture_output=True,
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(ROOT), **(env or {})},
-            timeout=200,
-            check=False,
-        )
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        stdin = text.encode() if isinstance(text, str) else text
+        process = forks.start(words, tmp_path_factory.mktemp("program"), work=tmp_path, stdin=stdin, env=env)
+        done = process.wait()
+        return subprocess.CompletedProcess(words, done.code, done.stdout, done.stderr)
 
     return run
 
