@@ -21,7 +21,7 @@ demo: setup ## crawl a small real web on loopback and show what was kept, what w
 
 test: setup-dev ## run all tests and show what they cover
 	@tests/chromium.sh $(BIN)/python
-	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check

@@ -16,7 +16,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from crawler.web import Reply, Web
-from tests.crawler.crawls import Crawler, Done, plain
+from tests.crawler.crawls import Crawler, plain
+from tests.forks import Done
 from tests.laws import check_laws
 from tests.optout.pictures import packet, picture
 

@@ -15,7 +15,8 @@ from crawler import versions
 from crawler.web import Reply, Web
 from storage.database import open_database, reading
 from storage.verify import Report, verify
-from tests.crawler.crawls import HTML, ROOT, Crawler, Done, moved, page, paths, plain, tree, urls
+from tests.crawler.crawls import HTML, ROOT, Crawler, moved, page, paths, plain, tree, urls
+from tests.forks import Done
 from tests.laws import check_laws
 
 SAME = "The same words under two addresses."

@@ -21,7 +21,7 @@ from storage import runs
 from storage.database import open_database
 from storage.runs import Run
 from tests.crawler.crawls import page, plain, until
-from tests.scripts.conftest import ROOT
+from tests.forks import ROOT
 
 BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
 STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}
