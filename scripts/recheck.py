@@ -115,9 +115,8 @@ def _tell(done: Rechecked, config: RecheckConfig) -> None:
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
-    show.line(
-        f"  removed    {sum(done.removed.values()):,} pages, from {done.erased.files} {'file' if done.erased.files == 1 else 'files'}"
-    )
+    files = "file" if done.erased.files == 1 else "files"
+    show.line(f"  removed    {sum(done.removed.values()):,} pages, from {done.erased.files} {files}")
     if done.erased.waiting:
         show.line(f"{len(done.erased.waiting)} files are being written: their pages leave with the next command.")
     if summary.version:
