@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from portal import queue
 from portal.context import Portal, portal_of
 from portal.errors import Refusal
+from portal.figures import PLOTS
 from portal.filters import Asked, Name, cursor
 from portal.limits import client_of
 from storage import browse, sessions
@@ -155,6 +156,46 @@ def decisions(caller: OfLog, asked: Asked, after: After = "", limit: Limit = 100
     caller.note("view")
     rows = [Row.model_validate(row) for row in page.rows]
     return caller.answer(Rows(decisions=rows, next=str(page.following) if page.following else None))
+
+
+class FigureRow(BaseModel):
+    """A heading, and a number for each label."""
+
+    heading: str
+    numbers: list[int]
+
+
+class OneFigure(BaseModel):
+    """The numbers of a plot."""
+
+    title: str
+    about: str
+    labels: list[str]
+    rows: list[FigureRow]
+
+
+class Figures(BaseModel):
+    """The numbers of all plots, by name."""
+
+    figures: dict[str, OneFigure]
+
+
+@router.get("/figures", response_model=Figures)
+def all_figures(caller: OfLog) -> Response:
+    """The numbers of all plots: exclusions over time, adoption, what was deferred and why, domains, crawls."""
+    caller.note("view")
+    with caller.portal.reading() as connection:
+        read = {name: plot.read(connection) for name, plot in PLOTS.items()}
+    told = {
+        name: OneFigure(
+            title=PLOTS[name].title,
+            about=PLOTS[name].about,
+            labels=list(figure.labels),
+            rows=[FigureRow(heading=heading, numbers=list(numbers)) for heading, numbers in figure.rows],
+        )
+        for name, figure in read.items()
+    }
+    return caller.answer(Figures(figures=told))
 
 
 class Statement(BaseModel):

@@ -48,7 +48,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(portal, token, crawled
     assert other.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["decisions", "decisions/x", "complaints", "complaints/x", "visits"])
+@pytest.mark.parametrize("path", ["decisions", "decisions/x", "figures", "complaints", "complaints/x", "visits"])
 @pytest.mark.parametrize("authorization", [None, "Bearer x", "Basic YTpi"])
 def test_without_a_token_nothing_is_told(portal, path, authorization):
     refused = portal.get(f"/api/v1/{path}", headers={"Authorization": authorization} if authorization else {})
@@ -82,6 +82,12 @@ def test_complaints_are_worked(portal, token, engine):
     assert portal.get(f"/api/v1/complaints/{number}", headers=token).json()["steps"][-1]["by"] == "ada"
 
 
+def test_the_numbers_of_the_plots_are_told(portal, token, crawled):
+    told = portal.get("/api/v1/figures", headers=token).json()["figures"]
+    assert told["deferred"]["rows"] == [{"heading": "503", "numbers": [1]}]
+    assert told["adoption"]["labels"] == ["disallow"]
+
+
 def test_what_is_looked_at_is_written_down(portal, token, crawled):
     portal.get("/api/v1/decisions?domain=journal.example", headers=token)
     [visit] = portal.get("/api/v1/visits?limit=1", headers=token).json()["visits"]
@@ -102,7 +108,7 @@ def test_what_is_not_right_is_a_sentence(portal, token, query):
 def test_the_description_names_every_path_and_its_token(portal):
     told = portal.get("/api/openapi.json").json()
     mine = {path: operations for path, operations in told["paths"].items() if path.startswith("/api/v1/")}
-    assert len(mine) == 6
+    assert len(mine) == 7
     for operations in mine.values():
         for operation in operations.values():
             assert operation["security"] == [{"HTTPBearer": []}]

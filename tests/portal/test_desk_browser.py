@@ -1,0 +1,90 @@
+"""What the legal team does, in a real Chromium; every page of the desk is held against axe-core in light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyotp
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from storage import accounts
+from storage.accounts import Role
+from storage.complaints import Notice, receive
+from storage.database import writing
+from storage.records import now
+from tests.portal.desks import PASSWORD
+from tests.portal.test_browser import SIZES, chromium, page  # noqa: F401 - fixtures
+
+pytestmark = [
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+    pytest.mark.usefixtures("crawled"),
+]
+NOTICE = Notice("Ada Lamp", "ada@lamp.example", "", "The log", ("library.example",), "It was kept.", True)
+
+
+def enrol(page: Page, url: str, engine: Any) -> None:  # noqa: F811 - fixtures
+    """Signs somebody in for the first time, as they would."""
+    with writing(engine) as connection:
+        account = accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
+    page.goto(f"{url}/desk")
+    page.get_by_label("Name").fill("grace")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Set up your codes")
+    page.get_by_label("Code").fill(pyotp.TOTP(account.totp).now())
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("grace")
+
+
+def test_the_legal_team_finds_a_decision_and_answers_a_complaint(serve, engine, page: Page):  # noqa: F811
+    with writing(engine) as connection:
+        number = receive(connection, NOTICE, now())[1].number
+    portal = serve()
+    enrol(page, portal.url, engine)
+    page.get_by_role("link", name="Log", exact=True).click()
+    page.get_by_label("Domain or host").fill("journal.example")
+    page.get_by_label("Verdict").select_option("excluded")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_label("Save as").fill("Noes of the journal")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Noes of the journal").click()
+    page.get_by_role("link", name="https://journal.example/no/1").click()
+    expect(page.locator("mark")).to_have_text("Disallow: /no")
+    expect(page.get_by_text("The proof holds:")).to_be_visible()
+    page.get_by_role("link", name="Complaints").click()
+    page.get_by_role("link", name=number).click()
+    page.get_by_role("radio", name="acknowledged").check()
+    page.get_by_label("Why").fill("We have read it.")
+    page.get_by_role("button", name="Take this step").click()
+    expect(page.get_by_text("We have read it.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{portal.url}/desk/log")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_of_the_desk_is_accessible_and_fits(serve, engine, chromium: Browser, scheme: Any):  # noqa: F811
+    with writing(engine) as connection:
+        number = receive(connection, NOTICE, now())[1].number
+    portal = serve()
+    context = chromium.new_context(color_scheme=scheme)
+    page = context.new_page()  # noqa: F811
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(f"{portal.url}/desk/sign-in")
+    assert Axe().run(page).response["violations"] == []
+    enrol(page, portal.url, engine)
+    page.goto(f"{portal.url}/desk/log?verdict=excluded")
+    decision = page.locator("ol.log a.address").first.get_attribute("href")
+    paths = ("", "/log?verdict=excluded", "/figures", "/complaints", f"/complaints/{number}", "/visits")
+    for path in (*(f"/desk{path}" for path in paths), decision):
+        page.goto(f"{portal.url}{path}")
+        assert Axe().run(page).response["violations"] == [], path
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            assert not wide, (path, width)
+    context.close()
+    assert refused == []  # nothing that the policy of the page would have stopped
