@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from optout.model import Capture, Failure
 from storage.contents import Contents, contents, pack
-from storage.dialects import chunks, insert
+from storage.dialects import add, chunks, insert
 from storage.names import digest
 from storage.records import CaptureRecord, Keep
 from storage.schema import bodies, captures
@@ -44,7 +44,7 @@ def store(connection: Connection, records: Iterable[tuple[str, CaptureRecord, Se
         {digests[record.id]: record.capture.body for _, record, _ in new.values() if record.keep is Keep.WHOLE},
     )
     rows = [_row(crawl, record, quotes, digests[record.id]) for crawl, record, quotes in new.values()]
-    connection.execute(captures.insert(), rows)
+    add(connection, captures, rows)
     return rows
 
 

@@ -7,11 +7,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 
 from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
 from storage import chain, evidence, frontier, leaves, rollups, summary
+from storage.dialects import add
 from storage.leaves import Entry
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
@@ -44,24 +45,19 @@ def write_rows(connection: Connection, jobs: Sequence[Job]) -> Written:
     decided = [job for job in jobs if isinstance(job, Decided)]
     entries = [leaves.entry("capture", row) for row in evidence.store(connection, _evidence(decided))]
     rows = _decisions(connection, [job.decision for job in decided])
-    _insert(connection, decisions, rows)
+    add(connection, decisions, rows)
     children = [_children(job.decision) for job in decided]
     for table in (decision_captures, reasons, statements, gaps):
-        _insert(connection, table, [row for of in children for row in of[table.name]])
+        add(connection, table, [row for of in children for row in of[table.name]])
     for job, row, of in zip(decided, rows, children, strict=True):
         said = {name: of[name] for name in leaves.CHILDREN}
         entries.append(leaves.entry("decision", row, said, job.decision.captures))
     kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
-    _insert(connection, pages, kept)
+    add(connection, pages, kept)
     entries += [leaves.entry("page", page) for page in kept]
     frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
     return Written(frontier.add_all(connection, [_found(job) for job in jobs]), entries)
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(table.insert(), rows)
 
 
 def _evidence(decided: Iterable[Decided]) -> Iterable[tuple[str, CaptureRecord, list[str]]]:

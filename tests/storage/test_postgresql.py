@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 
 from optout.model import Verdict
 from storage import checkpoints, partitions, roles, schema, staff, views
 from storage.database import open_database, reading, reading_only, writing
+from storage.dialects import add
 from storage.errors import StorageError
 from storage.lookup import lookup
 from storage.notes import SignerKey
@@ -169,3 +170,41 @@ def test_a_role_that_is_no_name_is_refused(engine: Engine) -> None:
     for names in (('a"b', "legal"), ("crawler", "A B")):
         with writing(engine) as connection, pytest.raises(StorageError, match="no name for a role"):
             roles.grant(connection, *names)
+
+
+def test_what_copy_refuses_is_said_as_for_any_statement(engine: Engine, make: Any, write: Write) -> None:
+    job = make.decided("https://a.example/", at=now())
+    write(job)
+    with engine.connect() as connection:
+        row = connection.execute(select(schema.decisions)).one()._asdict()
+    with pytest.raises(IntegrityError, match="duplicate key"), writing(engine) as connection:
+        add(connection, schema.decisions, [row])
+    with pytest.raises(DataError), writing(engine) as connection:
+        add(connection, schema.decisions, [row | {"id": new_id(), "host": "\0"}])
+    with writing(engine) as connection:
+        add(connection, schema.decisions, [])
+    assert count(engine) == 1
+
+
+def test_a_connection_that_is_lost_while_it_copies(engine: Engine, make: Any, write: Write, postgresql: Any) -> None:
+    job = make.decided("https://a.example/", at=now())
+    write(job)
+    with engine.connect() as connection:
+        row = connection.execute(select(schema.decisions)).one()._asdict() | {"id": new_id()}
+
+    def cut_off() -> None:
+        with writing(engine) as connection:
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
+            postgresql.execute(f"SELECT pg_terminate_backend({pid})")
+            add(connection, schema.decisions, [row])
+
+    with pytest.raises(OperationalError):
+        cut_off()
+    with writing(engine) as connection:
+        add(connection, schema.decisions, [row])
+    assert count(engine) == 2
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return len(connection.execute(select(schema.decisions.c.id)).all())
