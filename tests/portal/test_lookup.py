@@ -34,7 +34,7 @@ def test_the_figures_and_the_words_of_a_domain_with_all_below_it(portal):
         ("Disallow: /no # <b>&amp;</b>", "line 2", "https://www.journal.example/robots.txt"),
     }
     page = portal.get("/lookup", params={"name": "journal.example"}).text
-    assert "2 copies kept, 2 pages excluded" in " ".join(page.split())
+    assert '>2 copies kept,</span> <span class="whole">2 pages excluded<' in " ".join(page.split())
     assert "Disallow: /no # &lt;b&gt;&amp;amp;&lt;/b&gt;" in page  # a site's words reach the page as text
 
 
