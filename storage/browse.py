@@ -66,7 +66,11 @@ def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int
         if after is not None:
             rows = rows.where(of.decision < after.id)
     else:
-        rows = select(*columns).where(*conditions(wanted)).order_by(decisions.c.at.desc(), decisions.c.id.desc())
+        also = list(conditions(replace(wanted, protocol=None, measure=None)))
+        if wanted.protocol or wanted.measure:  # asked of one decision after the other: no list of millions is made
+            of = reasons.c
+            also.append(select(of.decision).where(of.decision == decisions.c.id, *_said(of, wanted)).exists())
+        rows = select(*columns).where(*also).order_by(decisions.c.at.desc(), decisions.c.id.desc())
         if after is not None:
             same = and_(decisions.c.at == after.at, decisions.c.id < after.id)
             rows = rows.where(decisions.c.at <= after.at, or_(decisions.c.at < after.at, same))
