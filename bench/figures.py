@@ -29,4 +29,4 @@ def ratios(name: str, of: Sequence[float], goal: float | None = None) -> Figure:
 
 def amounts(name: str, of: Sequence[float], unit: str, goal: str = "") -> Figure:
     """Amounts of repeated rounds."""
-    return Figure(name, f"{statistics.median(of):,.4g} {unit}", f"{min(of):,.4g} to {max(of):,.4g} in {len(of)}", goal)
+    return Figure(name, f"{statistics.median(of):,.0f} {unit}", f"{min(of):,.0f} to {max(of):,.0f} in {len(of)}", goal)

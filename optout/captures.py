@@ -42,8 +42,10 @@ def redirect(capture: Capture) -> Url | None:
 
     304 points nowhere: it speaks of a copy that is not here (RFC 9110 15.4.5).
     """
+    if not 300 <= (capture.status or 0) < 400 or capture.status == 304:
+        return None
     locations = capture.header("location")
-    if not 300 <= (capture.status or 0) < 400 or capture.status == 304 or not locations:
+    if not locations:
         return None
     try:
         return urls.join(capture.url, locations[0].strip())

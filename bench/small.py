@@ -1,0 +1,183 @@
+"""``python -m bench rules worst log``: single parts against what does the same work without a quotation or a record."""
+
+from __future__ import annotations
+
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+from protego import Protego
+
+from bench.chain import AHEAD, jobs
+from bench.figures import Figure, amounts, ratios
+from optout import __version__, policy
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Profile, Question, Use
+from storage.crawls import CrawlRecord, begin
+from storage.database import open_database, writing
+from storage.records import now
+from storage.schema import metadata
+from storage.writer import Writer
+
+ROUNDS = 5
+SITE = "https://docs.example"
+AGENT = "ForbearBot"
+
+
+def _robots(octets: int, rules: int) -> bytes:
+    """A file of ordinary rules: so many, or so many octets of them."""
+    chance = random.Random(rules)
+    lines, size = [b"User-agent: *"], 0
+    while size < octets or len(lines) <= rules:
+        path = "/".join(chance.choice(("news", "shop", "archive", "search", "tag", "print")) for _ in range(3))
+        ending = chance.choice(("", "/*.pdf$", "/*?sort=", "/"))
+        lines.append(f"Disallow: /{path}/{chance.randrange(10**6)}{ending}".encode())
+        size += len(lines[-1]) + 1
+    return b"\n".join(lines)[:524_288]
+
+
+def _known(body: bytes) -> Captures:
+    headers = (("Content-Type", "text/plain"),)
+    return Captures([Capture(f"{SITE}/robots.txt", 200, headers, body)], complete=True)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def rules(quick: bool) -> list[Figure]:
+    """A decision with its quotation, host rules in memory, against Protego's yes or no; URLs that differ each time."""
+    found = []
+    law = policy.load()
+    for name, body, goal, number in (
+        ("20 rules", _robots(0, 20), 0.8, 2_000),
+        ("500 kB of rules", _robots(500_000, 0), 50, 20 if quick else 100),
+    ):
+        captures, protego = _known(body), Protego.parse(body.decode())
+        decide(Question(f"{SITE}/", AGENT), captures, law)  # reads the rules, as Protego has
+        times, speed = [], []
+        for turn in range(ROUNDS):
+            urls = [f"{SITE}/news/{turn}/page-{i}.html" for i in range(number)]
+            start = time.process_time()
+            for url in urls:
+                decide(Question(url, AGENT), captures, law)
+            between = time.process_time()
+            for url in urls:
+                protego.can_fetch(url, AGENT)
+            ours, theirs = between - start, time.process_time() - between
+            times.append(theirs / ours)
+            speed.append(number / ours)
+        found.append(ratios(f"decision from host rules in memory against Protego, {name}", times, goal))
+        found.append(amounts(f"the same in decisions, {name}", speed, "a second and core", "≥ 200,000"))
+    return found
+
+
+def worst(_: bool) -> list[Figure]:
+    """A robots.txt made to be costly, read and asked once: time, and memory beyond what was there."""
+    bombs = {
+        "groups": b"".join(b"User-agent: a%d\nDisallow: /%d\n" % (i, i) for i in range(20_000)),
+        "wildcards": b"User-agent: *\n" + b"".join(b"Disallow: /" + b"*a" * 200 + b"%d\n" % i for i in range(1_200)),
+        "rules": _robots(524_288, 0),
+    }
+    found = []
+    for name, bomb in bombs.items():
+        body = bomb[:524_288]
+
+        def asked(body: bytes = body) -> None:
+            decide(Question(f"{SITE}/" + "a" * 2_000, AGENT), _known(body), policy.load())
+
+        spent = [1000 * _seconds(asked) for _ in range(ROUNDS)]
+        tracemalloc.start()
+        asked()
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        found.append(amounts(f"worst robots.txt, {name}: read and asked once", spent, "ms", "≤ 250 ms"))
+        found.append(Figure(f"worst robots.txt, {name}: memory", f"{peak:.1f} MiB", "", "≤ 32 MiB"))
+    return found
+
+
+def log(quick: bool) -> list[Figure]:
+    """The writer against sqlite3 with the rows that it wrote; then what ``forbear lookup`` takes on that log."""
+    number = 2_000 if quick else 40_000
+    with tempfile.TemporaryDirectory() as folder:
+        ours = _written(folder, number)
+        theirs, rows, octets = _copied(folder)
+        looked = [_looked_up(folder) for _ in range(ROUNDS)]
+    return [
+        ratios(f"log writer against sqlite3 executemany of the same rows, {number:,} decisions", [theirs / ours], 0.8),
+        Figure("the writer's time for each page, by the clock", f"{2000 * ours / number:.2f} ms"),
+        Figure("rows of all tables for each page", f"{2 * rows / number:.1f}"),
+        Figure("octets of the SQLite file for each page", f"{2 * octets / number:,.0f}"),
+        amounts(
+            f"forbear lookup on {number:,} decisions, whole command, of the processor", looked, "ms", "< 400 ms on 10 M"
+        ),
+    ]
+
+
+def _written(folder: str, number: int) -> float:
+    engine = open_database(f"sqlite:///{folder}/log.db")
+    contact = "https://example.org/bot"
+    settings = {"bench": "log"}
+    record = CrawlRecord(
+        __version__, AGENT, AGENT, contact, Use.TRAIN_AI, Profile.STANDARD, False, policy.load(), settings
+    )
+    with writing(engine) as connection:
+        crawl = begin(connection, record, now()).id
+    made = list(jobs(crawl, number))
+    writer = Writer(engine)
+    writer.start()
+    start = time.monotonic()
+    waiting = []
+    for job in made:
+        waiting.append(writer.submit(job))
+        if len(waiting) == AHEAD:
+            waiting.pop(0).result()
+    for future in waiting:
+        future.result()
+    spent = time.monotonic() - start
+    writer.close()
+    engine.dispose()
+    return spent
+
+
+def _copied(folder: str) -> tuple[float, int, int]:
+    """Seconds that the plain module takes for every row of the log, in groups of 500; how many; the file's octets."""
+    open_database(f"sqlite:///{folder}/copy.db").dispose()
+    source, target = (sqlite3.connect(f"{folder}/{name}.db", isolation_level=None) for name in ("log", "copy"))
+    target.execute("PRAGMA synchronous = NORMAL")
+    spent, number = 0.0, 0
+    for table in metadata.sorted_tables:
+        rows = source.execute(f"SELECT * FROM {table.name}").fetchall()
+        if not rows:
+            continue
+        number += len(rows)
+        statement = f"INSERT OR IGNORE INTO {table.name} VALUES ({', '.join('?' * len(rows[0]))})"
+        start = time.monotonic()
+        for first in range(0, len(rows), 500):
+            target.execute("BEGIN IMMEDIATE")
+            target.executemany(statement, rows[first : first + 500])
+            target.execute("COMMIT")
+        spent += time.monotonic() - start
+    source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    source.close()
+    target.close()
+    return spent, number, Path(folder, "log.db").stat().st_size
+
+
+def _looked_up(folder: str) -> float:
+    """Milliseconds of the processor, from the start of Python to its end."""
+    command = [sys.executable, "-m", "scripts", "lookup", "host1.example", "--db", f"sqlite:///{folder}/log.db"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
