@@ -65,13 +65,13 @@ def test_even_where_private_networks_are_allowed_the_metadata_of_a_cloud_is_not(
 
 def test_requests_say_who_asks_and_nothing_else(crawler: Crawler) -> None:
     cookie = (*HTML, ("Set-Cookie", "session=1; Path=/"))
-    links = '<a href="/a">on</a><a href="http://me:secret@open.example/b">on</a><a href="/c#part">on</a>'
+    links = '<a href="/a">on</a><a href="http://me:hunter2@open.example/b">on</a><a href="/c#part">on</a>'
     sites = {"open.example": {"/": Reply(links.encode(), headers=cookie), "/a": Reply(b"a", headers=cookie)}}
     with Web(sites) as web:
-        crawler.run(web, "http://you:secret@open.example/")
+        crawler.run(web, "http://you:hunter2@open.example/")
     assert paths(web, "open.example") == ["/robots.txt", "/", "/a", "/b", "/c"]
     for hit in web.hits:
         assert hit.headers["User-Agent"] == f"ForbearBot/{__version__} (+https://operator.example/bot)"
         assert {name.lower() for name in hit.headers} <= {"host", "user-agent", "accept", "accept-encoding"}
-    assert b"secret" not in crawler.octets().replace(b"you:secret@", b"")  # the seed is a setting of the crawl
-    assert all("secret" not in url for url in crawler.frontier())
+    assert b"hunter2" not in crawler.octets().replace(b"you:hunter2@", b"")  # the seed is a setting of the crawl
+    assert all("hunter2" not in url for url in crawler.frontier())
