@@ -19,8 +19,7 @@ from optout import decide as deciding
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Failure, Profile, Question, Use, Verdict
-from optout.protocols import PROTOCOLS, Protocol
-from optout.protocols.operator import LIST
+from optout.protocols import PROTOCOLS, Protocol, infringing_list, operator
 from optout.readers import url as urls
 from optout.readers.text import readable
 from optout.readers.url import NotAUrl
@@ -100,7 +99,7 @@ def _capture(octets: bytes) -> Capture:
     head, _, body = octets.partition(b"\n\n")
     first, *lines = head.split(b"\n")
     answer, _, address = first.decode().partition(" ")
-    url = address if address == LIST else urls.parse(address).href
+    url = address if address in (infringing_list.LIST, operator.LIST) else urls.parse(address).href
     if answer in set(Failure):
         return Capture(url, error=Failure(answer))
     pairs = (line.partition(b": ") for line in lines)

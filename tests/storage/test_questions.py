@@ -10,14 +10,15 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from optout.model import AI_USES, Capture, Preference, Stage, Statement, Verdict
 from storage import columns, questions, redact, views
 from storage.crawls import CrawlState, end
-from storage.database import StorageError, open_database, reading_only, writing
+from storage.database import StorageError, open_database, reading_only, upgrade, writing
 from storage.queries import Filter, log
 from tests.storage.conftest import AT
+from tests.storage.test_migrations import bring_to
 
 Write = Callable[..., list[int]]
 
@@ -203,17 +204,10 @@ def test_the_database_can_be_written_to_after_it_was_asked(engine: Engine, make:
     write(make.decided("https://a.example/"))
 
 
-def test_an_upgraded_database_has_its_views(database_url: str) -> None:
-    engine = create_engine(database_url)
-    with engine.begin() as connection:
-        views.drop(connection)
-        connection.execute(text("DROP INDEX ix_urls_before_optout"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0011'"))
-    engine.dispose()
-    from storage.database import upgrade  # noqa: PLC0415
-
-    upgrade(database_url)
-    engine = open_database(database_url)
+def test_an_upgraded_database_has_its_views(new_database_url: str) -> None:
+    bring_to(new_database_url, "0011")
+    upgrade(new_database_url)
+    engine = open_database(new_database_url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM log_decisions")).all() == []
     engine.dispose()
