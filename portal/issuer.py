@@ -1,6 +1,7 @@
 """An issuer of OpenID Connect (Core 1.0): its addresses, the code flow with PKCE (RFC 7636), and the ID token.
 
 Authlib speaks OAuth 2; joserfc, by the same author and on which it rests, checks the token's signature and claims.
+requests raises OSError, whatever goes wrong on the way.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-import httpx
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
+from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -60,7 +60,7 @@ class Issuer:
             keys = KeySet.import_key_set(self._fetch(known["jwks_uri"]))
             token = jwt.decode(str(answer["id_token"]), keys, algorithms=ALGORITHMS)
             self._check(token.claims, nonce)
-        except (AuthlibBaseError, JoseError, httpx.HTTPError, LookupError, ValueError, TypeError) as error:
+        except (AuthlibBaseError, JoseError, OSError, LookupError, ValueError, TypeError) as error:
             raise NotSignedIn(f"{self.label} did not sign you in ({type(error).__name__}): try again.") from error
         return f"{self.url} {token.claims['sub']}"
 
@@ -85,14 +85,17 @@ class Issuer:
             if known["issuer"] != self.url:
                 raise ValueError("another issuer")
             return {name: str(known[name]) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
-        except (httpx.HTTPError, LookupError, ValueError, TypeError) as error:
+        except (OSError, LookupError, ValueError, TypeError) as error:
             raise NotSignedIn(f"{self.label} cannot be asked just now: sign in later, or with a password.") from error
 
     def _fetch(self, url: str) -> Any:
-        return httpx.get(url, timeout=SECONDS, follow_redirects=False).raise_for_status().json()
+        with self._client() as client:
+            answer = client.get(url, withhold_token=True, allow_redirects=False)
+            answer.raise_for_status()
+            return answer.json()
 
-    def _client(self, redirect: str) -> Any:
-        return OAuth2Client(
+    def _client(self, redirect: str | None = None) -> Any:
+        return OAuth2Session(
             self.client_id, self.client_secret, scope="openid", redirect_uri=redirect, code_challenge_method="S256",
-            timeout=SECONDS,
+            default_timeout=SECONDS,
         )  # fmt: skip
