@@ -1,8 +1,8 @@
 """Proof of control over a site, and the addresses that it gives access to.
 
 Whoever can put a file or an element on a host, or a TXT record into its zone, sees the addresses of that host and all
-below it for thirty days, under a private link. What is fetched goes through the crawler's own guard, and no redirect
-is followed: control of another host proves nothing about this one.
+below it for thirty days, under a private link. What is fetched goes through the crawler's own guard, and neither a
+redirect nor an alias is followed: control of another host proves nothing about this one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
@@ -25,6 +25,7 @@ from portal.context import Portal, portal_of
 from portal.limits import client_of
 from portal.lookup import MEANINGS
 from portal.rendering import render
+from portal.zone import servers, texts_of
 from storage import controls
 from storage.controls import OUTCOMES, Control
 from storage.names import host_of, read, unicode_of
@@ -36,10 +37,20 @@ FILE = "/.well-known/forbear-control.txt"
 NAME = "forbear-control"
 """The name of the meta element."""
 
+RECORD = "_forbear-control"
+"""The label before the host's name under which the TXT record stands (RFC 8552)."""
+
 A_PAGE = 200
 """Addresses on one page."""
 
 Here = Annotated[Portal, Depends(portal_of)]
+
+
+class Looked(NamedTuple):
+    """A place where the token was looked for in vain, and what was there instead."""
+
+    where: str
+    came: str
 
 
 @router.get("/control")
@@ -69,9 +80,11 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
     control = _control(portal, secret)
     portal.limits.checks.check(client_of(request))
     portal.limits.sites.check(control.host)
-    looked: list[Capture] = []
-    async with live(portal) as network:
-        found = await _find(network, control, looked)
+    looked: list[Looked] = []
+    found = await _in_zone(portal, control, looked)
+    if found is None:
+        async with live(portal) as network:
+            found = await _find(network, control, looked)
     if found is None:
         return _page(request, control, secret, looked)
     with portal.writing() as connection:
@@ -79,18 +92,32 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
     return RedirectResponse(f"/control/{secret}", 303)
 
 
-async def _find(network: Live, control: Control, looked: list[Capture]) -> str | None:
-    """Where the token stands: in the file, or in an element of the home page; by https, else by http."""
-    async for capture in _answers(network, control.host):
-        looked.append(capture)
-        if capture.status != 200:
-            continue
-        if capture.url.endswith(FILE):
-            if capture.body[:200].decode("utf-8", "replace").strip() == control.token:
-                return capture.url
-        elif control.token in _metas(capture):
-            return capture.url
+async def _in_zone(portal: Portal, control: Control, looked: list[Looked]) -> str | None:
+    """Where the token stands in the DNS: one of the TXT records of its name, and nothing else in it."""
+    name = f"{RECORD}.{control.host}"
+    records = await texts_of(RECORD, control.host, servers(portal.settings.dns_servers))
+    if control.token.encode() in records.texts:
+        return name
+    looked.append(Looked(name, records.came))
     return None
+
+
+async def _find(network: Live, control: Control, looked: list[Looked]) -> str | None:
+    """Where the token stands on the site: in the file, or in an element of the home page; by https, else by http."""
+    async for capture in _answers(network, control.host):
+        if capture.status == 200:
+            file = capture.url.endswith(FILE)
+            said = [capture.body[:200].decode("utf-8", "replace").strip()] if file else _metas(capture)
+            if control.token in said:
+                return capture.url
+        looked.append(Looked(capture.url, _came(capture)))
+    return None
+
+
+def _came(capture: Capture) -> str:
+    if capture.status != 200:
+        return str(capture.error or capture.status)
+    return "another text" if capture.url.endswith(FILE) else "no such element"
 
 
 async def _answers(network: Live, host: str) -> AsyncIterator[Capture]:
@@ -118,9 +145,9 @@ def _control(portal: Portal, secret: str) -> Control:
     return control
 
 
-def _page(request: Request, control: Control, secret: str, looked: list[Capture] | None = None) -> HTMLResponse:
+def _page(request: Request, control: Control, secret: str, looked: list[Looked] | None = None) -> HTMLResponse:
     return render(
-        request, "control.html", control=control, secret=secret, looked=looked, file=FILE, meta=NAME,
+        request, "control.html", control=control, secret=secret, looked=looked, file=FILE, meta=NAME, record=RECORD,
         unicode=unicode_of(control.host), outcomes=OUTCOMES, meanings=MEANINGS, private=True,
     )  # fmt: skip
 

@@ -32,8 +32,9 @@ class Settings:
     https, cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file that takes the place of the
     database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states
     them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``proxy``,
-    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``secret`` signs
-    forms; one process makes its own.
+    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``dns_servers``
+    (ADDRESS or ADDRESS:PORT) are asked for the records that prove control; empty: those of the system. ``secret``
+    signs forms; one process makes its own.
     """
 
     contact: str
@@ -52,6 +53,7 @@ class Settings:
     rates: Rates = Rates()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()
+    dns_servers: tuple[str, ...] = ()
     allow_private_networks: bool = False
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 

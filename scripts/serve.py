@@ -16,6 +16,7 @@ from portal.app import create_app
 from portal.issuer import Issuer
 from portal.settings import Settings
 from portal.smtp import Smtp
+from portal.zone import servers
 from scripts import options, show
 from storage.database import open_database
 
@@ -41,6 +42,13 @@ from storage.database import open_database
     help="File whose first line is the client's secret; required with --oidc-issuer.",
 )
 @options.option("--oidc-label", type=options.text, default="your organisation", help="What people call the issuer.")
+@options.option(
+    "--dns-server",
+    "dns_servers",
+    multiple=True,
+    metavar="ADDRESS[:PORT]",
+    help="Server asked for records that prove control of a site. Can be repeated.  [default: those of the system]",
+)
 @options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
 @options.db
 @options.contact
@@ -66,6 +74,7 @@ def command(
     oidc_client: str | None,
     oidc_secret_file: Path | None,
     oidc_label: str,
+    dns_servers: tuple[str, ...],
     trust_proxy: bool,
     db: str,
     contact: str | None,
@@ -103,6 +112,7 @@ def command(
         infringing_list=infringing_list,
         signer=_signer(signing_key, base),
         ip_ranges=_ranges(ip_range),
+        dns_servers=_servers(dns_servers),
         smtp=_smtp(smtp, mail_from),
         issuer=_issuer(oidc_issuer, oidc_client, oidc_secret_file, oidc_label),
         **settings,
@@ -143,6 +153,14 @@ def _ranges(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(text)) for text in texts)
     except ValueError as error:
         raise click.UsageError(f"--ip-range: {error}: write addresses as 192.0.2.0/24 or 2001:db8::/32.") from None
+
+
+def _servers(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        servers(texts)
+    except ValueError as error:
+        raise click.UsageError(f"--dns-server: {error}: write 192.0.2.53 or [2001:db8::53]:5353.") from None
+    return texts
 
 
 def _issuer(url: str | None, client: str | None, secret: Path | None, label: str) -> Issuer | None:

@@ -17,6 +17,7 @@ from optout.model import Stage, Verdict
 from portal.app import create_app
 from portal.settings import Rates, Settings
 from storage.writer import Writer
+from tests.portal.zones import Zone
 from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,13 +47,20 @@ class Served:
 
 
 @pytest.fixture
-def serve(engine: Engine) -> Iterator[Serve]:
+def zone() -> Iterator[Zone]:
+    """What the DNS of the test says."""
+    with Zone() as zone:
+        yield zone
+
+
+@pytest.fixture
+def serve(engine: Engine, zone: Zone) -> Iterator[Serve]:
     """Starts portals on the database of the test."""
     running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
 
     def start(lifespan: Any = "off", **changes: Any) -> Served:
-        settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
-        app = create_app(engine, replace(settings, **changes))
+        told = {"base_url": "http://portal.example", "rates": PLENTY, "dns_servers": (zone.server,), **changes}
+        app = create_app(engine, Settings(contact="https://operator.example/bot", **told))
         server = uvicorn.Server(
             uvicorn.Config(app, port=0, log_level="critical", server_header=False, lifespan=lifespan)
         )

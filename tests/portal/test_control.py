@@ -6,6 +6,7 @@ import pytest
 
 from crawler.web import Reply, Web
 from portal.settings import Rates
+from portal.zone import servers
 from tests.portal.mailbox import search
 
 pytestmark = pytest.mark.usefixtures("crawled")
@@ -31,8 +32,8 @@ def shown(token, how):
     return {"/.well-known/forbear-control.txt": Reply(f"not {token}".encode(), headers=TEXT)}
 
 
-@pytest.mark.parametrize("how", ["file", "element"])
-def test_who_shows_the_token_sees_the_addresses(serve, how):
+@pytest.mark.parametrize("how", ["file", "element", "record"])
+def test_who_shows_the_token_sees_the_addresses(serve, zone, how):
     sites: dict[str, dict[str, Reply]] = {}
     with Web(sites) as web:
         portal = serve(proxy=web.proxy)
@@ -40,7 +41,10 @@ def test_who_shows_the_token_sees_the_addresses(serve, how):
         assert portal.get(f"{link}/kept").status_code == 403
         refused = portal.post(link, link, {})
         assert "It was not found yet." in refused.text
-        sites["journal.example"] = shown(token, how)
+        if how == "record":
+            zone.records["_forbear-control.journal.example"] = ['TXT "v=spf1 -all"', f"TXT {token}"]
+        else:
+            sites["journal.example"] = shown(token, how)
         assert portal.post(link, link, {}).status_code == 303
     page = portal.get(link)
     assert "It is yours" in page.text
@@ -74,6 +78,75 @@ def test_anything_else_proves_nothing(serve, how):
         assert "It was not found yet." in portal.post(link, link, {}).text
     assert portal.get(f"{link}/kept").status_code == 403
     assert portal.get(f"{link}/kept.csv").status_code == 403
+
+
+NAME = "_forbear-control.journal.example"
+
+
+@pytest.mark.parametrize(
+    ("records", "came"),
+    [
+        ({}, "no such record"),
+        ({NAME: []}, "no such record"),
+        ({"journal.example": ["TXT TOKEN"]}, "no such record"),
+        ({NAME: ["TXT TOKEN-and-more"]}, "another text"),
+        ({NAME: ["TXT a", 'TXT "TOKEN "']}, "another text"),
+        ({NAME: ["CNAME pages.example."], "pages.example": ["TXT TOKEN"]}, "an alias, which is not followed"),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_no_other_record_proves_anything(serve, zone, records, came):
+    with Web({}) as web:
+        portal = serve(proxy=web.proxy)
+        link, token = begin(portal)
+        zone.records = {name: [line.replace("TOKEN", token) for line in lines] for name, lines in records.items()}
+        assert f'<span class="address">{NAME}</span>: {came}' in portal.post(link, link, {}).text
+    assert portal.get(f"{link}/kept").status_code == 403
+
+
+@pytest.mark.parametrize(("how", "came"), [("failing", "the servers of the zone failed"), ("silent", "timeout")])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_zone_that_cannot_be_asked_proves_nothing(serve, zone, monkeypatch, how, came):
+    monkeypatch.setattr("portal.zone.SECONDS", 0.2)
+    getattr(zone, how).add(NAME)
+    with Web({}) as web:
+        portal = serve(proxy=web.proxy)
+        link, _ = begin(portal)
+        assert f'<span class="address">{NAME}</span>: {came}' in portal.post(link, link, {}).text
+    assert portal.get(f"{link}/kept").status_code == 403
+
+
+@pytest.mark.parametrize("name", ["192.0.2.1", "[2001:db8::1]", f"{'a' * 60}.{'b' * 60}.{'c' * 60}.{'d' * 60}.example"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_has_no_zone_of_its_own_is_asked_for_nothing(serve, zone, name):
+    with Web({}) as web:
+        portal = serve(proxy=web.proxy)
+        link, _ = begin(portal, name)
+        assert "It was not found yet." in portal.post(link, link, {}).text
+    assert zone.asked == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_record_that_does_not_fit_into_a_datagram_is_had_by_tcp(serve, zone):
+    with Web({}) as web:
+        portal = serve(proxy=web.proxy)
+        link, token = begin(portal)
+        zone.records[NAME] = [*(f"TXT {'x' * 200}{number}" for number in range(40)), f"TXT {token}"]
+        assert portal.post(link, link, {}).status_code == 303
+    assert zone.asked == [NAME, NAME]
+
+
+@pytest.mark.parametrize("text", ["dns.example", "192.0.2.1:0", "192.0.2.1:x", "2001:db8::1:", "[2001:db8::1]:70000"])
+def test_a_server_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        servers([text])
+
+
+def test_servers_have_addresses_and_ports():
+    texts = ("192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:5353")
+    assert servers(texts) == (
+        ("192.0.2.1", 53), ("192.0.2.1", 5353), ("2001:db8::1", 53), ("2001:db8::1", 53), ("2001:db8::1", 5353)
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

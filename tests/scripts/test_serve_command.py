@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
         (("--contact", "https://a.example", "--ip-range", "192.0.2.1/24"), "write addresses as 192.0.2.0/24"),
         (("--contact", "https://a.example", "--smtp", "smtp://mail.example"), "--smtp needs --mail-from"),
         (("--contact", "https://a.example", "--smtp", "mail", "--mail-from", "a@b.example"), "this is no mail server"),
+        (("--contact", "https://a.example", "--dns-server", "dns.example"), "is no address of a server"),
     ],
 )
 def test_wrong_use_is_one_sentence(forbear, words, says: str) -> None:
