@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -23,6 +24,7 @@ from crawler.bot_auth import read_signer
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
+from crawler.metrics import Monitor
 from crawler.network import Guard
 from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
@@ -51,7 +53,20 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-_HOW = ("concurrency", "resume", "retries", "timeout", "proxy", "resolve", "db", "evidence", "signing_key")
+_HOW = (
+    "concurrency",
+    "resume",
+    "retries",
+    "timeout",
+    "proxy",
+    "resolve",
+    "db",
+    "evidence",
+    "signing_key",
+    "signature_agent",
+    "metrics_port",
+    "metrics_host",
+)
 """Settings that say how a crawl is run, and not which one it is."""
 
 
@@ -87,6 +102,8 @@ class Config:
     signing_key: Path | None = None
     signature_agent: str | None = None
     resume: bool = False
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         """Raises BadConfig, one sentence for a person."""
@@ -114,18 +131,7 @@ class Config:
         every["infringing_list"] = str(self.infringing_list)
         if not self.infringing_list:
             del every["infringing_list"]  # so that crawls of versions which did not know it go on
-        for name in (
-            "concurrency",
-            "resume",
-            "retries",
-            "timeout",
-            "proxy",
-            "resolve",
-            "db",
-            "evidence",
-            "signing_key",
-            "signature_agent",
-        ):
+        for name in _HOW:
             del every[name]
         return every
 
@@ -134,7 +140,8 @@ class Config:
 class Tally:
     """What this run did; ``excluded`` counts by protocol, a page with two reservations under both.
 
-    ``hosts`` is how many are being served now.
+    ``decisions`` are all by verdict and protocol (none where nothing was reserved), ``failures`` exchanges by the
+    failure's name; ``hosts`` is how many are being served now.
     """
 
     kept: int = 0
@@ -144,12 +151,16 @@ class Tally:
     excluded: Counter[str] = field(default_factory=Counter)
     deferred: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     hosts: int = 0
     began: float = field(default_factory=monotonic)
 
     def count(self, decision: Decision) -> None:
         """Takes a decision into account."""
+        protocols = {reason.protocol for reason in decision.reasons} or {""}
+        self.decisions.update((str(decision.verdict), protocol) for protocol in protocols)
         if decision.verdict is Verdict.EXCLUDED:
             self.pages_excluded += 1
             self.excluded.update({reason.protocol for reason in decision.reasons})
@@ -190,6 +201,7 @@ class Context:
         self.error: BaseException | None = None
         self.stopped = False
         self.finished = False
+        self.beat: float | None = None
         self.most_hosts = 2 * config.concurrency
         self.process: AsyncCrawlerProcess | None = None
         self._kept_before = kept
@@ -274,9 +286,14 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
     policy = read_policy(config.policy, "--policy")
     engine = open_database(config.db, evidence=config.evidence)
-    writer = Writer(engine)
-    writer.start()
-    try:
+    with ExitStack() as ends:
+        ends.callback(engine.dispose)
+        monitor = None if config.metrics_port is None else Monitor(config.metrics_host, config.metrics_port, engine)
+        if monitor:
+            ends.enter_context(monitor.at_work())
+        writer = Writer(engine, watch=monitor.observe if monitor else None)
+        writer.start()
+        ends.callback(writer.close)
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
@@ -290,6 +307,9 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
             config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent
         )
         context = Context(config, crawl.id, kept, writer, session, corpus)
+        if monitor:
+            monitor.show(context)
+        _tell("began", "The crawl goes on." if crawl.resumed else "The crawl begins.", crawl=crawl.id)
         scrape(context, settings(config), watch)
         context.disk.shutdown()
         if isinstance(context.error, StorageError):
@@ -297,10 +317,14 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         corpus.close()
         mend(config.out, writer)  # of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
-        return writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
-    finally:
-        writer.close()
-        engine.dispose()
+        summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
+        how = "The crawl is finished." if summary.finished else "The crawl was stopped."
+        _tell("ended", how, crawl=crawl.id, pages=context.tally.kept, seconds=round(context.tally.seconds, 3))
+        return summary
+
+
+def _tell(event: str, sentence: str, **about: object) -> None:
+    logger.info("%s", sentence, extra={"event": event, "about": about})
 
 
 def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Crawl:

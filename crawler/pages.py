@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from crawler.crawl import Context
     from storage.frontier import Entry
+
+logger = logging.getLogger(__name__)
 
 FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
@@ -133,8 +136,10 @@ class Pages(Enforcement):
         if isinstance(exception, StorageError):
             self._context.fail(exception)
             return
+        capture = failed(request, exception)
+        self._count_failure(capture)
         try:
-            await self._rule_page(request.meta[ENTRY], failed(request, exception))
+            await self._rule_page(request.meta[ENTRY], capture)
         except IgnoreRequest:
             raise
         except Exception as error:  # noqa: BLE001 a fault of ours: the crawl ends and says so, rather than wait for ever
@@ -150,10 +155,15 @@ class Pages(Enforcement):
             record = await super().fetch_place(url)
         finally:
             await self._context.scheduler.leave(host)
+        self._count_failure(record.capture)
         if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
             # From here on, not only from the first page on: other files with reservations come next.
             self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
         return record
+
+    def _count_failure(self, capture: Capture) -> None:
+        if capture.error:
+            self._context.tally.failures[str(capture.error)] += 1
 
     async def _rule_page(
         self, entry: Entry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
@@ -187,6 +197,15 @@ class Pages(Enforcement):
         """Counts what is decided, and ends the entry's turn unless it is allowed."""
         decision = ruling.decision
         self._context.tally.count(decision)
+        about = {
+            "host": entry.host,
+            "url": entry.url,
+            "verdict": str(decision.verdict),
+            "stage": str(decision.stage),
+            "protocols": sorted({reason.protocol for reason in decision.reasons}),
+            "decision": ruling.id,
+        }
+        logger.info("%s", decision.verdict, extra={"event": "decided", "about": about})
         if decision.verdict is Verdict.ALLOWED:
             return
         overloaded = ruling.page is not None and ruling.page.capture.status in (429, 503)
@@ -307,6 +326,8 @@ class KeepPages:
             bytes=len(capture.body),
         )
         await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
+        about = {"host": item.entry.host, "url": record.url, "bytes": record.bytes, "decision": record.decision}
+        logger.info("kept", extra={"event": "kept", "about": about})
         context.tally.kept += 1
         context.tally.octets += len(capture.body)
 

@@ -88,19 +88,20 @@ class FrontierScheduler(BaseScheduler):
         self._finished = False
         self._renewed = monotonic()
         self._hungry = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         crawler.signals.connect(self._answered, signals.response_downloaded)
 
     # What Scrapy asks for
 
     def open(self, spider: Spider) -> None:
         """Starts to lease hosts."""
-        self._pump = asyncio.ensure_future(self._run())
+        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._live())]
 
     async def _close(self) -> None:
-        if self._pump:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._context.beat = None
         held = [(host.name, self._pause(host)) for host in self._hosts.values()]
         self._hosts.clear()
         if not isinstance(self._context.error, StorageError):  # else the next run sees that this process is dead
@@ -179,6 +180,12 @@ class FrontierScheduler(BaseScheduler):
         if host not in self._guests and host not in self._hosts:
             pause = self._spacing(host)
             await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
+
+    async def _live(self) -> None:
+        """Notes that the event loop turns."""
+        while True:
+            self._context.beat = monotonic()
+            await asyncio.sleep(1)
 
     # Leasing
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from crawler import events
 from crawler.crawl import BadConfig, Config, run
 from crawler.pages import FOLLOW
 from optout.model import Profile, Use
@@ -77,10 +78,19 @@ FAILED = 4
 @options.passphrase_file
 @options.tsa
 @options.witness
+@options.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics for Prometheus, and /health.")
+@options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Address that port is served on.")
+@options.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Standard error: progress and warnings, or all events as JSON lines.",
+)
 @options.as_json
 def command(
     seed_url: tuple[str, ...],
     seeds: IO[str] | None,
+    log_format: str,
     key: Path | None,
     passphrase_file: Path | None,
     tsa: str | None,
@@ -106,12 +116,17 @@ def command(
     if not wanted and not settings["resume"]:
         raise click.UsageError("There is nothing to crawl: name seed URLs, or a file of them with --seeds.")
     settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    events.tell(log_format)
     sealing = Sealing(load(key, passphrase_file), tsa, witness) if key else None
     try:
         config = Config(seeds=wanted, **settings)
-        summary = _watched(config)
+        summary = run(config) if log_format == "json" else _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
+    except StorageError as error:
+        if log_format == "text":
+            raise
+        return _failed([str(error)], log_format)
     failures = [] if summary.error is None else [str(summary.error)]
     sealed = _sealed(config.db, sealing, failures) if sealing else None
     if as_json:
@@ -121,8 +136,16 @@ def command(
         if sealed:
             show.line(f"Checkpoint: {sealed.signed.size:,} rows, signed by {key}.")
         _advise(summary, config)
+    return _failed(failures, log_format)
+
+
+def _failed(failures: list[str], log_format: str) -> int | None:
+    """The exit code, after what went wrong was said on standard error."""
     for failure in failures:
-        click.echo(f"Error: {failure}", err=True)
+        if log_format == "json":
+            events.fail(failure)
+        else:
+            click.echo(f"Error: {failure}", err=True)
     return FAILED if failures else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,6 +203,24 @@ def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, State, st
     )
     for row in connection.execute(rows, execution_options={"yield_per": 1000}):
         yield row.url, State(row.state), row.decision
+
+
+SAMPLE = 1_000
+"""Entries that an estimate looks at: it is wrong by 1.6 % of all URLs or less in two of three cases."""
+
+
+def estimate(connection: Connection, crawl: str) -> dict[State, int]:
+    """About how many entries of a crawl stand where, from entries drawn at random: as fast for 10 million as for 10.
+
+    Exact for as many entries as SAMPLE.
+    """
+    last = connection.scalar(select(func.max(frontier.c.id))) or 0
+    drawn = random.sample(range(1, last + 1), min(last, SAMPLE))
+    counted: Counter[str] = Counter()
+    for some in chunks(drawn):
+        states = select(frontier.c.state).join_from(frontier, queues)
+        counted.update(connection.scalars(states.where(queues.c.crawl == crawl, frontier.c.id.in_(some))))
+    return {State(state): round(count * last / len(drawn)) for state, count in sorted(counted.items())}
 
 
 def tally(connection: Connection, crawl: str) -> dict[State, int]:

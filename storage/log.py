@@ -60,6 +60,19 @@ def write_rows(connection: Connection, jobs: Sequence[Job]) -> Written:
     return Written(frontier.add_all(connection, [_found(job) for job in jobs]), entries)
 
 
+def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
+    """Whether a transaction with these jobs was committed; those that leave no row of the log may be written again."""
+    for job in jobs:
+        if isinstance(job, Decided):
+            mine = select(decisions.c.id).where(decisions.c.id == job.decision.id)
+        elif isinstance(job, Kept):
+            mine = select(pages.c.decision).where(pages.c.decision == job.page.decision)
+        else:
+            continue
+        return connection.scalar(mine) is not None
+    return False
+
+
 def _evidence(decided: Iterable[Decided]) -> Iterable[tuple[str, CaptureRecord, list[str]]]:
     for job in decided:
         for record in job.captures:

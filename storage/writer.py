@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
 from storage import chain, log, rollups
 from storage.database import StorageError, storage_error, writing
@@ -21,11 +22,16 @@ from storage.records import Job
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 BATCH = 500
 """Most jobs in one transaction: it takes well under half a second, which is what a crash may lose."""
 
 PAUSES = (0.1, 0.5, 2.0)
-"""Seconds to wait before a group is tried again after the database failed: locked, in a deadlock, or gone."""
+"""Seconds to wait before a group is tried again after the database failed: locked, in a deadlock, or away."""
+
+PATIENCE = 120.0
+"""Seconds that a server may be away, as while it is restarted, before what is to be written is given up."""
 
 _OUTSIDE = (OperationalError, InterfaceError, InternalError)
 
@@ -48,13 +54,20 @@ class Writer:
 
     Jobs that come while a group is being written form the next group, so nobody waits longer than for two groups. A
     job that is refused (a decision that is there already) fails alone; when the database fails, the group is tried
-    again a few times, then its futures raise StorageError. A job once taken is answered, and cannot be cancelled.
+    again a few times, as long as ``patience`` while a server is away, then its futures raise StorageError. A job once
+    taken is answered, and cannot be cancelled.
 
     A process that ends without ``close`` is not kept alive by it: nobody has acted on what was not yet committed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, *, patience: float = PATIENCE, watch: Callable[[float], None] | None = None
+    ) -> None:
+        """``watch`` is told of each transaction how many seconds it took; ``failures`` are those not taken."""
+        self.failures = 0
         self._engine = engine
+        self._patience = patience
+        self._watch = watch
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._open = False
         self._lock = threading.Lock()
@@ -131,27 +144,58 @@ class Writer:
                 asked.future.set_result(result)
 
     def _patiently(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
-        for pause in PAUSES:
+        began, lost = time.monotonic(), False
+        for number in count():
+            start = time.monotonic()
             try:
-                return self._transaction(works)
-            except _OUTSIDE:
-                time.sleep(pause)  # a lost connection is left behind: the pool opens another
-        try:
-            return self._transaction(works)
-        except _OUTSIDE as error:
-            raise storage_error(self._engine.url, error) from error
+                results = self._transaction(works, again=number > 0)
+            except _OUTSIDE as error:
+                self.failures += 1
+                away = _is_away(error)
+                if start - began >= self._patience if away else number >= len(PAUSES):
+                    raise storage_error(self._engine.url, error) from error
+                if away and not lost:
+                    lost = True
+                    self._tell("database_lost", f"{storage_error(self._engine.url, error)} It is waited for.")
+                time.sleep(
+                    PAUSES[min(number, len(PAUSES) - 1)]
+                )  # a lost connection is left behind: the pool opens another
+            else:
+                if lost:
+                    self._tell("database_back", f"The database answers again after {start - began:.1f} seconds.")
+                if self._watch:
+                    self._watch(time.monotonic() - start)
+                return results
+        raise AssertionError("counted to the end")
 
-    def _transaction(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
+    def _tell(self, event: str, sentence: str) -> None:
+        logger.warning("%s", sentence, extra={"event": event})
+
+    def _transaction(self, works: Sequence[Job | _Call[Any]], *, again: bool) -> list[Any]:
+        """``again``: it was tried before, and a connection that broke may have hidden that it was committed."""
+        jobs: list[Job] = [work for work in works if not isinstance(work, _Call)]
         results: list[Any] = []
         entries: list[Entry] = []  # appended last: on PostgreSQL, one writer at a time does so
         with writing(self._engine) as connection:
+            done = again and log.is_written(connection, jobs)
             for is_call, some in groupby(works, lambda work: isinstance(work, _Call)):
                 if is_call:
                     results += [work.function(connection) for work in some]  # type: ignore[union-attr]
+                elif done:
+                    results += [0 for _ in some]
                 else:
                     written = log.write_rows(connection, list(some))  # type: ignore[arg-type]
                     results += written.added
                     entries += written.entries
             chain.append(connection, entries)
-            rollups.update(connection, [work for work in works if not isinstance(work, _Call)])
+            rollups.update(connection, [] if done else jobs)
         return results
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether there is no server to speak to: it has said nothing that SQL has a code for, or that it goes or comes.
+
+    Classes 08 and 57P of PostgreSQL's error codes.
+    """
+    state = getattr(error.orig, "sqlstate", "")  # SQLite's errors have none at all
+    return state is None or state.startswith(("08", "57P"))

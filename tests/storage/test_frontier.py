@@ -178,6 +178,19 @@ def test_a_crawl_is_finished_when_nothing_waits_and_nobody_works(todo: Frontier)
     assert not todo.outlook().finished
 
 
+def test_an_estimate_is_exact_for_a_small_frontier_and_near_for_a_large_one(
+    todo: Frontier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    todo.add(*(f"https://a.example/{number}" for number in range(600)))
+    todo.lease("one", 1)
+    for entry in todo.take("a.example")[:10]:
+        todo.settle(entry, State.KEPT)
+    assert todo.do(frontier.estimate, todo.crawl) == {State.KEPT: 10, State.WAITING: 590}
+    assert todo.do(frontier.estimate, "another") == {}
+    monkeypatch.setattr(frontier, "SAMPLE", 100)
+    assert 0.8 * 600 < todo.do(frontier.estimate, todo.crawl)[State.WAITING] <= 600
+
+
 def test_an_entry_settled_after_its_lease_was_lost_is_not_forgotten(todo: Frontier) -> None:
     todo.add("https://a.example/1")
     todo.lease("one", 1)

@@ -197,16 +197,44 @@ def test_a_lost_connection_is_made_again(postgresql: Any, make: Any, engine: Eng
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_database_that_stays_away_is_said_so(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_stays_away_is_said_so(
+    make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("storage.writer.PAUSES", (0.01,))
     engine = create_engine("postgresql+psycopg://127.0.0.1:1/nothing")
-    writer = Writer(engine)
+    writer = Writer(engine, patience=0.03)
     writer.start()
     futures = [writer.submit(make.decided("https://a.example/")) for _ in range(3)]
     for future in futures:
         with pytest.raises(StorageError, match="cannot be used"):
             future.result(60)
     writer.close()
+    assert writer.failures > 1
+    assert "cannot be used: connection" in caplog.messages[0]
+    assert caplog.messages[0].endswith("It is waited for.")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_group_that_was_committed_before_its_connection_broke_is_not_written_twice(
+    make: Any, engine: Engine, write: Write
+) -> None:
+    broken: list[Connection] = []
+
+    def commit_and_break(connection: Connection) -> None:
+        if not broken:
+            broken.append(connection)
+            raw: Any = connection.connection.driver_connection
+            raw.commit()
+            raw.close()
+
+    event.listen(engine, "commit", commit_and_break)
+    decided = make.decided("https://a.example/1", links=(Link("https://a.example/2"),))
+    write(decided, make.kept(decided))
+    assert broken
+    event.remove(engine, "commit", commit_and_break)
+    assert write(make.decided("https://a.example/3")) == [0]
+    tables = (schema.decisions, schema.pages, schema.frontier)
+    assert [count(engine, table) for table in tables] == [2, 1, 1]
 
 
 def test_rows_that_make_no_sense_are_refused_by_the_database(engine: Engine, make: Any, write: Write) -> None:

@@ -1,0 +1,71 @@
+"""Log lines as JSON (RFC 8259), one object a line: what happened, to which host and URL, for programs to read.
+
+A line has ``time`` (RFC 3339, UTC), ``level``, ``event`` (a word), ``message`` (a sentence) and what belongs to the
+event: ``host``, ``url``, ``verdict`` and so on. What may name a person is taken out of URLs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from storage import redact
+
+ROOMS = ("crawler", "storage")
+"""Whose events are told: what Scrapy and others say holds whole pages and URLs."""
+
+
+class JsonLines(logging.Formatter):
+    """A record whose ``event`` names it and whose ``about`` (dict) says more; both may be missing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end; a traceback is told by the kind of its error alone."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", "message"),
+            "message": _message(record),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+        line |= {name: redact.cell(value) for name, value in getattr(record, "about", {}).items()}
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _message(record: logging.LogRecord) -> str:
+    arguments = record.args
+    if isinstance(arguments, tuple):
+        return record.msg % tuple(map(redact.cell, arguments)) if arguments else str(record.msg)
+    return record.getMessage()
+
+
+class _Stderr(logging.Handler):
+    """Writes to what standard error is at the time: a progress display may have taken its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line."""
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:  # noqa: BLE001 - as the handlers of the library do: a line that is lost stops no crawl
+            self.handleError(record)
+
+
+def tell(kind: str) -> None:
+    """Has events written to standard error: ``text`` warnings as sentences, ``json`` all events as JSON lines."""
+    level = logging.INFO if kind == "json" else logging.WARNING
+    handler = _Stderr(level)
+    if kind == "json":
+        handler.setFormatter(JsonLines())
+    for room in ROOMS:
+        logger = logging.getLogger(room)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+
+
+def fail(sentence: str) -> None:
+    """Tells why the program ends."""
+    logging.getLogger("crawler").error("%s", sentence, extra={"event": "failed"})
