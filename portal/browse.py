@@ -7,15 +7,17 @@ from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Form, HTTPException, Query, Response
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse
 
 from optout.model import Stage, Verdict
+from portal.bundles import bundled
 from portal.desk import Desk, OfLog
-from portal.exports import FORMS
 from portal.filters import Asked, Filters, Name, cursor
 from portal.quoted import as_text, marked
 from storage import browse, sessions
 from storage.browse import Evidence
+from storage.columns import LOG
+from storage.exports import FORMS
 from storage.queries import Filter, log
 from storage.records import now
 
@@ -40,22 +42,24 @@ def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)]
     return desk.render(
         "log.html", rows=page.rows, asked=asked, query=asked.query(), following=following, is_first=not after,
         saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols, measures=MEASURES,
-        verdicts=tuple(Verdict), stages=tuple(Stage), forms=tuple(FORMS),
+        verdicts=tuple(Verdict), stages=tuple(Stage), forms=FORMS,
     )  # fmt: skip
+
+
+@router.get("/desk/log.zip")
+def bundle(desk: OfLog, asked: Asked) -> Response:
+    """The decisions of a view with their evidence and proofs, to be checked without Forbear."""
+    desk.note("export")
+    return bundled(desk.portal, asked.wanted(), asked.told(), "log.zip")
 
 
 @router.get("/desk/log.{form}")
 def export(desk: OfLog, asked: Asked, form: str) -> Response:
     """All of a view as a file, newest last."""
-    if form not in FORMS:
-        raise HTTPException(404, f"There is no export as {form}: take {', '.join(FORMS)}.")
     wanted = asked.wanted()
     with desk.portal.reading() as connection:
         browse.page(connection, wanted, None, 1)  # what is wrong is said before the file begins
-    desk.note("export")
-    write, kind = FORMS[form]
-    headers = {"Content-Disposition": f'attachment; filename="log.{form}"', "Cache-Control": "no-store"}
-    return StreamingResponse(write(_rows(desk, wanted)), media_type=kind, headers=headers)
+    return desk.export(f"log.{form}", LOG, _rows(desk, wanted))
 
 
 def _rows(desk: Desk, wanted: Filter) -> Iterator[dict[str, object]]:
@@ -88,6 +92,13 @@ def remove(desk: OfLog, query: Name) -> Response:
     with desk.portal.writing() as connection:
         sessions.forget_query(connection, desk.account, query)
     return desk.go("/desk/log")
+
+
+@router.get("/desk/decisions/{id_}.zip")
+def decision_bundle(desk: OfLog, id_: Name) -> Response:
+    """One decision with its evidence and its proof, to be checked without Forbear."""
+    desk.note("export")
+    return bundled(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
 
 
 @router.get("/desk/decisions/{id_}")

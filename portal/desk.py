@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from portal.context import Portal, portal_of
 from portal.limits import client_of
 from portal.rendering import render
 from storage import sessions
 from storage.accounts import Account, Scope
+from storage.columns import Shape
+from storage.exports import FORMS
 from storage.records import now
 from storage.sessions import Session
 
@@ -88,6 +90,15 @@ class Desk:
         pages = [(address, label) for address, label, scope in PAGES if self.may(scope)]
         page = render(self.request, template, status=status, private=True, account=self.account, pages=pages, **values)
         return self._renewed(page)
+
+    def export(self, name: str, shape: Shape, rows: Iterable[dict[str, Any]]) -> Response:
+        """Rows as a file of this name, in the form that stands at its end; raises HTTPException 404."""
+        form = FORMS.get(name.rpartition(".")[2])
+        if form is None:
+            raise HTTPException(404, f"There is no such export: take {', '.join(FORMS)}.")
+        self.note("export")
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return StreamingResponse(form.write(shape, rows), media_type=form.media_type, headers=headers)
 
     def go(self, address: str) -> Response:
         """To another page, after a form."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +12,11 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from portal.desk import OfLog
-from portal.exports import harmless
 from portal.filters import Name
 from portal.plots import bars, columns
 from storage import rollups
+from storage.columns import Column, Shape
+from storage.exports import FORMS
 from storage.rollups import Figure
 
 router = APIRouter(include_in_schema=False)
@@ -82,20 +81,17 @@ def figures(desk: OfLog) -> HTMLResponse:
     with desk.portal.reading() as connection:
         read = {name: plot.read(connection) for name, plot in PLOTS.items()}
     drawn = {name: PLOTS[name].draw(figure) for name, figure in read.items() if figure.rows}
-    return desk.render("figures.html", plots=PLOTS, figures=read, drawn=drawn)
+    return desk.render("figures.html", plots=PLOTS, figures=read, drawn=drawn, forms=FORMS)
 
 
-@router.get("/desk/figures/{name}.csv")
-def table(desk: OfLog, name: Name) -> Response:
-    """The numbers of a plot."""
+@router.get("/desk/figures/{name}.{form}")
+def table(desk: OfLog, name: Name, form: str) -> Response:
+    """The numbers of a plot as a file."""
     if name not in PLOTS:
         raise HTTPException(404, f"There is no figure {name}: take {', '.join(PLOTS)}.")
-    desk.note("export")
+    plot = PLOTS[name]
     with desk.portal.reading() as connection:
-        figure = PLOTS[name].read(connection)
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["", *figure.labels])
-    writer.writerows([harmless(heading), *numbers] for heading, numbers in figure.rows)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
-    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+        figure = plot.read(connection)
+    columns = (Column("heading", "text", plot.about), *(Column(label, "whole", plot.about) for label in figure.labels))
+    rows = ({"heading": heading, **dict(zip(figure.labels, numbers, strict=True))} for heading, numbers in figure.rows)
+    return desk.export(f"{name}.{form}", Shape(plot.title, columns), rows)

@@ -55,6 +55,10 @@ class Filters(BaseModel):
             until=_moment(self.until),
         )
 
+    def told(self) -> list[tuple[str, str]]:
+        """What is asked for, by name, for people."""
+        return [(name, value) for name, value in self.model_dump().items() if value]
+
     def query(self, **changes: str) -> str:
         """What stands behind the question mark of a URL, with these changes; what is empty is left out."""
         return urlencode({name: value for name, value in {**self.model_dump(), **changes}.items() if value})

@@ -12,6 +12,7 @@ from optout.model import Capture, Profile, Use
 from optout.policy import Policy, load
 from portal.issuer import Issuer
 from portal.smtp import Smtp
+from storage.notes import VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Settings:
     ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
     https, cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file that takes the place of the
     database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states
-    them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``proxy``,
+    them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``log_key`` is
+    whose checkpoints sign for bundles; None: whoever signed the newest. ``proxy``,
     ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``dns_servers``
     (ADDRESS or ADDRESS:PORT) are asked for the records that prove control; empty: those of the system. ``secret``
     signs forms; one process makes its own.
@@ -49,6 +51,7 @@ class Settings:
     ip_ranges: tuple[str, ...] = ()
     smtp: Smtp | None = None
     signer: Signer | None = None
+    log_key: VerifierKey | None = None
     issuer: Issuer | None = None
     rates: Rates = Rates()
     proxy: str | None = None

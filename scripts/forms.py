@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -16,15 +14,11 @@ from rich.text import Text
 from scripts import options, show
 from scripts.options import option
 from storage import redact
-from storage.columns import REASON, Column, Shape
+from storage.columns import Shape
+from storage.exports import FORMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = dict[str, Any]
-
-_FORMULA = frozenset("=+-@\t\r")
-
-_BATCH = 1_000
-"""Rows in memory at a time: a log has millions."""
 
 
 def forms(command: Command) -> Command:
@@ -35,7 +29,7 @@ def forms(command: Command) -> Command:
         option(
             "--format",
             "form",
-            type=click.Choice(["table", "csv", "jsonl", "parquet"]),
+            type=click.Choice(["table", *FORMS]),
             default="table",
             help="For people, spreadsheets, programs, or analysis.",
         ),
@@ -64,47 +58,10 @@ def write(
     if form == "table":
         show.lines(chain([heading] if heading else (), chain.from_iterable(map(lines or _told(shape), rows))))
     else:
-        {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form](shape, rows)
+        for octets in FORMS[form].write(shape, rows):
+            sys.stdout.buffer.write(octets)
+        sys.stdout.flush()
     return bool(first)
-
-
-def _csv(shape: Shape, rows: Iterator[Row]) -> None:
-    """RFC 4180; reasons are JSON in one field."""
-    writer = csv.writer(sys.stdout)
-    writer.writerow(shape.names)
-    for row in rows:
-        writer.writerow([_cell(column, row[column.name]) for column in shape.columns])
-
-
-def _cell(column: Column, value: Any) -> Any:
-    if column.kind == "reasons":
-        return json.dumps(value, ensure_ascii=False)
-    return harmless(value)
-
-
-def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA and value else value
-
-
-def _jsonl(_shape: Shape, rows: Iterator[Row]) -> None:
-    for row in rows:
-        sys.stdout.write(show.json_line(row))
-
-
-def _parquet(shape: Shape, rows: Iterator[Row]) -> None:
-    import pyarrow as pa  # noqa: PLC0415 the other forms do not wait for it
-    from pyarrow import parquet  # noqa: PLC0415
-
-    kinds = {"time": pa.timestamp("us", tz="UTC"), "whole": pa.int64()}
-    kinds["reasons"] = pa.list_(pa.struct([(column.name, pa.string()) for column in REASON]))
-    schema = pa.schema([(column.name, kinds.get(str(column.kind), pa.string())) for column in shape.columns])
-    times = [column.name for column in shape.columns if column.kind == "time"]
-    with parquet.ParquetWriter(pa.PythonFile(sys.stdout.buffer, mode="w"), schema) as writer:
-        while batch := list(islice(rows, _BATCH)):
-            for row in batch:
-                row |= {name: datetime.fromisoformat(row[name]) for name in times}
-            writer.write_table(pa.Table.from_pylist(batch, schema))
 
 
 def _told(shape: Shape) -> Callable[[Row], Iterator[Text]]:

@@ -13,10 +13,11 @@ import click
 
 from scripts import options, show
 from scripts.filters import chosen, filters
-from scripts.forms import forms, harmless, write
+from scripts.forms import forms, write
 from scripts.options import option
 from storage import columns, evidence, questions, redact, views
 from storage.database import open_database, reading_only, translated
+from storage.exports import harmless
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -18,6 +18,7 @@ from portal.settings import Settings
 from portal.smtp import Smtp
 from portal.zone import servers
 from scripts import options, show
+from scripts.verify import key_of
 from storage.database import open_database
 
 
@@ -49,7 +50,13 @@ from storage.database import open_database
     metavar="ADDRESS[:PORT]",
     help="Server asked for records that prove control of a site. Can be repeated.  [default: those of the system]",
 )
+@options.option(
+    "--key",
+    metavar="KEY",
+    help="Whose checkpoints sign for bundles: NAME+ID+BASE64, or a file with it.  [default: whoever signed the newest]",
+)
 @options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
+@options.evidence
 @options.db
 @options.contact
 @options.agent
@@ -75,7 +82,9 @@ def command(
     oidc_secret_file: Path | None,
     oidc_label: str,
     dns_servers: tuple[str, ...],
+    key: str | None,
     trust_proxy: bool,
+    evidence: str | None,
     db: str,
     contact: str | None,
     use: str,
@@ -112,12 +121,13 @@ def command(
         infringing_list=infringing_list,
         signer=_signer(signing_key, base),
         ip_ranges=_ranges(ip_range),
+        log_key=key_of(key) if key else None,
         dns_servers=_servers(dns_servers),
         smtp=_smtp(smtp, mail_from),
         issuer=_issuer(oidc_issuer, oidc_client, oidc_secret_file, oidc_label),
         **settings,
     )
-    engine = open_database(db)
+    engine = open_database(db, evidence=evidence)
     try:
         app = create_app(engine, told)
         show.line(f"The portal is at {base} until you press Ctrl+C.")

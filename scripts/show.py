@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
@@ -12,10 +11,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from storage.exports import json_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
+__all__ = ["Item", "console", "json_line", "line", "lines", "moment", "plain", "progress", "table"]
 Item = TypeVar("Item")
 
 _STYLES = {"allowed": "green", "excluded": "red", "deferred": "yellow"}
@@ -32,20 +34,6 @@ def plain(text: str) -> Text:
     """A text of somebody else's, with nothing in it that could drive a terminal."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return Text(shown, style=_STYLES.get(text, ""), overflow="fold")
-
-
-def json_line(content: object) -> str:
-    """A JSON object as a line; escaped where it holds what no UTF-8 can say (half a surrogate pair)."""
-    text = json.dumps(content, ensure_ascii=False)
-    return (text if text.isascii() or _encodable(text) else json.dumps(content)) + "\n"
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def moment(at: datetime) -> str:

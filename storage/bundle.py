@@ -86,11 +86,14 @@ class Case:
 
 
 class Request(NamedTuple):
-    """What is bundled, in words of the command line too, for whom (``redacted``), and whose key signs for it."""
+    """What is bundled, in words of the command line too, for whom (``redacted``), and whose key signs for it.
+
+    Without a key the newest checkpoint is taken, whoever signed it; whoever checks the bundle brings the key.
+    """
 
     wanted: Filter
     asked: list[tuple[str, str]]
-    key: VerifierKey
+    key: VerifierKey | None
     made: datetime
     redacted: bool = True
 
@@ -185,15 +188,16 @@ def _contents(connection: Connection, archive: ZipFile, rests: Sequence[str]) ->
 
 
 def _proofs(
-    connection: Connection, archive: ZipFile, leaves: list[tuple[int, bytes]], key: VerifierKey, case: Case
+    connection: Connection, archive: ZipFile, leaves: list[tuple[int, bytes]], key: VerifierKey | None, case: Case
 ) -> None:
     signed = checkpoints.latest(connection, max(position for position, _ in leaves))
     if signed is None:
         raise StorageError("No checkpoint signs for these rows yet: run `forbear checkpoint` first.")
     try:
-        checkpoint: Checkpoint = notes.verify(signed.note, key)
+        checkpoint: Checkpoint = notes.verify(signed.note, key) if key else notes.parse(signed.note)
     except BadNote as error:
-        raise StorageError(f"The checkpoint is not by the key {key.text}: {error}.") from None
+        whose = f"by the key {key.text}" if key else "in its form"
+        raise StorageError(f"The checkpoint is not {whose}: {error}") from None
     tree = chain.tree(connection, signed.size)
     with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
         for position, leaf in leaves:
@@ -204,8 +208,15 @@ def _proofs(
             while some := spool.read(1 << 20):
                 file.write(some)
     archive.writestr("checkpoint.txt", signed.note)
-    archive.writestr("key.vkey", f"{key.text}\n")
-    case.checkpoint = {"size": signed.size, "root": checkpoint.root.hex(), "key": key.text, "rows": len(leaves)}
+    if key:
+        archive.writestr("key.vkey", f"{key.text}\n")
+    case.checkpoint = {
+        "size": signed.size,
+        "root": checkpoint.root.hex(),
+        "origin": checkpoint.origin,
+        "key": key.text if key else "",
+        "rows": len(leaves),
+    }
 
 
 def _policies(connection: Connection, archive: ZipFile, wanted: Sequence[str]) -> list[Policy]:

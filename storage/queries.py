@@ -24,7 +24,7 @@ class Filter:
     ``domain`` is a host name in any spelling, or a URL of it, with what lies below it if ``subdomains``;
     ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``verdict`` is
     what followed, ``standard`` and ``strict`` what these profiles make of the same; ``since`` is the first
-    moment, ``until`` the first one no more; ``limit`` takes the newest.
+    moment, ``until`` the first one no more; ``limit`` takes the newest. ``decision`` is the id of one alone.
     """
 
     domain: str | None = None
@@ -40,6 +40,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
+    decision: str | None = None
 
 
 def log(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
@@ -93,6 +94,8 @@ def _statement(wanted: Filter) -> Select[Any]:
 def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     """What holds of the decisions that are asked for, but for their number; raises NotAUrl."""
     columns = decisions.c
+    if wanted.decision is not None:
+        yield columns.id == wanted.decision
     if wanted.domain is not None:
         yield from within(wanted.domain, wanted.subdomains)
     if wanted.url_prefix is not None:

@@ -138,6 +138,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         files = read(arguments.bundle)
+        if not arguments.key and "checkpoint.txt" in files and "key.vkey" not in files:
+            sys.exit("The bundle has no key: name the one that the operator publishes with --key.")
         key = arguments.key or files["key.vkey"].decode()
         wrong, counts, size = check(files, key)
     except InvalidSignature:

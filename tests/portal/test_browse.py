@@ -4,18 +4,23 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
+import zipfile
 from html import unescape
 
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from optout.model import Verdict
-from portal.exports import harmless
 from portal.quoted import MOST, as_text, marked
-from storage import sessions
+from storage import checkpoints, sessions
 from storage.accounts import Role
 from storage.browse import Cursor, decision, page
+from storage.exports import harmless
 from storage.merkle import root_by_inclusion
+from storage.notes import SignerKey
 from storage.queries import Filter, log
 from tests.portal.desks import enrolled, sign_in
 
@@ -97,6 +102,64 @@ def test_a_view_is_exported_in_each_form(desk):
     assert set(file.column("url").to_pylist()) == expected
     assert file.column("reasons")[0].as_py()[0]["protocol"] == "robots"
     assert desk.get("/desk/log.exe").status_code == 404
+
+
+@pytest.fixture
+def key():
+    """The operator's key, which signs for the log."""
+    return SignerKey("operator.example/forbear", Ed25519PrivateKey.generate())
+
+
+def checked(octets: bytes, *words: str, cwd) -> str:
+    """What a bundle's own program says of it."""
+    with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+        archive.extractall(cwd)
+    done = subprocess.run([sys.executable, "verify.py", *words], cwd=cwd, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_view_and_a_decision_are_bundles_that_prove_themselves(desk, engine, key, tmp_path):
+    assert "No checkpoint signs for these rows yet" in desk.get("/desk/log.zip").text
+    checkpoints.sign(engine, key)
+    answer = desk.get("/desk/log.zip?domain=journal.example&verdict=excluded")
+    assert answer.headers["content-disposition"] == 'attachment; filename="log.zip"'
+    verifier = key.verifier.text
+    said = checked(answer.content, "--key", verifier, cwd=tmp_path / "view")
+    assert "WRONG" not in said
+    assert "2 decision" in said
+    assert "Name the key" not in (tmp_path / "view" / "index.html").read_text("utf-8")
+    assert checked(answer.content, cwd=tmp_path / "view").startswith("The bundle has no key: name the one")
+    with engine.connect() as connection:
+        [row] = log(connection, Filter(domain="storm.example"))
+    one = desk.get(f"/desk/decisions/{row['id']}.zip")
+    said = checked(one.content, "--key", verifier, cwd=tmp_path / "one")
+    assert "WRONG" not in said
+    assert "1 decision" in said
+    assert desk.get("/desk/decisions/nothing.zip").status_code == 404
+    with engine.connect() as connection:
+        assert [one["event"] for one in sessions.noted(connection, "grace")[:3]] == ["export"] * 3
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_bundle_is_signed_by_the_key_that_the_portal_was_given(serve, engine, crawled, key, tmp_path):
+    other = SignerKey("other.example/forbear", Ed25519PrivateKey.generate())
+    checkpoints.sign(engine, key)
+    account = enrolled(engine, "grace", Role.VIEWER)
+    theirs, ours = serve(log_key=other.verifier), serve(log_key=key.verifier)
+    sign_in(theirs, account)
+    refused = theirs.get("/desk/log.zip")
+    assert refused.status_code == 409
+    assert "is signed by operator.example/forbear" in refused.text
+    ours.client.cookies = theirs.client.cookies
+    said = checked(ours.get("/desk/log.zip").content, cwd=tmp_path / "ours")
+    assert "WRONG" not in said
+    assert "(the bundle's own key)" in said
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_bundle_has_an_end(desk, monkeypatch):
+    monkeypatch.setattr("portal.bundles.MOST", 3)
+    assert "These are more than 3 decisions" in desk.get("/desk/log.zip").text
 
 
 def test_a_cell_is_no_formula():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import re
 from xml.etree import ElementTree
 
+import pyarrow.parquet as pq
 import pytest
 
 from portal.figures import PLOTS
@@ -35,8 +37,12 @@ def test_a_log_without_anything_has_no_figures(portal, engine):
 
 def test_the_numbers_of_a_figure_are_a_table(desk):
     answer = desk.get("/desk/figures/deferred.csv")
-    assert answer.text == ",decisions\r\n503,1\r\n"
+    assert answer.text == "heading,decisions\r\n503,1\r\n"
+    file = pq.read_table(io.BytesIO(desk.get("/desk/figures/deferred.parquet").content))
+    assert file.to_pylist() == [{"heading": "503", "decisions": 1}]
+    assert desk.get("/desk/figures/deferred.jsonl").json() == {"heading": "503", "decisions": 1}
     assert desk.get("/desk/figures/none.csv").status_code == 404
+    assert desk.get("/desk/figures/deferred.exe").status_code == 404
 
 
 @pytest.mark.parametrize("draw", [columns, bars])
