@@ -66,6 +66,11 @@ def tell(kind: str) -> None:
         logger.propagate = False
 
 
+def warn(event: str, sentence: str) -> None:
+    """Tells what a person should look at."""
+    logging.getLogger("crawler").warning("%s", sentence, extra={"event": event})
+
+
 def fail(sentence: str) -> None:
     """Tells why the program ends."""
     logging.getLogger("crawler").error("%s", sentence, extra={"event": "failed"})

@@ -12,7 +12,6 @@ from datetime import date
 from functools import cache
 from importlib import resources
 
-import pdfplumber
 from lxml import etree, html
 
 from optout.readers.text import readable, to_utf8
@@ -128,6 +127,8 @@ def _pdf(content: bytes, layout: Layout) -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
     lines: list[list[str]] = []
     try:
+        import pdfplumber  # noqa: PLC0415 - it takes long, and every crawl that asks how old the lists are would wait
+
         with pdfplumber.open(io.BytesIO(content)) as file:
             for page in file.pages:
                 for table in [] if layout.prose else page.extract_tables():

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from sqlalchemy import Engine
 
 from scripts import options, show
 from scripts.key import load
-from storage import checkpoints, witnesses
+from storage import checkpoints, notes, witnesses
 from storage.checkpoints import Signed
-from storage.database import open_database, translated
+from storage.database import StorageError, open_database, translated
 from storage.notes import SignerKey
 from storage.timestamps import BadTimestamp, ask
 from storage.witnesses import Unwitnessed
@@ -62,13 +62,7 @@ def command(
     Example:
       forbear checkpoint --key forbear.key --witness git:/srv/checkpoints --witness https://witness.example/forbear/
     """
-    sealing = Sealing(load(key, passphrase_file), tsa, witness)
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url):
-            sealed = take(engine, sealing)
-    finally:
-        engine.dispose()
+    sealed = take(db, Sealing(load(key, passphrase_file), tsa, witness))
     if as_json:
         click.echo(json.dumps(as_object(sealed)))
     else:
@@ -80,8 +74,17 @@ def command(
     return FAILED if sealed.failures else None
 
 
-def take(engine: Engine, sealing: Sealing) -> Sealed:
-    """Makes a checkpoint: signs, has it stamped, stores it, and then writes it to each place."""
+def take(db: str, sealing: Sealing) -> Sealed:
+    """Makes a checkpoint: signs, has it stamped, stores it, and then writes it to each place. Raises StorageError."""
+    engine = open_database(db, create=False)
+    try:
+        with translated(engine.url):
+            return _take(engine, sealing)
+    finally:
+        engine.dispose()
+
+
+def _take(engine: Engine, sealing: Sealing) -> Sealed:
     failures: list[str] = []
 
     def stamp(note: bytes) -> bytes | None:
@@ -98,6 +101,30 @@ def take(engine: Engine, sealing: Sealing) -> Sealed:
         except Unwitnessed as error:
             failures.append(str(error))
     return Sealed(signed, failures)
+
+
+def wanted(settings: dict[str, Any]) -> Sealing | None:
+    """Takes options.sealing out of a command's settings; None without a key. Raises UsageError."""
+    key, passphrase_file, tsa, witness = (settings.pop(name) for name in ("key", "passphrase_file", "tsa", "witness"))
+    return Sealing(load(key, passphrase_file), tsa, witness) if key else None
+
+
+def seal(db: str, sealing: Sealing | None, failures: list[str]) -> Sealed | None:
+    """The checkpoint at the end of another command; what does not come about is added to the failures."""
+    if sealing is None:
+        return None
+    try:
+        sealed = take(db, sealing)
+    except StorageError as error:
+        failures.append(str(error))
+        return None
+    failures += sealed.failures
+    return sealed
+
+
+def told(sealed: Sealed) -> str:
+    """A checkpoint in a line."""
+    return f"Checkpoint: {sealed.signed.size:,} rows, signed as {notes.parse(sealed.signed.note).origin}."
 
 
 def as_object(sealed: Sealed) -> dict[str, object]:

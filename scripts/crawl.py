@@ -16,11 +16,9 @@ from rich.text import Text
 from crawler import events
 from crawler.crawl import BadConfig, Config, run
 from crawler.pages import FOLLOW
-from optout.model import Profile, Use
-from scripts import options, show
-from scripts.checkpoint import Sealed, Sealing, as_object, take
-from scripts.key import load
-from storage.database import StorageError, open_database, shown, translated
+from scripts import checkpoint, options, show
+from scripts.lists import warn
+from storage.database import StorageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +34,7 @@ FAILED = 4
 @options.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the corpus.")
 @options.db
 @options.evidence
-@options.contact
-@options.agent
-@options.use
-@options.profile
-@options.policy
+@options.who
 @options.option("--shadow", is_flag=True, help="Rehearse: decide and log as usual, but keep nothing.")
 @options.option("--max-pages", type=click.IntRange(min=1), help="Keep so many pages at most.  [default: no limit]")
 @options.option(
@@ -48,36 +42,11 @@ FAILED = 4
 )
 @options.option("--follow", type=click.Choice(FOLLOW), default="same-host", help="Which links are followed.")
 @options.option("--sitemaps", is_flag=True, help="Also crawl what the sitemaps named in robots.txt list.")
-@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
-@options.option(
-    "--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"
-)
-@options.option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts.")
-@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange.")
-@options.option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded.")
-@options.option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again.")
-@options.option(
-    "--operator-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of your own blocks and of licences you hold.",
-)
-@options.infringing_list
-@options.signing_key
-@options.signature_agent
-@options.proxy
-@options.resolve
-@options.allow_private_networks
+@options.fetching
+@options.connecting
 @options.option(
     "--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included."
 )
-@options.option(
-    "--key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Sign the log with this key when the crawl ends, as `forbear checkpoint` does.",
-)
-@options.passphrase_file
-@options.tsa
-@options.witness
 @options.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics for Prometheus, and /health.")
 @options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Address that port is served on.")
 @options.option(
@@ -86,15 +55,12 @@ FAILED = 4
     default="text",
     help="Standard error: progress and warnings, or all events as JSON lines.",
 )
+@options.sealing
 @options.as_json
 def command(
     seed_url: tuple[str, ...],
     seeds: IO[str] | None,
     log_format: str,
-    key: Path | None,
-    passphrase_file: Path | None,
-    tsa: str | None,
-    witness: tuple[str, ...],
     as_json: bool,
     **settings: Any,
 ) -> int | None:
@@ -107,19 +73,15 @@ def command(
     Example:
       forbear crawl https://example.org/ --out corpus --contact https://example.org/bot
     """
-    if settings["contact"] is None:
-        raise click.UsageError(
-            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
-            "a crawler that cannot be reached does not run."
-        )
-    wanted = (*seed_url, *(_lines(seeds) if seeds else ()))
-    if not wanted and not settings["resume"]:
+    settings = options.of_crawl(settings)
+    urls = (*seed_url, *(_lines(seeds) if seeds else ()))
+    if not urls and not settings["resume"]:
         raise click.UsageError("There is nothing to crawl: name seed URLs, or a file of them with --seeds.")
-    settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    sealing = checkpoint.wanted(settings)
     events.tell(log_format)
-    sealing = Sealing(load(key, passphrase_file), tsa, witness) if key else None
     try:
-        config = Config(seeds=wanted, **settings)
+        config = Config(seeds=urls, **settings)
+        warn(config)
         summary = run(config) if log_format == "json" else _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
@@ -128,13 +90,13 @@ def command(
             raise
         return _failed([str(error)], log_format)
     failures = [] if summary.error is None else [str(summary.error)]
-    sealed = _sealed(config.db, sealing, failures) if sealing else None
+    sealed = checkpoint.seal(config.db, sealing, failures)
     if as_json:
-        click.echo(json.dumps({**_as_json(summary, config), "checkpoint": sealed and as_object(sealed)}))
+        click.echo(json.dumps({**_as_json(summary, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
     else:
         tell(summary, config)
         if sealed:
-            show.line(f"Checkpoint: {sealed.signed.size:,} rows, signed by {key}.")
+            show.line(checkpoint.told(sealed))
         _advise(summary, config)
     return _failed(failures, log_format)
 
@@ -147,22 +109,6 @@ def _failed(failures: list[str], log_format: str) -> int | None:
         else:
             click.echo(f"Error: {failure}", err=True)
     return FAILED if failures else None
-
-
-def _sealed(db: str, sealing: Sealing, failures: list[str]) -> Sealed | None:
-    """The checkpoint at the end of a crawl; what does not come about is added to the failures."""
-    try:
-        engine = open_database(db, create=False)
-        try:
-            with translated(engine.url):
-                sealed = take(engine, sealing)
-        finally:
-            engine.dispose()
-    except StorageError as error:
-        failures.append(str(error))
-        return None
-    failures += sealed.failures
-    return sealed
 
 
 def _lines(file: IO[str]) -> Iterator[str]:

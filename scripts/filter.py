@@ -40,25 +40,11 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
 @options.option("--url-column", type=options.text, help="Column that holds the URL.  [default: url and the like]")
 @options.option("--offline", is_flag=True, help="Ask nobody: what the log or a snapshot does not know is deferred.")
 @options.option("--snapshot", multiple=True, type=_PATH, help="WARC of robots.txt and the like. Can be repeated.")
-@options.contact
-@options.agent
-@options.use
-@options.profile
-@options.policy
-@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
+@options.who
+@options.delay
 @options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Hosts that are asked at once.")
 @options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, help="Seconds for an exchange.")
-@options.option(
-    "--operator-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of your own blocks and of licences you hold.",
-)
-@options.infringing_list
-@options.signing_key
-@options.signature_agent
-@options.proxy
-@options.resolve
-@options.allow_private_networks
+@options.connecting
 @options.as_json
 def command(as_json: bool, **settings: Any) -> None:
     """Take out of WARC, Parquet, URL lists and folders of images what is reserved, and what cannot be known.

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler import events
 from crawler.overblocking import doubt
 from crawler.publications import FORMS, BadPublication, layouts, read
 from optout.protocols.infringing_list import host_of
 from optout.readers.url import NotAUrl
 from scripts import options, show
 from storage import lists
-from storage.database import open_database, writing
+from storage.database import StorageError, open_database, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Engine
 
+    from crawler.crawl import Config
     from crawler.publications import Layout, Publication
 
 _day = click.DateTime(formats=["%Y-%m-%d"])
@@ -64,12 +66,33 @@ def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
         )
         keys = ("format", "authority", "published", "age", "state", "in_force", "held", "sha256")
         show.table(columns, ([str(row[key]) for key in keys] for row in known))
+    for sentence in _warnings(known):
+        click.echo(f"Warning: {sentence}", err=True)
+    return 3 if any(row["state"] == "stale" or row["held"] for row in known) else 0
+
+
+def warn(config: Config) -> None:
+    """Tells whoever crawls by the lists of a database which of them are stale, and what waits for a person.
+
+    A database that cannot be opened, or is still to be made, is left to the crawl to speak of.
+    """
+    if config.infringing_list:
+        return
+    try:
+        with _opened(config.db) as engine, engine.connect() as connection:
+            known = list(lists.states(connection))
+    except StorageError:
+        return
+    for sentence in _warnings(_state(state, datetime.now(UTC).date()) for state in known):
+        events.warn("lists", sentence)
+
+
+def _warnings(known: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in known:
         if row["state"] == "stale":
-            click.echo(f"Warning: {row['format']} is {row['age']} days old: get it anew from {row['at']}.", err=True)
+            yield f"{row['format']} is {row['age']} days old: get it anew from {row['at']}."
         if row["held"]:
-            click.echo(f"Warning: {row['held']} entries of {row['format']} wait: forbear lists show --held.", err=True)
-    return 3 if any(row["state"] == "stale" or row["held"] for row in known) else 0
+            yield f"{row['held']} entries of {row['format']} wait: forbear lists show --held."
 
 
 def _state(state: lists.State, today: date) -> dict[str, Any]:

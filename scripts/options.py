@@ -90,6 +90,27 @@ def infringing(path: Path | None) -> Capture | None:
         raise click.UsageError(str(error)) from None
 
 
+def together(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for one in reversed(some):
+            command = one(command)
+        return command
+
+    return decorate
+
+
+def of_crawl(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a crawl in the types that it takes; raises UsageError where nobody could be reached."""
+    if settings["contact"] is None:
+        raise click.UsageError(
+            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
+            "a crawler that cannot be reached does not run."
+        )
+    return settings | {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+
+
 text = Checked("text", _check_text)
 
 agent = option(
@@ -125,6 +146,20 @@ infringing_list = option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV file of infringing sites, as `forbear lists show --csv` prints it.",
 )
+operator_list = option(
+    "--operator-list",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV file of your own blocks and of licences you hold.",
+)
+delay = option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
+fetching = together(
+    delay,
+    option("--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"),
+    option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts."),
+    option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange."),
+    option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded."),
+    option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again."),
+)
 proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every request through this HTTP proxy.")
 resolve = option(
     "--resolve",
@@ -158,6 +193,10 @@ evidence = option(
     type=text,
     help="Folder or s3://BUCKET/FOLDER for what sites answered; in the database unless given.",
 )
+who = together(contact, agent, use, profile, policy)
+connecting = together(
+    operator_list, infringing_list, signing_key, signature_agent, proxy, resolve, allow_private_networks
+)
 redact = option(
     "--redact/--no-redact",
     "redacted",
@@ -177,3 +216,9 @@ witness = option(
     metavar="PLACE",
     help="Write checkpoints there too: a folder, a file, http(s)://…, git:FOLDER. Can be repeated.",
 )
+key = option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Sign the log with this key at the end, as `forbear checkpoint` does.",
+)
+sealing = together(key, passphrase_file, tsa, witness)

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from crawler import events
 from crawler.crawl import BadConfig
 from crawler.recheck import RecheckConfig, run
-from optout.model import Profile, Use
-from scripts import options, show
+from scripts import checkpoint, options, show
 from scripts.crawl import FAILED, listed
+from scripts.lists import warn
 from storage.database import shown
 
 if TYPE_CHECKING:
@@ -31,65 +32,48 @@ if TYPE_CHECKING:
 )
 @options.db
 @options.evidence
-@options.contact
-@options.agent
-@options.use
-@options.profile
-@options.policy
+@options.who
 @options.option("--budget", type=click.IntRange(min=1), help="Send so many requests at most.  [default: no limit]")
 @options.option(
     "--max-time", type=click.FloatRange(min=0, min_open=True), help="Ask for so many seconds.  [default: no limit]"
 )
 @options.option("--remove-deferred", is_flag=True, help="Also take out pages about which nothing can be known now.")
 @options.option("--shadow", is_flag=True, help="Rehearse: ask and log as usual, but take nothing out.")
-@options.option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
-@options.option(
-    "--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"
-)
-@options.option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts.")
-@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange.")
-@options.option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded.")
-@options.option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again.")
-@options.option(
-    "--operator-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of your own blocks and of licences you hold.",
-)
-@options.infringing_list
-@options.signing_key
-@options.signature_agent
-@options.proxy
-@options.resolve
-@options.allow_private_networks
+@options.fetching
+@options.connecting
+@options.sealing
 @options.as_json
 def command(as_json: bool, **settings: Any) -> int | None:
     """Ask the sources of kept pages again, oldest first; what is reserved now is taken out of the corpus.
 
     Every answer is a decision in the log. A page that has to leave gets a tombstone there before it is touched. With
-    a budget, the same command goes on where the last one stopped.
+    a budget, the same command goes on where the last one stopped. With --key, the log is signed at the end, the
+    tombstones included.
 
     \b
     Example:
       forbear recheck --out corpus --contact https://example.org/bot --budget 10000
     """
-    if settings["contact"] is None:
-        raise click.UsageError(
-            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you."
-        )
-    settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
+    settings = options.of_crawl(settings)
+    sealing = checkpoint.wanted(settings)
+    events.tell("text")
     try:
         config = RecheckConfig(seeds=(), **settings)
+        warn(config)
         done = _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
+    failures = [] if done.summary.error is None else [str(done.summary.error)]
+    sealed = checkpoint.seal(config.db, sealing, failures)
     if as_json:
-        click.echo(json.dumps(_as_json(done, config)))
+        click.echo(json.dumps({**_as_json(done, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
     else:
         _tell(done, config)
-    if done.summary.error is None:
-        return None
-    click.echo(f"Error: {done.summary.error}", err=True)
-    return FAILED
+        if sealed:
+            show.line(checkpoint.told(sealed))
+    for failure in failures:
+        click.echo(f"Error: {failure}", err=True)
+    return FAILED if failures else None
 
 
 def _watched(config: RecheckConfig) -> Rechecked:

@@ -105,9 +105,9 @@ def note(connection: Connection, crawl: str, because: Mapping[str, str], files: 
     The copies of a URL are not counted as kept any more, unless another corpus of this log still has one.
     """
     rows, elsewhere = [], set()
-    every = select(pages.c.url, pages.c.decision, pages.c.warc_file).where(_staying)
-    for page in connection.execute(every, execution_options={"yield_per": _CHUNK}):
-        if page.url in because:
+    copies = select(pages.c.url, pages.c.decision, pages.c.warc_file).where(_staying)
+    for wanted in chunks(sorted(because)):
+        for page in connection.execute(copies.where(pages.c.url.in_(wanted))):
             if page.warc_file in files:
                 rows.append((page.url, page.decision))
             else:

@@ -254,7 +254,10 @@ pages = Table(
     Column("sha256", Text, nullable=False, comment="SHA-256 of the page, in hexadecimal."),
     Column("media_type", Shown, nullable=False, comment="Its type, such as text/html."),
     Column("bytes", Count, nullable=False, comment="Octets of the page."),
-    _index("crawl", "warc_file", "warc_offset"),
+    _index("crawl"),
+    _index("warc_file"),
+    _index("sha256"),
+    Index(None, "url", postgresql_using="hash"),  # a URL may be longer than what PostgreSQL's other indexes take
     comment="The corpus: one row for each page that was kept, and the decision that allowed it.",
 )
 

@@ -7,16 +7,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from crawler.web import Web
+from optout.protocols.infringing_list import written
 from storage import lists
 from storage.database import open_database, writing
 from tests.crawler.crawls import Crawler, page
 
 
-def import_list(crawler: Crawler, *domains: str) -> bytes:
+def import_list(crawler: Crawler, *domains: str, on: date = date(2026, 11, 1)) -> bytes:
     """The list that is in force after an import of made-up entries."""
     engine = open_database(crawler.database)
     with writing(engine) as connection:
-        issue = lists.Issue("denmark", "list.csv", date(2026, 11, 1), True, repr(domains).encode(), [])
+        issue = lists.Issue("denmark", "list.csv", on, True, repr(domains).encode(), [])
         entries = [lists.Entry(domain, "DK", "A court", "Section 413", None, "") for domain in domains]
         lists.take_in(connection, issue, entries, datetime.now(UTC))
         body = lists.current(connection)
@@ -38,6 +39,20 @@ def test_a_listed_site_is_not_asked_and_each_row_names_list_and_entry(crawler: C
     version = hashlib.sha256(body).hexdigest()
     assert version in note
     assert crawler.rows("SELECT size FROM bodies WHERE sha256 = '" + version + "'") == [(len(body),)]
+
+
+def test_a_list_that_was_not_renewed_is_told_before_the_crawl_and_the_recheck(crawler: Crawler) -> None:
+    import_list(crawler, "films.example", on=date(2026, 1, 1))
+    with Web({"a.example": {"/": page()}}) as web:
+        assert "denmark is" in crawler.run(web, "http://a.example/").stderr
+        (crawler.folder / "none.csv").write_bytes(written([]))
+        quiet = crawler.run(web, "http://a.example/", infringing_list=crawler.folder / "none.csv")
+        assert quiet.stderr == "", "the lists of the database are not in use"
+        crawler.program = "recheck"
+        done = crawler.run(web)
+    assert "denmark is" in done.stderr
+    assert "get it anew from" in done.stderr
+    assert done.summary["checkpoint"] is None
 
 
 def test_a_file_stands_for_the_lists_of_the_database(crawler: Crawler, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from crawler import versions
 from crawler.web import Reply, Web
+from storage import keys
 from storage.database import open_database, reading
 from storage.verify import Report, verify
 from tests.crawler.crawls import HTML, ROOT, Crawler, moved, page, paths, plain, tree, urls
@@ -151,6 +152,22 @@ def test_a_rehearsal_takes_nothing_out_and_what_is_deferred_leaves_on_request_al
         assert recheck(crawler, web, remove_deferred=True).summary["removed"] == {"deferred": 1}
     assert crawler.kept() == Counter()
     assert ("unreachable", "503") in crawler.reasons()["http://a.example/"]
+
+
+def test_with_a_key_the_log_is_signed_the_tombstones_included(crawler: Crawler) -> None:
+    key, phrase = crawler.folder / "log.key", crawler.folder / "phrase"
+    phrase.write_text("pass\n")
+    keys.create(key, "operator.example/forbear", "pass")
+    sites = {"a.example": {"/": page()}}
+    with Web(sites) as web:
+        crawler.run(web, "http://a.example/")
+        sites["a.example"]["/"] = Reply(page().body, headers=(*HTML, NOAI))
+        told = recheck(crawler, web, key=key, passphrase_file=phrase).summary
+    assert told["removed"] == {"excluded": 1}
+    [(tombstone,)] = crawler.rows("SELECT position FROM chain WHERE kind = 'removal'")
+    assert told["checkpoint"]["size"] > tombstone
+    assert told["checkpoint"]["note"].startswith("operator.example/forbear\n")
+    assert crawler.rows("SELECT note FROM checkpoints") == [(told["checkpoint"]["note"],)]
 
 
 def opted_out(crawler: Crawler) -> tuple[dict[str, dict[str, Reply]], Counter[str]]:

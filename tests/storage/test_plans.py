@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from optout.model import Verdict
-from storage import evidence, frontier, leases
+from storage import evidence, frontier, leases, removals
 from storage.database import writing
 from storage.lookup import lookup
 from storage.queries import Filter, log
@@ -42,8 +42,16 @@ def ask(connection: Connection, crawl: str) -> None:
     list(log(connection, Filter(protocol="tdmrep")))
 
 
+def leave(connection: Connection, crawl: str) -> None:
+    removals.note(connection, crawl, {"https://a.example/1": "of a recheck"}, frozenset({"warc/1.warc.gz"}), now())
+    removals.files_with(connection, ["0" * 64])
+    removals.pending(connection)
+    removals.staying(connection, "warc/1.warc.gz")
+    removals.end_of(connection, "warc/1.warc.gz")
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("part", [work, ask])
+@pytest.mark.parametrize("part", [work, ask, leave])
 def test_nothing_that_is_asked_often_reads_a_whole_table(
     engine: Engine, make: Any, write: Callable[..., list[int]], part: Callable[[Connection, str], None]
 ) -> None:
