@@ -7,11 +7,11 @@ import sys
 import traceback
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from optout import __version__
 from scripts.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Program(click.Group):
 
 
 @click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("forbear"), prog_name="forbear")
+@click.version_option(__version__, prog_name="forbear")
 @click.option(
     "--config",
     "path",

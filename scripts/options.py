@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from crawler.network import parse_pin
-from crawler.operator import BadConfig, read_infringing, read_policy
 from optout.model import Capture, Profile, Use
-from optout.policy import Policy
+
+if TYPE_CHECKING:
+    from optout.policy import Policy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -74,8 +74,16 @@ def _check_proxy(proxy: str) -> None:
         raise ValueError(f"{proxy!r} is no proxy: write one like http://proxy.example:3128")
 
 
+def _check_pin(pin: str) -> None:
+    from crawler.network import parse_pin  # noqa: PLC0415 most commands speak to no site
+
+    parse_pin(pin)
+
+
 def rules(path: Path | None) -> Policy:
     """The policy by the file of ``--policy``, or as it ships; raises UsageError."""
+    from crawler.operator import BadConfig, read_policy  # noqa: PLC0415 most commands decide nothing
+
     try:
         return read_policy(path, "--policy")
     except BadConfig as error:
@@ -84,6 +92,8 @@ def rules(path: Path | None) -> Policy:
 
 def infringing(path: Path | None) -> Capture | None:
     """The list of infringing sites of ``--infringing-list``, or None; raises UsageError."""
+    from crawler.operator import BadConfig, read_infringing  # noqa: PLC0415 as above
+
     try:
         return read_infringing(path, "--infringing-list")
     except BadConfig as error:
@@ -164,7 +174,7 @@ proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every re
 resolve = option(
     "--resolve",
     multiple=True,
-    type=Checked("host:port:addr", parse_pin),
+    type=Checked("host:port:addr", _check_pin),
     help="Connect to this address for a host and port, as in curl; * is any. Can be repeated.",
 )
 allow_private_networks = option(

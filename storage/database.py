@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from storage import adoption, partitions, views
-from storage.contents import contents
+from storage import partitions
 from storage.errors import Missing, OutOfDate, StorageError
 
 __all__ = [
@@ -37,8 +32,6 @@ __all__ = [
 BUSY_SECONDS = 30
 """How long a process waits for another one's write to the same SQLite file."""
 
-_MIGRATION_LOCK = 0x666F7262
-
 
 def open_database(url: str, *, create: bool = True, evidence: str | None = None) -> Engine:
     """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
@@ -49,6 +42,8 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None)
     """
     engine = _engine(url, create=create)
     if evidence is not None:
+        from storage.contents import contents  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
+
         engine = engine.execution_options(evidence=contents(evidence))
     try:
         with translated(engine.url), writing(engine) as connection:
@@ -64,11 +59,8 @@ def upgrade(url: str) -> str:
     engine = _engine(url, create=True)
     try:
         with translated(engine.url), writing(engine) as connection:
-            before = _refuse_strangers(connection, engine.url)
-            revision = _migrate(connection)
-            if before is not None:
-                adoption.adopt(connection)
-            return revision
+            _refuse_strangers(connection, engine.url)
+            return _migrate(connection)
     finally:
         engine.dispose()
 
@@ -165,33 +157,28 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     return engine
 
 
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(files("storage") / "migrations").replace("%", "%%"))
-    return config
+@cache
+def revisions() -> tuple[str, ...]:
+    """All revisions of the schema, oldest first: their files are numbered, so nothing has to be loaded to know them."""
+    names = (file.name for file in (files("storage") / "migrations" / "versions").iterdir())
+    return tuple(sorted(name.partition("_")[0] for name in names if name[:1].isdigit()))
 
 
 def _migrate(connection: Connection) -> str:
-    if connection.dialect.name == "postgresql":  # two processes may find a database empty at the same time
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-    config = _migrations()
-    config.attributes["connection"] = connection
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    views.drop(connection)
-    command.upgrade(config, "head")
+    from storage import migrate  # noqa: PLC0415 Alembic takes longer to load than most commands to answer
+
+    migrate.migrate(connection, older=_revision(connection) is not None)
     _make_parts(connection)
-    views.create(connection)
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    return _revision(connection) or ""
 
 
 def _check(connection: Connection, url: URL, create: bool) -> None:
-    script = ScriptDirectory.from_config(_migrations())
     revision = _refuse_strangers(connection, url)
     if revision is None:
         if not create:
             raise Missing(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
         _migrate(connection)
-    elif revision != script.get_current_head():
+    elif revision != revisions()[-1]:
         raise OutOfDate(f"{_shown(url)} was made by an older Forbear: run `forbear db upgrade --db {_shown(url)}`.")
     else:
         _make_parts(connection)
@@ -204,12 +191,19 @@ def _make_parts(connection: Connection) -> None:
 
 def _refuse_strangers(connection: Connection, url: URL) -> str | None:
     """The revision of the database, none if it is empty; raises StorageError for one that is not ours to change."""
-    revision = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}
-    if revision is not None and revision not in known:
+    revision = _revision(connection)
+    if revision is not None and revision not in revisions():
         raise StorageError(f"{_shown(url)} was made by a newer Forbear (schema {revision}): install that version.")
     if revision is None and inspect(connection).get_table_names():
         raise StorageError(f"{_shown(url)} holds tables of another program: name a database of its own with --db.")
+    return revision
+
+
+def _revision(connection: Connection) -> str | None:
+    """What Alembic has noted in its table; None if there is none, or nothing in it."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return revision
 
 

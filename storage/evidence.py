@@ -7,16 +7,18 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
 from optout.model import Capture, Failure
-from storage.contents import Contents, contents, pack
 from storage.dialects import add, chunks, insert
 from storage.names import digest
 from storage.records import CaptureRecord, Keep
 from storage.schema import bodies, captures
+
+if TYPE_CHECKING:
+    from storage.contents import Contents
 
 
 class Fresh(NamedTuple):
@@ -55,7 +57,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
             del missing[known]
     if missing:
         outside: Contents | None = connection.get_execution_options().get("evidence")
-        packed = {sha256: (pack if outside else zlib.compress)(body) for sha256, body in missing.items()}
+        packed = {sha256: _pack(body, outside) for sha256, body in missing.items()}
         if outside:  # before the row that says it is there
             outside.put(packed)
         rows = [
@@ -69,6 +71,14 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
             for sha256 in sorted(missing)  # one order for all processes: no deadlock between them
         ]
         connection.execute(insert(connection, bodies).on_conflict_do_nothing(), rows)
+
+
+def _pack(content: bytes, outside: Contents | None) -> bytes:
+    if outside is None:
+        return zlib.compress(content)
+    from storage.contents import pack  # noqa: PLC0415 as below
+
+    return pack(content)
 
 
 def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[str, bytes]:
@@ -100,6 +110,8 @@ def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Non
 
 
 def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[Contents, list[str]]]:
+    from storage.contents import contents  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
+
     own: Contents | None = connection.get_execution_options().get("evidence")
     elsewhere: dict[str, list[str]] = {}
     for row in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from storage.dialects import insert
 from storage.names import domain_of, unicode_of
@@ -20,3 +20,11 @@ def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:
     ]
     if rows:
         connection.execute(insert(connection, hosts).on_conflict_do_nothing(), rows)
+
+
+def domain_in(connection: Connection, host: str) -> str:
+    """The registrable domain of a host as its rows have it; by the Public Suffix List if it was never met."""
+    found = connection.scalar(select(hosts.c.domain).where(hosts.c.host == host))
+    if found is None:  # a domain may be known by its subdomains alone
+        found = connection.scalar(select(hosts.c.domain).where(hosts.c.domain == host).limit(1))
+    return found or domain_of(host)

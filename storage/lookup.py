@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from optout.model import Preference, Reason, Verdict
 from optout.readers.url import Url, parse
-from storage.names import digest, domain_of, host_of, read, unicode_of
+from storage.hosts import domain_in
+from storage.names import digest, host_of, read, unicode_of
 from storage.schema import host_outcomes, host_reasons, hosts, reasons, urls
 from storage.summary import KEPT, reason_key
 
@@ -82,7 +83,7 @@ def lookup(connection: Connection, asked: str) -> Known | None:
 
 
 def _of_host(connection: Connection, host: str) -> Known | None:
-    registrable = domain_of(host)
+    registrable = domain_in(connection, host)
     below: ColumnElement[bool] = hosts.c.domain == registrable
     if host != registrable:
         below = and_(below, or_(hosts.c.host == host, hosts.c.host.endswith(f".{host}", autoescape=True)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
-
-from tldextract import TLDExtract
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from optout.readers.url import NotAUrl, Url, parse
 
-_suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None)
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
+
 _LONGEST = 255
 """RFC 1035 2.3.4: no longer name can be asked for, but a link may hold one, and an index cannot."""
 
@@ -25,10 +26,17 @@ def domain_of(host: str) -> str:
 
     A top-level domain that the list does not have is a public suffix (its default rule, ``*``).
     """
-    parts = _suffixes(host)
+    parts = _suffixes()(host)
     if not parts.suffix and parts.subdomain and not parts.ipv4 and not parts.ipv6:
         return ".".join(host.rsplit(".", 2)[-2:])
     return parts.top_domain_under_public_suffix or host
+
+
+@cache
+def _suffixes() -> TLDExtract:
+    from tldextract import TLDExtract  # noqa: PLC0415 it loads a client for HTTP, and a look-up does without both
+
+    return TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def unicode_of(host: str) -> str:

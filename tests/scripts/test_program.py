@@ -258,19 +258,6 @@ def test_an_interrupt_is_no_error(tmp_path: Path) -> None:
     assert (process.returncode, errors.strip()) == (130, "Stopped.")
 
 
-def test_the_list_of_commands_loads_no_command() -> None:
-    """No command, and with it no network or database library, is loaded for it."""
-    program = (
-        "import sys, runpy; sys.argv = ['forbear', '--help']\ntry: runpy.run_module('scripts', run_name='__main__')"
-    )
-    program += "\nexcept SystemExit: print(sorted({'aiohttp', 'sqlalchemy', 'scrapy', 'lxml'} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=200, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert all(name in done.stdout for name in COMMANDS)
-
-
 def test_the_version_is_printed(forbear) -> None:
     done = forbear("--version")
     assert done.returncode == 0

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import database
+from storage import migrate
 from storage.database import OutOfDate, open_database, reading, upgrade
 from storage.evidence import load
 from storage.lookup import lookup
@@ -111,7 +111,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
 
 def revisions() -> list[str]:
     """All earlier revisions, the oldest first."""
-    script = ScriptDirectory.from_config(database._migrations())
+    script = ScriptDirectory.from_config(migrate.config())
     return [revision.revision for revision in script.walk_revisions()][:0:-1]
 
 
@@ -119,7 +119,7 @@ def bring_to(url: str, revision: str) -> None:
     """Makes a database as the Forbear of that revision did."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        config = database._migrations()
+        config = migrate.config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()
