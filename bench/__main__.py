@@ -11,13 +11,14 @@ import os
 import sys
 from pathlib import Path
 
-from bench import chain, pipeline, questions, readers, small
+from bench import chain, pipeline, questions, readers, small, writer
 from bench.figures import Figure
 
 OTHERS = {"readers": lambda _: readers.main(), "chain": chain.main, "questions": questions.main}
 PIECES = {
     "rules": small.rules,
     "worst": small.worst,
+    "writer": writer.measure,
     "log": small.log,
     "pipeline": lambda quick: pipeline.measure(1 if quick else 3, 4 if quick else 8),
 }

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import random
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 
 from protego import Protego
 
-from bench.chain import AHEAD, jobs
+from bench import writer
 from bench.figures import Figure, amounts, ratios
-from optout import __version__, policy
+from optout import policy
 from optout.captures import Captures
 from optout.decide import decide
-from optout.model import Capture, Profile, Question, Use
-from storage.crawls import CrawlRecord, begin
-from storage.database import open_database, writing
-from storage.records import now
-from storage.schema import metadata
-from storage.writer import Writer
+from optout.model import Capture, Question
 
 ROUNDS = 5
 SITE = "https://docs.example"
@@ -107,71 +100,13 @@ def worst(_: bool) -> list[Figure]:
 
 
 def log(quick: bool) -> list[Figure]:
-    """The writer against sqlite3 with the rows that it wrote; then what ``forbear lookup`` takes on that log."""
+    """What ``forbear lookup`` takes on a log."""
     number = 2_000 if quick else 40_000
     with tempfile.TemporaryDirectory() as folder:
-        ours = _written(folder, number)
-        theirs, rows, octets = _copied(folder)
+        writer.written(folder, number)
         looked = [_looked_up(folder) for _ in range(ROUNDS)]
-    return [
-        ratios(f"log writer against sqlite3 executemany of the same rows, {number:,} decisions", [theirs / ours], 0.8),
-        Figure("the writer's time for each page, by the clock", f"{2000 * ours / number:.2f} ms"),
-        Figure("rows of all tables for each page", f"{2 * rows / number:.1f}"),
-        Figure("octets of the SQLite file for each page", f"{2 * octets / number:,.0f}"),
-        amounts(
-            f"forbear lookup on {number:,} decisions, whole command, of the processor", looked, "ms", "< 400 ms on 10 M"
-        ),
-    ]
-
-
-def _written(folder: str, number: int) -> float:
-    engine = open_database(f"sqlite:///{folder}/log.db")
-    contact = "https://example.org/bot"
-    settings = {"bench": "log"}
-    record = CrawlRecord(
-        __version__, AGENT, AGENT, contact, Use.TRAIN_AI, Profile.STANDARD, False, policy.load(), settings
-    )
-    with writing(engine) as connection:
-        crawl = begin(connection, record, now()).id
-    made = list(jobs(crawl, number))
-    writer = Writer(engine)
-    writer.start()
-    start = time.monotonic()
-    waiting = []
-    for job in made:
-        waiting.append(writer.submit(job))
-        if len(waiting) == AHEAD:
-            waiting.pop(0).result()
-    for future in waiting:
-        future.result()
-    spent = time.monotonic() - start
-    writer.close()
-    engine.dispose()
-    return spent
-
-
-def _copied(folder: str) -> tuple[float, int, int]:
-    """Seconds that the plain module takes for every row of the log, in groups of 500; how many; the file's octets."""
-    open_database(f"sqlite:///{folder}/copy.db").dispose()
-    source, target = (sqlite3.connect(f"{folder}/{name}.db", isolation_level=None) for name in ("log", "copy"))
-    target.execute("PRAGMA synchronous = NORMAL")
-    spent, number = 0.0, 0
-    for table in metadata.sorted_tables:
-        rows = source.execute(f"SELECT * FROM {table.name}").fetchall()
-        if not rows:
-            continue
-        number += len(rows)
-        statement = f"INSERT OR IGNORE INTO {table.name} VALUES ({', '.join('?' * len(rows[0]))})"
-        start = time.monotonic()
-        for first in range(0, len(rows), 500):
-            target.execute("BEGIN IMMEDIATE")
-            target.executemany(statement, rows[first : first + 500])
-            target.execute("COMMIT")
-        spent += time.monotonic() - start
-    source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    source.close()
-    target.close()
-    return spent, number, Path(folder, "log.db").stat().st_size
+    name = f"forbear lookup on {number:,} decisions, whole command, of the processor"
+    return [amounts(name, looked, "ms", "< 400 ms on 10 M")]
 
 
 def _looked_up(folder: str) -> float:

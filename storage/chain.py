@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Table, func, select, text
+from sqlalchemy import Connection, Row, Table, func, select
 
 from storage import leaves, merkle
-from storage.dialects import add, chunks
+from storage.dialects import add, chunks, execute
 from storage.errors import StorageError
-from storage.leaves import CHILDREN, FORMS, Entry
+from storage.leaves import CHILDREN, FORMS, Entry, record
+from storage.merkle import leaf_hash
 from storage.records import now
 from storage.schema import chain, decision_captures, subtrees
 
@@ -46,44 +47,35 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Adds rows to the chain, in order; to be called last in the transaction that writes them."""
     if not entries:
         return
-    salts = os.urandom(leaves.SALT * len(entries))
-    salted = [
-        (entry, salt, leaves.commitment(salt, entry.payload)) if entry.payload is not None else (entry, None, None)
-        for entry, start in zip(entries, range(0, len(salts), leaves.SALT), strict=True)
-        for salt in (salts[start : start + leaves.SALT],)
+    chance = os.urandom(leaves.SALT * len(entries))
+    starts = range(0, len(chance), leaves.SALT)
+    salts = [
+        chance[start : start + leaves.SALT] if entry.payload is not None else None
+        for start, entry in zip(starts, entries, strict=True)
+    ]
+    payloads = [
+        leaves.commitment(salt, entry.payload) if salt is not None and entry.payload is not None else None
+        for salt, entry in zip(salts, entries, strict=True)
     ]
     first, at = _turn(connection)
     logged = leaves.written(at)
-    rows = []
-    for position, (entry, salt, payload) in enumerate(salted, start=first):
-        record = leaves.record(entry.kind, logged, payload, position, entry.row)
-        leaf = merkle.leaf_hash(record.encode())
-        rows.append((position, entry.kind, entry.ref, logged, leaf, salt, payload))
-    _insert(connection, rows, at)
-    inner = [
-        {"level": level, "number": number, "hash": root}
-        for level, number, root in merkle.grown(_fetch(connection), first, [row[4] for row in rows])
+    rows = [
+        (position, kind, ref, logged, leaf_hash(record(kind, logged, payload, position, row).encode()), salt, payload)
+        for position, ((kind, ref, row, _), salt, payload) in enumerate(
+            zip(entries, salts, payloads, strict=True), start=first
+        )
     ]
-    if inner:
-        connection.execute(subtrees.insert(), inner)
-
-
-def _insert(connection: Connection, rows: list[tuple[Any, ...]], at: datetime) -> None:
-    """On SQLite as the driver takes them: converting each value by its type would take half as long as all the rest."""
-    names = chain.c.keys()
-    if connection.dialect.name == "postgresql":
-        add(connection, chain, [dict(zip(names, row, strict=True)) | {"at": at} for row in rows])
-        return
-    values = ", ".join("?" for _ in names)
-    connection.exec_driver_sql(f"INSERT INTO chain ({', '.join(names)}) VALUES ({values})", rows)  # noqa: S608 our own names
+    add(connection, chain, rows)
+    add(connection, subtrees, list(merkle.grown(_fetch(connection), first, [row[4] for row in rows])))
 
 
 def _turn(connection: Connection) -> tuple[int, datetime]:
     """The next position and the time of what is written there; nobody else gets either before this transaction ends."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    last = connection.execute(select(chain.c.position, chain.c.at).order_by(chain.c.position.desc()).limit(1)).first()
-    return (last.position + 1, max(now(), last.at)) if last else (0, now())
+        execute(connection, "SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+    for position, at in execute(connection, "SELECT position, at FROM chain ORDER BY position DESC LIMIT 1", ()):
+        return position + 1, max(now(), datetime.fromisoformat(at) if isinstance(at, str) else at)
+    return 0, now()
 
 
 def size(connection: Connection) -> int:
@@ -124,9 +116,9 @@ def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[Seale
 
 def seal(row: Row[Any], entry: Entry) -> Sealed:
     """A row of the chain with what it stands for; of a payload that was erased, its commitment is all there is."""
-    record = leaves.record(row.kind, row.at, row.payload, row.position, entry.row)
+    sealed = record(row.kind, row.at, row.payload, row.position, entry.row)
     salt = row.salt.hex() if row.salt is not None else None
-    return Sealed(row.position, row.kind, row.ref, row.leaf, record, salt, entry.payload if salt else None)
+    return Sealed(row.position, row.kind, row.ref, row.leaf, sealed, salt, entry.payload if salt else None)
 
 
 def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, Entry]:

@@ -32,6 +32,12 @@ __all__ = [
 BUSY_SECONDS = 30
 """How long a process waits for another one's write to the same SQLite file."""
 
+PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
+"""What is set for each connection to SQLite."""
+
+_PREPARED = 512
+"""Statements that a connection to SQLite keeps: those of a writer have several lengths each (dialects)."""
+
 
 def open_database(url: str, *, create: bool = True, evidence: str | None = None) -> Engine:
     """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
@@ -140,12 +146,12 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         raise StorageError(f"{path} cannot be made, since there is no directory {path.parent}: create it first.")
     if not create and not path.exists():
         raise Missing(f"There is no database {path}: name the right one with --db, or crawl first.")
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "cached_statements": _PREPARED})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not guessed by the driver
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

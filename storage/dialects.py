@@ -1,8 +1,15 @@
-"""What SQLite and PostgreSQL say differently: adding many rows, adding only what is new, and lists of any length."""
+"""What SQLite and PostgreSQL say differently: adding many rows, adding only what is new, and lists of any length.
+
+What a crawl writes for every page goes to the driver as it is, tuples to statements prepared once: converting each
+value by the type of its column takes longer than all the rest of the writing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -12,6 +19,10 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
+Tuples = Sequence[tuple[Any, ...]]
+
+TOGETHER = 128
+"""Rows in one INSERT at most. The database then works for many rows at a time, while other threads of Python run."""
 
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
@@ -30,30 +41,113 @@ def chunks(values: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
-def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Adds rows that have the same columns, by COPY on PostgreSQL, which is the faster way there.
+def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str] | None = None) -> None:
+    """Adds rows, by COPY on PostgreSQL, which is the faster way there; ``columns`` are all, unless said otherwise.
 
-    Raises what SQLAlchemy raises.
+    Values are as the database has them: times in ISO 8601 with their offset, JSON as text. Raises what SQLAlchemy
+    raises.
     """
     if not rows:
         return
+    names = tuple(columns or table.c.keys())
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, rows)
-    else:
-        connection.execute(table.insert(), rows)
-
-
-def _copy(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    dialect, names = connection.dialect, list(rows[0])
-    quote = dialect.identifier_preparer.quote
-    statement = f"COPY {quote(table.name)} ({', '.join(map(quote, names))}) FROM STDIN"
-    processors = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
-    columns = list(zip(names, processors, strict=True))
-    driver: Any = connection.connection.driver_connection
-    failures = dialect.loaded_dbapi.Error
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        statement = f"COPY {table.name} ({_names(names)}) FROM STDIN"
+        with _translated(connection, statement) as driver, driver.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
-                copy.write_row([process(row[name]) if process else row[name] for name, process in columns])
-    except failures as error:  # as SQLAlchemy does: the writer tells what was refused from what may be tried again
-        raise DBAPIError.instance(statement, None, error, failures, dialect=dialect) from error
+                copy.write_row(row)
+        return
+    for some in _powers(rows):
+        execute(connection, _insert(table.name, names, len(some), ""), chain.from_iterable(some))
+
+
+def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str], key: str) -> set[Any]:
+    """Adds the rows that are not there yet; returns what they have in the column ``key``. Values as for ``add``."""
+    made: set[Any] = set()
+    tail = f" ON CONFLICT DO NOTHING RETURNING {key}"
+    for some in _powers(rows):
+        statement = _insert(table.name, tuple(columns), len(some), tail)
+        made.update(row[0] for row in execute(connection, statement, chain.from_iterable(some)))
+    return made
+
+
+def count_up(connection: Connection, table: Table, rows: Tuples, sums: str) -> None:
+    """Adds rows; where one with their primary key is, ``sums`` says how it changes (SET, with ``excluded``)."""
+    keys = ", ".join(column.name for column in table.primary_key)
+    statement = _insert(table.name, tuple(table.c.keys()), 1, f" ON CONFLICT ({keys}) DO UPDATE SET {sums}")
+    many(connection, statement, rows)
+
+
+def find(
+    connection: Connection, wanted: str, values: Sequence[Any], ending: str = "", before: tuple[Any, ...] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement that ends with a column which must have one of the values; ``ending`` follows that.
+
+    ``before`` are the values for each ``?`` in it. All is read from the database at once.
+    """
+    if connection.dialect.name == "postgresql":
+        parts = [(f"{wanted} = ANY(?){ending}", (*before, list(values)))] if values else []
+    else:
+        parts = [(f"{wanted} IN ({_marks(len(some))}){ending}", (*before, *some)) for some in _powers(values)]
+    return chain.from_iterable([execute(connection, *part) for part in parts])
+
+
+def execute(connection: Connection, statement: str, values: Any) -> list[tuple[Any, ...]]:
+    """Runs a statement with ``?`` for each value, in the connection's transaction; the rows that it gives, if any."""
+    with _translated(connection, statement) as driver:
+        if connection.dialect.name == "postgresql":
+            cursor = driver.execute(_pyformat(statement), tuple(values))
+            return cursor.fetchall() if cursor.description else []
+        return driver.execute(statement, tuple(values)).fetchall()  # type: ignore[no-any-return]
+
+
+def many(connection: Connection, statement: str, rows: Tuples) -> None:
+    """Runs a statement that gives no rows for each tuple of values."""
+    if rows:
+        with _translated(connection, statement) as driver:
+            cursor = driver.cursor()
+            try:
+                cursor.executemany(_pyformat(statement) if connection.dialect.name == "postgresql" else statement, rows)
+            finally:
+                cursor.close()
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, names: tuple[str, ...], count: int, tail: str) -> str:
+    row = f"({_marks(len(names))})"
+    return f"INSERT INTO {table} ({_names(names)}) VALUES {', '.join([row] * count)}{tail}"  # noqa: S608 our own names
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+@lru_cache(maxsize=1024)
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+@lru_cache(maxsize=1024)
+def _pyformat(statement: str) -> str:
+    return statement.replace("?", "%s")
+
+
+def _powers(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Slices of few different lengths, so that few different statements are prepared."""
+    start = 0
+    while start < len(rows):
+        size = min(TOGETHER, 1 << (len(rows) - start).bit_length() - 1)
+        yield rows[start : start + size]
+        start += size
+
+
+@contextmanager
+def _translated(connection: Connection, statement: str) -> Iterator[Any]:
+    """Failures as SQLAlchemy's: the writer tells what was refused from what may be tried again."""
+    failures = connection.dialect.loaded_dbapi.Error
+    driver: Any = connection.connection.driver_connection
+    try:
+        yield driver
+    except failures as error:
+        if connection.dialect.is_disconnect(error, driver, None):
+            connection.invalidate(error)
+        raise DBAPIError.instance(statement, None, error, failures, dialect=connection.dialect) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, func, select
 
 from optout.model import Capture, Failure
-from storage.dialects import add, chunks, insert
+from storage.dialects import add, add_new, chunks, find
+from storage.leaves import NOTHING, compact, written
 from storage.names import digest
 from storage.records import CaptureRecord, Keep
 from storage.schema import bodies, captures
+from storage.types import shown
 
 if TYPE_CHECKING:
     from storage.contents import Contents
@@ -29,48 +31,40 @@ class Fresh(NamedTuple):
     expires_at: datetime
 
 
-def store(connection: Connection, records: Iterable[tuple[str, CaptureRecord, Sequence[str]]]) -> list[dict[str, Any]]:
+def store(
+    connection: Connection, records: Iterable[tuple[str, CaptureRecord, Sequence[str]]], known: Container[str] = ()
+) -> list[tuple[Any, ...]]:
     """Stores captures that are not stored yet: (crawl, record, the words to keep if the body is not kept whole).
 
-    Returns the rows that were made, for the chain.
+    ``known`` are ids of some that are. Returns the rows that were made, for the chain.
     """
-    new = {record.id: (crawl, record, quotes) for crawl, record, quotes in records}
-    for some in chunks(list(new)):
-        for known in connection.scalars(select(captures.c.id).where(captures.c.id.in_(some))):
-            del new[known]
+    new = {record.id: (crawl, record, quotes) for crawl, record, quotes in records if record.id not in known}
+    for (stored,) in find(connection, "SELECT id FROM captures WHERE id", list(new)):
+        del new[stored]
     if not new:
         return []
-    digests = {record.id: hashlib.sha256(record.capture.body).hexdigest() for _, record, _ in new.values()}
-    _store_bodies(
-        connection,
-        {digests[record.id]: record.capture.body for _, record, _ in new.values() if record.keep is Keep.WHOLE},
-    )
-    rows = [_row(crawl, record, quotes, digests[record.id]) for crawl, record, quotes in new.values()]
+    rows = [_row(*one) for one in new.values()]
+    whole = {row[_DIGEST]: one[1].capture.body for row, one in zip(rows, new.values(), strict=True) if row[_BODY]}
+    _store_bodies(connection, whole)
     add(connection, captures, rows)
     return rows
 
 
 def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None:
     missing = dict(contents)
-    for some in chunks(list(contents)):
-        for known in connection.scalars(select(bodies.c.sha256).where(bodies.c.sha256.in_(some))):
-            del missing[known]
+    for (known,) in find(connection, "SELECT sha256 FROM bodies WHERE sha256", list(contents)):
+        del missing[known]
     if missing:
         outside: Contents | None = connection.get_execution_options().get("evidence")
         packed = {sha256: _pack(body, outside) for sha256, body in missing.items()}
         if outside:  # before the row that says it is there
             outside.put(packed)
+        place = outside.url if outside else None
         rows = [
-            {
-                "sha256": sha256,
-                "content": b"" if outside else packed[sha256],
-                "size": len(missing[sha256]),
-                "packed": len(packed[sha256]),
-                "place": outside.url if outside else None,
-            }
+            (sha256, b"" if outside else packed[sha256], len(missing[sha256]), len(packed[sha256]), place)
             for sha256 in sorted(missing)  # one order for all processes: no deadlock between them
         ]
-        connection.execute(insert(connection, bodies).on_conflict_do_nothing(), rows)
+        add_new(connection, bodies, rows, bodies.c.keys(), "sha256")
 
 
 def _pack(content: bytes, outside: Contents | None) -> bytes:
@@ -149,23 +143,28 @@ def size(connection: Connection) -> Size:
     return Size(*map(int, (*connection.execute(taken).one(), *connection.execute(held).one())))
 
 
-def _row(crawl: str, record: CaptureRecord, quotes: Sequence[str], sha256: str) -> dict[str, Any]:
+_DIGEST, _BODY = (list(captures.c.keys()).index(name) for name in ("body_sha256", "body"))
+
+
+def _row(crawl: str, record: CaptureRecord, quotes: Sequence[str]) -> tuple[Any, ...]:
+    """As it stands in the table."""
     capture, whole = record.capture, record.keep is Keep.WHOLE
-    return {
-        "id": record.id,
-        "crawl": crawl,
-        "url": capture.url,
-        "url_key": digest(capture.url),
-        "fetched_at": record.fetched_at,
-        "expires_at": record.expires_at,
-        "status": capture.status,
-        "error": capture.error and str(capture.error),
-        "headers": capture.headers,
-        "body_sha256": sha256,
-        "body_bytes": len(capture.body),
-        "body": sha256 if whole else None,
-        "excerpts": None if whole else list(dict.fromkeys(quotes)),
-    }
+    sha256 = hashlib.sha256(capture.body).hexdigest()
+    return (
+        record.id,
+        crawl,
+        shown(capture.url),
+        digest(capture.url),
+        written(record.fetched_at),
+        record.expires_at and written(record.expires_at),
+        capture.status,
+        capture.error and str(capture.error),
+        compact(capture.headers),
+        sha256,
+        len(capture.body),
+        sha256 if whole else None,
+        NOTHING if whole else compact(list(dict.fromkeys(quotes))),
+    )
 
 
 def load(connection: Connection, capture_id: str) -> Capture:

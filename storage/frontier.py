@@ -8,14 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from optout.readers.url import parse
-from storage.dialects import chunks, insert
+from storage.dialects import add_new, chunks, find, many
 from storage.hosts import meet
+from storage.leaves import written
+from storage.memo import Seen
 from storage.names import digest, host_of
 from storage.records import Link, Settle, State, now
 from storage.schema import frontier, queues
+from storage.types import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +47,40 @@ def add(connection: Connection, crawl: str, links: Sequence[Link]) -> int:
     return add_all(connection, [(crawl, links)])[0]
 
 
-def add_all(connection: Connection, wanted: Sequence[tuple[str, Sequence[Link]]]) -> list[int]:
-    """``add`` for several crawls or pages at once: how many were added of each."""
+def add_all(
+    connection: Connection, wanted: Sequence[tuple[str, Sequence[Link]]], known: Seen[tuple[str, str]] | None = None
+) -> list[int]:
+    """``add`` for several crawls or pages at once: how many were added of each. ``known`` are of (crawl, URL)."""
+    known = Seen() if known is None else known
     found: dict[bytes, tuple[int, str, str, Link]] = {}
+    new: dict[tuple[str, str], None] = {}
     for index, (crawl, links) in enumerate(wanted):
         for link in links:
-            url = parse(link.url)
-            found.setdefault(digest(crawl, url.href), (index, crawl, host_of(url), link))
-    for some in chunks(list(found)):
-        for known in connection.scalars(select(frontier.c.key).where(frontier.c.key.in_(some))):
-            del found[known]
+            given = (crawl, link.url)
+            if given not in known and given not in new:
+                new[given] = None
+                url = parse(link.url)
+                found.setdefault(digest(crawl, url.href), (index, crawl, host_of(url), link))
+    known.note(new)
+    for (key,) in find(connection, "SELECT key FROM frontier WHERE key", list(found)):
+        del found[key]
     added = [0] * len(wanted)
     if not found:
         return added
     place = _queues(connection, {(crawl, host) for _, crawl, host, _ in found.values()})
     rows = [_row(key, place[crawl, host], link) for key, (_, crawl, host, link) in found.items()]
-    statement = insert(connection, frontier).on_conflict_do_nothing().returning(frontier.c.key)
-    for key in connection.scalars(statement, rows):
+    for key in add_new(connection, frontier, rows, _GIVEN, "key"):
         added[found[key][0]] += 1
     wake(connection, set(place.values()))
     return added
 
 
-def _row(key: bytes, queue: int, link: Link) -> dict[str, object]:
-    return {
-        "queue": queue,
-        "key": key,
-        "url": parse(link.url).href,
-        "depth": link.depth,
-        "found_on": link.found_on,
-        "redirects": link.redirects,
-        "state": str(State.WAITING),
-        "attempts": 0,
-    }
+_GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "attempts")
+
+
+def _row(key: bytes, queue: int, link: Link) -> tuple[object, ...]:
+    url = shown(parse(link.url).href)
+    return queue, key, url, link.depth, link.found_on, link.redirects, str(State.WAITING), 0
 
 
 def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -90,27 +94,29 @@ def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[
     if new:
         at = now()
         meet(connection, (host for _, host in new), at)
-        places = [{"crawl": crawl, "host": host, "ready_at": at} for crawl, host in new]
-        connection.execute(insert(connection, queues).on_conflict_do_nothing(), places)
+        places = [(crawl, host, written(at)) for crawl, host in new]
+        add_new(connection, queues, places, ("crawl", "host", "ready_at"), "id")
         known |= _lock_queues(connection, new)
     return known
 
 
 def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     known: dict[tuple[str, str], int] = {}
-    for crawl in sorted({crawl for crawl, _ in wanted}):
-        for some in chunks(sorted(host for of, host in wanted if of == crawl)):
-            locked = select(queues.c.id, queues.c.host).where(queues.c.crawl == crawl, queues.c.host.in_(some))
-            for row in connection.execute(locked.order_by(queues.c.host).with_for_update(key_share=True)):
-                known[crawl, row.host] = row.id
+    locked = " FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else ""
+    hosts: dict[str, list[str]] = {}
+    for crawl, host in sorted(wanted):
+        hosts.setdefault(crawl, []).append(host)
+    for crawl, some in hosts.items():
+        asked = "SELECT id, host FROM queues WHERE crawl = ? AND host"
+        for id_, host in find(connection, asked, some, f" ORDER BY host{locked}", before=(crawl,)):
+            known[crawl, host] = id_
     return known
 
 
 def wake(connection: Connection, some: Iterable[int]) -> None:
     """Lets queues that were empty take their turn again, after all that are ready now."""
-    asleep = queues.update().where(queues.c.ready_at.is_(None))
-    for part in chunks(sorted(some)):
-        connection.execute(asleep.where(queues.c.id.in_(part)).values(ready_at=now()))
+    asleep = "UPDATE queues SET ready_at = ? WHERE ready_at IS NULL AND id"
+    find(connection, asleep, sorted(some), before=(written(now()),))
 
 
 def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[Entry]:
@@ -139,31 +145,27 @@ def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime
     ]
 
 
+_SETTLE = (
+    "UPDATE frontier SET state = ?, due_at = ?, decision = coalesce(?, decision), attempts = attempts + ? WHERE id = ?"
+)
+
+
 def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]]) -> None:
     """Records where entries stand now, and by which decision (None leaves the one they have), in order."""
     if not changes:
         return
     columns = frontier.c
-    connection.execute(
-        frontier.update()
-        .where(columns.id == bindparam("entry"))
-        .values(
-            state=bindparam("new_state"),
-            due_at=bindparam("new_due_at"),
-            decision=func.coalesce(bindparam("new_decision"), columns.decision),
-            attempts=columns.attempts + bindparam("more"),
-        ),
-        [
-            {
-                "entry": change.entry,
-                "new_state": str(change.state),
-                "new_due_at": change.due_at,
-                "new_decision": decision,
-                "more": int(change.state is State.DEFERRED),
-            }
-            for change, decision in changes
-        ],
-    )
+    rows = [
+        (
+            str(change.state),
+            change.due_at and written(change.due_at),
+            decision,
+            int(change.state is State.DEFERRED),
+            change.entry,
+        )
+        for change, decision in changes
+    ]
+    many(connection, _SETTLE, rows)
     again = [change.entry for change, _ in changes if change.state in (State.WAITING, State.DEFERRED)]
     for some in chunks(again):  # one that lost its lease in the meantime must not be forgotten
         wake(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))

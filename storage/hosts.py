@@ -7,19 +7,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from storage.dialects import insert
+from storage.dialects import add_new
+from storage.leaves import written
 from storage.names import domain_of, unicode_of
 from storage.schema import hosts
+from storage.types import shown
 
 
 def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:
     """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
-    rows = [
-        {"host": name, "unicode": unicode_of(name), "domain": domain_of(name), "first_seen": at, "last_seen": at}
-        for name in sorted(set(names))
-    ]
-    if rows:
-        connection.execute(insert(connection, hosts).on_conflict_do_nothing(), rows)
+    met = written(at)
+    rows = [(name, shown(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
+    add_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
 
 
 def domain_in(connection: Connection, host: str) -> str:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring as _quoted
 from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -28,7 +30,12 @@ SALT = 16
 WORDS = frozenset({"quote", "source", "place", "note", "detail"})
 """The columns of reasons, statements and gaps that are payload."""
 
+NOTHING = "null"
+"""JSON of no value, as the database has it."""
+
 Row = Mapping[str, Any]
+Tuple = tuple[Any, ...]
+Tuples = Sequence[tuple[Any, ...]]
 
 
 class Form(NamedTuple):
@@ -86,6 +93,14 @@ def canonical(value: Any) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def compact(value: Any) -> str:
+    """``canonical`` of lists of text, and of objects whose keys are sorted already; several times as fast."""
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:  # half a surrogate pair
+        return canonical(value)
+
+
 def commitment(salt: bytes, payload: str) -> str:
     """What the record says of a payload: SHA-256(salt ‖ payload), in hexadecimal."""
     return sha256(salt + payload.encode()).hexdigest()
@@ -138,12 +153,97 @@ def entry(
 def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
     """``canonical`` of these columns without the empty ones. They are in order; objects in them too, unless nested."""
     value = {name: row[name] for name in order if row.get(name) is not None}
-    if nested:
-        return canonical(value)
-    try:
-        return to_json(value).decode()  # several times as fast as Python's own
-    except PydanticSerializationError:  # half a surrogate pair
-        return canonical(value)
+    return canonical(value) if nested else compact(value)
+
+
+def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> Entry:
+    """``entry`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
+
+    So for all rows that a crawl writes by thousands: the JSON is put together from what stands in the row, at a
+    fraction of the time.
+    """
+    (
+        id_, at, crawl, url, canonical_url, host, domain, verdict, stage, status, content, octets, engine, policy,
+        profile, use, agent, standard, strict,
+    ) = row  # fmt: skip
+    fixed = (
+        f'{{"agent":{_quoted(agent)},"at":"{at}",{_number("bytes", octets)}"captures":[{_list(captures)}],'
+        f'{_text("content_sha256", content)}"crawl":{_quoted(crawl)},"domain":{_quoted(domain)},'
+        f'"engine":{_quoted(engine)},"gaps":[{",".join([_gap(gap[2], gap[7]) for gap in gaps])}],"id":{_quoted(id_)},'
+        f'"policy":{_quoted(policy)},"profile":{_quoted(profile)},'
+        f'"reasons":[{",".join([_reason(reason[2], *reason[6:]) for reason in reasons])}],"stage":{_quoted(stage)},'
+        f'"statements":[{",".join([_statement(said[2], *said[6:9]) for said in statements])}],'
+        f'{_number("status", status)}"use":{_quoted(use)},"verdict":{_quoted(verdict)}'
+        f"{_last('verdict_standard', standard)}{_last('verdict_strict', strict)}}}"
+    )
+    payload = (
+        f'{{"canonical":{_quoted(canonical_url)},'
+        f'"gaps":[{",".join([_words("detail", gap[6], gap) for gap in gaps])}],"host":{_quoted(host)},'
+        f'"reasons":[{",".join([_words("", "", reason) for reason in reasons])}],'
+        f'"statements":[{",".join([_words("note", said[9], said) for said in statements])}],"url":{_quoted(url)}}}'
+    )
+    return Entry("decision", id_, fixed, payload)
+
+
+def of_capture(row: Tuple) -> Entry:
+    """The same of a capture; its headers and excerpts are canonical JSON already."""
+    id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, octets, _, excerpts = row
+    fixed = (
+        f'{{"body_bytes":{octets},"body_sha256":{_quoted(content)},"crawl":{_quoted(crawl)},{_text("error", error)}'
+        f'{_text("expires_at", expires_at)}"fetched_at":"{fetched_at}","id":{_quoted(id_)}{_last("status", status)}}}'
+    )
+    said = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
+    return Entry("capture", id_, fixed, f'{{{said}"headers":{headers},"url":{_quoted(url)}}}')
+
+
+def of_page(row: Tuple) -> Entry:
+    """The same of a page."""
+    decision, crawl, url, kept_at, _, _, _, content, media_type, octets = row
+    fixed = (
+        f'{{"bytes":{octets},"crawl":{_quoted(crawl)},"decision":{_quoted(decision)},"kept_at":"{kept_at}",'
+        f'"media_type":{_quoted(media_type)},"sha256":{_quoted(content)}}}'
+    )
+    return Entry("page", decision, fixed, f'{{"url":{_quoted(url)}}}')
+
+
+def _text(name: str, value: str | None) -> str:
+    return "" if value is None else f'"{name}":{_quoted(value)},'
+
+
+def _number(name: str, value: int | None) -> str:
+    return "" if value is None else f'"{name}":{value},'
+
+
+def _last(name: str, value: str | int | None) -> str:
+    if value is None:
+        return ""
+    return f',"{name}":{_quoted(value) if isinstance(value, str) else value}'
+
+
+def _list(texts: Sequence[str]) -> str:
+    return ",".join(map(_quoted, texts))
+
+
+@lru_cache(maxsize=4096)
+def _reason(protocol: str, preference: str, measure: str) -> str:
+    return f'{{"measure":{_quoted(measure)},"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}}}'
+
+
+@lru_cache(maxsize=4096)
+def _statement(protocol: str, preference: str, uses: str, force: str) -> str:
+    said = f'"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}'
+    return f'{{"force":{_quoted(force)},{said},"uses":{uses}}}'
+
+
+@lru_cache(maxsize=4096)
+def _gap(protocol: str, defers: str) -> str:
+    return f'{{"defers":{defers},"protocol":{_quoted(protocol)}}}'
+
+
+def _words(name: str, more: str, said: Tuple) -> str:
+    """What is payload of a reason, statement or gap; ``name`` sorts before the names that all have."""
+    first = f'"{name}":{_quoted(more)},' if name else ""
+    return f'{{{first}"place":{_quoted(said[5])},"quote":{_quoted(said[3])},"source":{_quoted(said[4])}}}'
 
 
 class _Parts(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain as joined
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -12,13 +13,13 @@ from sqlalchemy import Connection, select
 from optout.model import Gap, Profile, Reason, Statement
 from optout.readers.url import parse
 from storage import chain, evidence, frontier, leaves, rollups, summary
-from storage.dialects import add
-from storage.leaves import Entry
+from storage.dialects import add, find
+from storage.leaves import Entry, Tuples, compact, written
+from storage.memo import Memo
 from storage.names import domain_of, host_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
-from storage.schema import crawls, decision_captures, decisions, gaps, pages, reasons, statements
-
-_VERDICTS = [(profile, f"verdict_{profile}") for profile in Profile]
+from storage.schema import decision_captures, decisions, gaps, pages, reasons, statements
+from storage.types import shown
 
 
 class Written(NamedTuple):
@@ -30,34 +31,33 @@ class Written(NamedTuple):
 
 def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
     """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
-    written = write_rows(connection, jobs)
-    chain.append(connection, written.entries)
-    rollups.update(connection, jobs)
-    return written.added
+    memo = Memo()
+    done = write_rows(connection, jobs, memo)
+    chain.append(connection, done.entries)
+    rollups.update(connection, jobs, memo)
+    return done.added
 
 
-def write_rows(connection: Connection, jobs: Sequence[Job]) -> Written:
+def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Written:
     """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
     that was never begun, NotAUrl.
     """
     decided = [job for job in jobs if isinstance(job, Decided)]
-    entries = [leaves.entry("capture", row) for row in evidence.store(connection, _evidence(decided))]
-    rows = _decisions(connection, [job.decision for job in decided])
-    add(connection, decisions, rows)
-    children = [_children(job.decision) for job in decided]
-    for table in (decision_captures, reasons, statements, gaps):
-        add(connection, table, [row for of in children for row in of[table.name]])
-    for job, row, of in zip(decided, rows, children, strict=True):
-        said = {name: of[name] for name in leaves.CHILDREN}
-        entries.append(leaves.entry("decision", row, said, job.decision.captures))
+    made = evidence.store(connection, _evidence(decided), memo.captures)
+    memo.captures.note(record.id for job in decided for record in job.captures)
+    entries = [leaves.of_capture(row) for row in made]
+    said = _decided(connection, [job.decision for job in decided])
+    for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
+        add(connection, table, rows)
     kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
     add(connection, pages, kept)
-    entries += [leaves.entry("page", page) for page in kept]
+    entries += said.entries
+    entries += map(leaves.of_page, kept)
     frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
-    return Written(frontier.add_all(connection, [_found(job) for job in jobs]), entries)
+    return Written(frontier.add_all(connection, [_found(job) for job in jobs], memo.links), entries)
 
 
 def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
@@ -75,84 +75,92 @@ def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
 
 def _evidence(decided: Iterable[Decided]) -> Iterable[tuple[str, CaptureRecord, list[str]]]:
     for job in decided:
+        said = job.decision.decision.reasons
         for record in job.captures:
-            said = job.decision.decision.reasons
-            yield job.decision.crawl, record, [reason.quote for reason in said if reason.source == record.capture.url]
+            yield job.decision.crawl, record, [one.quote for one in said if one.source == record.capture.url]
 
 
-def _decisions(connection: Connection, records: Sequence[DecisionRecord]) -> list[dict[str, Any]]:
-    wanted = sorted({record.crawl for record in records})
-    columns = (crawls.c.engine, crawls.c.policy, crawls.c.profile, crawls.c.use, crawls.c.agent)
-    known = {
-        row.id: {column.name: row._mapping[column] for column in columns}
-        for row in connection.execute(select(crawls.c.id, *columns).where(crawls.c.id.in_(wanted)))
-    }
-    return [_decision(record) | known[record.crawl] for record in records]
+class _Decisions(NamedTuple):
+    """Rows of the tables of decisions, as they are stored, and of the chain."""
+
+    tables: Sequence[Tuples]
+    entries: list[Entry]
 
 
-def _decision(record: DecisionRecord) -> dict[str, Any]:
-    host = host_of(parse(record.decision.url))
+def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Decisions:
+    columns = "SELECT id, engine, policy, profile, use, agent FROM crawls WHERE id"
+    crawls = {id_: of for id_, *of in find(connection, columns, sorted({record.crawl for record in records}))}
+    rows = [_decision(record, crawls[record.crawl]) for record in records]
+    why = [[_reason(record.id, *one) for one in enumerate(record.decision.reasons)] for record in records]
+    said = [[_statement(record.id, *one) for one in enumerate(record.decision.statements)] for record in records]
+    unread = [[_gap(record.id, *one) for one in enumerate(record.decision.gaps)] for record in records]
+    rests = [(record.id, *one) for record in records for one in enumerate(record.captures)]
+    entries = [
+        leaves.of_decision(row, record.captures, *children)
+        for row, record, *children in zip(rows, records, why, said, unread, strict=True)
+    ]
+    children = (list(joined.from_iterable(some)) for some in (why, said, unread))
+    return _Decisions((rows, rests, *children), entries)
+
+
+def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
+    url = record.decision.url
+    host = host_of(parse(url))
     verdicts = record.decision.verdicts
-    return {
-        "id": record.id,
-        "at": record.at,
-        "crawl": record.crawl,
-        "url": record.url,
-        "canonical": record.decision.url,
-        "host": host,
-        "domain": domain_of(host),
-        "verdict": str(record.decision.verdict),
-        "stage": str(record.decision.stage),
-        "status": record.status,
-        "content_sha256": record.content_sha256,
-        "bytes": record.bytes,
-        **{name: str(verdicts[profile]) for profile, name in _VERDICTS if profile in verdicts},
-    }
+    return (
+        record.id,
+        written(record.at),
+        record.crawl,
+        shown(record.url),
+        shown(url),
+        host,
+        domain_of(host),
+        str(record.decision.verdict),
+        str(record.decision.stage),
+        record.status,
+        record.content_sha256,
+        record.bytes,
+        *crawl,
+        *[str(verdicts[profile]) if profile in verdicts else None for profile in (Profile.STANDARD, Profile.STRICT)],
+    )
 
 
-def _children(record: DecisionRecord) -> Mapping[str, list[dict[str, Any]]]:
-    said = record.decision
-    rows = {
-        "decision_captures": [{"capture": capture} for capture in record.captures],
-        "reasons": [_reason(reason) for reason in said.reasons],
-        "statements": [_statement(statement) for statement in said.statements],
-        "gaps": [_gap(gap) for gap in said.gaps],
-    }
-    for children in rows.values():
-        for position, child in enumerate(children):
-            child |= {"decision": record.id, "position": position}
-    return rows
+def _words(id_: str, position: int, said: Reason | Statement | Gap) -> tuple[Any, ...]:
+    return id_, position, said.protocol, shown(said.quote), shown(said.source), shown(said.where)
 
 
-def _words(said: Reason | Statement | Gap) -> dict[str, Any]:
-    return {"protocol": said.protocol, "quote": said.quote, "source": said.source, "place": said.where}
+def _reason(id_: str, position: int, reason: Reason) -> tuple[Any, ...]:
+    return *_words(id_, position, reason), str(reason.preference), reason.measure
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
-    return _words(reason) | {"preference": str(reason.preference), "measure": reason.measure}
+def _statement(id_: str, position: int, said: Statement) -> tuple[Any, ...]:
+    more = str(said.preference), _sorted(said.uses), str(said.force), shown(said.note)
+    return _words(id_, position, said) + more
 
 
-def _statement(statement: Statement) -> dict[str, Any]:
-    return _words(statement) | {
-        "preference": str(statement.preference),
-        "uses": _sorted(statement.uses),
-        "force": str(statement.force),
-        "note": statement.note,
-    }
+def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
+    return *_words(id_, position, gap), shown(gap.detail), _sorted(gap.defers)
 
 
 @lru_cache(maxsize=64)
-def _sorted(words: frozenset[StrEnum]) -> list[str]:
-    """As plain text, which is what the chain takes."""
-    return sorted(map(str, words))
+def _sorted(words: frozenset[StrEnum]) -> str:
+    """As JSON."""
+    return compact(sorted(map(str, words)))
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
-    return _words(gap) | {"detail": gap.detail, "defers": _sorted(gap.defers)}
-
-
-def _page(page: PageRecord) -> dict[str, Any]:
-    return {name: getattr(page, name) for name in PageRecord.__slots__}
+def _page(page: PageRecord) -> tuple[Any, ...]:
+    return (
+        page.decision,
+        page.crawl,
+        shown(page.url),
+        written(page.kept_at),
+        shown(page.warc_file),
+        page.warc_offset,
+        page.warc_length,
+        page.sha256,
+        shown(page.media_type),
+        page.bytes,
+    )
 
 
 def _settled(job: Job) -> list[tuple[Settle, str | None]]:

@@ -15,7 +15,8 @@ from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func
 
 from optout.model import Verdict
 from optout.readers.url import parse
-from storage.dialects import chunks, insert
+from storage.dialects import Tuples, add, count_up, find
+from storage.memo import Memo
 from storage.names import digest, domain_of, host_of
 from storage.records import Decided, DecisionRecord, Job, Kept
 from storage.schema import crawls, metadata
@@ -75,26 +76,26 @@ domain_bytes = Table(
 )
 
 
-def update(connection: Connection, jobs: Iterable[Job]) -> None:
+def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
     """Counts what the jobs wrote; to be called after ``chain.append``, last in the transaction."""
     verdicts: Counter[tuple[str, ...]] = Counter()
     said: Counter[tuple[str, ...]] = Counter()
-    speaking: dict[bytes, tuple[str, str]] = {}
+    speaking: dict[tuple[str, str, str], None] = {}
     kept: dict[str, list[int]] = {}
     for job in jobs:
         if isinstance(job, Decided):
             _count(job.decision, verdicts, said)
             host = host_of(parse(job.decision.decision.url))
-            for one in job.decision.decision.statements:
-                pair = one.protocol, str(one.preference)
-                speaking[digest(*pair, host)] = pair
+            speaking |= {(one.protocol, str(one.preference), host): None for one in job.decision.decision.statements}
         elif isinstance(job, Kept):
             sums = kept.setdefault(domain_of(host_of(parse(job.page.url))), [0, 0])
             sums[0] += 1
             sums[1] += job.page.bytes
     _add(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
     _add(connection, daily_reasons, [(*key, number) for key, number in said.items()])
-    speak(connection, speaking)
+    new = [one for one in speaking if one not in memo.speaking]
+    speak(connection, {digest(*one): one[:2] for one in new})
+    memo.speaking.note(new)
     _add(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
 
 
@@ -118,28 +119,17 @@ def day_of(at: datetime) -> str:
 
 def speak(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
     """Counts hosts that say something in a protocol, each once: protocol and preference by their key with the host."""
-    new: Counter[tuple[str, ...]] = Counter()
-    for keys in chunks(sorted(speaking)):
-        known = set(connection.scalars(select(protocol_hosts.c.key).where(protocol_hosts.c.key.in_(keys))))
-        fresh = [key for key in keys if key not in known]
-        if fresh:
-            connection.execute(protocol_hosts.insert(), [{"key": key} for key in fresh])
-            new.update(speaking[key] for key in fresh)
-    _add(connection, adopted, [(*pair, number) for pair, number in new.items()])
+    known = {key for (key,) in find(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
+    fresh = [key for key in sorted(speaking) if key not in known]
+    add(connection, protocol_hosts, [(key,) for key in fresh])
+    _add(connection, adopted, [(*pair, number) for pair, number in Counter(speaking[key] for key in fresh).items()])
 
 
-def _add(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def _add(connection: Connection, table: Table, rows: Tuples) -> None:
     """Adds numbers to the rows of their keys, which are made where there are none."""
-    if not rows:
-        return
-    statement = insert(connection, table)
-    keys = [column.name for column in table.primary_key]
-    sums = {
-        column.name: column + statement.excluded[column.name] for column in table.c if column.name not in keys
-    }  # fmt: skip
-    names = [column.name for column in table.c]
-    given = [dict(zip(names, row, strict=True)) for row in sorted(rows)]
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=sums), given)
+    names = [column.name for column in table.c if not column.primary_key]
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
+    count_up(connection, table, sorted(rows), sums)
 
 
 class Figure(NamedTuple):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, select
+from sqlalchemy import Connection, select
 
 from optout.model import Reason, Verdict
-from storage.dialects import chunks, insert
+from storage.dialects import add_new, chunks, count_up, find, many
 from storage.hosts import meet
+from storage.leaves import written
 from storage.names import digest
 from storage.schema import host_outcomes, host_reasons, urls
+from storage.types import shown
 
 KEPT = "kept"
 
@@ -55,30 +57,64 @@ def forget(connection: Connection, decisions: Sequence[str], words: Iterable[byt
 
 
 def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
-    standing = _lock_urls(connection, changes)
+    """Rows are locked, and made, in one order for all processes."""
+    of: dict[bytes, list[Change]] = {}
+    for change in changes:
+        of.setdefault(digest(change.url), []).append(change)
     moves: Counter[tuple[str, str]] = Counter()
     times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    for change in changes:
-        row = standing[digest(change.url)]
-        if change.verdict is None:
-            moves[change.host, KEPT] += row["kept_at"] is None
-            row["kept_at"] = change.at
-            _note(times, (change.host, KEPT), change.at)
-        verdict = change.verdict or (None if row["verdict"] else Verdict.ALLOWED)  # what is kept was allowed
-        if verdict and (row["at"] is None or change.at >= row["at"]):
-            if row["verdict"]:
-                moves[change.host, row["verdict"]] -= 1
-            moves[change.host, verdict] += 1
-            _note(times, (change.host, verdict), change.at)
-            row |= {"verdict": str(verdict), "at": change.at, "decision": change.decision}
-    rows = [{f"new_{name}": value for name, value in row.items()} for row in standing.values()]
-    connection.execute(
-        urls.update()
-        .where(urls.c.key == bindparam("new_key"))
-        .values({name: bindparam(f"new_{name}") for name in ("verdict", "at", "decision", "kept_at")}),
-        rows,
-    )
+    known = {row[0]: row for row in _standing(connection, sorted(of))}
+    new = sorted(of.keys() - known.keys())
+    if new:
+        meet(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
+        first = [_moved(_NOWHERE, of[key], Counter(), {}) for key in new]
+        rows = [_new_url(key, of[key][0], *stands) for key, stands in zip(new, first, strict=True)]
+        made = add_new(connection, urls, rows, urls.c.keys(), "key")
+        for key in made:
+            _moved(_NOWHERE, of[key], moves, times)
+        known |= {row[0]: row for row in _standing(connection, [key for key in new if key not in made])}
+    many(connection, _UPDATE, [(*_moved(known[key][1:], of[key], moves, times), key) for key in sorted(known)])
     _move(connection, moves, times)
+
+
+_NOWHERE = (None, None, None, None)
+_UPDATE = "UPDATE urls SET verdict = ?, at = ?, decision = ?, kept_at = ? WHERE key = ?"
+
+
+def _standing(connection: Connection, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+    """What is on record about these URLs, by key, until the end of the transaction."""
+    wanted = "SELECT key, verdict, at, decision, kept_at FROM urls WHERE key"
+    locked = " FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else ""
+    return find(connection, wanted, keys, f" ORDER BY key{locked}")
+
+
+def _moved(
+    stands: Sequence[Any],
+    changes: Iterable[Change],
+    moves: Counter[tuple[str, str]],
+    times: dict[tuple[str, str], tuple[datetime, datetime]],
+) -> tuple[Any, ...]:
+    """Where a URL stands after the changes: verdict, at, decision, kept_at; what that moves is counted."""
+    stood, at, decision, kept_at = stands
+    since = datetime.fromisoformat(at) if isinstance(at, str) else at
+    for change in changes:
+        if change.verdict is None:
+            moves[change.host, KEPT] += kept_at is None
+            kept_at = written(change.at)
+            _note(times, (change.host, KEPT), change.at)
+        verdict = change.verdict or (None if stood else Verdict.ALLOWED)  # what is kept was allowed
+        if verdict and (since is None or change.at >= since):
+            if stood:
+                moves[change.host, stood] -= 1
+            stood = str(verdict)
+            moves[change.host, stood] += 1
+            _note(times, (change.host, stood), change.at)
+            since, at, decision = change.at, written(change.at), change.decision
+    return stood, at, decision, kept_at
+
+
+def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, kept_at: str | None) -> tuple[Any, ...]:
+    return key, shown(change.url), change.host, verdict, at, decision, written(change.at), kept_at
 
 
 def uncount(connection: Connection, some: Iterable[str]) -> None:
@@ -92,44 +128,6 @@ def uncount(connection: Connection, some: Iterable[str]) -> None:
         )
 
 
-def _lock_urls(connection: Connection, changes: Sequence[Change]) -> dict[bytes, dict[str, Any]]:
-    """The rows of all URLs changed, made where there are none, locked in one order for all processes."""
-    first = {digest(change.url): change for change in reversed(changes)}
-    keys = sorted(first)
-    known: dict[bytes, dict[str, Any]] = {}
-
-    def read(some: Sequence[bytes]) -> None:
-        locked = select(urls.c.key, urls.c.verdict, urls.c.at, urls.c.decision, urls.c.kept_at)
-        locked = locked.where(urls.c.key.in_(some)).order_by(urls.c.key).with_for_update(key_share=True)
-        known.update((row.key, dict(row._mapping)) for row in connection.execute(locked))
-
-    for some in chunks(keys):
-        read(some)
-    new = [key for key in keys if key not in known]
-    if new:
-        meet(connection, (first[key].host for key in new), min(first[key].at for key in new))
-        rows = [_new_url(key, first[key]) for key in new]
-        inserted = insert(connection, urls).on_conflict_do_nothing().returning(urls.c.key)
-        made = set(connection.scalars(inserted, rows))
-        for key in made:
-            known[key] = {"key": key, "verdict": None, "at": None, "decision": first[key].decision, "kept_at": None}
-        for some in chunks([key for key in new if key not in made]):  # another process was faster
-            read(some)
-    return known
-
-
-def _new_url(key: bytes, change: Change) -> dict[str, Any]:
-    return {
-        "key": key,
-        "url": change.url,
-        "host": change.host,
-        "verdict": str(change.verdict or Verdict.ALLOWED),
-        "at": change.at,
-        "decision": change.decision,
-        "first_at": change.at,
-    }
-
-
 def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
     """Widens the first and the last time of something; what is decided first may be written last."""
     first, last = times.get(key, (at, at))
@@ -141,54 +139,39 @@ def _move(
 ) -> None:
     gaining, losing = [], []
     for (host, outcome), count in sorted(moves.items()):
-        row: dict[str, Any] = {"host": host, "outcome": str(outcome), "urls": count}
         if (host, outcome) in times:
-            row["first_at"], row["last_at"] = times[host, outcome]
-            gaining.append(row)
-        else:
-            losing.append({f"old_{name}": value for name, value in row.items()})
-    columns = host_outcomes.c
-    if gaining:
-        statement = insert(connection, host_outcomes)
-        sums = {"urls": columns.urls + statement.excluded.urls} | _wider(columns, statement.excluded)
-        connection.execute(statement.on_conflict_do_update(index_elements=["host", "outcome"], set_=sums), gaining)
-    if losing:  # such a row exists, and its times stay as they are
-        those = (columns.host == bindparam("old_host"), columns.outcome == bindparam("old_outcome"))
-        fewer = host_outcomes.update().where(*those).values(urls=columns.urls + bindparam("old_urls"))
-        connection.execute(fewer, losing)
+            gaining.append((host, outcome, count, *map(written, times[host, outcome])))
+        else:  # such a row exists, and its times stay as they are
+            losing.append((count, host, outcome))
+    count_up(
+        connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {_wider('host_outcomes')}"
+    )
+    many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
 
 
 def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
-    rows: dict[bytes, dict[str, Any]] = {}
+    first: dict[bytes, tuple[Change, Reason]] = {}
     times: dict[bytes, tuple[datetime, datetime]] = {}
+    counts: Counter[bytes] = Counter()
     for change in changes:
         for reason in dict.fromkeys(change.reasons):
             if change.verdict is None or change.verdict is Verdict.ALLOWED:
                 continue
             key = reason_key(change.host, change.verdict, reason)
-            row = rows.setdefault(
-                key,
-                {
-                    "key": key,
-                    "host": change.host,
-                    "verdict": str(change.verdict),
-                    "protocol": reason.protocol,
-                    "quote": reason.quote,
-                    "source": reason.source,
-                    "place": reason.where,
-                    "measure": reason.measure,
-                    "decisions": 0,
-                },
-            )
-            row["decisions"] += 1
+            first.setdefault(key, (change, reason))
+            counts[key] += 1
             _note(times, key, change.at)
-    for key, row in rows.items():
-        row["first_at"], row["last_at"] = times[key]
-    if rows:
-        columns, statement = host_reasons.c, insert(connection, host_reasons)
-        sums = {"decisions": columns.decisions + statement.excluded.decisions} | _wider(columns, statement.excluded)
-        update = statement.on_conflict_do_update(index_elements=["key"], set_=sums)
-        connection.execute(update, [rows[key] for key in sorted(rows)])
+    rows = [_reason(key, *first[key], times[key], counts[key]) for key in sorted(first)]
+    sums = f"decisions = host_reasons.decisions + excluded.decisions, {_wider('host_reasons')}"
+    count_up(connection, host_reasons, rows, sums)
+
+
+def _reason(
+    key: bytes, change: Change, reason: Reason, times: tuple[datetime, datetime], decisions: int
+) -> tuple[Any, ...]:
+    words = shown(reason.quote), shown(reason.source), shown(reason.where)
+    said = (str(change.verdict), reason.protocol, *words, reason.measure)
+    return key, change.host, *said, *map(written, times), decisions
 
 
 def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
@@ -196,8 +179,8 @@ def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
     return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
 
 
-def _wider(old: Any, new: Any) -> dict[str, Any]:
-    return {
-        "first_at": case((new.first_at < old.first_at, new.first_at), else_=old.first_at),
-        "last_at": case((new.last_at > old.last_at, new.last_at), else_=old.last_at),
-    }
+def _wider(table: str) -> str:
+    """The first of two first times, and the last of two last ones."""
+    earlier, later = (f"excluded.{name} {sign} {table}.{name}" for name, sign in (("first_at", "<"), ("last_at", ">")))
+    first = f"first_at = CASE WHEN {earlier} THEN excluded.first_at ELSE {table}.first_at END"
+    return f"{first}, last_at = CASE WHEN {later} THEN excluded.last_at ELSE {table}.last_at END"

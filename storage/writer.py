@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from storage import chain, log, rollups
 from storage.database import StorageError, storage_error, writing
 from storage.leaves import Entry
+from storage.memo import Memo
 from storage.records import Job
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class Writer:
         self._patience = patience
         self._watch = watch
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._memo = Memo()
         self._open = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="forbear-writer", daemon=True)
@@ -176,6 +178,7 @@ class Writer:
         jobs: list[Job] = [work for work in works if not isinstance(work, _Call)]
         results: list[Any] = []
         entries: list[Entry] = []  # appended last: on PostgreSQL, one writer at a time does so
+        memo, self._memo = self._memo, Memo()  # which is forgotten unless this is committed
         with writing(self._engine) as connection:
             done = again and log.is_written(connection, jobs)
             for is_call, some in groupby(works, lambda work: isinstance(work, _Call)):
@@ -184,11 +187,12 @@ class Writer:
                 elif done:
                     results += [0 for _ in some]
                 else:
-                    written = log.write_rows(connection, list(some))  # type: ignore[arg-type]
+                    written = log.write_rows(connection, list(some), memo)  # type: ignore[arg-type]
                     results += written.added
                     entries += written.entries
             chain.append(connection, entries)
-            rollups.update(connection, [] if done else jobs)
+            rollups.update(connection, [] if done else jobs, memo)
+        self._memo = memo
         return results
 
 

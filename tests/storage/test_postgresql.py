@@ -176,11 +176,11 @@ def test_what_copy_refuses_is_said_as_for_any_statement(engine: Engine, make: An
     job = make.decided("https://a.example/", at=now())
     write(job)
     with engine.connect() as connection:
-        row = connection.execute(select(schema.decisions)).one()._asdict()
+        row = connection.execute(select(schema.decisions)).one()
     with pytest.raises(IntegrityError, match="duplicate key"), writing(engine) as connection:
-        add(connection, schema.decisions, [row])
+        add(connection, schema.decisions, [tuple(row)])
     with pytest.raises(DataError), writing(engine) as connection:
-        add(connection, schema.decisions, [row | {"id": new_id(), "host": "\0"}])
+        add(connection, schema.decisions, [(new_id(), *row[1:5], "\0", *row[6:])])
     with writing(engine) as connection:
         add(connection, schema.decisions, [])
     assert count(engine) == 1
@@ -190,18 +190,19 @@ def test_a_connection_that_is_lost_while_it_copies(engine: Engine, make: Any, wr
     job = make.decided("https://a.example/", at=now())
     write(job)
     with engine.connect() as connection:
-        row = connection.execute(select(schema.decisions)).one()._asdict() | {"id": new_id()}
+        row = connection.execute(select(schema.decisions)).one()
+    new = (new_id(), *row[1:])
 
     def cut_off() -> None:
         with writing(engine) as connection:
             pid = connection.scalar(text("SELECT pg_backend_pid()"))
             postgresql.execute(f"SELECT pg_terminate_backend({pid})")
-            add(connection, schema.decisions, [row])
+            add(connection, schema.decisions, [new])
 
     with pytest.raises(OperationalError):
         cut_off()
     with writing(engine) as connection:
-        add(connection, schema.decisions, [row])
+        add(connection, schema.decisions, [new])
     assert count(engine) == 2
 
 
