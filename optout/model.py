@@ -82,6 +82,8 @@ class Failure(StrEnum):
     PROTOCOL = "protocol"
     UNASKED = "unasked"
     """Nobody asked: whoever decides has no network."""
+    EXPIRED = "expired"
+    """What is known is too old to be used, and nobody asked again."""
 
 
 @dataclass(frozen=True, slots=True)

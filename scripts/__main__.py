@@ -28,6 +28,7 @@ COMMANDS = {
     "db": "Create the database, or bring an older one to the present form.",
     "decide": "Answer cases without network: JSON lines in, decisions out.",
     "demo": "Crawl a small web on this machine, and show what was respected.",
+    "export": "Write what hosts said to a file that decides without database or network.",
     "erase": "Erase what the log says about pages: by age, or a URL by its name.",
     "key": "Make the key that checkpoints are signed with, or show it.",
     "lists": "Import lists of infringing sites; show their state and age.",
