@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from functools import cached_property
+from typing import TypeVar
 
 from optout.model import IN_STRICT, Capture, Gap, Place, Question
 from optout.policy import Policy, load
 from optout.readers import url as urls
+from optout.readers.pattern import Target
 from optout.readers.url import NotAUrl, Url
+
+Answer = TypeVar("Answer", bound=Hashable)
 
 MAX_REDIRECTS = 5
 """RFC 9309 2.3.1.2: a crawler should follow at least five; the same for every place and page."""
@@ -69,19 +73,39 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
 class Asked:
     """One step of a question: a URL of its redirect chain, with what is known around it.
 
     ``page`` is the answer that may be kept: the last of the chain, with a 2xx status; nothing if the URL redirects,
     failed, was refused, or was not fetched yet. ``policy`` has the lists that some protocols read by.
+    Of ``url`` a protocol takes the host and origin; about its path and query it asks ``of_target``, so that what is the
+    same for all URLs of a host has to be worked out once (host_rules).
     """
 
-    question: Question
-    url: Url
-    captures: Captures
-    page: Capture | None = None
-    policy: Policy = field(default_factory=load)
+    def __init__(
+        self,
+        question: Question,
+        url: Url,
+        captures: Captures,
+        page: Capture | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self.question, self.url, self.captures, self.page = question, url, captures, page
+        self.policy = policy or load()
+
+    @property
+    def answer(self) -> Capture | None:
+        """What came back from the very URL of this step; nothing if it was not fetched yet."""
+        return self.captures.get(self.url.href)
+
+    @cached_property
+    def target(self) -> Target:
+        """Its path and query."""
+        return Target(self.url.target)
+
+    def of_target(self, test: Callable[[Target], Answer]) -> Answer:
+        """What a test finds in the path and query: the same for the same target, and something hashable."""
+        return test(self.target)
 
     def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
         """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, redirect
 from optout.model import (
@@ -37,7 +37,16 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
     ``decision.url``, which is not among the captures: whether it may be requested now. With its capture added, ask
     again; stage ``page`` is the last word: whether the copy may be kept.
     """
-    steps, stage, found = _chain(question, captures, policy)
+    steps, stage, failures = _chain(question, captures, policy)
+    return decide_of(steps, stage, steps[-1].url.href, failures)
+
+
+def decide_of(
+    steps: Sequence[Asked], stage: Stage, url: str, failures: Iterable[Gap] = ()
+) -> Decision | tuple[Place, ...]:
+    """The same, of a question's steps; ``url`` is the last of them, which ``failures`` are about."""
+    question, captures, policy = steps[0].question, steps[0].captures, steps[0].policy
+    found: list[Statement | Gap | Place] = list(failures)
     for step in steps:
         for protocol in PROTOCOLS:
             if protocol.NAME in policy.protocols:  # a policy of old does not know what came later
@@ -52,7 +61,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
         if wanted:
             return wanted
         gaps += tuple(gap for gap in shut if (gap.quote, gap.source) not in {(g.quote, g.source) for g in gaps})
-    return _judge(question, policy, stage, steps[-1].url.href, statements, gaps)
+    return _judge(question, policy, stage, url, statements, gaps)
 
 
 def judge_again(
@@ -115,9 +124,7 @@ def _because(item: Statement | Gap, verdict: Verdict, policy: Policy) -> Reason:
     return Reason(UNREACHABLE, Preference.UNKNOWN, item.quote, item.source, item.where, measure)
 
 
-def _chain(
-    question: Question, captures: Captures, policy: Policy
-) -> tuple[list[Asked], Stage, list[Statement | Gap | Place]]:
+def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Asked], Stage, list[Gap]]:
     """The steps from the URL asked about along its redirects; every step is bound by the rules of its own place."""
     url = urls.parse(question.url)
     steps: list[Asked] = []

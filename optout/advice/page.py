@@ -13,6 +13,7 @@ from optout.protocols import PROTOCOLS, robots
 from optout.readers import html, robots_txt
 from optout.readers.html import source_of
 from optout.readers.markup import tags
+from optout.readers.pattern import Target
 from optout.readers.text import readable
 
 META = '<meta name="robots" content="noai, noimageai">'
@@ -49,11 +50,11 @@ def shut(site: Site) -> Iterator[Found]:
         return
     file = robots_txt.parse(capture)
     rules = file.rules_for(site.question.agent)
-    page = rules.matching(site.url.target)
+    page = rules.matching(Target(site.url.target))
     if page and not page[0].allows:
         return
     for path in dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/")):
-        found = rules.matching(path)
+        found = rules.matching(Target(path))
         if path != robots.PLACES[0] and found and not found[0].allows and not site.is_absent(path):
             line = found[0].line
             message = f"It keeps obedient crawlers from reading {path}, where your reservation would stand."

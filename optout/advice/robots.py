@@ -11,6 +11,7 @@ from optout import policy
 from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
 from optout.advice.lines import Lines, Record, lines
 from optout.readers import robots_txt
+from optout.readers.pattern import Target
 
 GENERAL_NO = "Content-Usage: train-ai=n\nContent-Signal: ai-train=no"
 """The lines that say to every crawler at once what lists of names say to those alone that are named."""
@@ -123,7 +124,7 @@ def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
     capture, file = site.file(ROBOTS_TXT), _file(site)
     if capture is None or file is None:
         return None
-    parsed, target = robots_txt.parse(capture), site.url.target
+    parsed, target = robots_txt.parse(capture), Target(site.url.target)
     matches = {
         token: found[0]
         for token in policy.load().training_agents

@@ -59,7 +59,7 @@ MAX_NODES = 1_000
 
 def read(asked: Asked) -> Reading:
     """What shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
-    capture = asked.captures.get(asked.url.href)
+    capture = asked.answer
     if capture is None or capture.status is None:
         return
     if 300 <= capture.status < 400:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import islice
 
 from optout.captures import Asked
 from optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
 from optout.readers import prose, robots_txt, wishes
+from optout.readers.pattern import Target
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 from optout.readers.text import readable, to_utf8
 
@@ -34,7 +36,7 @@ def read(asked: Asked) -> Reading:
         yield from _flagged(capture, is_prose=not file.groups)
     if file.foreign:
         return
-    matches = _matching(rules, asked.url.target)
+    matches = _matches(rules, *asked.of_target(partial(_covering, rules)))
     for match in matches[:MOST_STATEMENTS]:
         # Nothing says who wins at the same length, so all of that length stand, and a no beats a yes.
         force = Force.STANDING if match.length == matches[0].length else Force.SUPERSEDED
@@ -58,14 +60,19 @@ def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
     return known
 
 
-def _matching(rules: Rules, target: str) -> list[Match]:
+def _covering(rules: Rules, target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The rules that cover a target, and those that cover it in small letters."""
+    lower = target.text.lower()
+    return rules.covering(target), rules.covering(Target(lower)) if target.text != lower else ()
+
+
+def _matches(rules: Rules, covering: tuple[int, ...], in_small_letters: tuple[int, ...]) -> list[Match]:
     """Rules about a type of files hold for ``.JPG`` as for ``.jpg``; only a no is read so."""
-    matches = rules.matching(target)
-    if target != target.lower():
-        known = {match.line.start for match in matches}
-        lower = (match for match in rules.matching(target.lower()) if match.line.value.startswith(b"*."))
-        matches += (match for match in lower if not match.allows and match.line.start not in known)
-        matches.sort(key=lambda match: match.rank, reverse=True)
+    matches = rules.matches(covering)
+    known = {match.line.start for match in matches}
+    lower = (match for match in rules.matches(in_small_letters) if match.line.value.startswith(b"*."))
+    matches += (match for match in lower if not match.allows and match.line.start not in known)
+    matches.sort(key=lambda match: match.rank, reverse=True)
     return matches
 
 

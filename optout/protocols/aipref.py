@@ -10,8 +10,8 @@ from itertools import chain, islice
 from optout.captures import Asked
 from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
 from optout.protocols import robots
-from optout.readers import pattern, robots_txt, structured_headers, wishes
-from optout.readers.pattern import Pattern
+from optout.readers import robots_txt, structured_headers, wishes
+from optout.readers.pattern import Pattern, Target
 from optout.readers.robots_txt import Line, RobotsTxt
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
@@ -69,9 +69,26 @@ class _Rule:
         """Octets of the path."""
         return self.pattern.length if self.pattern else 0
 
-    def covers(self, target: bytes) -> bool:
-        """Whether it is about this target (readers.pattern)."""
-        return self.pattern is None or self.pattern.matches(target)
+    def covers(self, target: Target) -> bool:
+        """Whether it is about this target."""
+        return self.pattern is None or self.pattern.matches(target.octets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of the agent's groups, what is doubtful about them, and the rules that stand elsewhere."""
+
+    own: tuple[_Rule, ...]
+    gaps: tuple[Gap, ...]
+    others: tuple[_Rule, ...]
+
+    def covering(self, target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The positions of those that are about a target, of its own and of the others."""
+        own, others = (
+            tuple(number for number, rule in enumerate(rules) if rule.covers(target))
+            for rules in (self.own, self.others)
+        )
+        return own, others
 
 
 def read(asked: Asked) -> Reading:
@@ -85,19 +102,20 @@ def read(asked: Asked) -> Reading:
 
 def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
     """Attach 3.1: the longest path decides; rules of the same path apply all."""
-    file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
+    file, agent = robots_txt.parse(capture), asked.question.agent
     memo = f"{NAME} {agent}"
     if memo not in capture.memo:
         capture.memo[memo] = _rules(file, agent)
-    rules, gaps, others = capture.memo[memo]
-    yield from gaps
-    if not rules and not others:
+    rules: _Rules = capture.memo[memo]
+    yield from rules.gaps
+    if not rules.own and not rules.others:
         return
-    shut = file.rules_for(agent).matching(target)
-    if shut and not shut[0].allows and target != robots.PLACES[0]:
+    access = file.rules_for(agent)
+    decisive = access.matches(asked.of_target(access.covering)[:1])
+    if decisive and not decisive[0].allows and not asked.of_target(robots.is_robots_txt):
         return  # Attach 3: a path that may not be crawled has no usage preference.
-    octets = pattern.target(target)
-    covering = sorted((rule for rule in rules if rule.covers(octets)), key=lambda rule: rule.length, reverse=True)
+    own, others = asked.of_target(rules.covering)
+    covering = sorted((rules.own[number] for number in own), key=lambda rule: rule.length, reverse=True)
     longest = next((rule.length for rule in covering if not rule.said.error), -1)
     for rule in covering[:MOST_STATEMENTS]:
         if rule.said.error:
@@ -109,7 +127,7 @@ def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
             force = member.force if rule.length == longest else Force.SUPERSEDED
             yield _statement(member, rule.quote, file.source, rule.where, force)
     spoken = frozenset(use for rule in covering for member in rule.said.members for use in member.uses)
-    yield from _elsewhere([rule for rule in others if rule.covers(octets)], spoken, file)
+    yield from _elsewhere([rules.others[number] for number in others], spoken, file)
 
 
 def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> Iterator[Statement]:
@@ -122,8 +140,8 @@ def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> I
                 yield _statement(flagged, rule.quote, file.source, rule.where, Force.FLAGGED)
 
 
-def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, ...], tuple[_Rule, ...]]:
-    """The rules of the agent's groups (attach 3.2), what is doubtful about them, and the rules that are elsewhere."""
+def _rules(file: RobotsTxt, agent: str) -> _Rules:
+    """The rules of the agent's groups (attach 3.2), and the others."""
     rules: list[_Rule] = []
     gaps: list[Gap] = []
     for line in file.records(_FIELD, agent):
@@ -137,7 +155,7 @@ def _rules(file: RobotsTxt, agent: str) -> tuple[tuple[_Rule, ...], tuple[Gap, .
         detail = "A rule before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
         gaps.append(Gap(NAME, file.quote(misplaced), file.source, file.where(misplaced), detail, IN_STRICT))
     others = (_rule(line, file) for line in islice(file.elsewhere(_FIELD, agent), MOST_RULES))
-    return tuple(rules), tuple(gaps), tuple(others)
+    return _Rules(tuple(rules), tuple(gaps), tuple(others))
 
 
 def _rule(line: Line, file: RobotsTxt) -> _Rule:

@@ -20,10 +20,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 
 from optout.captures import Asked
 from optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
 from optout.readers import url as urls
+from optout.readers.pattern import Target
 from optout.readers.text import readable, to_utf8
 from optout.readers.url import NotAUrl, Url
 
@@ -54,17 +56,12 @@ class Entry:
     note: str
     lifts: frozenset[str]
 
-    def holds(self, url: Url, target: bytes, at: datetime) -> bool:
-        """Whether it speaks about a URL, with its target normalised, at a time.
-
-        A block holds from the moment it is listed, a licence by its dates.
-        """
+    def holds(self, at: datetime) -> bool:
+        """Whether it stands at a time, to the day: a block from the moment it is listed, a licence by its dates."""
         today = at.astimezone(UTC).date()
         if self.until and today >= self.until:
             return False
-        if not self.blocks and today < self.since:
-            return False
-        return not self.origin or (_origin(url) == self.origin and target.startswith(self.prefix))
+        return self.blocks or today >= self.since
 
 
 def read(asked: Asked) -> Reading:
@@ -78,15 +75,20 @@ def read(asked: Asked) -> Reading:
         yield Gap(NAME, "malformed", LIST, "whole list", str(error))
         return
     labels = _host(asked.url).split(".")
-    target = _normalised(asked.url)
-    for start in range(len(labels)):
-        for entry in entries.get(".".join(labels[start:]), ()):
-            if entry.holds(asked.url, target, asked.question.at):
-                preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
-                where = f"line {entry.number}"
-                yield Statement(
-                    NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts
-                )
+    of_host = (entry for start in range(len(labels)) for entry in entries.get(".".join(labels[start:]), ()))
+    origins = ("", _origin(asked.url))
+    standing = [entry for entry in of_host if entry.origin in origins and entry.holds(asked.question.at)]
+    for number in asked.of_target(partial(_covering, standing)) if standing else ():
+        entry = standing[number]
+        preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
+        where = f"line {entry.number}"
+        yield Statement(NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts)
+
+
+def _covering(entries: Sequence[Entry], target: Target) -> tuple[int, ...]:
+    """The positions of the entries of a host that speak about a target."""
+    octets = _normalised(target.text)
+    return tuple(n for n, entry in enumerate(entries) if not entry.origin or octets.startswith(entry.prefix))
 
 
 def _host(url: Url) -> str:
@@ -98,9 +100,9 @@ def _origin(url: Url) -> str:
     return f"{url.scheme}://{_host(url)}:{url.port}"
 
 
-def _normalised(url: Url) -> bytes:
+def _normalised(path_and_query: str) -> bytes:
     """Path and query in one spelling, so that ``/%61rchive/`` is no way around a block of ``/archive/``."""
-    return urls.normalise(url.target.encode())
+    return urls.normalise(path_and_query.encode())
 
 
 def capture_of(body: bytes) -> Capture:
@@ -176,7 +178,7 @@ def _entry(number: int, line: str) -> Entry:
         blocks=effect == "block",
         host=_host(url),
         origin=_origin(url) if whole_url else "",
-        prefix=_normalised(url),
+        prefix=_normalised(url.target),
         since=since,
         until=end,
         note=note,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protego import Protego
+from functools import partial
 
 from optout.captures import Asked
 from optout.model import (
@@ -16,19 +16,15 @@ from optout.model import (
     Reading,
     Statement,
 )
-from optout.readers import robots_txt
+from optout.readers import robots_txt, second_reader
+from optout.readers.pattern import Target
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
-from optout.readers.text import to_utf8
 
 NAME = "robots"
 PLACES: tuple[str, ...] = ("/robots.txt",)
 
 MOST_STATEMENTS = 64
 """Matching rules that are listed for one URL; a file can hold tens of thousands that match, and one decides."""
-
-SECOND_READER_OCTETS = 65_536
-SECOND_READER_COST = 200_000
-"""Protego files each rule with each agent of its group: its time grows with the product."""
 
 
 def read(asked: Asked) -> Reading:
@@ -39,15 +35,23 @@ def read(asked: Asked) -> Reading:
     file = robots_txt.parse(capture)
     rules = file.rules_for(asked.question.agent)
     yield from _doubts(file, rules)
-    if asked.url.target == PLACES[0]:
+    if asked.of_target(is_robots_txt):
         return  # RFC 9309 2.2.2: /robots.txt is implicitly allowed.
-    matches = rules.matching(asked.url.target)
+    covering = asked.of_target(rules.covering)
+    matches = rules.matches(covering[: MOST_STATEMENTS + 1])
     for position, match in enumerate(matches[:MOST_STATEMENTS]):
         yield _statement(file, match, Force.SUPERSEDED if position else Force.STANDING)
-    if len(matches) > MOST_STATEMENTS:
-        detail = f"{len(matches) - MOST_STATEMENTS} more rules cover this URL and are not listed; none of them decides."
-        yield Gap(NAME, file.quote(matches[MOST_STATEMENTS].line), file.source, "further lines", detail, NEVER)
-    yield from _second_reader(asked, capture, file, matches[0] if matches else None)
+    for match in matches[MOST_STATEMENTS:]:
+        detail = (
+            f"{len(covering) - MOST_STATEMENTS} more rules cover this URL and are not listed; none of them decides."
+        )
+        yield Gap(NAME, file.quote(match.line), file.source, "further lines", detail, NEVER)
+    yield from _second_reader(asked, capture, file, rules)
+
+
+def is_robots_txt(target: Target) -> bool:
+    """Whether it is the rules' own file."""
+    return target.text == PLACES[0]
 
 
 def file_of(asked: Asked) -> RobotsTxt | None:
@@ -85,27 +89,17 @@ def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
         yield Gap(NAME, file.quote(line), file.source, file.where(line), detail, NEVER)
 
 
-def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, decisive: Match | None) -> Reading:
+def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
     """Protego reads along: where a widely used parser reads a file otherwise, its owner should know, no more."""
-    if "protego" not in capture.memo:
-        capture.memo["protego"] = _protego(capture, file)
-    protego: Protego | None = capture.memo["protego"]
-    if protego is None:
+    reader = second_reader.of(capture, file)
+    if reader is None or not asked.of_target(partial(reader.differs, asked.question.agent, rules)):
         return
-    allowed = decisive is None or decisive.allows
-    if protego.can_fetch(asked.url.href, asked.question.agent) != allowed:
-        quote = file.quote(decisive.line) if decisive else "no rule"
-        where = file.where(decisive.line) if decisive else "whole file"
-        words = ("allows", "shuts") if allowed else ("shuts", "allows")
-        detail = (
-            f"A widely used parser reads this otherwise: by RFC 9309 this file {words[0]} {asked.url.href}, "
-            f"Protego 0.7 takes it that it {words[1]} it."
-        )
-        yield Gap(NAME, quote, file.source, where, detail, NEVER)
-
-
-def _protego(capture: Capture, file: RobotsTxt) -> Protego | None:
-    cost = sum(group.names * len(group.rules) for group in file.groups)
-    if len(capture.body) > SECOND_READER_OCTETS or cost > SECOND_READER_COST:
-        return None
-    return Protego.parse(to_utf8(capture.body).decode("utf-8", "replace"))
+    decisive = next(iter(rules.matches(asked.of_target(rules.covering)[:1])), None)
+    quote = file.quote(decisive.line) if decisive else "no rule"
+    where = file.where(decisive.line) if decisive else "whole file"
+    words = ("shuts", "allows") if decisive and not decisive.allows else ("allows", "shuts")
+    detail = (
+        f"A widely used parser reads this otherwise: by RFC 9309 this file {words[0]} the URL, "
+        f"Protego 0.7 takes it that it {words[1]} it."
+    )
+    yield Gap(NAME, quote, file.source, where, detail, NEVER)

@@ -31,7 +31,7 @@ def read(asked: Asked) -> Reading:
     capture = robots.capture_of(asked)
     if capture is None:
         return
-    file, agent, target = robots_txt.parse(capture), asked.question.agent, asked.url.target
+    file, agent = robots_txt.parse(capture), asked.question.agent
     memo = f"{NAME} {asked.policy.digest}"
     if memo not in capture.memo:
         crawlers = tuple(token for token in asked.policy.training_agents if file.names(token))
@@ -39,7 +39,7 @@ def read(asked: Asked) -> Reading:
         too_many = file.number_of_rules(crawlers + unreal) > MOST_RULES
         capture.memo[memo] = crawlers, unreal, too_many, tuple(wishes.in_lines(capture.body))
     crawlers, unreal, too_many, lines = capture.memo[memo]
-    if target == robots.PLACES[0] or file.names(agent) or _shut(file, agent, target):
+    if file.names(agent) or asked.of_target(robots.is_robots_txt) or _shut(file, agent, asked):
         return
     if too_many:
         detail = f"More than {MOST_RULES} rules for crawlers that collect training data are not read."
@@ -47,7 +47,7 @@ def read(asked: Asked) -> Reading:
         return
     said: dict[int, tuple[Match, list[str]]] = {}
     for token in crawlers:
-        match = _shut(file, token, target)
+        match = _shut(file, token, asked)
         if match:
             said.setdefault(match.line.start, (match, []))[1].append(token)
     for match, tokens in said.values():
@@ -55,13 +55,13 @@ def read(asked: Asked) -> Reading:
         where = file.where(match.line)
         quote = file.quote(match.line)
         yield Statement(NAME, Preference.DISALLOW, quote, file.source, where, _TRAINING, note=note)
-    yield from _flagged(file, unreal, lines, target)
+    yield from _flagged(file, unreal, lines, asked)
 
 
-def _flagged(file: RobotsTxt, unreal: tuple[str, ...], lines: tuple[Wish, ...], target: str) -> Reading:
+def _flagged(file: RobotsTxt, unreal: tuple[str, ...], lines: tuple[Wish, ...], asked: Asked) -> Reading:
     """Lines that no crawler obeys: rules for a crawler of no name (``*AI*``), wishes that are no record (``Noai:``)."""
     for name in unreal:
-        match = _shut(file, name, target)
+        match = _shut(file, name, asked)
         if match:
             note = f"Its group names {name!r}, and no crawler has that name (RFC 9309 2.2.1)."
             yield _flag(Preference.DISALLOW, file.quote(match.line), file, file.where(match.line), note)
@@ -73,7 +73,8 @@ def _flag(preference: Preference, quote: str, file: RobotsTxt, where: str, note:
     return Statement(NAME, preference, quote, file.source, where, _TRAINING, Force.FLAGGED, note)
 
 
-def _shut(file: RobotsTxt, agent: str, target: str) -> Match | None:
+def _shut(file: RobotsTxt, agent: str, asked: Asked) -> Match | None:
     """The rule that shuts a URL to a crawler."""
-    matches = file.rules_for(agent).matching(target)
-    return matches[0] if matches and not matches[0].allows else None
+    rules = file.rules_for(agent)
+    decisive = rules.matches(asked.of_target(rules.covering)[:1])
+    return decisive[0] if decisive and not decisive[0].allows else None

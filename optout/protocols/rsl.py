@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from optout.captures import Asked
@@ -137,7 +138,8 @@ def _said(
         return
     for problem in document.problems:
         yield Gap(NAME, problem.quote, source, where or f"line {problem.line}", problem.detail, IN_STRICT)
-    yield from _listed(document.terms(asked.url, of_page=of_page), source, where)
+    covering = asked.of_target(partial(document.covering, asked.url.host, of_page))
+    yield from _listed(document.terms(covering), source, where)
 
 
 def _listed(terms: Iterator[Term], source: str, where: str = "") -> Iterator[Statement | Gap]:

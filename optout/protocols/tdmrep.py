@@ -11,9 +11,9 @@ from itertools import islice
 
 from optout.captures import Asked
 from optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import embedded_xmp, epub, html, json_source, pattern, pdf
+from optout.readers import embedded_xmp, epub, html, json_source, pdf
 from optout.readers.json_source import Member, Object, Value
-from optout.readers.pattern import Pattern
+from optout.readers.pattern import Pattern, Target
 from optout.readers.properties import Property
 from optout.readers.text import readable, to_utf8
 from optout.readers.unreadable import Unreadable
@@ -50,6 +50,10 @@ class _Rule:
     patterns: tuple[Pattern, ...]
     value: _Value
 
+    def covers(self, target: Target) -> bool:
+        """Whether it is about this target."""
+        return any(one.matches(target.octets) for one in self.patterns)
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -58,6 +62,29 @@ class _File:
     rules: tuple[_Rule, ...] = ()
     gaps: tuple[Gap, ...] = ()
     wishes: tuple[_Rule, ...] = ()
+
+    def covering(self, target: Target) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """What the file says of a URL: its rules, the first word to the contrary, and what it evidently means.
+
+        The contrary comes too late, since the first match wins (6.1). A rule whose value is an error is as if it were
+        not there (5.1), but its value is told.
+        """
+        wishes = tuple(number for number, wish in enumerate(self.wishes) if wish.covers(target))
+        first: int | None = None
+        errors: tuple[int, ...] = ()
+        for number, rule in enumerate(self.rules):
+            reserved = rule.value.reserved
+            # Only the first of each kind is told: a thousand more would say the same.
+            told = errors if reserved is None else first is not None and reserved == self.rules[first].value.reserved
+            if told or not rule.covers(target):
+                continue
+            if reserved is None:
+                errors = (number,)
+            elif first is None:
+                first = number
+            else:
+                return (*errors, first), (number,), wishes
+        return errors if first is None else (*errors, first), (), wishes
 
 
 def read(asked: Asked) -> Reading:
@@ -68,12 +95,12 @@ def read(asked: Asked) -> Reading:
     if capture is not None:
         file = _parsed(capture)
         yield from file.gaps
-        target = pattern.target(asked.url.target)
-        said, overruled = _matching(file.rules, target)
-        places.append((capture.url, said))
-        for wish in file.wishes:
-            if any(one.matches(target) for one in wish.patterns):
-                yield replace(_statement(wish.value, capture.url, Force.FLAGGED), note=_NOT_IN_FORM)
+        said, too_late, wishes = asked.of_target(file.covering)
+        places.append((capture.url, [file.rules[number].value for number in said]))
+        overruled = [file.rules[number].value for number in too_late]
+        for number in wishes:
+            wish = file.wishes[number]
+            yield replace(_statement(wish.value, capture.url, Force.FLAGGED), note=_NOT_IN_FORM)
     if asked.page is not None:
         in_header = yield from _header(asked.page)
         places.append((asked.page.url, in_header))
@@ -251,28 +278,6 @@ def _in_broken_json(text: str) -> Iterator[_Rule]:
     for match in found:
         where = f"line {text.count(chr(10), 0, match.start()) + 1}"
         yield _Rule((_path("/"),), _Value(_YES.fullmatch(match[1]) is not None, readable(match[0].encode()), where))
-
-
-def _matching(rules: tuple[_Rule, ...], target: bytes) -> tuple[list[_Value], list[_Value]]:
-    """What the file says of a URL, and the first word to the contrary: it comes too late, the first match wins (6.1).
-
-    A rule whose value is an error is as if it were not there (5.1), but its value is told.
-    """
-    first: _Value | None = None
-    errors: list[_Value] = []
-    for rule in rules:
-        value = rule.value
-        # Only the first of each kind is told: a thousand more would say the same.
-        told = errors if value.reserved is None else first and value.reserved == first.reserved
-        if told or not any(one.matches(target) for one in rule.patterns):
-            continue
-        if value.reserved is None:
-            errors.append(value)
-        elif first is None:
-            first = value
-        else:
-            return [*errors, first], [value]
-    return [*errors, first] if first else errors, []
 
 
 # --- (6.2) to (6.6) the answer itself

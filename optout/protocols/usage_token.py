@@ -21,8 +21,9 @@ def read(asked: Asked) -> Reading:
     for token, use in asked.policy.purpose_tokens.items():
         if not file.names(token):
             continue
-        matches = file.rules_for(token).matching(asked.url.target)
-        for position, match in enumerate(matches[: robots.MOST_STATEMENTS]):
+        rules = file.rules_for(token)
+        covering = asked.of_target(rules.covering)
+        for position, match in enumerate(rules.matches(covering[: robots.MOST_STATEMENTS])):
             preference = Preference.ALLOW if match.allows else Preference.DISALLOW
             where = file.where(match.line)
             uses = frozenset({use})

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 from optout.readers.url import normalise, normalise_as_written
 
+# What the URL standard serialises as it is, and no comparison spells otherwise; without a dot segment.
+_is_plain = re.compile(r"/[A-Za-z0-9_~!()+,;=:@&/?.-]*").fullmatch
 
-def target(path_and_query: str) -> bytes:
-    """A URL's path and query as patterns are matched against it.
 
-    RFC 9309 2.2.3 has ``*`` and ``$`` written as ``%2A`` and ``%24`` where a pattern means the characters, so the URL
-    spells them like that too.
+class Target:
+    """A URL's path and query as patterns are matched against them.
+
+    ``octets`` are normalised, with ``*`` and ``$`` as ``%2A`` and ``%24``: RFC 9309 2.2.3 has a pattern that means the
+    characters write them like that. ``as_written`` are the same without decoding escaped letters and digits, for
+    patterns that are ``as_written`` too. ``is_plain`` tells that ``text`` has but one spelling: it is canonical, and
+    equal to both.
     """
-    return _literal(normalise(path_and_query.encode("utf-8", "surrogateescape")))
 
+    __slots__ = ("as_written", "is_plain", "octets", "text")
 
-def target_as_written(path_and_query: str) -> bytes:
-    """The same without decoding escaped letters and digits, for patterns that are ``as_written`` too."""
-    return _literal(normalise_as_written(path_and_query.encode("utf-8", "surrogateescape")))
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.is_plain = _is_plain(text) is not None and "/." not in text
+        written = text.encode("utf-8", "surrogateescape")
+        self.octets = written if self.is_plain else _literal(normalise(written))
+        self.as_written = written if self.is_plain else _literal(normalise_as_written(written))
 
 
 def _literal(octets: bytes) -> bytes:
@@ -46,7 +56,7 @@ class Pattern:
         self._middle = tuple(filter(None, pieces[1:-1]))
 
     def matches(self, target: bytes) -> bool:
-        """Whether the pattern covers this target (see ``target``)."""
+        """Whether the pattern covers the octets of a target."""
         if not target.startswith(self.head):
             return False
         at = len(self.head)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 
 from optout.model import Capture
-from optout.readers import pattern
-from optout.readers.pattern import Pattern
+from optout.readers.pattern import Pattern, Target
 from optout.readers.text import readable, to_utf8
 
 LIMIT = 524_288
 """Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
+
+MOST_HEADS = 64
+"""Beginnings of patterns up to which one look over all of them is quicker than a look-up for each of their lengths."""
 
 _TOKEN = re.compile(rb"[A-Za-z_-]+")
 # Misspellings that google/robotstxt and Protego obey as well; nothing like it for "allow", which would open doors.
@@ -80,34 +82,46 @@ class Match:
 
 
 class _Index:
-    """Rules found by what their pattern begins with.
+    """Numbers of patterns, found by what they begin with.
 
-    A URL costs as many look-ups as there are different lengths of such beginnings, however many rules there are.
+    A URL costs as many look-ups as there are different lengths of such beginnings, however many patterns there are.
     """
 
     def __init__(self) -> None:
-        self._by_head: dict[bytes, list[tuple[Pattern, Line]]] = {}
-        self._lengths: list[int] = []
+        self._by_head: dict[bytes, list[tuple[int, Pattern]]] = {}
 
-    def add(self, compiled: Pattern, line: Line) -> None:
-        """Takes in a rule."""
-        self._by_head.setdefault(compiled.head, []).append((compiled, line))
+    def add(self, number: int, compiled: Pattern) -> None:
+        """Takes in a pattern."""
+        self._by_head.setdefault(compiled.head, []).append((number, compiled))
 
-    def covering(self, target: bytes) -> Iterator[Match]:
-        """The rules that cover a target."""
-        self._lengths = self._lengths or sorted({len(head) for head in self._by_head})
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return sorted({len(head) for head in self._by_head})
+
+    @cached_property
+    def _few(self) -> tuple[bytes, ...]:
+        """What a target that is covered begins with, where few patterns are: most begin with none, told at once."""
+        return tuple(self._by_head) if len(self._by_head) <= MOST_HEADS else (b"",)
+
+    def covering(self, target: bytes) -> list[int]:
+        """The numbers of the patterns that cover a target."""
+        if not target.startswith(self._few):
+            return []
+        found = []
         for length in self._lengths:
             if length > len(target):
-                return
-            for compiled, line in self._by_head.get(target[:length], ()):
+                break
+            for number, compiled in self._by_head.get(target[:length], ()):
                 if compiled.matches(target):
-                    yield Match(line, compiled.length)
+                    found.append(number)
+        return found
 
 
 class Rules:
     """The Allow and Disallow lines of one merged group, ready to be asked about many URLs.
 
-    ``unmatchable`` are those that begin with neither ``/`` nor ``*`` and so cover nothing (RFC 9309 2.2.3, 5.1).
+    ``lines`` are those that can cover something, ``unmatchable`` those that begin with neither ``/`` nor ``*`` and so
+    cover nothing (RFC 9309 2.2.3, 5.1).
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -115,28 +129,39 @@ class Rules:
         for line in lines:
             first.setdefault((line.key, line.value), line)  # The same rule again adds nothing.
         self.unmatchable = [line for line in first.values() if line.value[:1] not in (b"/", b"*")]
-        self._lines = [line for line in first.values() if line.value[:1] in (b"/", b"*")]
-        self._decoded = _Compiled(self._lines)
+        self.lines = [line for line in first.values() if line.value[:1] in (b"/", b"*")]
+        self._decoded = _Compiled(self.lines)
         self._as_written: _Compiled | None = None
-        self._last: tuple[str, list[Match]] = "", []
+        self._last: tuple[Target | None, tuple[int, ...]] = None, ()
 
-    def matching(self, path_and_query: str) -> list[Match]:
-        """All rules that cover a URL's path and query, the deciding one first."""
-        if self._last[0] != path_and_query:  # Several protocols ask about the same URL, one after the other.
-            self._last = path_and_query, self._matching(path_and_query)
+    def matching(self, target: Target) -> list[Match]:
+        """All rules that cover a URL, the deciding one first."""
+        return self.matches(self.covering(target))
+
+    def matches(self, numbers: Iterable[int]) -> list[Match]:
+        """The rules of these numbers."""
+        return [self._match(number) for number in numbers]
+
+    def covering(self, target: Target) -> tuple[int, ...]:
+        """The numbers of all rules that cover a URL, the deciding one first."""
+        if self._last[0] is not target:  # Several protocols ask about the same URL, one after the other.
+            self._last = target, self._covering(target)
         return self._last[1]
 
-    def _matching(self, path_and_query: str) -> list[Match]:
-        target, written = pattern.target(path_and_query), pattern.target_as_written(path_and_query)
-        found = self._decoded.matching(target)
-        if written != target and (not found or found[0].allows):
+    def _covering(self, target: Target) -> tuple[int, ...]:
+        found = self._decoded.covering(target.octets)
+        if target.as_written != target.octets and (not found or self._match(found[0]).allows):
             # RFC 9309 2.2.2 decodes escaped letters, google/robotstxt does not: where only one reading shuts the URL,
             # it is shut.
-            self._as_written = self._as_written or _Compiled(self._lines, as_written=True)
-            otherwise = self._as_written.matching(written)
-            if otherwise and not otherwise[0].allows:
+            self._as_written = self._as_written or _Compiled(self.lines, as_written=True)
+            otherwise = tuple(-1 - number for number in self._as_written.covering(target.as_written))
+            if otherwise and not self._match(otherwise[0]).allows:
                 return otherwise
         return found
+
+    def _match(self, number: int) -> Match:
+        """The rules of the other reading are numbered from -1 downwards."""
+        return self._as_written.match(-1 - number) if self._as_written and number < 0 else self._decoded.match(number)
 
 
 class _Compiled:
@@ -145,25 +170,36 @@ class _Compiled:
     def __init__(self, lines: Iterable[Line], *, as_written: bool = False) -> None:
         self._rules = _Index()
         self._in_queries = _Index()
+        self._numbered: list[tuple[Line, Pattern]] = []
         for line in lines:
             compiled = Pattern(line.value, as_written=as_written)
-            self._rules.add(compiled, line)
+            self._add(self._rules, line, compiled)
             if line.key == b"disallow" and (b"?" in line.value or b"%" in line.value):
                 escaped = _escape_query(line.value)
                 compiled = compiled if escaped == line.value else Pattern(escaped, as_written=as_written)
-                self._in_queries.add(compiled, line)
+                self._add(self._in_queries, line, compiled)
 
-    def matching(self, target: bytes) -> list[Match]:
-        """The rules that cover a target, the deciding one first."""
-        found = list(self._rules.covering(target))
+    def _add(self, index: _Index, line: Line, compiled: Pattern) -> None:
+        index.add(len(self._numbered), compiled)
+        self._numbered.append((line, compiled))
+
+    def match(self, number: int) -> Match:
+        """The rule of a number."""
+        line, compiled = self._numbered[number]
+        return Match(line, compiled.length)
+
+    def covering(self, target: bytes) -> tuple[int, ...]:
+        """The numbers of the rules that cover a target, the deciding one first."""
+        found = self._rules.covering(target)
         if b"?" in target:
             # RFC 9309 2.2.2 escapes the reserved characters of a query's value on both sides. As not every query
             # holds values, a Disallow covers the URL with or without that step; an Allow only without it.
-            held = {match.line.start for match in found}
-            escaped = _escape_query(target)
-            found += (match for match in self._in_queries.covering(escaped) if match.line.start not in held)
-        found.sort(key=lambda match: match.rank, reverse=True)
-        return found
+            held = {self._numbered[number][0].start for number in found}
+            queried = self._in_queries.covering(_escape_query(target))
+            found += (number for number in queried if self._numbered[number][0].start not in held)
+        if len(found) > 1:
+            found.sort(key=lambda number: self.match(number).rank, reverse=True)
+        return tuple(found)
 
 
 def _escape_query(octets: bytes) -> bytes:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from optout.model import EVERY_USE, Force, Preference, Use
-from optout.readers import pattern, xml_source
 from optout.readers import url as urls
-from optout.readers.pattern import Pattern
+from optout.readers import xml_source
+from optout.readers.pattern import Pattern, Target
 from optout.readers.unreadable import Unreadable
-from optout.readers.url import NotAUrl, Url
+from optout.readers.url import NotAUrl
 from optout.readers.xml_source import Node
 
 NAMESPACE = "https://rslstandard.org/rsl"
@@ -71,13 +71,13 @@ class _Scope:
     host: str
     pattern: Pattern | None
 
-    def length(self, url: Url, target: bytes, *, of_page: bool) -> int | None:
+    def length(self, host: str, target: Target, *, of_page: bool) -> int | None:
         """How narrow it is, in octets of its path; None if it does not cover the URL."""
         if self.pattern is None:
             return sys.maxsize if of_page else 0
-        on_host = not self.host or self.host == url.host
-        on_subdomain = self.host.startswith("*.") and f".{url.host}".endswith(self.host[1:])
-        return self.pattern.length if (on_host or on_subdomain) and self.pattern.matches(target) else None
+        on_host = not self.host or self.host == host
+        on_subdomain = self.host.startswith("*.") and f".{host}".endswith(self.host[1:])
+        return self.pattern.length if (on_host or on_subdomain) and self.pattern.matches(target.octets) else None
 
 
 class Document:
@@ -120,14 +120,18 @@ class Document:
     def _problem(self, node: Node, detail: str) -> None:
         self.problems.append(Problem(node.quote, node.line, detail))
 
-    def terms(self, url: Url, *, of_page: bool) -> Iterator[Term]:
-        """What it says of a URL: of each use the narrowest content element that says something (3.1.1).
+    def covering(self, host: str, of_page: bool, target: Target) -> tuple[tuple[int, int], ...]:
+        """The content elements that cover a URL, the narrowest first: how narrow, and which.
 
         ``of_page`` tells that the page itself names the document, not its site.
         """
-        target = pattern.target(url.target)
-        lengths = ((scope.length(url, target, of_page=of_page), terms) for scope, terms in self._contents)
-        covering = sorted(((length, terms) for length, terms in lengths if length is not None), key=lambda one: -one[0])
+        lengths = (scope.length(host, target, of_page=of_page) for scope, _ in self._contents)
+        found = [(length, number) for number, length in enumerate(lengths) if length is not None]
+        return tuple(sorted(found, key=lambda one: -one[0]))
+
+    def terms(self, elements: Iterable[tuple[int, int]]) -> Iterator[Term]:
+        """What elements that cover a URL say: of each use the narrowest that says something (3.1.1)."""
+        covering = [(length, self._contents[number][1]) for length, number in elements]
         narrowest: dict[Use, int] = {}
         for length, terms in covering:
             for term in terms:

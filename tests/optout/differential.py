@@ -26,6 +26,7 @@ from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question, Verdict
 from optout.readers import robots_txt
 from optout.readers import url as urls
+from optout.readers.pattern import Target
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 VECTORS = CORPUS.parent / "vectors"
@@ -243,7 +244,7 @@ URL = "https://archive.example/section-21/letters/1"
 
 def _ask_forbear(body: bytes) -> None:
     file = robots_txt.RobotsTxt(Capture("https://archive.example/robots.txt", 200, (), body))
-    file.rules_for("ForbearBot").matching(urls.parse(URL).target)
+    file.rules_for("ForbearBot").matching(Target(urls.parse(URL).target))
 
 
 def _best(run: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ from optout import policy
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
-from optout.protocols import robots
+from optout.readers import second_reader
 from optout.readers.robots_txt import LIMIT, RobotsTxt
 from tests.steps import PER_OCTET, steps
 
@@ -96,7 +96,7 @@ def test_each_octet_costs_a_few_steps(kind: str) -> None:
     """Shown on a shorter file, as counting takes long, but one so long that Protego is not asked too."""
     ask(b"")  # loads the policy
     body = FILES[kind](LIMIT // 7)
-    assert len(body) > robots.SECOND_READER_OCTETS
+    assert len(body) > second_reader.MOST_OCTETS
     assert steps(lambda: ask(body)) < PER_OCTET * len(body)
 
 
@@ -144,8 +144,8 @@ def test_a_body_beyond_the_limit_costs_no_more_than_the_limit() -> None:
     ("body", "reads_along"),
     [
         (AGENT + b"Disallow: /a\n", True),
-        (FILES["one huge line"](robots.SECOND_READER_OCTETS), True),
-        (FILES["one huge line"](robots.SECOND_READER_OCTETS + 1), False),
+        (FILES["one huge line"](second_reader.MOST_OCTETS), True),
+        (FILES["one huge line"](second_reader.MOST_OCTETS + 1), False),
         # Where Protego's time is quadratic: it files each rule with each name of its group.
         (FILES["agent bomb"](30_000) + FILES["rules"](30_000).removeprefix(AGENT), False),
     ],

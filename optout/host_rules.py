@@ -1,0 +1,246 @@
+"""What is the same for every URL of a host, worked out once: a memo of the one decision, never a second opinion.
+
+While ``optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its path
+and query (``Asked.of_target``: which rules cover it) is noted with the answer. Another URL of the host that gives the
+same answers to the same questions, in that order, has the same decision. Whoever looks at the URL in any other way
+makes it fall back to ``decide``, and so does whatever does not fit in the memo.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from optout.captures import Answer, Asked, Captures
+from optout.decide import decide, decide_of
+from optout.model import Capture, Decision, Place, Profile, Question, Stage, Use
+from optout.policy import Policy
+from optout.protocols import robots
+from optout.readers import url as urls
+from optout.readers.pattern import Target
+from optout.readers.url import NotAUrl, Url
+
+Outcome = Decision | tuple[Place, ...]
+"""What ``decide`` answers."""
+
+MOST_OUTCOMES = 1_000
+"""Outcomes that are kept for a host; what comes out otherwise is decided anew each time."""
+MOST_COVERING = 256
+"""Rules in one answer, up to which it is kept."""
+
+
+class HostRules:
+    """The decisions about the URLs of one origin (scheme, host and port), by what is known of it.
+
+    ``question`` says who asks, for which use, in which profile, and which origin: that of its URL. All this holds for
+    the UTC ``day`` of its time, since entries of the operator's lists begin and end by the day. What is added to
+    ``captures`` later is not looked at.
+    """
+
+    def __init__(self, question: Question, captures: Captures, policy: Policy) -> None:
+        url = urls.parse(question.url)
+        self.origin = url.origin
+        self.day = question.at.astimezone(UTC).date()
+        self._question, self._policy = question, policy
+        self._captures = Captures(captures, complete=captures.complete)
+        self._host = _HostOnly.of(url)
+        answered = (capture.url for capture in captures if capture.url.startswith(f"{url.origin}/"))
+        self._answered = {robots.PLACES[0], *(known[len(url.origin) :] for known in answered)}
+        self._begin = _Test(lambda _: None)
+        self._kept = 0
+
+    def decide(self, url: str) -> Outcome:
+        """Exactly what ``decide`` answers to the question about this URL; raises readers.url.NotAUrl."""
+        target = self._target(url)
+        found = self._find(target) if target else None
+        if target is None or found is None:
+            return self._decide(url)
+        return _about(self.origin + target.text, found.outcome)
+
+    def find(self, url: str) -> Found:
+        """The same for tables: one object for all URLs with the same outcome, as far as it is kept."""
+        target = self._target(url)
+        return (self._find(target) if target else None) or Found(self._decide(url))
+
+    def _decide(self, url: str) -> Outcome:
+        return decide(replace(self._question, url=url), self._captures, self._policy)
+
+    def _target(self, url: str) -> Target | None:
+        """What the decision depends on; nothing for a URL of another origin, or one that has been asked for."""
+        if url.startswith(self.origin):
+            target = Target(url[len(self.origin) :])
+            if target.is_plain:
+                return None if target.text in self._answered else target
+        parsed = urls.parse(url)
+        return None if parsed.origin != self.origin or parsed.target in self._answered else Target(parsed.target)
+
+    def _find(self, target: Target) -> Found | None:
+        node: _Test | Found | None = self._begin
+        while type(node) is _Test:
+            node = node.then.get(node.test(target))
+        return node if type(node) is Found else self._learn(target)
+
+    def _learn(self, target: Target) -> Found | None:
+        asked = _Noting(self._question, self._host, self._captures, self._policy, target)
+        try:
+            found = Found(decide_of([asked], Stage.REQUEST, self.origin + target.text))
+        except _LooksAtUrlError:
+            return None
+        short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in asked.notes.values())
+        if short and self._kept < MOST_OUTCOMES:
+            self._kept += 1
+            self._keep(asked.notes, found)
+        return found
+
+    def _keep(self, notes: dict[Callable[[Target], Hashable], Hashable], found: Found) -> None:
+        node, last = self._begin, None
+        for test, answer in notes.items():
+            following = node.then.setdefault(last, _Test(test))
+            assert isinstance(following, _Test), "the same answers were followed by the same question before"
+            node, last = following, answer
+        node.then[last] = found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """An outcome that holds for many URLs; compared by identity. ``outcome.url`` is one of them."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Test:
+    """What is asked of a target, and what comes next by the answer."""
+
+    test: Callable[[Target], Hashable]
+    then: dict[Hashable, _Test | Found] = field(default_factory=dict)
+
+
+class _LooksAtUrlError(BaseException):
+    """A reader looks at more of the URL than its host; no reader may take that for a fault of its own."""
+
+
+class _HostOnly(Url):
+    """A URL of which there is the host alone."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, url: Url) -> _HostOnly:
+        """That of a URL."""
+        made = object.__new__(cls)
+        for name in ("scheme", "host", "port", "origin"):
+            object.__setattr__(made, name, getattr(url, name))
+        return made
+
+    @property
+    def href(self) -> NoReturn:
+        """There is none."""
+        raise _LooksAtUrlError
+
+
+class _Noting(Asked):
+    """A step at a URL that was not fetched yet; ``notes`` are the questions put to its target, with the answers."""
+
+    def __init__(self, question: Question, host: Url, captures: Captures, policy: Policy, target: Target) -> None:
+        super().__init__(question, host, captures, policy=policy)
+        self._noted = target
+        self.notes: dict[Callable[[Target], Hashable], Hashable] = {}
+
+    @property
+    def answer(self) -> Capture | None:
+        """Nothing came yet."""
+        return None
+
+    def of_target(self, test: Callable[[Target], Answer]) -> Answer:
+        """What the test finds."""
+        answer = self.notes[test] = test(self._noted)
+        return answer
+
+
+def _about(url: str, outcome: Outcome) -> Outcome:
+    """The outcome of this URL. ``dataclasses.replace`` takes longer than everything else together."""
+    if not isinstance(outcome, Decision):
+        return outcome
+    return Decision(
+        outcome.verdict, outcome.stage, url, outcome.reasons, outcome.statements, outcome.gaps, outcome.verdicts
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The outcomes of a table of URLs: ``index`` has for each of them, in order, a position in ``outcomes``.
+
+    ``outcomes[0]`` is None, for what is no http(s) URL. ``url`` of a decision there is one of those it holds for, all
+    else in it is the same for each of them.
+    """
+
+    index: array[int]
+    outcomes: list[Outcome | None]
+
+
+class Hosts:
+    """The rules of many hosts, as many as ``most``: those that were asked about last.
+
+    ``captures_of`` gives what is known of an origin (``https://a.example``): its files, what they redirect to and the
+    licences they name, on whatever host, and the operator's lists. Without ``at`` it is decided as of now.
+    """
+
+    def __init__(
+        self,
+        captures_of: Callable[[str], Captures],
+        policy: Policy,
+        *,
+        agent: str = "ForbearBot",
+        use: Use = Use.TRAIN_AI,
+        profile: Profile = Profile.STANDARD,
+        at: datetime | None = None,
+        most: int = 10_000,
+    ) -> None:
+        self._captures_of, self._policy, self._most = captures_of, policy, most
+        self._question = Question("", agent, use, profile, at or datetime.now(UTC))
+        self._by_origin: OrderedDict[str, HostRules] = OrderedDict()
+        self._last: HostRules | None = None
+
+    def decide(self, url: str) -> Outcome:
+        """What ``decide`` answers about this URL by what is known of its origin; raises readers.url.NotAUrl."""
+        return self._rules(url).decide(url)
+
+    def decide_all(self, urls: Iterable[str | None]) -> Decided:
+        """The outcomes of many URLs; quickest where those of a host stand together."""
+        decided = Decided(array("I"), [None])
+        positions: dict[Found, int] = {}
+        for url in urls:
+            try:
+                found = self._rules(url or "").find(url or "")
+            except NotAUrl:
+                decided.index.append(0)
+                continue
+            position = positions.get(found)
+            if position is None:
+                position = positions[found] = len(decided.outcomes)
+                decided.outcomes.append(found.outcome)
+            decided.index.append(position)
+        return decided
+
+    def _rules(self, url: str) -> HostRules:
+        slash = url.find("/", 8)  # the one after https://
+        rules = self._by_origin.get(url[:slash]) if slash > 0 else None
+        if rules is None:
+            parsed = urls.parse(url)
+            rules = self._by_origin.get(parsed.origin) or self._compile(parsed)
+        if rules is not self._last:
+            self._last = rules
+            self._by_origin.move_to_end(rules.origin)
+        return rules
+
+    def _compile(self, url: Url) -> HostRules:
+        question = replace(self._question, url=f"{url.origin}/")
+        rules = self._by_origin[url.origin] = HostRules(question, self._captures_of(url.origin), self._policy)
+        if len(self._by_origin) > self._most:
+            self._by_origin.popitem(last=False)
+        return rules
