@@ -142,10 +142,10 @@ class Row(BaseModel):
 
 
 class Rows(BaseModel):
-    """A page of decisions, newest first."""
+    """A page of decisions, newest first; one that is not full may be followed by others."""
 
     decisions: list[Row]
-    next: str | None = Field(description="Cursor of the next page.")
+    next: str | None = Field(description="Cursor of the next page; null at the end.")
 
 
 @router.get("/decisions", response_model=Rows)

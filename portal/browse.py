@@ -40,9 +40,9 @@ def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)]
         saved = sessions.queries(connection, desk.account)
     following = asked.query(after=str(page.following)) if page.following else ""
     return desk.render(
-        "log.html", rows=page.rows, asked=asked, query=asked.query(), following=following, is_first=not after,
-        saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols, measures=MEASURES,
-        verdicts=tuple(Verdict), stages=tuple(Stage), forms=FORMS,
+        "log.html", rows=page.rows, looked=page.looked, asked=asked, query=asked.query(), following=following,
+        is_first=not after, saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols,
+        measures=MEASURES, verdicts=tuple(Verdict), stages=tuple(Stage), forms=FORMS,
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
+from optout.model import Verdict
 from storage import chain, checkpoints, evidence
 from storage.merkle import root_by_inclusion
 from storage.queries import Filter, conditions, reasons_of
@@ -35,10 +36,14 @@ class Cursor(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Decisions, newest first, as ``queries.log`` has them, and where the next page begins; None if there is none."""
+    """Decisions, newest first, as ``queries.log`` has them, and where the next page begins; None if there is none.
+
+    Where the page is not full and another follows, the log was looked through back to ``looked``.
+    """
 
     rows: list[dict[str, Any]]
     following: Cursor | None
+    looked: datetime | None = None
 
 
 _COLUMNS = (
@@ -46,45 +51,104 @@ _COLUMNS = (
     "policy", "verdict_standard", "verdict_strict",
 )  # fmt: skip
 
+MOST_LOOKED = 10_000
+"""Decisions that are looked at for one page, however few of them are like what is asked for."""
+
+_LOWEST = "0"
+"""Less than every id."""
+
 
 def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int) -> Page:
     """So many decisions after a cursor, newest first. Raises NotAUrl.
 
-    By a protocol or measure alone, the index of the reasons gives the order, which is that of the ids (UUIDv7: of
-    time, to the millisecond): no other way is quick where few, or nearly all, of millions of decisions have it.
+    An index gives the order, by the rarest of the conditions that have one; the others are asked of one decision after
+    the other, of so many that a page never takes long.
     """
-    columns = [decisions.c[name] for name in _COLUMNS]
-    if wanted.protocol is not None and wanted.domain is None and wanted.url_prefix is None:
-        of = reasons.c
-        said = _said(of, wanted)
-        twin = reasons.alias().c
-        first = select(func.min(twin.position)).where(twin.decision == of.decision, *_said(twin, wanted))
-        said.append(of.position == first.scalar_subquery())  # a decision with two such reasons is listed once
-        rest = conditions(replace(wanted, protocol=None, measure=None))
-        rows = select(*columns).join_from(reasons, decisions, decisions.c.id == of.decision).where(*said, *rest)
-        rows = rows.order_by(of.decision.desc())
-        if after is not None:
-            rows = rows.where(of.decision < after.id)
-    else:
-        also = list(conditions(replace(wanted, protocol=None, measure=None)))
-        if wanted.protocol or wanted.measure:  # asked of one decision after the other: no list of millions is made
-            of = reasons.c
-            also.append(select(of.decision).where(of.decision == decisions.c.id, *_said(of, wanted)).exists())
-        rows = select(*columns).where(*also).order_by(decisions.c.at.desc(), decisions.c.id.desc())
-        if after is not None:
-            same = and_(decisions.c.at == after.at, decisions.c.id < after.id)
-            rows = rows.where(decisions.c.at <= after.at, or_(decisions.c.at < after.at, same))
+    is_said = wanted.protocol is not None or wanted.measure is not None
+    is_of_reasons = is_said and wanted.domain is None and wanted.url_prefix is None
+    rows, end = (_by_reason if is_of_reasons else _by_time)(connection, wanted, after)
     found = connection.execute(rows.limit(size + 1)).all()
     shown = found[:size]
     because = reasons_of(connection, [row.id for row in shown])
-    return Page(
-        [
-            {name: row._mapping[name] for name in _COLUMNS}
-            | {"at": row.at.isoformat(), "reasons": because.get(row.id, [])}
-            for row in shown
-        ],
-        Cursor(shown[-1].at, shown[-1].id) if len(found) > size else None,
-    )
+    listed = [
+        {name: row._mapping[name] for name in _COLUMNS}
+        | {"at": row.at.isoformat(), "reasons": because.get(row.id, [])}
+        for row in shown
+    ]  # fmt: skip
+    if len(found) > size:
+        return Page(listed, Cursor(shown[-1].at, shown[-1].id))
+    return Page(listed, end, end.at if end else None)
+
+
+_Rows = tuple[Select[Any], Cursor | None]
+
+
+def _by_reason(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
+    """Down an index of reasons, in the order of ids, which is that of time to the millisecond (UUIDv7)."""
+    of, twin = reasons.c, reasons.alias().c
+    begun = _said(of, wanted)[:1]  # the protocol, if there is one: it says more than its measure
+    if after is not None:
+        begun.append(of.decision < after.id)
+    last = connection.scalar(_last(select(of.decision).where(*begun), of.decision))
+    at = connection.scalar(select(decisions.c.at).where(decisions.c.id == last)) if last else None
+    first = select(func.min(twin.position)).where(twin.decision == of.decision, *_said(twin, wanted))
+    also = [
+        *begun,
+        *_said(of, wanted),
+        of.position == first.scalar_subquery(),
+    ]  # with two such reasons, it is listed once
+    if last is not None:
+        also.append(of.decision >= last)
+    also += _others(wanted)
+    rows = select(*_columns()).join_from(reasons, decisions, decisions.c.id == of.decision).where(*also)
+    return rows.order_by(of.decision.desc()), Cursor(at, last) if last and at else None
+
+
+def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
+    """Down an index of decisions: of a domain, of a verdict other than allowed, of a crawl, or of all."""
+    of = decisions.c
+    begun = _steering(wanted)
+    if wanted.until is not None:
+        begun.append(of.at < wanted.until)
+    if after is not None:
+        begun += [of.at <= after.at, or_(of.at < after.at, of.id < after.id)]
+    last = connection.scalar(_last(select(of.at).where(*begun), of.at))
+    also = [*begun, *_others(wanted)]
+    if wanted.protocol or wanted.measure:  # asked of one decision after the other: no list of millions is made
+        said = _said(reasons.c, wanted)
+        also.append(select(reasons.c.decision).where(reasons.c.decision == of.id, *said).exists())
+    if last is not None:
+        also.append(of.at >= last)
+    rows = select(*_columns()).where(*also).order_by(of.at.desc(), of.id.desc())
+    return rows, Cursor(last, _LOWEST) if last is not None else None
+
+
+def _steering(wanted: Filter) -> list[ColumnElement[bool]]:
+    """The conditions whose index gives the order, the rarest first; none: that of all decisions.
+
+    The index of a verdict leaves out what was allowed, and is taken where the query says so in words of its own.
+    """
+    of = decisions.c
+    if wanted.domain is not None or wanted.url_prefix is not None:
+        return [next(conditions(Filter(domain=wanted.domain, url_prefix=wanted.url_prefix)))]
+    if wanted.verdict is not None and wanted.verdict is not Verdict.ALLOWED:
+        return [of.verdict == str(wanted.verdict), of.verdict != literal_column("'allowed'")]
+    return [of.crawl == wanted.crawl] if wanted.crawl is not None else []
+
+
+def _others(wanted: Filter) -> list[ColumnElement[bool]]:
+    """All conditions but those of reasons; that of the crawl as an expression, for which no index is taken."""
+    others = list(conditions(replace(wanted, protocol=None, measure=None, crawl=None)))
+    return others if wanted.crawl is None else [*others, decisions.c.crawl.concat("") == wanted.crawl]
+
+
+def _last(rows: Select[Any], by: Any) -> Select[Any]:
+    """Where a look down an index ends; none if the index ends before."""
+    return rows.order_by(by.desc()).limit(1).offset(MOST_LOOKED - 1)
+
+
+def _columns() -> list[Any]:
+    return [decisions.c[name] for name in _COLUMNS]
 
 
 def _said(of: Any, wanted: Filter) -> list[ColumnElement[bool]]:

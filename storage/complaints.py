@@ -221,7 +221,7 @@ def waiting(connection: Connection, state: State | None = None, *, limit: int = 
     columns = complaints.c
     wanted = columns.state == str(state) if state else columns.state.in_([str(open_) for open_ in WITHIN])
     rows = connection.execute(_one(wanted).order_by(columns.due_at, columns.received_at).limit(limit)).all()
-    return [_read(connection, row) for row in rows]
+    return _all(connection, rows)
 
 
 def attachment(connection: Connection, number: str, position: int) -> Attachment | None:
@@ -268,27 +268,45 @@ def _note(connection: Connection, complaint: str, step: Step) -> None:
 
 
 def _read(connection: Connection, row: Row[Any]) -> Complaint:
+    return _all(connection, [row])[0]
+
+
+def _all(connection: Connection, rows: Sequence[Row[Any]]) -> list[Complaint]:
+    """Complaints with all that belongs to them, by as many statements as for one."""
     steps, files, blocks = complaint_steps.c, complaint_files.c, complaint_blocks.c
-    taken = select(steps.at, steps.by, steps.state, steps.reason).where(steps.complaint == row.id)
-    sent = select(files.position, files.name, files.media_type, files.size, files.sha256)
-    sent = sent.where(files.complaint == row.id).order_by(files.position)
-    matches = select(blocks.match).where(blocks.complaint == row.id).order_by(blocks.match)
-    earlier = select(complaints.c.number).where(complaints.c.id == row.duplicate_of)
-    return Complaint(
-        id=row.id,
-        number=row.number,
-        received_at=row.received_at,
-        state=State(row.state),
-        due_at=row.due_at,
-        notice=Notice(row.name, row.email, row.on_behalf, row.works, tuple(row.urls), row.what, row.good_faith),
-        steps=tuple(
-            Step(at, by, State(state), reason)
-            for at, by, state, reason in connection.execute(taken.order_by(steps.position))
-        ),
-        files=tuple(File(*file) for file in connection.execute(sent)),
-        blocks=tuple(connection.scalars(matches)),
-        duplicate_of=connection.scalar(earlier) if row.duplicate_of else None,
-    )
+    ids = [row.id for row in rows]
+    taken = _of(connection, ids, (steps.complaint, steps.at, steps.by, steps.state, steps.reason), steps.position)
+    about = (files.complaint, files.position, files.name, files.media_type, files.size, files.sha256)
+    sent = _of(connection, ids, about, files.position)
+    matches = _of(connection, ids, (blocks.complaint, blocks.match), blocks.match)
+    earlier = [row.duplicate_of for row in rows if row.duplicate_of]
+    named = select(complaints.c.id, complaints.c.number).where(complaints.c.id.in_(earlier))
+    numbers = {row.id: row.number for row in connection.execute(named)} if earlier else {}
+    return [
+        Complaint(
+            id=row.id,
+            number=row.number,
+            received_at=row.received_at,
+            state=State(row.state),
+            due_at=row.due_at,
+            notice=Notice(row.name, row.email, row.on_behalf, row.works, tuple(row.urls), row.what, row.good_faith),
+            steps=tuple(Step(at, by, State(state), reason) for at, by, state, reason in taken.get(row.id, ())),
+            files=tuple(File(*file) for file in sent.get(row.id, ())),
+            blocks=tuple(match for (match,) in matches.get(row.id, ())),
+            duplicate_of=numbers.get(row.duplicate_of),
+        )
+        for row in rows
+    ]
+
+
+def _of(
+    connection: Connection, ids: Sequence[str], columns: Sequence[Any], by: Any
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each complaint, whose id is the first of the columns; in the order of another one."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for complaint, *values in connection.execute(select(*columns).where(columns[0].in_(ids)).order_by(by)):
+        found.setdefault(complaint, []).append(tuple(values))
+    return found
 
 
 def _digest(secret: str) -> str:

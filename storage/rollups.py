@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func, select
@@ -33,6 +33,7 @@ daily_verdicts = Table(
     Column("verdict", Text, primary_key=True, comment="allowed, excluded or deferred."),
     Column("stage", Text, primary_key=True, comment="request or page."),
     Column("decisions", Count, nullable=False, comment="How many decisions."),
+    Index(None, "crawl"),
     comment="Sum over decisions: how many a day.",
 )
 
@@ -46,6 +47,7 @@ daily_reasons = Table(
     Column("measure", Text, primary_key=True, comment="The paragraph that it serves."),
     Column("cause", Text, primary_key=True, comment="Of what could not be reached, the failure; empty for all else."),
     Column("decisions", Count, nullable=False, comment="How many decisions have such a reason."),
+    Index(None, "crawl"),
     comment="Sum over reasons: how many decisions a day had which.",
 )
 
@@ -143,13 +145,31 @@ MOST_SERIES = 8
 """Series of a plot; the rest is summed up as *other*."""
 
 
+MOST_MONTHS = 36
+"""How far back figures over time go."""
+
+_MOST_DAYS = 62
+
+
 def over_time(connection: Connection, column: str) -> Figure:
     """Decisions that excluded, by day and by ``protocol`` or ``measure``; by month where days are many."""
     of = daily_reasons.c
-    days = connection.scalar(select(func.count(of.day.distinct())).where(of.verdict == str(Verdict.EXCLUDED))) or 0
-    when = func.substr(of.day, 1, 7 if days > 62 else 10)
-    wanted = select(when, of[column], func.sum(of.decisions)).where(of.verdict == str(Verdict.EXCLUDED))
-    return _table([(row[0], row[1], int(row[2])) for row in connection.execute(wanted.group_by(when, of[column]))])
+    first, last = _span(connection)
+    is_long = bool(first) and date.fromisoformat(last) - date.fromisoformat(first) > timedelta(_MOST_DAYS)
+    when = func.substr(of.day, 1, 7 if is_long else 10)
+    wanted = select(when, of[column], func.sum(of.decisions))
+    wanted = wanted.where(of.day >= first, of.verdict == str(Verdict.EXCLUDED)).group_by(when, of[column])
+    return _table([(row[0], row[1], int(row[2])) for row in connection.execute(wanted)])
+
+
+def _span(connection: Connection) -> tuple[str, str]:
+    """The first and the last day that figures over time are about; empty if there is none."""
+    of = daily_reasons.c
+    first, last = (connection.scalar(select(end(of.day))) or "" for end in (func.min, func.max))
+    if not last:
+        return "", ""
+    year, month = divmod(int(last[:4]) * 12 + int(last[5:7]) - MOST_MONTHS, 12)
+    return max(first, f"{year:04}-{month + 1:02}-01"), last
 
 
 def adoption(connection: Connection) -> Figure:
@@ -162,7 +182,8 @@ def deferred(connection: Connection) -> Figure:
     """Decisions that were put off, by what stood in the way."""
     of = daily_reasons.c
     cause = func.coalesce(func.nullif(of.cause, ""), of.protocol)
-    wanted = select(cause, func.sum(of.decisions)).where(of.verdict == str(Verdict.DEFERRED)).group_by(cause)
+    wanted = select(cause, func.sum(of.decisions)).where(of.day >= _span(connection)[0]).group_by(cause)
+    wanted = wanted.where(of.verdict == str(Verdict.DEFERRED))
     return _largest(Figure(("decisions",), tuple((row[0], (int(row[1]),)) for row in connection.execute(wanted))))
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
@@ -186,6 +187,7 @@ decisions = Table(
     _index("domain", "at"),
     _index("crawl", "at"),
     _index("at"),
+    _index("verdict", "at", where=text("verdict <> 'allowed'")),
     comment="The audit log: one row for each decision, written before a page is requested, kept or refused.",
     postgresql_partition_by="RANGE (id)",  # storage.partitions
 )
@@ -218,6 +220,7 @@ reasons = Table(
     Column("preference", Text, nullable=False, comment="allow, disallow or unknown."),
     Column("measure", Text, nullable=False, comment="Paragraph of the Code of Practice's Copyright chapter it serves."),
     _index("protocol", "decision"),
+    _index("measure", "decision"),
     comment="Why a decision came out as it did: whose words, from where.",
 )
 

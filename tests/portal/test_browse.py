@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from html import unescape
 
 import pyarrow.parquet as pq
@@ -66,9 +67,29 @@ def test_what_is_no_filter_is_a_sentence(desk, query):
     assert answer.status_code == 422
 
 
-@pytest.mark.parametrize("wanted", [Filter(), Filter(protocol="robots"), Filter(domain="site.example")])
-def test_pages_follow_each_other_without_loss(engine, make, write, wanted):
+@pytest.mark.parametrize("looked", [7, 10_000])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(),
+        Filter(protocol="robots"),
+        Filter(measure="1.3(1)(a)"),
+        Filter(protocol="robots", verdict=Verdict.EXCLUDED),
+        Filter(domain="site.example"),
+        Filter(domain="site.example", protocol="robots"),
+        Filter(verdict=Verdict.EXCLUDED),
+        Filter(verdict=Verdict.EXCLUDED, protocol="robots", domain="site.example"),
+        Filter(verdict=Verdict.EXCLUDED, crawl="CRAWL"),
+        Filter(crawl="CRAWL", url_prefix="https://site.example/no/"),
+    ],
+)
+def test_pages_follow_each_other_without_loss(engine, make, write, monkeypatch, wanted, looked):
+    """However little is looked at for a page."""
+    monkeypatch.setattr("storage.browse.MOST_LOOKED", looked)
     write(*(make.decided(f"https://site.example/no/{n}", Verdict.EXCLUDED) for n in range(23)))
+    write(*(make.decided(f"https://site.example/yes/{n}") for n in range(9)))
+    wanted = replace(wanted, crawl=wanted.crawl and make.crawl)
+    number = 32 if wanted in (Filter(), Filter(domain="site.example")) else 23
     seen, after = [], None
     with engine.connect() as connection:
         while True:
@@ -78,7 +99,15 @@ def test_pages_follow_each_other_without_loss(engine, make, write, wanted):
                 break
             after = Cursor.parse(str(found.following))
         assert seen == [row["id"] for row in log(connection, wanted)][::-1]
-    assert len(seen) == 23
+    assert len(seen) == number
+
+
+def test_a_page_that_would_take_long_says_how_far_it_looked(desk, monkeypatch):
+    monkeypatch.setattr("storage.browse.MOST_LOOKED", 3)
+    page = desk.get("/desk/log?stage=request&domain=journal.example&prefix=https://journal.example/nowhere").text
+    assert "and nothing like that was found" in page
+    assert "Look further back" in page
+    assert "No decision is like that" not in page
 
 
 def test_a_query_is_saved_and_removed(desk):
