@@ -1,100 +1,288 @@
-"""``python -m bench.reach``: recheck requests for each kept page, rewriting in MB a second, filtering in rows a second.
+"""``python -m bench.reach``: a publisher opts out between two runs, and the opt-out is looked for everywhere.
 
-A crawl of 1,200 pages of a real site (see bench.site) under four names, one of which opts out before the recheck; then
-the same corpus is filtered as data of others: its WARC files by content, its URLs as a table.
+Three real documentation sites (bench.site), more than 1,000 pages, are crawled under made-up names. Then one of them
+says no, another is named on a list of infringing sites, and a recheck follows. Every document is made before and after;
+each line that begins with ``ok`` or ``MISSING`` is something that has to be seen in one. Exit code 1 if anything is
+missing. The figures: requests for each kept page, rewriting in MB a second, filtering in rows a second.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import mlcroissant
+import pdfplumber
 import pyarrow as pa
 import pyarrow.parquet as pq
+from docx import Document as Word
+from warcio.archiveiterator import ArchiveIterator
 
-from bench.site import folder
+from bench.site import unpacked
 from crawler.web import Reply, Web
 
-HOSTS = 4
-PAGES = 300
-CONTACT = "https://operator.example/"
+SITES = {
+    "language.example": ("python3.11-doc", "/index.html"),
+    "tool.example": ("git-doc", "/git.html"),
+    "database.example": ("postgresql-doc-15", "/index.html"),
+}
+LEAVES, LISTED, STAYS = SITES
+POLICY = "https://database.example/terms.json"
+CONTACT = "https://operator.example/bot"
+FORMS = ("html", "docx", "pdf", "json", "txt")
+STEPS = """
+[[run.step]]
+name = "recheck"
+command = ["recheck"]
+at = "@daily"
+[[run.step]]
+name = "checkpoint"
+command = ["checkpoint"]
+at = "@daily"
+[[run.step]]
+name = "summary"
+command = ["report", "summary", "--out", "scheduled.json"]
+at = "@monthly"
+"""
 
 
-def _play(path: Path, ready: Connection) -> None:
-    """The site under HOSTS names; each page has an ETag; when told to, the first name opts out."""
-    files = islice(sorted(path.rglob("*.html")), PAGES)
-    pages = {f"/{file.relative_to(path)}": file.read_bytes() for file in files}
-    index = "".join(f'<a href="{target}">x</a>' for target in pages).encode()
+def _play(folders: dict[str, Path], ready: Connection) -> None:
+    """The sites; when told to, the first opts out."""
     reserved = False
 
-    def site(number: int, target: str) -> Reply:
-        if target == "/robots.txt" and reserved and number == 0:
+    def answer(host: str, target: str) -> Reply:
+        if target == "/robots.txt" and reserved and host == LEAVES:
             return Reply(b"User-agent: *\nDisallow: /\n", headers=(("Content-Type", "text/plain"),))
-        body = index if target == "/" else pages.get(target)
-        # each host has words of its own, so that nothing is the same content twice
-        return Reply(body + b"<!-- %d -->" % number, headers=_headers(target)) if body else Reply(b"", 404)
+        if target == "/.well-known/tdmrep.json" and host == STAYS:
+            rule = [{"location": "/", "tdm-reservation": 0, "tdm-policy": POLICY}]
+            return Reply(json.dumps(rule).encode(), headers=(("Content-Type", "application/json"),))
+        path = folders[host] / target.lstrip("/")
+        if path.suffix != ".html" or not path.is_file():
+            return Reply(status=404)
+        return Reply(path.read_bytes(), headers=(("Content-Type", "text/html; charset=utf-8"), ("ETag", f'"{target}"')))
 
-    def host(number: int) -> Any:
-        return lambda target: site(number, target)
+    def site(host: str) -> Any:
+        return lambda target: answer(host, target)
 
-    with Web({f"docs{number}.example": host(number) for number in range(HOSTS)}) as web:
+    with Web({host: site(host) for host in folders}) as web:
         ready.send(web.proxy)
         ready.recv()
         reserved = True
-        ready.send(len(pages) + 1)
+        ready.send(True)
         ready.recv()
 
 
-def _headers(target: str) -> tuple[tuple[str, str], ...]:
-    return (("Content-Type", "text/html; charset=utf-8"), ("ETag", f'"{target}"'))
+class Operator:
+    """Whoever runs ``forbear`` in a folder, with one settings file; and what was seen of what must be seen."""
+
+    def __init__(self, folder: Path, proxy: str) -> None:
+        self.folder = folder
+        self.missing = 0
+        (folder / "phrase").write_text("of the bench\n")
+        settings = {
+            "db": f"sqlite:///{folder}/forbear.db",
+            "out": str(folder / "corpus"),
+            "contact": CONTACT,
+            "proxy": proxy,
+            "key": str(folder / "log.key"),
+            "passphrase-file": str(folder / "phrase"),
+        }
+        lines = [*(f"{name} = {json.dumps(value)}" for name, value in settings.items()), "delay = 0"]
+        (folder / "forbear.toml").write_text("\n".join(lines) + STEPS)
+
+    def run(self, *words: object, codes: tuple[int, ...] = (0,)) -> str:
+        """A command; what it prints on standard output."""
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        command = [sys.executable, "-m", "scripts", *map(str, words)]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, check=False)
+        if done.returncode not in codes:
+            sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def told(self, *words: object, codes: tuple[int, ...] = (0,)) -> Any:
+        """A command with --json, which prints one object."""
+        return json.loads(self.run(*words, "--json", codes=codes))
+
+    def see(self, what: str, seen: bool) -> None:
+        """Prints whether something is there that must be."""
+        self.missing += not seen
+        print(f"{'ok     ' if seen else 'MISSING'}  {what}")
+
+    def reports(self, name: str) -> dict[str, dict[str, str]]:
+        """Every report in every form, as text."""
+        found: dict[str, dict[str, str]] = {}
+        for kind in ("summary", "policy", "coverage"):
+            paths = [self.folder / f"{kind}-{name}.{form}" for form in FORMS]
+            self.run("report", kind, "--issue", *(word for path in paths for word in ("--out", path)))
+            found[kind] = {path.suffix: _text_of(path) for path in paths}
+        return found
 
 
-def _run(*words: object) -> tuple[dict[str, Any], float]:
-    start = time.monotonic()
-    command = [sys.executable, "-m", "scripts", *map(str, words), "--json", "--contact", CONTACT, "--delay", "0"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found, time.monotonic() - start
+def _text_of(path: Path) -> str:
+    """What a document says, with single spaces."""
+    if path.suffix == ".pdf":
+        with pdfplumber.open(path) as file:
+            text = "\n".join(page.extract_text() for page in file.pages)
+    elif path.suffix == ".docx":
+        word = Word(io.BytesIO(path.read_bytes()))
+        cells = (cell.text for table in word.tables for row in table.rows for cell in row.cells)
+        text = "\n".join([*(paragraph.text for paragraph in word.paragraphs), *cells])
+    else:
+        text = path.read_text("utf-8")
+    return " ".join(text.split())
 
 
-def main() -> None:
-    """Prints each figure in a line."""
+def _urls(corpus: Path) -> Iterator[str]:
+    """The URLs of the pages in the WARC files."""
+    for path in sorted((corpus / "warc").glob("*.warc.gz")):
+        with path.open("rb") as file:
+            for record in ArchiveIterator(file):
+                if record.rec_type in ("response", "revisit"):
+                    yield record.rec_headers["WARC-Target-URI"]
+
+
+def _host(url: str) -> str:
+    return url.split("/")[2]
+
+
+def crawl(operator: Operator) -> Counter[str]:
+    """The first version; how many pages each site has in it."""
+    operator.run("key", "new", "--name", "operator.example/forbear")
+    made = operator.told("crawl", *(f"http://{host}{start}" for host, (_, start) in SITES.items()))
+    pages = Counter(map(_host, _urls(operator.folder / "corpus")))
+    print(f"crawl    {made['kept']:,} pages in {made['seconds']:.1f} s: {dict(pages)}")
+    operator.see("version 1 has more than 1,000 pages", made["version"] == 1 and pages.total() > 1000)
+    return pages
+
+
+def opt_out(operator: Operator, pages: Counter[str]) -> None:
+    """A list names one site, the recheck asks all of them, the second version has what stays."""
+    (operator.folder / "list.csv").write_text(f"domain,date\n{LISTED},2026-01-15\n")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    operator.run("lists", "import", "--format", "denmark", "--published", today, "list.csv")
+    again = operator.told("recheck")
+    kept = again["pages"]
+    print(f"recheck  {again['requests']:,} requests for {kept:,} pages in {again['seconds']:.1f} s:")
+    print(f"         {again['requests'] / kept:.3f} a page; {again['outcomes']}")
+    rewritten = again["rewritten"]
+    rate = rewritten["bytes"] / 1e6 / rewritten["seconds"]
+    print(f"rewrite  {rewritten['bytes'] / 1e6:.1f} MB of WARC in {rewritten['seconds']:.2f} s: {rate:.1f} MB/s")
+    gone = pages[LEAVES] + pages[LISTED]
+    operator.see(f"{gone:,} pages leave, the tombstones are signed", again["removed"] == {"excluded": gone})
+    operator.see("a checkpoint of the second version", again["checkpoint"]["new"] and again["version"] == 2)
+    corpus = operator.folder / "corpus"
+    operator.see("no WARC record of them is left", Counter(map(_host, _urls(corpus))) == {STAYS: pages[STAYS]})
+    left = {_host(url) for url in pq.read_table(corpus / "pages", columns=["url"])["url"].to_pylist()}
+    operator.see("no row of them is left in Parquet", left == {STAYS})
+
+
+def versions(operator: Operator, pages: Counter[str]) -> None:
+    """What changed between the versions, and in whose words."""
+    diff = operator.told("corpus", "diff", 1, 2, "--db", f"sqlite:///{operator.folder}/forbear.db")
+    removed = {name: counts["removed"] for name, counts in diff["domains"].items()}
+    operator.see("corpus diff counts them by domain", removed == {name: pages[name] for name in (LEAVES, LISTED)})
+    words = {(reason["protocol"], _host(page["url"])) for page in diff["pages"] for reason in page["reasons"]}
+    operator.see("and has the words for each", words == {("robots", LEAVES), ("infringing-list", LISTED)})
+    for number in (2, 1):
+        operator.run("corpus", "verify", number)
+    held = [json.loads(line)["pages"] for line in operator.run("corpus", "holds", LEAVES, "--json").splitlines()]
+    operator.see("corpus holds knows what version 1 had", held == [pages[LEAVES], 0])
+    known = operator.told("lookup", LEAVES)
+    operator.see("lookup says so to the publisher", known["answer"] == "excluded" and "kept" not in known["urls"])
+    card = {name: Path(path) for name, path in operator.told("corpus", "card").items()}
+    croissant = json.loads(card["croissant"].read_text("utf-8"))
+    mlcroissant.Dataset(jsonld=croissant)
+    operator.see("mlcroissant takes the description; ODRL has the site's policy", POLICY in json.dumps(croissant))
+    text = card["card"].read_text("utf-8")
+    operator.see("the data card names what stays alone", STAYS in text and LEAVES not in text and LISTED not in text)
+
+
+def documents(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]], operator: Operator) -> None:
+    """The opt-out in each report, in each form."""
+    for form in (f".{form}" for form in FORMS):
+        first, second = before["summary"][form], after["summary"][form]
+        changed = LEAVES in first and LEAVES not in second and STAYS in second
+        operator.see(f"summary{form}: the domain names of 2.3 change, what was taken out is told", changed)
+        operator.see(f"summary{form}: and counted", "Taken out again" in second and "Taken out again" not in first)
+        lists = "Share With Care" in after["policy"][form] and "Share With Care" not in before["policy"][form]
+        operator.see(f"policy{form}: the list in use", lists)
+        told = all(
+            words in after["coverage"][form] and words not in before["coverage"][form]
+            for words in ("taken out of the corpus again", "recheck 1", "1 publication imported")
+        )
+        operator.see(f"coverage{form}: the recheck is evidence", told)
+    changes = operator.run("report", "summary", "--diff", "summary-before.json")
+    operator.see("report summary --diff shows it", LEAVES in changes and STAYS in changes)
+
+
+def filtered(operator: Operator, urls: list[str], files: list[Path]) -> None:
+    """The pages of version 1 as data of others: their URLs ten times over, and the WARC files of the first crawl."""
+    table = operator.folder / "rows.parquet"
+    pq.write_table(pa.table({"url": urls * 10}), table)
+    for name, inputs in (("rows", [table]), ("pages of WARC", files)):
+        out = operator.folder / f"filtered {name}"
+        done = operator.told("filter", *inputs, "--out", out)
+        count = sum(done["counts"].values())
+        print(f"filter   {count:,} {name} in {done['seconds']:.1f} s: {count / done['seconds']:,.0f} a second")
+        reasons = pq.read_table(out / "reasons").to_pylist()
+        left = Counter(_host(row["url"]) for row in reasons)
+        wanted = Counter({host: n for host, n in Counter(map(_host, urls)).items() if host != STAYS})
+        factor = 10 if name == "rows" else 1
+        operator.see(
+            f"filter leaves out both sites ({name})", left == Counter({host: n * factor for host, n in wanted.items()})
+        )
+
+
+def scheduled(operator: Operator) -> None:
+    """The timetable: a recheck that finds nothing new, a checkpoint, a report."""
+    steps = [json.loads(line) for line in operator.run("run", "forbear.toml", "--once", "--json").splitlines()]
+    told = {step["step"]: step["code"] for step in steps}
+    operator.see("forbear run does all its steps", told == {"recheck": 0, "checkpoint": 0, "summary": 0})
+    operator.see("and its summary is the new one", LEAVES not in _text_of(operator.folder / "scheduled.json"))
+    operator.run("verify", "--key", operator.run("key", "show", "--key", operator.folder / "log.key").strip())
+    operator.see("forbear verify: the log is unaltered", True)
+
+
+def main() -> int:
+    """Prints a line for each figure and each thing that is to be seen."""
     here, there = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=_play, args=(folder(), there), daemon=True)
+    folders = {host: unpacked(package).resolve() for host, (package, _) in SITES.items()}
+    server = multiprocessing.Process(target=_play, args=(folders, there), daemon=True)
     server.start()
-    proxy = here.recv()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
-        out, db = Path(temporary, "corpus"), f"sqlite:///{temporary}/f.db"
-        common = ("--db", db, "--proxy", proxy)
-        seeds = [f"http://docs{number}.example/" for number in range(HOSTS)]
-        crawled, seconds = _run("crawl", *seeds, "--out", out, *common, "--max-depth", 1)
-        print(f"crawl:   {crawled['kept']:,} pages in {seconds:.1f} s")
-        here.send(None)
+        operator = Operator(Path(temporary), here.recv())
+        pages = crawl(operator)
+        urls = sorted(_urls(operator.folder / "corpus"))
+        copies = []
+        for path in sorted((operator.folder / "corpus" / "warc").iterdir()):
+            copies.append(operator.folder / path.name)
+            copies[-1].write_bytes(path.read_bytes())
+        before = operator.reports("before")
+        here.send(True)
         here.recv()
-        again, seconds = _run("recheck", "--out", out, *common)
-        left = again["pages"] - sum(again["removed"].values())
-        print(f"recheck: {again['requests']:,} requests for {again['pages']:,} pages in {seconds:.1f} s,")
-        print(f"         {again['requests'] / again['pages']:.3f} a page; {left:,} stay, {again['outcomes']}")
-        rewritten = again["rewritten"]
-        rate = rewritten["bytes"] / 1e6 / rewritten["seconds"]
-        print(f"rewrite: {rewritten['bytes'] / 1e6:.1f} MB of WARC in {rewritten['seconds']:.2f} s, {rate:.1f} MB/s")
-        table = pq.read_table(out / "pages", columns=["url"])
-        pq.write_table(pa.concat_tables([table] * 10), Path(temporary, "rows.parquet"))
-        for name, inputs in (("rows", [Path(temporary, "rows.parquet")]), ("warc", sorted((out / "warc").iterdir()))):
-            done, _ = _run("filter", *inputs, "--out", Path(temporary, name), *common)
-            count = sum(done["counts"].values())
-            print(f"filter:  {count:,} {name} in {done['seconds']:.1f} s, {count / done['seconds']:,.0f} a second")
-    here.send(None)
+        opt_out(operator, pages)
+        versions(operator, pages)
+        documents(before, operator.reports("after"), operator)
+        filtered(operator, urls, copies)
+        scheduled(operator)
+    here.send(True)
     server.join()
+    print(f"{operator.missing} missing; {time.monotonic() - began:.0f} s")
+    return int(operator.missing > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

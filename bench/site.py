@@ -1,4 +1,4 @@
-"""A real documentation site on loopback: the HTML of Debian's python3.11-doc, served by a process of its own."""
+"""Real documentation sites on loopback: the HTML of Debian's packages, that of python3.11-doc before all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-PACKAGE = "python3.11-doc"
-_HTML = Path("usr/share/doc/python3.11/html")
+PACKAGES = {
+    "python3.11-doc": Path("usr/share/doc/python3.11/html"),
+    "postgresql-doc-15": Path("usr/share/doc/postgresql-doc-15/html"),
+    "git-doc": Path("usr/share/doc/git-doc"),
+}
+"""Where each has its pages."""
 ROBOTS = b"""User-agent: GPTBot
 Disallow: /
 
@@ -40,20 +44,24 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def folder() -> Path:
-    """The site's folder: FORBEAR_SITE, or the package, unpacked below .cache without being installed."""
+    """The site's folder: FORBEAR_SITE, or that of python3.11-doc."""
     named = os.environ.get("FORBEAR_SITE")
-    if named:
-        return Path(named)
+    return Path(named) if named else unpacked("python3.11-doc")
+
+
+def unpacked(package: str) -> Path:
+    """The folder of a package's pages, unpacked below .cache without being installed."""
     cache = Path(".cache/site")
-    if not (cache / _HTML / "index.html").exists():
+    path = cache / PACKAGES[package]
+    if not any(path.glob("*.html")):
         if not shutil.which("apt-get"):
             sys.exit("There is no apt-get here: name a folder of at least 400 HTML pages in FORBEAR_SITE.")
         cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", "-qq", PACKAGE], cwd=cache, check=True)
+        subprocess.run(["apt-get", "download", "-qq", package], cwd=cache, check=True)
         [archive] = cache.glob("*.deb")
         subprocess.run(["dpkg", "-x", archive.name, "."], cwd=cache, check=True)
         archive.unlink()
-    return cache / _HTML
+    return path
 
 
 def _serve(path: Path, ready: Connection) -> None:

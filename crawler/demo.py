@@ -203,4 +203,7 @@ SITES: dict[str, Site] = {
 }
 """By host, by path."""
 
+OPTED_OUT: Site = {"/robots.txt": _robots("User-agent: *\nDisallow: /\n")}
+"""What a host of the demo answers once it has opted out."""
+
 SEEDS = (*(f"http://{host}/" for host in SITES), "http://journal.example/open/1")

@@ -7,14 +7,15 @@ is not; whether that is enough is for people to say.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from reports.document import Document, Field, Open, Paragraph, Section, Table, Text
+from reports.document import Document, Field, Open, Paragraph, Section, Table, Text, number_of
 from reports.inputs import BadInputs, read, shipped
-from storage.figures import Check, Run, Served
+from storage.figures import Check, Run, Served, Withdrawn
 
 _ACTION = ("what", "by", "due", "done", "effect")
 _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -41,6 +42,7 @@ class Evidence:
     served: tuple[Served, ...]
     runs: tuple[Run, ...]
     checks: tuple[Check, ...]
+    withdrawn: tuple[Withdrawn, ...]
     lists: int
     stale_lists: int
     complaints: Mapping[str, int]
@@ -106,13 +108,16 @@ def _installation(evidence: Evidence) -> Iterator[Field]:
     total = sum(evidence.decisions.values())
     each = ", ".join(f"{verdict} {count:,}" for verdict, count in sorted(evidence.decisions.items()))
     yield Field("decisions", "Decisions in the log", f"{total:,}" + (f": {each}" if each else ""), "table decisions")
+    kinds = Counter(str(run.configuration.get("command", "crawl")) for run in evidence.runs)
     rehearsals = sum(run.shadow for run in evidence.runs)
-    crawls = f"{len(evidence.runs):,}" + (f", {rehearsals:,} of them rehearsals" if rehearsals else "")
-    yield Field("crawls", "Crawls", crawls, "table crawls")
+    runs = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items())) or "none"
+    yield Field("runs", "Runs", runs + (f"; {rehearsals:,} of them rehearsals" if rehearsals else ""), "table crawls")
     if evidence.runs:
         last = evidence.runs[-1]
         ended = f", ended {_moment(last.finished_at)}" if last.finished_at else ""
-        about = f"began {_moment(last.started_at)}{ended}, {last.state}; {last.user_agent}; profile {last.profile}"
+        kind = last.configuration.get("command", "crawl")
+        about = f"{kind}, began {_moment(last.started_at)}{ended}, {last.state}; {last.user_agent}; "
+        about += f"profile {last.profile}"
         yield Field("last-run", "Last run", about, f"crawl {last.id}")
     yield Field("lists", "Publications of infringing sites", f"{evidence.lists:,}", "table list_sources")
     states = ", ".join(f"{state} {count:,}" for state, count in sorted(evidence.complaints.items()))
@@ -203,8 +208,8 @@ def _sums(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
     found = [item for item in evidence.served if item.measure in one["measures"]]
     if found:
         protocols = len({item.protocol for item in found})
-        decided = _count(sum(item.decisions for item in found), "decision")
-        yield f"{decided} by {_count(protocols, 'protocol')}, last {_moment(max(item.last_at for item in found))}"
+        decided = number_of(sum(item.decisions for item in found), "decision")
+        yield f"{decided} by {number_of(protocols, 'protocol')}, last {_moment(max(item.last_at for item in found))}"
     yield from list(_found(one, evidence))[len(found) :]
 
 
@@ -212,22 +217,31 @@ def _found(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
     for item in evidence.served:
         if item.measure in one["measures"]:
             yield (
-                f"{item.protocol}: {_count(item.decisions, 'decision')} {item.verdict} at "
-                f"{_count(item.hosts, 'host')}, last {_moment(item.last_at)}"
+                f"{item.protocol}: {number_of(item.decisions, 'decision')} {item.verdict} at "
+                f"{number_of(item.hosts, 'host')}, last {_moment(item.last_at)}"
             )
-    if one["id"] == "1.1(1)" and "policy" in evidence.issued:
-        yield f"policy document issued {_moment(evidence.issued['policy'])}"
-    if one["id"] == "1.1(2)" and "policy-summary" in evidence.issued:
-        yield f"summary issued {_moment(evidence.issued['policy-summary'])}"
-    if one["id"] == "1.2(1)(b)" and evidence.lists:
-        yield f"{_count(evidence.lists, 'publication')} imported, {evidence.stale_lists:,} stale"
-    if one["id"] in ("1.3(4)", "1.5(1)") and evidence.runs:
-        yield f"contact of the last crawl: {evidence.runs[-1].contact}"
-    if one["id"] == "1.5(2)" and evidence.complaints:
-        yield f"{_count(sum(evidence.complaints.values()), 'complaint')} on record"
+    for left in evidence.withdrawn:
+        if left.measure in one["measures"]:
+            pages = number_of(left.pages, "page")
+            yield f"recheck: {pages} taken out of the corpus again, last {_moment(left.last_at)}"
+    yield from _papers(one["id"], evidence)
     for check in evidence.checks:
         if check.name in one["checks"]:
             yield f"check {check.name}: {'failing' if check.found else 'passing'}"
+
+
+def _papers(paragraph: str, evidence: Evidence) -> Iterator[str]:
+    """What is on record beside the decisions."""
+    if paragraph == "1.1(1)" and "policy" in evidence.issued:
+        yield f"policy document issued {_moment(evidence.issued['policy'])}"
+    if paragraph == "1.1(2)" and "policy-summary" in evidence.issued:
+        yield f"summary issued {_moment(evidence.issued['policy-summary'])}"
+    if paragraph == "1.2(1)(b)" and evidence.lists:
+        yield f"{number_of(evidence.lists, 'publication')} imported, {evidence.stale_lists:,} stale"
+    if paragraph in ("1.3(4)", "1.5(1)") and evidence.runs:
+        yield f"contact of the last crawl: {evidence.runs[-1].contact}"
+    if paragraph == "1.5(2)" and evidence.complaints:
+        yield f"{number_of(sum(evidence.complaints.values()), 'complaint')} on record"
 
 
 def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence, today: date) -> list[str]:
@@ -241,7 +255,7 @@ def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence,
     if one["id"] == "1.2(1)(b)" and not evidence.lists:
         points.append("no list of infringing sites was imported")
     if one["id"] == "1.2(1)(b)" and evidence.stale_lists:
-        points.append(f"stale: {_count(evidence.stale_lists, 'list')} of infringing sites")
+        points.append(f"stale: {number_of(evidence.stale_lists, 'list')} of infringing sites")
     for key, kind in (("1.1(1)", "policy"), ("1.1(2)", "policy-summary")):
         if one["id"] == key and kind not in evidence.issued:
             points.append("no such document was issued")
@@ -257,10 +271,6 @@ def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence,
 def _said(table: Mapping[str, Any], key: str, ask: str) -> Text:
     value = table.get(key)
     return Open(ask) if value is None or not str(value).strip() else str(value)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _moment(at: datetime) -> str:

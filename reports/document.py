@@ -138,6 +138,11 @@ def _text(text: Text) -> Any:
     return {"open": text.ask} if isinstance(text, Open) else text
 
 
+def number_of(number: int, what: str) -> str:
+    """``1 page``, ``1,200 pages``."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
 def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What differs between two versions in their JSON form: the place, what stood there, what stands there now."""
     before, after = dict(_flat(old["sections"], "")), dict(_flat(new["sections"], ""))
@@ -162,3 +167,18 @@ def _flat(sections: list[dict[str, Any]], above: str) -> Iterator[tuple[str, str
 
 def _said(text: Any) -> str:
     return f"[open: {text['open']}]" if isinstance(text, dict) else str(text)
+
+
+def apart(before: str, now: str, around: int = 4) -> tuple[str, str]:
+    """Two versions of a text without what both begin and end with, but for some words around what differs."""
+    old, new = before.split(), now.split()
+    most = min(len(old), len(new))
+    start = next((n for n in range(most) if old[n] != new[n]), most)
+    end = next((n for n in range(most - start) if old[-1 - n] != new[-1 - n]), most - start)
+    start, end = max(0, start - around), max(0, end - around)
+
+    def cut(words: list[str]) -> str:
+        shown = words[start : len(words) - end]
+        return " ".join(["…"] * (start > 0) + shown + ["…"] * (end > 0))
+
+    return cut(old), cut(new)

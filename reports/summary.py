@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from optout.policy import Policy
-from reports.document import Block, Document, Field, Open, Section, Table, Text
+from reports.document import Block, Document, Field, Open, Section, Table, Text, number_of
 from reports.inputs import BadInputs, read, shipped
 from storage.figures import Run, Share
 
@@ -183,7 +183,8 @@ def _from_log(
         ("3.1", "measures"): (_measures(known), "policy.toml and the log"),
     }
     if known.filtered:
-        theirs = f"Data sets of others were put to the same decisions ({known.filtered:,} runs of forbear filter)."
+        runs = number_of(known.filtered, "run")
+        theirs = f"Data sets of others were put to the same decisions ({runs} of forbear filter)."
         found["3.1", "third_parties"] = (theirs, "table crawls")
     if known.period is None:
         return found
@@ -224,7 +225,7 @@ def _sizes(known: Collected, said: Mapping[str, Any], template: Mapping[str, Any
     whole, rows = _only_crawled(said), []
     for name in template["modalities"]:
         own = said.get("sizes", {}).get(name, {})
-        crawled = f"{pages[name]:,} files, {octets[name]:,} octets" if pages[name] else "none"
+        crawled = f"{number_of(pages[name], 'file')}, {octets[name]:,} octets" if pages[name] else "none"
         size: Text = own.get("size") or Open(f"size ([sizes.{name}] size)")
         kinds: Text = own.get("types") or Open(f"types of content ([sizes.{name}] types)")
         if whole and "size" not in own:
@@ -278,10 +279,12 @@ def _measures(known: Collected) -> str:
         if entry.measure.startswith("1.3(1)")
     )
     removed = (
-        f" {known.removed:,} pages were taken out again after their sources reserved them." if known.removed else ""
+        f" Taken out again, after later looks found them reserved: {number_of(known.removed, 'page')}."
+        if known.removed
+        else ""
     )
     lists = (
-        f" {known.lists:,} lists of infringing sites are in use, whose sites are asked for nothing."
+        f" In use: {number_of(known.lists, 'list')} of infringing sites, which are asked for nothing."
         if known.lists
         else ""
     )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from optout.model import Capture, Profile, Use
+from scripts.settings import envvar_of
 
 if TYPE_CHECKING:
     from optout.policy import Policy
@@ -25,10 +26,10 @@ _CONTACT = re.compile(r"(?:https?://[^\s/()]+\S*|mailto:[^\s@()]+@[^\s@()]+)", r
 def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Command]:
     """As click.option, with FORBEAR_NAME as its environment variable and its default shown.
 
-    Every option is made with this, which is also what lets forbear.toml set it.
+    Every option is made with this, which is also what lets forbear.toml set it: at the top for all commands, or, where
+    it has another ``envvar``, in the table of its command alone.
     """
-    envvar = "FORBEAR_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()
-    return click.option(name, *more, **{"envvar": envvar, "show_default": True, **attributes})
+    return click.option(name, *more, **{"envvar": envvar_of(name), "show_default": True, **attributes})
 
 
 class Checked(click.ParamType[str]):

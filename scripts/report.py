@@ -16,7 +16,7 @@ from optout.model import Use
 from reports import coverage
 from reports import policy as policies_of
 from reports import summary as summaries
-from reports.document import changes, to_json
+from reports.document import apart, changes, to_json
 from reports.inputs import BadInputs
 from reports.render import FORMS, text
 from scripts import options, show
@@ -37,6 +37,7 @@ inputs = options.option(
 )
 out = options.option(
     "--out",
+    envvar="FORBEAR_REPORT_OUT",  # what is called out elsewhere is the folder of the corpus
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write it here, in the form of the ending: .html, .docx, .pdf, .json, .txt. Can be repeated.",
@@ -193,12 +194,21 @@ def _deliver(made: Document, out: tuple[Path, ...], diff: Path | None, engine: E
             )
         click.echo(f"Issued as {made.digest}." if new else f"{made.digest} is on record already.", err=True)
     if before is not None:
-        show.table(("changed", "before", "now"), changes(before, to_json(made)))
+        _differs(before, to_json(made))
     elif not out:
         click.echo(text(made).decode(), nl=False)
     still_open = sum(1 for _ in made.open_points())
     if still_open:
         click.echo(f"{still_open} places are open: what belongs there, only you can say (--inputs).", err=True)
+
+
+def _differs(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """What changed, place by place, in the words that differ."""
+    for place, old, new in changes(before, now):
+        was, becomes = apart(old, new)
+        show.line(place)
+        for name, words in (("before", was), ("now", becomes)):
+            show.line(f"  {name:<7} {words or '-'}")
 
 
 def _older(path: Path, kind: str) -> dict[str, Any]:
@@ -223,6 +233,7 @@ def _evidence(connection: Connection) -> coverage.Evidence:
         served=tuple(figures.served(connection)),
         runs=tuple(figures.runs(connection)),
         checks=tuple(figures.checks(connection)),
+        withdrawn=tuple(figures.withdrawn(connection)),
         lists=len(known),
         stale_lists=stale,
         complaints=figures.complaint_states(connection),

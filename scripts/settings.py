@@ -1,4 +1,4 @@
-"""Reads forbear.toml (TOML 1.0): top-level keys are for all commands that have the option, a table is for one."""
+"""Reads forbear.toml (TOML 1.0): top-level keys are for all commands that share the option, a table is for one."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ class Settings:
         return self._chosen(known, common, table)
 
     def _chosen(self, known: dict[str, click.Option], common: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+        shared = {key for key, option in known.items() if option.envvar == envvar_of(key)}
+        common = {key: value for key, value in common.items() if key in shared}
         chosen = {key: value for key, value in {**common, **table}.items() if key in known}
         return {str(known[key].name): self._value(key, value, known[key]) for key, value in chosen.items()}
 
@@ -114,3 +116,8 @@ def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
 def key_of(option: click.Option) -> str:
     """The key of an option in the file: its long name without the dashes."""
     return max(option.opts, key=len).lstrip("-")
+
+
+def envvar_of(name: str) -> str:
+    """The environment variable of an option: FORBEAR_NAME."""
+    return "FORBEAR_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()

@@ -71,6 +71,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """How many pages left the corpus again by words that serve a measure, and when the last was put on record."""
+
+    measure: str
+    pages: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Something that must not be found in a log: how often it was, None if it could not be asked."""
 
@@ -143,6 +152,14 @@ def removed(connection: Connection, some: Sequence[str]) -> int:
     """How many pages of these crawls were taken out of the corpus again."""
     wanted = select(func.count()).select_from(removals).join(pages, pages.c.decision == removals.c.page)
     return connection.scalar(wanted.where(pages.c.crawl.in_(some))) or 0
+
+
+def withdrawn(connection: Connection) -> list[Withdrawn]:
+    """Pages that were taken out again, by the measures of the reasons that spoke against them; a page may serve two."""
+    columns = (reasons.c.measure, func.count(removals.c.page.distinct()), func.max(removals.c.at))
+    wanted = select(*columns).join_from(removals, reasons, reasons.c.decision == removals.c.decision)
+    rows = connection.execute(wanted.group_by(reasons.c.measure).order_by(reasons.c.measure))
+    return [Withdrawn(*row) for row in rows]
 
 
 def checks(connection: Connection) -> Iterator[Check]:

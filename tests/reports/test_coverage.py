@@ -14,7 +14,7 @@ from reports.coverage import Evidence, inputs
 from reports.document import Document, Field, Open, Section
 from reports.inputs import BadInputs, shipped
 from reports.render import FORMS
-from storage.figures import Check, Served
+from storage.figures import Check, Served, Withdrawn
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -32,6 +32,7 @@ def evidence(**known: object) -> Evidence:
         "served": (),
         "runs": (),
         "checks": (),
+        "withdrawn": (),
         "lists": 1,
         "stale_lists": 0,
         "complaints": {},
@@ -71,6 +72,13 @@ def test_counts_of_the_log_are_evidence_for_their_paragraph_and_no_other() -> No
         section(made, "1.3(1)(a)")["evidence"]
     )
     assert "7 decisions" not in str(section(made, "1.3(1)(b)")["evidence"])
+
+
+def test_pages_that_a_recheck_took_out_are_evidence_for_the_measure_of_the_words_that_did() -> None:
+    made = coverage.document(evidence(withdrawn=(Withdrawn("1.3(1)(b)", 1, NOW),)), {}, NOW)
+    words = "recheck: 1 page taken out of the corpus again, last 2026-11-24 12:00Z"
+    assert words in str(section(made, "1.3(1)(b)")["evidence"])
+    assert "recheck" not in str(section(made, "1.3(1)(a)")["evidence"])
 
 
 def test_a_failing_check_is_an_open_point_of_its_paragraph() -> None:

@@ -10,7 +10,7 @@ import pytest
 from docx import Document as Word
 from lxml import html as markup
 
-from reports.document import Document, Field, Open, Paragraph, Section, Table, changes, to_json
+from reports.document import Document, Field, Open, Paragraph, Section, Table, apart, changes, to_json
 from reports.render import FORMS
 
 NASTY = 'a <script>alert(1)</script> #strong[b] \\ & "c" $x$ {{ d }} *e*'
@@ -77,3 +77,10 @@ def test_versions_are_compared_place_by_place() -> None:
 
 def test_control_characters_do_no_harm_to_a_word_file() -> None:
     assert "a\ufffdb" in shown(".docx", made("a\x00b"))
+
+
+def test_two_versions_of_a_long_text_are_shown_where_they_differ() -> None:
+    words = " ".join(map(str, range(20)))
+    assert apart(words, words.replace("10", "ten")) == ("… 6 7 8 9 10 11 12 13 14 …", "… 6 7 8 9 ten 11 12 13 14 …")
+    assert apart(words, f"{words} 20") == ("… 16 17 18 19", "… 16 17 18 19 20")
+    assert apart("", "new") == ("", "new")

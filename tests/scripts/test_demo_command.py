@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from crawler.demo import SITES
 from crawler.web import Web
 from optout import policy
 
 
-def test_each_protocol_is_seen_at_work(forbear, tmp_path) -> None:
-    done = forbear("demo", "--out", "out")
-    assert (done.returncode, done.stderr) == (0, "")
-    table = done.stdout.partition("The crawl finished")[0]
+def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document(forbear, tmp_path) -> None:
+    done = forbear("demo", "--out", "out", "--opt-out", "photos.example")
+    assert done.returncode == 0, done
+    first, _, second = done.stdout.partition("says in its robots.txt from now on")
+    [folder] = (tmp_path / "out").iterdir()
+    all_are_seen(first.partition("The crawl finished")[0])
+    knows(folder, " ".join(second.split()))
+
+
+def all_are_seen(table: str) -> None:
     rows = [line.split() for line in table.splitlines() if "http://" in line]
     ends = {next(word for word in words if word.startswith("http://")): words[0] for words in rows}
     assert set(ends.values()) >= {"kept", "excluded", "deferred", "redirected"}
@@ -22,7 +29,24 @@ def test_each_protocol_is_seen_at_work(forbear, tmp_path) -> None:
         assert ends[f"http://{file}"] == "excluded"
     assert ends["http://photos.example/open.jpg"] == "kept"
     assert ["kept", "excluded", "http://choir.example/", "robots-intent"] in [words[:4] for words in rows]
-    assert list((tmp_path / "out").glob("*/corpus/warc/*.warc.gz"))
+
+
+def knows(folder: Path, second: str) -> None:
+    assert list(folder.glob("corpus/warc/*.warc.gz"))
+    assert "From version 1 to 2: 0 pages added, 3 removed." in second
+    assert "bakery.example 0 1" in second
+    assert "removed http://photos.example/ robots: Disallow: / line 2 of http://photos.example/robots.txt" in second
+    assert "Version 2: 2 files; no fault." in second
+    before, after = (json.loads((folder / f"{name}.json").read_text()) for name in ("before", "summary"))
+    assert "photos.example" in json.dumps(before)
+    assert "photos.example" not in json.dumps(after)
+    assert "recheck: 2 pages taken out of the corpus again" in (folder / "coverage.json").read_text()
+    assert {path.suffix for path in folder.glob("coverage.*")} == {".html", ".docx", ".pdf", ".json"}
+    assert (folder / "corpus" / "croissant-0002.json").exists()
+    kept = (folder / "filtered" / "kept" / "urls.txt").read_text()
+    assert "library.example" in kept
+    assert "photos.example" not in kept
+    assert "bakery.example" not in kept
 
 
 def test_check_shows_each_protocol_at_work(forbear) -> None:

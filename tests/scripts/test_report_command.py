@@ -38,11 +38,21 @@ def test_coverage_in_every_form_on_record_and_compared(forbear: Run, crawled: st
     (tmp_path / "said.toml").write_text('[statement]\norganisation = "Example Research"\n')
     done = forbear("report", "coverage", "--inputs", "said.toml", "--diff", "c.json")
     assert done.returncode == 0, done
-    rows = [line for line in done.stdout.splitlines() if "Organisation" in line]
-    assert rows
-    assert "Example Research" in rows[0]
+    lines = done.stdout.splitlines()
+    at = lines.index("Scope: Organisation")
+    assert lines[at + 2] == "  now     Example Research"
     printed = forbear("report", "coverage").stdout
     assert "robots: 1 decision excluded at 1 host" in printed
+
+
+def test_the_folder_of_the_corpus_in_the_settings_is_no_file_of_a_report(
+    forbear: Run, crawled: str, tmp_path: Path
+) -> None:
+    (tmp_path / "forbear.toml").write_text('out = "corpus"\n')
+    assert "Coverage of the Copyright chapter" in forbear("report", "coverage").stdout
+    (tmp_path / "forbear.toml").write_text('out = "corpus"\n[report.coverage]\nout = "c.json"\n')
+    assert forbear("report", "coverage").stdout == ""
+    assert json.loads((tmp_path / "c.json").read_text())["kind"] == "coverage"
 
 
 def test_an_issued_document_is_a_leaf_of_the_chain(forbear: Run, crawled: str) -> None:
@@ -106,7 +116,9 @@ def test_the_summary_is_filled_from_the_log_and_versions_are_compared(
     (tmp_path / "said.toml").write_text('["1.2"]\nmodels = ["Example-7B"]\n')
     done = forbear("report", "summary", "--inputs", "said.toml", "--diff", "old.json")
     assert done.returncode == 0, done
-    assert [line for line in done.stdout.splitlines() if "Versioned model name" in line and "Example-7B" in line]
+    lines = done.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if "Versioned model name" in line)
+    assert lines[at + 2] == "  now     Example-7B"
     assert "summary" in forbear("report", "list").stdout
     done = forbear("report", "summary", "--crawl", "none")
     assert (done.returncode, "is called none" in done.stderr) == (2, True)

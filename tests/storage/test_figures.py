@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, delete, update
 from optout.model import Stage, Verdict
 from storage import complaints, figures, lists
 from storage.database import writing
+from storage.figures import Withdrawn
 from storage.schema import crawls, decisions, list_entries, policies, reasons, removals
 from tests.storage.conftest import AT, Maker
 
@@ -58,6 +59,7 @@ def test_content_is_counted_by_domain_and_type_and_what_was_taken_out_does_not_c
         row = {"page": kept[2].decision.id, "decision": later.decision.id, "crawl": make.crawl, "at": AT}
         connection.execute(removals.insert(), row)
     with engine.connect() as connection:
+        assert figures.withdrawn(connection) == [Withdrawn("1.3(1)(a)", 1, AT)]
         assert [one.name for one in figures.by_domain(connection, [make.crawl])] == ["b.example"]
         assert figures.removed(connection, [make.crawl]) == 1
 
