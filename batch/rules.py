@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from batch.snapshot import File, Known
 from optout.captures import Captures
 from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Place, Profile, Question, Use
+from optout.host_rules import Hosts
+from optout.model import Capture, Decision, Failure, Profile, Question, Use
 from optout.readers import url as urls
-from optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from array import array
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from optout.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Snapshot:
 
     ``path`` is a file that ``forbear export hosts`` wrote, or a URL of one that fsspec knows. ``at`` is the time that
     the decisions are about, by default that of opening: answers that had expired by then are not used. What the
-    snapshot does not have is deferred, quoted as ``unasked``; what has expired is deferred as ``expired``.
+    snapshot does not have is deferred, quoted as ``unasked``; what has expired is deferred as ``expired``. ``policy``
+    and ``lists`` (captures of the operator's lists) take the place of those in the snapshot.
     Raises BadSnapshot and OSError, here and in every method.
     """
 
@@ -48,44 +51,56 @@ class Snapshot:
         use: Use | str = Use.TRAIN_AI,
         profile: Profile | str = Profile.STANDARD,
         at: datetime | None = None,
+        policy: Policy | None = None,
+        lists: Sequence[Capture] | None = None,
     ) -> None:
         self.at = at or datetime.now(UTC)
-        self._file = File(path)
         self._question = Question("", agent, Use(use), Profile(profile), self.at)
-        self.about, self.policy, self.path = self._file.about, self._file.policy, self._file.path
+        self._file = File(path)
+        self.path, self.about = self._file.path, self._file.about
+        self.policy = policy or self._file.policy
+        self.lists = tuple(Known(each, self.at) for each in (self._file.lists if lists is None else lists))
+        asked = self._question
+        self._hosts = Hosts(
+            self._captures_of, self.policy, agent=asked.agent, use=asked.use, profile=asked.profile, at=self.at
+        )
 
     def decide(self, url: str) -> Decision:
         """May this URL be used? Raises NotAUrl."""
-        return self._whole(url, self._captures(urls.parse(url).origin))
+        found = self._hosts.decide(url)
+        return found if isinstance(found, Decision) else self._decided(url, self._known(url))
+
+    def decide_all(self, some: Sequence[str | None]) -> Answers:
+        """The same for many; those that come sorted are read fastest."""
+        found = self._hosts.decide_all(some)
+        decisions: list[Decision | None] = []
+        unfinished = set()
+        for position, outcome in enumerate(found.outcomes):
+            if isinstance(outcome, tuple):
+                unfinished.add(position)
+                decisions.append(None)
+            else:
+                decisions.append(outcome)
+        for row, position in enumerate(found.index) if unfinished else ():
+            if position in unfinished:  # a licence that this URL alone names, say
+                found.index[row] = len(decisions)
+                decisions.append(self.decide(some[row] or ""))
+        return Answers(found.index, decisions)
 
     def decide_page(self, url: str, markup: str) -> Decision:
         """May the HTML page with this markup, which came from the URL, be kept? Its header fields are not known.
 
         Raises NotAUrl.
         """
-        href = urls.parse(url)
-        captures = self._captures(href.origin)
         kind = (("Content-Type", "text/html; charset=utf-8"),)
-        captures.add(Capture(href.href, 200, kind, markup.encode("utf-8", "replace")))
-        return self._whole(url, captures)
+        page = Capture(urls.parse(url).href, 200, kind, markup.encode("utf-8", "replace"))
+        return self._decided(url, [*self._known(url), Known(page, self.at)])
 
-    def decide_all(self, some: Iterable[str | None]) -> Answers:
-        """The same for many; those that come sorted are read fastest."""
-        index = array("I")
-        decisions: list[Decision | None] = [None]
-        positions: dict[object, int] = {}
-        for url in some:
-            try:
-                decision = self.decide(url or "")
-            except NotAUrl:
-                index.append(0)
-                continue
-            key = (urls.parse(url or "").origin, decision.verdict, decision.reasons)
-            position = positions.setdefault(key, len(decisions))
-            if position == len(decisions):
-                decisions.append(decision)
-            index.append(position)
-        return Answers(index, decisions)
+    def rests_on(self, url: str) -> list[Known]:
+        """What the decision about a URL is made from, the operator's lists first. Raises NotAUrl."""
+        known = self._known(url)
+        self._decided(url, known)
+        return known
 
     def close(self) -> None:
         """Closes the file."""
@@ -97,30 +112,35 @@ class Snapshot:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _captures(self, origin: str) -> Captures:
-        """All that the snapshot has of an origin, and that it has nothing where a decision would look further."""
-        known = self._file.answers(urls.parse(origin).host)
-        captures = Captures([*self._file.lists, *map(self._valid, known)])
-        self._whole(f"{origin}/", captures)
-        return captures
+    def _captures_of(self, origin: str) -> Captures:
+        """What is known of an origin, and what a decision about it looks up elsewhere."""
+        return Captures(each.capture for each in self.rests_on(f"{origin}/"))
 
-    def _whole(self, url: str, captures: Captures) -> Decision:
-        """The decision, with every place that it asks for looked up; what was looked up is among the captures then."""
-        question = Question(url, self._question.agent, self._question.use, self._question.profile, self.at)
+    def _known(self, url: str) -> list[Known]:
+        """The lists, and all that the snapshot has of a URL's host."""
+        return [*self.lists, *map(self._valid, self._file.answers(urls.parse(url).host))]
+
+    def _decided(self, url: str, known: list[Known]) -> Decision:
+        """The decision, with every place that it asks for looked up; what was looked up is among ``known`` then."""
+        captures = Captures(each.capture for each in known)
+        question = replace(self._question, url=url)
         while not isinstance(found := decide(question, captures, self.policy), Decision):
             for place in found:
-                captures.add(self._answer(place))
+                answer = self.answer(place.url)
+                captures.add(answer.capture)
+                known.append(answer)
         return found
 
-    def _answer(self, place: Place) -> Capture:
-        known = self._file.answer(place.url)
+    def answer(self, url: str, at: datetime | None = None) -> Known:
+        """What stood at a canonical URL, or that it is not known, which has no id; ``at`` another time."""
+        known = self._file.answer(url)
         if known is None:
             detail = "the snapshot has no answer from there, and nobody is asked"
-            return Capture(place.url, error=Failure.UNASKED, memo={"detail": detail})
-        return self._valid(known)
+            return Known(Capture(url, error=Failure.UNASKED, memo={"detail": detail}), self.at)
+        return self._valid(known, at)
 
-    def _valid(self, known: Known) -> Capture:
-        if known.expires_at is None or self.at < known.expires_at:
-            return known.capture
+    def _valid(self, known: Known, at: datetime | None = None) -> Known:
+        if known.expires_at is None or (at or self.at) < known.expires_at:
+            return known
         detail = f"the answer of {known.fetched_at:%Y-%m-%d %H:%M} expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
-        return Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail})
+        return Known(Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail}), self.at)

@@ -36,6 +36,7 @@ COLUMNS = pa.schema(
     [
         pa.field("host", _TEXT, nullable=False),
         pa.field("url", _TEXT, nullable=False),
+        pa.field("id", _TEXT),
         pa.field("fetched_at", _TIME, nullable=False),
         pa.field("expires_at", _TIME),
         pa.field("status", pa.int32()),
@@ -45,7 +46,8 @@ COLUMNS = pa.schema(
         pa.field("body", pa.binary(), nullable=False),
     ]
 )
-"""``headers`` is a JSON list of pairs, as in a case of ``forbear decide``; ``sha256`` that of the body, in hex."""
+"""``id`` is the capture's in the log; ``headers`` is a JSON list of pairs, as in a case of ``forbear decide``;
+``sha256`` is that of the body, in hexadecimal."""
 
 ROWS = 1_024
 """Rows of a row group, about; one that is open is in memory."""
@@ -58,11 +60,15 @@ class BadSnapshot(ValueError):
 
 
 class Known(NamedTuple):
-    """An answer in a snapshot; ``expires_at`` is until when it counts, None: as long as the snapshot."""
+    """An answer in a snapshot; ``expires_at`` is until when it counts, None: as long as the snapshot.
+
+    ``id`` is that of the capture in the log; None for the operator's lists, and for what is not in the snapshot.
+    """
 
     capture: Capture
     fetched_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,7 @@ def _row(host: str, known: Known) -> dict[str, Any]:
     return {
         "host": host,
         "url": capture.url,
+        "id": known.id,
         "fetched_at": known.fetched_at,
         "expires_at": known.expires_at,
         "status": capture.status,
@@ -166,7 +173,7 @@ class File:
         except AttributeError:
             raise BadSnapshot(f"{self.path} was written again by a program that left its statistics out") from None
         self._groups: OrderedDict[int, tuple[pa.Table, dict[str, tuple[int, int]]]] = OrderedDict()
-        self.lists = [known.capture for known in self.answers("")]
+        self.lists = tuple(known.capture for known in self.answers(""))
         for capture, sha256 in self._with_digests():
             if sha256 is None or hashlib.sha256(capture.body).hexdigest() != sha256:
                 raise BadSnapshot(f"{self.path} is damaged: {capture.url} is not the list that it names")
@@ -239,7 +246,8 @@ def _known(row: dict[str, Any]) -> Known:
         raise ValueError(row["url"])
     headers = tuple((str(name), str(value)) for name, value in json.loads(row["headers"]))
     error = Failure(row["error"]) if row["error"] else None
-    return Known(Capture(row["url"], row["status"], headers, row["body"], error), row["fetched_at"], row["expires_at"])
+    capture = Capture(row["url"], row["status"], headers, row["body"], error)
+    return Known(capture, row["fetched_at"], row["expires_at"], row["id"])
 
 
 def _first_line(error: Exception) -> str:

@@ -43,7 +43,7 @@ def decide_table(rows: Any, snapshot: Snapshot, column: str = "url") -> pa.Recor
     schema = source.schema
     if column not in schema.names:
         raise BadTable(f"The table has no column {column!r}: it has {', '.join(schema.names)}")
-    if not _is_text(schema.field(column).type):
+    if not is_text(schema.field(column).type):
         raise BadTable(f"The column {column!r} holds {schema.field(column).type} and no text, so no URLs")
     if taken := [name for name in DECIDED.names if name in schema.names]:
         raise BadTable(f"The table has a column {taken[0]!r} already: rename it, or leave it out")
@@ -66,7 +66,8 @@ def _reader(rows: Any) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(first.schema, every())
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold URLs."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
 

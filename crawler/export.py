@@ -69,7 +69,7 @@ def _write(
         log_root=chain.tree(connection, size).root().hex(),
         checkpoint=signed.note if signed else None,
     )
-    own = [Known(capture, at, None) for capture in (blocks, infringing) if capture]
+    own = [Known(capture, at) for capture in (blocks, infringing) if capture]
     return snapshot.write(part, about, rules, own, map(Known._make, snapshots.answers(connection)))
 
 

@@ -55,9 +55,9 @@ def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None
 
     Raises operator.BadList for a line that is none; those of storage.complaints were checked when they were accepted.
     """
-    if not lines:
-        return own
-    return operator.extended(own.body if own else b"", lines)
+    there = set(own.body.decode("utf-8", "replace").splitlines()) if own else set()
+    new = [line for line in lines if line not in there]
+    return operator.extended(own.body if own else b"", new) if new else own
 
 
 def read_list(path: Path, option: str) -> Capture:

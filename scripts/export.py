@@ -49,12 +49,13 @@ def hosts(
 ) -> None:
     """Write a snapshot of host rules: what each host answered last, by which its URLs can be decided about.
 
-    It takes neither database nor network to read: the datatrove step and the DuckDB path decide from it as a crawl
-    would. The policy and the lists in force go with it.
+    It takes neither database nor network to read: `forbear filter --snapshot`, the datatrove step and the DuckDB path
+    decide from it as a crawl would. The policy and the lists in force go with it.
 
     \b
     Example:
       forbear export hosts -o hosts.parquet
+      forbear filter table.parquet --snapshot hosts.parquet --offline --grouped --out filtered
     """
     try:
         about = export_hosts(

@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from crawler.crawl import BadConfig
-from crawler.filter import KINDS, FilterConfig, run
+from crawler.filter import KINDS, run
+from crawler.filtering import FilterConfig
 from crawler.inputs import BadInput
 from optout.model import Profile, Use
 from scripts import options, show
@@ -22,7 +23,7 @@ from scripts.crawl import listed
 from storage.database import shown
 
 if TYPE_CHECKING:
-    from crawler.filter import Filtered
+    from crawler.filtering import Filtered
 
 _PATH = click.Path(exists=True, path_type=Path)
 OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
@@ -39,7 +40,17 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
 @options.option("--kind", type=click.Choice(KINDS), help="What the inputs are.  [default: by their names]")
 @options.option("--url-column", type=options.text, help="Column that holds the URL.  [default: url and the like]")
 @options.option("--offline", is_flag=True, help="Ask nobody: what the log or a snapshot does not know is deferred.")
-@options.option("--snapshot", multiple=True, type=_PATH, help="WARC of robots.txt and the like. Can be repeated.")
+@options.option(
+    "--snapshot",
+    multiple=True,
+    type=_PATH,
+    help="What hosts answered: a .parquet of `forbear export hosts`, WARC of robots.txt and the like. Can be repeated.",
+)
+@options.option(
+    "--grouped",
+    is_flag=True,
+    help="For tables of millions: log a row for each host and answer, not for each URL. With --offline and --snapshot.",
+)
 @options.who
 @options.delay
 @options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Hosts that are asked at once.")
@@ -50,11 +61,12 @@ def command(as_json: bool, **settings: Any) -> None:
     """Take out of WARC, Parquet, URL lists and folders of images what is reserved, and what cannot be known.
 
     OUT/kept has the inputs without it, OUT/reasons a Parquet file for each with whose words were decisive. Every
-    decision is in the log. A run that was killed goes on with the same command, input by input.
+    decision is in the log. A run that was killed goes on with the same command.
 
     \b
     Example:
       forbear filter data.parquet CC-MAIN-*.warc.gz --out filtered --contact https://example.org/bot
+      forbear filter table.parquet --snapshot hosts.parquet --offline --grouped --out filtered
     """
     if settings["contact"] is None:
         if not settings["offline"]:

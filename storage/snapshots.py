@@ -18,11 +18,12 @@ from storage.schema import captures
 
 
 class Answer(NamedTuple):
-    """An answer that can be used until ``expires_at``."""
+    """An answer that can be used until ``expires_at``; ``id`` is the capture's."""
 
     capture: Capture
     fetched_at: datetime
     expires_at: datetime
+    id: str
 
 
 def answers(connection: Connection) -> Iterator[Answer]:
@@ -50,4 +51,4 @@ def answers(connection: Connection) -> Iterator[Answer]:
         held = evidence.held(connection, [each[2] for each in some])
         for _, _, capture_id, fetched_at, expires_at in some:
             if capture_id in held and held[capture_id].whole:
-                yield Answer(held[capture_id].capture, fetched_at, expires_at)
+                yield Answer(held[capture_id].capture, fetched_at, expires_at, capture_id)

@@ -211,11 +211,11 @@ def test_damage_is_seen_when_it_is_met_and_nothing_is_allowed(tmp_path: Path) ->
     file = write(tmp_path / "hosts.parquet", said)
     table = pq.read_table(file)
     bodies = [each.replace(b"/no", b"/on") for each in table["body"].to_pylist()]
-    again(file, table.set_column(8, table.schema.field("body"), [bodies]))
+    again(file, table.set_column(9, table.schema.field("body"), [bodies]))
     with Snapshot(file, at=AT) as snapshot, pytest.raises(BadSnapshot, match=r"what it has of a\.example"):
         snapshot.decide("https://a.example/no")
     octets = bytearray(write(file, said).read_bytes())
-    body = pq.read_metadata(file).row_group(0).column(8)
+    body = pq.read_metadata(file).row_group(0).column(9)
     start, size = body.data_page_offset, body.total_compressed_size
     octets[start : start + size] = bytes(size)
     file.write_bytes(octets)

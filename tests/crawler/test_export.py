@@ -97,6 +97,7 @@ def test_the_newest_answer_of_each_place_is_in_it_and_no_page(engine: Engine, tm
     assert (about.operator_list, about.infringing_list, about.checkpoint) == (None, None, None)
     [known] = file.answers("a.example")
     assert (known.capture.body, known.capture.headers) == (b"new", (("X", "\u00e9"),))
+    assert known.id == records[1].id
     assert (known.fetched_at, known.expires_at) == (at, at + timedelta(days=1))
     assert snapshots.moment(about.made_at) >= at
     file.close()

@@ -3,8 +3,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from crawler.web import Reply, Web
-from tests.crawler.crawls import Crawler, plain
+from tests.crawler.crawls import Crawler, plain, until
 from tests.forks import Done
 from tests.laws import check_laws
 from tests.optout.pictures import packet, picture
@@ -218,28 +218,51 @@ def test_offline_the_log_and_a_snapshot_answer_and_nobody_is_asked(crawler: Craw
     check_laws(crawler.database, tmp_path / "none")
 
 
-def test_killed_it_goes_on_with_the_input_it_was_at(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+def logged(crawler: Crawler, least: int) -> bool:
+    return bool(crawler.rows("SELECT count(*) FROM decisions")[0][0] >= least)
+
+
+def test_killed_it_goes_on_with_the_row_it_was_at(crawler: Crawler, tmp_path: Path, web: Web) -> None:
     inputs = []
-    for number in range(4):
+    for number in range(2):
         path = tmp_path / f"{number}.parquet"
-        rows = [{"url": f"http://{host}.example/{each}"} for each in range(1500) for host in ("yes", "no", "tdm")]
+        rows = [{"url": f"http://{host}.example/{each % 900}"} for each in range(1000) for host in ("yes", "no", "tdm")]
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=500)
         inputs.append(path)
     crawler.program = "filter"
-    for _ in range(3):
+    for count in (400, 2400, 4100):
         process = crawler.start(web, *map(str, inputs), retries=None)
-        time.sleep(2)
+        until(partial(logged, crawler, count))
         process.kill()
         process.wait()
     told = filtered(crawler, web, *inputs).summary
-    assert told["counts"] == {"allowed": 4 * 3000, "excluded": 4 * 1500}
+    assert told["counts"] == {"allowed": 2 * 2000, "excluded": 2 * 1000}
     for path in inputs:
-        assert pq.read_metadata(crawler.out / "kept" / path.name).num_rows == 3000
-        assert pq.read_metadata(crawler.out / "reasons" / f"{path.name}.parquet").num_rows == 1500
+        assert pq.read_metadata(crawler.out / "kept" / path.name).num_rows == 2000
+        assert pq.read_metadata(crawler.out / "reasons" / f"{path.name}.parquet").num_rows == 1000
     assert sorted(path.name for path in (crawler.out / "kept").iterdir()) == [path.name for path in inputs]
-    [(rows,)] = crawler.rows("SELECT count(*) FROM decisions")
-    assert rows >= 4 * 4500, "each item has a row, some have two"
+    left = sorted(path.name for path in (crawler.out / "reasons").iterdir())
+    assert left == [f"{path.name}.parquet" for path in inputs]
+    assert crawler.rows("SELECT count(*), count(DISTINCT crawl) FROM decisions") == [(6000, 1)], "one for each row"
+    decided = {
+        row["decision"]
+        for path in inputs
+        for row in pq.read_table(crawler.out / "reasons" / f"{path.name}.parquet").to_pylist()
+    }
+    assert decided == {each for (each,) in crawler.rows("SELECT id FROM decisions WHERE verdict <> 'allowed'")}
     check_laws(crawler.database, tmp_path / "none")
+
+
+def test_an_input_that_was_changed_meanwhile_is_begun_again(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    listed = tmp_path / "pages.txt"
+    listed.write_text("".join(f"http://yes.example/{number}\n" for number in range(3000)))
+    crawler.program = "filter"
+    process = crawler.start(web, str(listed), retries=None)
+    until(partial(logged, crawler, 1200))
+    process.kill()
+    process.wait()
+    listed.write_text("http://no.example/no\nhttp://yes.example/1\n")
+    assert filtered(crawler, web, listed).summary["counts"] == {"allowed": 1, "excluded": 1}
 
 
 def test_what_is_of_no_known_kind_is_wrong_use(crawler: Crawler, tmp_path: Path) -> None:

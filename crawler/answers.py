@@ -1,0 +1,139 @@
+"""Where the files with reservations come from when a data set is filtered: snapshots, the log, the network."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from batch.rules import Snapshot
+from batch.snapshot import BadSnapshot
+from crawler.inputs import BadInput, response_at, responses
+from crawler.places import expiry
+from crawler.session import Asking, Session
+from optout.model import Capture, Failure
+from optout.protocols import PROTOCOLS
+from optout.readers import url as urls
+from storage import evidence, leases
+from storage.names import digest
+from storage.owners import this_process
+from storage.records import CaptureRecord, new_id, now
+from storage.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from batch.snapshot import Known
+    from crawler.live import Live
+
+LEASE_SECONDS = 60.0
+_PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def recorded(known: Known) -> CaptureRecord:
+    """An answer of a snapshot of hosts as evidence: under its own id, so that it is stored once."""
+    return CaptureRecord(known.id or new_id(), known.fetched_at, known.expires_at, known.capture)
+
+
+class Archives:
+    """Answers that stand in WARC files, found by their URL: robots.txt as Common Crawl publishes it, and the like."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._places: dict[bytes, tuple[Path, int, datetime]] = {}
+        for path in paths:
+            for url, at, offset in responses(path):
+                if urls.parse(url).path in _PLACES:
+                    self._places[digest(url)] = path, offset, at
+
+    def get(self, url: str) -> CaptureRecord | None:
+        """The answer, for this run alone: it is as old as the snapshot, so nobody else is to use it again."""
+        found = self._places.get(digest(url))
+        capture = response_at(found[0], found[1], url) if found else None
+        return CaptureRecord(new_id(), found[2], None, capture) if found and capture else None
+
+
+def opened(path: Path, **asked: Any) -> Snapshot:
+    """A snapshot of hosts. Raises BadInput."""
+    try:
+        return Snapshot(path, **asked)
+    except BadSnapshot as error:
+        raise BadInput(f"--snapshot: {error}") from None
+
+
+class Places(Session):
+    """A session that takes files with reservations from snapshots first, then the log, then the network.
+
+    ``offline`` the newest answer in the log counts, however old; beside a snapshot of hosts, a fresh one alone.
+    """
+
+    def __init__(
+        self, asking: Asking, writer: Writer, archives: Archives, hosts: Snapshot | None, *, offline: bool
+    ) -> None:
+        super().__init__(asking, writer)
+        self._archives, self._hosts, self._offline = archives, hosts, offline
+
+    async def _stored(self, url: str) -> CaptureRecord | None:
+        known = self._hosts.answer(url, now()) if self._hosts else None
+        if known and known.id:
+            return recorded(known)
+        record = self._archives.get(url) or await super()._stored(url)
+        if record or not self._offline:
+            return record
+        if known:
+            return recorded(known)
+        found = await asyncio.wrap_future(self.writer.call(lambda connection: evidence.fresh(connection, [url], _EVER)))
+        if not found:
+            return None
+        [(capture_id, capture, _)] = found
+        self._written.add(capture_id)
+        return CaptureRecord(capture_id, now(), None, capture)
+
+
+class Network:
+    """Fetches files with reservations, each host in its turn among all processes on the database.
+
+    ``asked`` is called for each request.
+    """
+
+    def __init__(
+        self, live: Live | None, writer: Writer, asked: Callable[[], None], *, delay: float, most: int
+    ) -> None:
+        self._live, self._writer, self._told, self._delay = live, writer, asked, delay
+        self._room = asyncio.Semaphore(most)
+        self._owner = this_process()
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def fetch(self, url: str) -> CaptureRecord:
+        """What stands at a URL; without a network nobody asks, and nothing is known."""
+        if self._live is None:
+            detail = "the log has no answer from there, and --offline asks nobody"
+            return CaptureRecord(new_id(), now(), None, Capture(url, error=Failure.UNASKED, memo={"detail": detail}))
+        host = urls.parse(url).host
+        async with self._turns.setdefault(host, asyncio.Lock()), self._room:
+            capture = await self._in_turn(self._live, host, url)
+        at = now()
+        return CaptureRecord(new_id(), at, expiry(capture, at), capture)
+
+    async def _in_turn(self, live: Live, host: str, url: str) -> Capture:
+        for _ in range(int(LEASE_SECONDS)):
+            lease = await self._call(
+                lambda connection: leases.lease_host(connection, self._owner, host, now(), LEASE_SECONDS)
+            )
+            if lease:
+                break
+            await asyncio.sleep(1)
+        else:
+            return Capture(url, error=Failure.TIMEOUT, memo={"detail": f"another process was serving {host}"})
+        try:
+            pause = (lease.next_at - now()).total_seconds() if lease.next_at else 0.0
+            await asyncio.sleep(max(pause, 0.0))
+            self._told()
+            return await live.fetch(url)
+        finally:
+            later = now() + timedelta(seconds=self._delay)
+            await self._call(lambda connection: leases.release(connection, self._owner, host, later, now()))
+
+    async def _call(self, function: Callable[[Any], Any]) -> Any:
+        return await asyncio.wrap_future(self._writer.call(function))

@@ -1,0 +1,111 @@
+"""What a run of ``forbear filter`` was asked to do, and what it left: counts, and files of reasons."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.crawl import Config
+from crawler.operator import BadConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TEXT = pa.string()
+_REASON = pa.struct([(name, _TEXT) for name in ("protocol", "preference", "quote", "source", "where", "measure")])
+REASONS = pa.schema(
+    [
+        ("where", _TEXT),
+        ("url", _TEXT),
+        ("host", _TEXT),
+        ("domain", _TEXT),
+        ("verdict", _TEXT),
+        ("decision", _TEXT),
+        ("reasons", pa.list_(_REASON)),
+    ]
+)
+"""What was left out of a file and why; ``verdict`` is excluded, deferred, or unusable for what has no http(s) URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterConfig(Config):
+    """What ``forbear filter`` was asked to do; ``out`` is the folder of what stays."""
+
+    inputs: tuple[Path, ...] = ()
+    kind: str | None = None
+    url_column: str | None = None
+    offline: bool = False
+    snapshot: tuple[Path, ...] = ()
+    grouped: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig, one sentence for a person."""
+        Config.__post_init__(self)
+        if len(self.snapshot) - len(self.archives) > 1:
+            raise BadConfig("--snapshot: name one snapshot of hosts; of WARC files there may be several.")
+        if self.grouped and not (self.hosts and self.offline and not self.archives):
+            raise BadConfig("--grouped needs --offline and one --snapshot, as `forbear export hosts` writes it.")
+
+    @property
+    def hosts(self) -> Path | None:
+        """The snapshot of hosts among the snapshots."""
+        return next((path for path in self.snapshot if path.suffix == ".parquet"), None)
+
+    @property
+    def archives(self) -> tuple[Path, ...]:
+        """The WARC files among them."""
+        return tuple(path for path in self.snapshot if path.suffix != ".parquet")
+
+    @property
+    def settings(self) -> str:
+        """What files of reasons are made by, as JSON: all but where the data comes from."""
+        return json.dumps(self.identity() | {"inputs": [], "snapshot": []}, sort_keys=True)
+
+    def identity(self) -> dict[str, Any]:
+        """Which commands are the same run, so that one goes on with what another left."""
+        every = {**Config.identity(self), "command": "filter"}
+        every["inputs"] = [str(path.resolve()) for path in self.inputs]
+        every["snapshot"] = [str(path.resolve()) for path in self.snapshot]
+        if not self.grouped:
+            del every["grouped"]  # so that runs of versions which did not know it go on
+        return every
+
+
+@dataclass(slots=True)
+class Filtered:
+    """What a run did, by input: counts by verdict; ``before`` are inputs that an earlier run had done."""
+
+    crawl: str = ""
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    protocols: Counter[str] = field(default_factory=Counter)
+    before: set[str] = field(default_factory=set)
+    requests: int = 0
+    began: float = field(default_factory=monotonic)
+
+    def count_request(self) -> None:
+        """A host was asked."""
+        self.requests += 1
+
+    @property
+    def total(self) -> Counter[str]:
+        """All inputs together."""
+        return sum(self.counts.values(), Counter())
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return monotonic() - self.began
+
+
+def finished(config: FilterConfig, path: Path, reasons: Path) -> Counter[str]:
+    """The counts by verdict of a file of reasons that is complete. Raises BadConfig if other settings made it."""
+    about = pq.read_metadata(reasons).metadata or {}
+    if about.get(b"settings", b"").decode() != config.settings:
+        raise BadConfig(f"{config.out} holds what other settings made of {path.name}: name another folder.")
+    return Counter(json.loads(about[b"counts"]))
