@@ -373,6 +373,8 @@ def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Wr
     """Makes the next version of the corpus; None if nothing in it has changed."""
     made = versions.Made(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
     version = versions.make(config.out, made, writer.call(versions.log_state).result())
+    if last := version or versions.latest(config.out):  # a run that was killed may not have told of it
+        writer.call(lambda connection: versions.tell(connection, last)).result()
     return version.number if version else None
 
 

@@ -27,7 +27,7 @@ from optout import __version__
 from storage import chain
 from storage.names import digest
 from storage.records import now
-from storage.schema import checkpoints
+from storage.schema import checkpoints, events
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 LIST = pa.schema(
@@ -81,6 +81,18 @@ def log_state(connection: Connection) -> dict[str, Any]:
     size = chain.size(connection)
     signed = select(checkpoints.c.note).order_by(checkpoints.c.size.desc(), checkpoints.c.id.desc()).limit(1)
     return {"size": size, "root": chain.tree(connection, size).root().hex(), "checkpoint": connection.scalar(signed)}
+
+
+EVENT = "corpus version"
+
+
+def tell(connection: Connection, version: Version) -> None:
+    """Puts a version on record in the log, if it is not: its number, the digest of its manifest, of which crawl."""
+    told = connection.scalars(select(events.c.content).where(events.c.event == EVENT))
+    if all(said["sha256"] != version.sha256 for said in told):
+        content = version.content
+        said = {"version": version.number, "sha256": version.sha256, "crawl": content["crawl"]}
+        chain.tell(connection, EVENT, said | {"counts": content["counts"]}, now())
 
 
 def make(out: Path, made: Made, log: dict[str, Any]) -> Version | None:

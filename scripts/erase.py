@@ -1,4 +1,4 @@
-"""``forbear erase``: erases what the log says about pages, and leaves proof that it was so."""
+"""``forbear erase``: erases what the log says about pages, or who complained, and leaves proof that it was so."""
 
 from __future__ import annotations
 
@@ -41,13 +41,21 @@ class Age(Moment):
 @options.option(
     "--url", type=options.text, help="Decisions about this URL, and captures of it, whenever they were made."
 )
+@options.option("--complaint", type=options.text, help="The words of the complaint with this number.")
 @options.option("--reason", required=True, type=options.text, help="Why, for the record; name nobody here.")
 @options.option("--yes", is_flag=True, help="Do not ask.")
 @options.evidence
 @options.db
 @options.as_json
 def command(
-    older_than: datetime | None, url: str | None, reason: str, yes: bool, evidence: str | None, db: str, as_json: bool
+    older_than: datetime | None,
+    url: str | None,
+    complaint: str | None,
+    reason: str,
+    yes: bool,
+    evidence: str | None,
+    db: str,
+    as_json: bool,
 ) -> None:
     """Erase URLs, hosts, headers and quotations of pages from the log, for good.
 
@@ -59,10 +67,13 @@ def command(
     Example:
       forbear erase --older-than 3y --reason "retention period of the processing register, no. 12"
       forbear erase --url https://example.org/jane-doe --reason "request of 1 March" --yes
+      forbear erase --complaint 2026-7KQ2M9 --reason "closed three years ago" --yes
     """
-    if (older_than is None) == (url is None):
-        raise click.UsageError("Say what is to be erased: --older-than AGE or --url URL.")
-    what = f"about {url}" if older_than is None else f"of decisions before {show.moment(older_than)}"
+    if sum(given is not None for given in (older_than, url, complaint)) != 1:
+        raise click.UsageError("Say what is to be erased: --older-than AGE, --url URL or --complaint NUMBER.")
+    what = f"of complaint {complaint}" if complaint else f"about {url}"
+    if older_than is not None:
+        what = f"of decisions before {show.moment(older_than)}"
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("Nothing brings back what is erased: add --yes if you mean it.")
@@ -71,11 +82,12 @@ def command(
     tally = Counter[str]()
     try:
         with translated(engine.url):
-            if older_than is None:
-                assert url is not None
+            if older_than is not None:
+                rows = erasure.older_than(engine, older_than, reason)
+            elif url is not None:
                 rows = erasure.by_url(engine, url, reason)
             else:
-                rows = erasure.older_than(engine, older_than, reason)
+                rows = erasure.by_complaint(engine, str(complaint), reason)
             for count in show.progress(rows, lambda: f"{tally['rows']:,} rows erased"):
                 tally["rows"] += count
     finally:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from storage import chain, leaves, positions
+from storage import chain, positions
 from storage.leaves import FORMS
-from storage.records import new_id, now
+from storage.records import now
 from storage.schema import chain as leaf
-from storage.schema import events
 
 _BATCH = 1000
 
@@ -29,15 +28,13 @@ def adopt(connection: Connection) -> int:
             "reason": "written before there was a chain",
             "positions": positions.write(range(first, first + adopted)),
         }
-        row = {"id": new_id(), "at": now(), "event": "adoption", "content": content}
-        connection.execute(events.insert(), row)
-        chain.append(connection, [leaves.entry("event", row)])
+        chain.tell(connection, "adoption", content, now())
     return adopted
 
 
 def _strangers(connection: Connection, kind: str) -> list[str]:
     form = FORMS[kind]
-    key = form.table.c[form.key]
+    key = form.ref
     same = (leaf.c.ref == key) & (leaf.c.kind == kind)
     wanted = select(key).outerjoin_from(form.table, leaf, same).where(leaf.c.ref.is_(None)).order_by(key)
     return list(connection.scalars(wanted.limit(_BATCH)))

@@ -6,7 +6,7 @@ Positions have no gaps: on SQLite one transaction writes at a time, on PostgreSQ
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ from storage.dialects import add, chunks, execute
 from storage.errors import StorageError
 from storage.leaves import CHILDREN, FORMS, Entry, record
 from storage.merkle import leaf_hash
-from storage.records import now
-from storage.schema import chain, decision_captures, subtrees
+from storage.records import new_id, now
+from storage.schema import chain, decision_captures, events, subtrees
 
 _LOCK = 0x666F7263
 """Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
@@ -67,6 +67,13 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     ]
     add(connection, chain, rows)
     add(connection, subtrees, list(merkle.grown(_fetch(connection), first, [row[4] for row in rows])))
+
+
+def tell(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
+    """Puts on record what was done, as an event; in the transaction that does it, and last."""
+    row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
+    connection.execute(events.insert(), row)
+    append(connection, [leaves.entry("event", row)])
 
 
 def _turn(connection: Connection) -> tuple[int, datetime]:
@@ -124,10 +131,10 @@ def seal(row: Row[Any], entry: Entry) -> Sealed:
 def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, Entry]:
     """The rows of a kind, by their ids, as they would be hashed now; ids without a row are left out. At most 1,000."""
     form = FORMS[kind]
-    found = connection.execute(select(form.table).where(form.table.c[form.key].in_(refs)))
+    found = connection.execute(select(form.table).where(form.ref.in_(refs)))
     rows = [row._asdict() for row in found]
     if kind != "decision":
-        return {row[form.key]: leaves.entry(kind, row) for row in rows}
+        return {form.ref_of(row): leaves.entry(kind, row) for row in rows}
     children = {name: _children(connection, table, refs) for name, table in CHILDREN.items()}
     rests = _children(connection, decision_captures, refs)
     return {

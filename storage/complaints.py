@@ -22,8 +22,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from optout.protocols import operator
+from storage import chain, leaves
 from storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
 from storage.records import new_id
+from storage.types import shown
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # what nobody takes for another on the telephone
 
@@ -138,12 +140,15 @@ def receive(connection: Connection, notice: Notice, at: datetime) -> tuple[str, 
         "good_faith": notice.good_faith,
     }  # fmt: skip
     connection.execute(complaints.insert(), complaint)
+    rows = [leaves.entry("complaint", complaint)]
     for position, file in enumerate(notice.attachments):
         row = {
             "complaint": complaint["id"], "position": position, "name": file.name, "media_type": file.media_type,
             "size": len(file.content), "sha256": hashlib.sha256(file.content).hexdigest(), "content": file.content,
         }  # fmt: skip
         connection.execute(complaint_files.insert(), row)
+        rows.append(leaves.entry("attachment", row))
+    chain.append(connection, rows)
     _note(connection, str(complaint["id"]), Step(at, notice.name, State.RECEIVED, "The complaint was sent."))
     return secret, _read(connection, connection.execute(_one(complaints.c.id == complaint["id"])).one())
 
@@ -186,7 +191,7 @@ def advance(
     for match in matches:
         entry = {"complaint": row.id, "match": match, "at": at, "by": by}
         connection.execute(complaint_blocks.insert(), entry)
-    _note(connection, row.id, Step(at, by, state, reason))
+    _note(connection, row.id, Step(at, by, state, reason), matches, values["duplicate_of"])
     return _read(connection, connection.execute(_one(complaints.c.id == row.id)).one())
 
 
@@ -260,11 +265,17 @@ def _one(condition: Any) -> Any:
     return select(complaints).where(condition)
 
 
-def _note(connection: Connection, complaint: str, step: Step) -> None:
+def _note(
+    connection: Connection, complaint: str, step: Step, blocks: Sequence[str] = (), duplicate_of: str | None = None
+) -> None:
     steps = complaint_steps.c
     position = connection.scalar(select(func.count()).select_from(complaint_steps).where(steps.complaint == complaint))
-    row = {"complaint": complaint, "position": position, "at": step.at, "by": step.by, "reason": step.reason}
-    connection.execute(complaint_steps.insert(), row | {"state": str(step.state)})
+    row = {
+        "complaint": complaint, "position": position, "at": step.at, "by": step.by, "state": str(step.state),
+        "reason": step.reason, "blocks": [shown(match) for match in blocks] or None, "duplicate_of": duplicate_of,
+    }  # fmt: skip
+    connection.execute(complaint_steps.insert(), row)
+    chain.append(connection, [leaves.entry("step", row)])
 
 
 def _read(connection: Connection, row: Row[Any]) -> Complaint:

@@ -1,7 +1,8 @@
 """Tables of the portal: what is published about the crawlers, who is told, who proved what, who complained.
 
-They hold what people wrote and how to reach them, so nothing here is part of the chain: it must be erasable. What a
-complaint changes in a decision stands in the log, as a line of the operator's list that the decision quotes.
+They hold what people wrote and how to reach them, so all that must be erasable. Complaints, their steps and what was
+sent along are rows of the chain, by commitments to the words (storage.leaves). What a complaint changes in a decision
+stands in the log, as a line of the operator's list that the decision quotes.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ complaint_steps = Table(
     Column("by", Shown, nullable=False, comment="Who took the step."),
     Column("state", Text, nullable=False, comment="The state from then on."),
     Column("reason", Shown, nullable=False, comment="Why; told to whoever complained."),
+    Column("blocks", JSON, comment="What it blocks from then on, as a list; empty: nothing."),
+    Column("duplicate_of", Text, comment="The earlier complaint, of a step that closes it as a duplicate."),
     comment="How each complaint was handled: every step with its time, its person and its reason.",
 )
 

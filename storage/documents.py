@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from storage import chain, leaves
-from storage.records import new_id
+from storage import chain
 from storage.schema import events
 
 EVENT = "document"
@@ -35,9 +34,7 @@ def issue(
     if last is not None and last.digest == digest and last.policy == policy:
         return False
     content = {"kind": kind, "digest": digest, "policy": policy, "document": dict(document)}
-    row = {"id": new_id(), "at": at, "event": EVENT, "content": content}
-    connection.execute(events.insert(), row)
-    chain.append(connection, [leaves.entry("event", row)])
+    chain.tell(connection, EVENT, content, at)
     return True
 
 

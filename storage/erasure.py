@@ -14,11 +14,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
 
 from optout.model import Preference, Reason, Verdict
-from storage import chain, evidence, leaves, positions, schema
+from storage import chain, correspondence, evidence, leaves, positions, schema
 from storage.database import writing
 from storage.dialects import chunks
 from storage.names import digest, read
-from storage.records import State, new_id, now
+from storage.records import State, now
 from storage.summary import forget, reason_key
 
 _BATCH = 500
@@ -69,6 +69,24 @@ def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:
         ids = connection.scalars(select(captures.id).where(alone)).all()
         if ids:
             yield _record(connection, {"capture": ids}, reason, {"url": "one, asked for by name"})
+
+
+def by_complaint(engine: Engine, number: str, reason: str) -> Iterator[int]:
+    """Erases who complained, of what, in which words, the steps' reasons and what was sent along.
+
+    When it came, how it was handled, and what it blocks while it stands as accepted, stays.
+    """
+    sent, taken = correspondence.complaint_files, correspondence.complaint_steps
+    with _writing(engine) as connection:
+        columns = correspondence.complaints.c
+        of = connection.scalar(select(columns.id).where(columns.number == number))
+        if of is not None:
+            steps, files = (
+                connection.scalars(select(leaves.FORMS[kind].ref).where(table.c.complaint == of)).all()
+                for kind, table in (("step", taken), ("attachment", sent))
+            )
+            refs = {"complaint": [str(of)], "step": steps, "attachment": files}
+            yield _record(connection, refs, reason, {"complaint": number})
 
 
 def _erase(engine: Engine, condition: ColumnElement[bool], reason: str, because: dict[str, str]) -> Iterator[int]:
@@ -124,9 +142,7 @@ def _record(connection: Connection, refs: Mapping[str, Sequence[str]], reason: s
             "rows": len(places),
             "positions": positions.write(sorted(places)),
         }
-        row = {"id": new_id(), "at": now(), "event": "erasure", "content": content}
-        connection.execute(schema.events.insert(), row)
-        chain.append(connection, [leaves.entry("event", row)])
+        chain.tell(connection, "erasure", content, now())
     return len(places)
 
 
@@ -177,10 +193,29 @@ def _pages(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(update(schema.pages).where(schema.pages.c.decision.in_(ids)).values(url=""))
 
 
+def _complaints(connection: Connection, ids: Sequence[str]) -> None:
+    table = correspondence.complaints
+    words = dict.fromkeys(("name", "email", "on_behalf", "works", "what"), "")
+    connection.execute(update(table).where(table.c.id.in_(ids)).values(words | {"urls": []}))
+
+
+def _steps(connection: Connection, refs: Sequence[str]) -> None:
+    about = update(correspondence.complaint_steps).where(leaves.FORMS["step"].ref.in_(refs))
+    connection.execute(about.values(by="", reason="", blocks=[]))
+
+
+def _attachments(connection: Connection, refs: Sequence[str]) -> None:
+    about = update(correspondence.complaint_files).where(leaves.FORMS["attachment"].ref.in_(refs))
+    connection.execute(about.values(name="", sha256="", content=b""))
+
+
 _BLANK: dict[str, Callable[[Connection, Sequence[str]], None]] = {
     "decision": _decisions,
     "capture": _captures,
     "page": _pages,
+    "complaint": _complaints,
+    "step": _steps,
+    "attachment": _attachments,
 }
 
 _ENDED = [

@@ -10,18 +10,18 @@ trying which payload it was.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
 from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
-from sqlalchemy import JSON, Table
+from sqlalchemy import JSON, ColumnElement, Date, Table, Text, cast
 
-from storage import schema
+from storage import correspondence, schema
 from storage.types import Instant, Shown, shown
 
 SALT = 16
@@ -39,12 +39,27 @@ Tuples = Sequence[tuple[Any, ...]]
 
 
 class Form(NamedTuple):
-    """How rows of a kind are hashed: their table, its key, and which columns are payload or left out."""
+    """How rows of a kind are hashed: their table, its key, and which columns are payload or left out.
+
+    Where the key is of several columns, the id of a row is their values with a slash between them.
+    """
 
     table: Table
-    key: str
+    key: str | tuple[str, ...]
     erasable: frozenset[str] = frozenset()
     changing: frozenset[str] = frozenset()
+
+    @property
+    def ref(self) -> ColumnElement[str]:
+        """The id of a row, in SQL."""
+        if isinstance(self.key, str):
+            return self.table.c[self.key]
+        first, *others = (cast(self.table.c[name], Text) for name in self.key)
+        return functools.reduce(lambda left, right: left + "/" + right, others, first)
+
+    def ref_of(self, row: Row) -> str:
+        """The id of a row."""
+        return str(row[self.key]) if isinstance(self.key, str) else "/".join(str(row[name]) for name in self.key)
 
 
 FORMS: dict[str, Form] = {
@@ -64,6 +79,25 @@ FORMS: dict[str, Form] = {
     "removal": Form(schema.removals, "page", changing=frozenset({"erased_at"})),
     "checkpoint": Form(schema.checkpoints, "id"),
     "event": Form(schema.events, "id"),
+    # Where a complaint stands is what its last step says (storage.standing).
+    "complaint": Form(
+        correspondence.complaints,
+        "id",
+        frozenset({"name", "email", "on_behalf", "works", "urls", "what"}),
+        changing=frozenset({"state", "due_at", "duplicate_of"}),
+    ),
+    "step": Form(correspondence.complaint_steps, ("complaint", "position"), frozenset({"by", "reason", "blocks"})),
+    "attachment": Form(
+        correspondence.complaint_files,
+        ("complaint", "position"),
+        frozenset({"name", "sha256"}),
+        changing=frozenset({"content"}),
+    ),
+    "list": Form(schema.list_sources, "sha256", changing=frozenset({"content"})),
+    # When an entry ended, and who let it in, are events.
+    "listing": Form(
+        schema.list_entries, "id", changing=frozenset({"until", "accepted_at", "accepted_by", "accepted_why"})
+    ),
 }
 """Every kind of row in the chain."""
 
@@ -138,7 +172,7 @@ def entry(
 ) -> Entry:
     """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
     parts = _PARTS[kind]
-    fixed = {**row, **{name: written(row[name]) for name in parts.times if row.get(name) is not None}}
+    fixed = {**row, **{name: _told(row[name]) for name in parts.told if row.get(name) is not None}}
     payload = {**row, **{name: shown(row[name]) for name in parts.shown}}
     if children is not None:
         fixed["captures"] = captures
@@ -147,7 +181,14 @@ def entry(
             fixed[name] = [{column: child[column] for column in kept} for child in rows]
             payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
     text = _sorted(fixed, parts.kept, nested=parts.nested)
-    return Entry(kind, row[FORMS[kind].key], text, _sorted(payload, parts.words) if parts.words else None)
+    return Entry(kind, FORMS[kind].ref_of(row), text, _sorted(payload, parts.words) if parts.words else None)
+
+
+def _told(value: datetime | date | str) -> str:
+    """Times, days and text from outside, as they are in the database."""
+    if isinstance(value, str):
+        return shown(value)
+    return written(value) if isinstance(value, datetime) else value.isoformat()
 
 
 def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
@@ -224,18 +265,18 @@ def _list(texts: Sequence[str]) -> str:
     return ",".join(map(_quoted, texts))
 
 
-@lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)
 def _reason(protocol: str, preference: str, measure: str) -> str:
     return f'{{"measure":{_quoted(measure)},"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}}}'
 
 
-@lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)
 def _statement(protocol: str, preference: str, uses: str, force: str) -> str:
     said = f'"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}'
     return f'{{"force":{_quoted(force)},{said},"uses":{uses}}}'
 
 
-@lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)
 def _gap(protocol: str, defers: str) -> str:
     return f'{{"defers":{defers},"protocol":{_quoted(protocol)}}}'
 
@@ -247,12 +288,12 @@ def _words(name: str, more: str, said: Tuple) -> str:
 
 
 class _Parts(NamedTuple):
-    """Names of columns, sorted: what stays, what is payload, which of that is Shown; which that stay are times."""
+    """Names of columns, sorted: what stays, what is payload, which of that is Shown, which that stay are ``_told``."""
 
     kept: tuple[str, ...]
     words: tuple[str, ...]
     shown: tuple[str, ...]
-    times: tuple[str, ...]
+    told: tuple[str, ...]
     nested: bool
 
 
@@ -264,7 +305,7 @@ def _parts(kind: str, form: Form) -> _Parts:
         _names(kept | belongs | ({"captures"} if belongs else set())),
         _names(form.erasable | belongs),
         _names(name for name in form.erasable if isinstance(columns[name], Shown)),
-        _names(name for name in kept if isinstance(columns[name], Instant)),
+        _names(name for name in kept if isinstance(columns[name], Instant | Date | Shown)),
         any(isinstance(columns[name], JSON) for name in kept),
     )
 

@@ -13,8 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select
 
 from optout.protocols.infringing_list import written
+from storage import chain, leaves
 from storage.records import new_id
 from storage.schema import list_entries, list_sources
+from storage.standing import ENDED, LET_IN
+from storage.types import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,22 @@ def take_in(connection: Connection, issue: Issue, entries: Sequence[Entry], at: 
         "content": zlib.compress(issue.content),
     }
     connection.execute(list_sources.insert(), row)
+    chained = [leaves.entry("list", row)]
     columns = list_entries.c
     listed = select(columns.domain, columns.id).where(columns.layout == issue.layout, columns.until.is_(None))
     open_now = {row.domain: row.id for row in connection.execute(listed)}
     new = [entry for entry in entries if entry.domain not in open_now]
     if new:
-        connection.execute(list_entries.insert(), [_row(entry, issue, sha256) for entry in new])
+        rows = [_row(entry, issue, sha256) for entry in new]
+        connection.execute(list_entries.insert(), rows)
+        chained += [leaves.entry("listing", row) for row in rows]
     gone = sorted(set(open_now) - {entry.domain for entry in entries}) if issue.whole else []
     for domain in gone:
         connection.execute(list_entries.update().where(columns.id == open_now[domain]).values(until=issue.published))
+    chain.append(connection, chained)
+    if gone:
+        ended = {"entries": [open_now[domain] for domain in gone], "until": issue.published.isoformat()}
+        chain.tell(connection, ENDED, ended | {"issue": sha256}, at)
     return Imported(len(new), len(gone), sum(bool(entry.held) for entry in new))
 
 
@@ -109,7 +119,11 @@ def accept(connection: Connection, domain: str, *, by: str, why: str, at: dateti
     columns = list_entries.c
     waiting = (columns.domain == domain, columns.held != "", columns.accepted_at.is_(None))
     accepted = {"accepted_at": at, "accepted_by": by, "accepted_why": why}
-    return connection.execute(list_entries.update().where(*waiting).values(accepted)).rowcount
+    entries = connection.scalars(list_entries.update().where(*waiting).values(accepted).returning(columns.id)).all()
+    if entries:
+        said = {"domain": domain, "entries": sorted(entries), "by": shown(by), "why": shown(why)}
+        chain.tell(connection, LET_IN, said, at)
+    return len(entries)
 
 
 def current(connection: Connection) -> bytes | None:

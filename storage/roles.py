@@ -6,10 +6,12 @@ import re
 
 from sqlalchemy import Connection, text
 
-from storage import schema, staff
+from storage import correspondence, schema, staff
 from storage.errors import StorageError
 
 LOG = (
+    correspondence.complaint_files,
+    correspondence.complaint_steps,
     schema.bodies,
     schema.captures,
     schema.chain,
@@ -18,6 +20,7 @@ LOG = (
     schema.decisions,
     schema.events,
     schema.gaps,
+    schema.list_sources,
     schema.pages,
     schema.policies,
     schema.reasons,

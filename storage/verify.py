@@ -24,6 +24,7 @@ from storage import evidence, leaves, merkle, notes, schema
 from storage.erasure import Erased, erased
 from storage.leaves import FORMS, Entry
 from storage.notes import BadNote, VerifierKey
+from storage.standing import differences
 from storage.suspects import Suspect, explain
 from storage.timestamps import BadTimestamp, check
 
@@ -94,6 +95,7 @@ def verify(
     yield from _not_in_chain(connection)
     yield from _bodies(connection, report)
     yield from _digests(connection)
+    yield from (Finding("edited", kind, ref, None, detail) for kind, ref, detail in differences(connection))
 
 
 class _State(NamedTuple):
@@ -327,7 +329,7 @@ def _entries(connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str
 
 def _not_in_chain(connection: Connection) -> Iterator[Finding]:
     for kind, form in FORMS.items():
-        key = form.table.c[form.key]
+        key = form.ref
         leaf = (schema.chain.c.ref == key) & (schema.chain.c.kind == kind)
         wanted = select(key).outerjoin_from(form.table, schema.chain, leaf).where(schema.chain.c.ref.is_(None))
         for ref in connection.scalars(wanted.order_by(key)):

@@ -105,6 +105,49 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
         "host_outcomes",
         [{"host": "a.example", "outcome": "kept", "urls": 1, "first_at": AT, "last_at": AT}],
     ),
+    (
+        "complaints",
+        [
+            dict.fromkeys(("name", "email", "on_behalf", "works", "what"), "x")
+            | {"id": id_, "number": id_, "link": id_, "received_at": AT, "state": state, "urls": ["a.example"]}
+            | {"good_faith": True, "duplicate_of": earlier}
+            for id_, state, earlier in (("one", "accepted", None), ("two", "duplicate", "one"))
+        ],
+    ),
+    (
+        "complaint_steps",
+        [
+            {"complaint": id_, "position": position, "at": AT, "by": "x", "state": state, "reason": "x"}
+            for id_, *states in (("one", "in review", "accepted"), ("two", "duplicate"))
+            for position, state in enumerate(states)
+        ],
+    ),
+    (
+        "complaint_files",
+        [
+            {"complaint": "one", "position": 0, "name": "x", "media_type": "text/plain", "size": 4, "sha256": BODY}
+            | {"content": b"foo\n"}
+        ],
+    ),
+    ("complaint_blocks", [{"complaint": "one", "match": "a.example", "at": AT, "by": "x"}]),
+    (
+        "list_sources",
+        [
+            {"sha256": BODY, "layout": "denmark", "name": "1.csv", "published": AT.date(), "at": AT, "whole": True}
+            | {"named": 2, "unread": [], "content": zlib.compress(b"foo\n")}
+        ],
+    ),
+    (
+        "list_entries",
+        [
+            dict.fromkeys(("country", "authority", "basis"), "x")
+            | {"id": id_, "layout": "denmark", "domain": f"{id_}.example", "since": AT.date(), "source": BODY, **more}
+            for id_, more in (
+                ("ended", {"held": "", "until": AT.date()}),
+                ("held", {"held": "x", "accepted_at": AT, "accepted_by": "x", "accepted_why": "x"}),
+            )
+        ],
+    ),
 ]
 """What a small crawl left, as far as the tables of a revision go."""
 
