@@ -101,7 +101,7 @@ def _scope(statement: Mapping[str, Any]) -> Iterator[Field | Paragraph]:
         ("approved_by", "Approved by"),
         ("approved_on", "Approved on"),
     ):
-        yield Field(f"statement.{key}", label, _said(statement, key, f"[statement] {key}"), "operator")
+        yield _own(f"statement.{key}", label, statement, key, "[statement]")
 
 
 def _installation(evidence: Evidence) -> Iterator[Field]:
@@ -149,11 +149,11 @@ def _overview(
         applicable, _ = _applicable(one, said)
         points = len(_points(one, said, evidence, today))
         state: Text = str(points) if points else "none"
-        review = _said(said, "next_review", f'[paragraphs."{one["id"]}"] next_review')
-        responsible = _said(said, "responsible", f'[paragraphs."{one["id"]}"] responsible')
+        review, responsible = (str(said.get(key, "")) or "open" for key in ("next_review", "responsible"))
         found = "; ".join(_sums(one, evidence)) or "nothing"
         served = "yes" if one["files"] else "no"
-        rows.append((one["id"], applicable, served, found, responsible, review, state))
+        applies = "open" if isinstance(applicable, Open) else applicable  # asked for below, and counted there
+        rows.append((one["id"], applies, served, found, responsible, review, state))
     return Table(columns, tuple(rows))
 
 
@@ -168,11 +168,11 @@ def _paragraph(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Eviden
         Field(f"{key}.mechanism", "Mechanism", one["mechanism"], cited),
         Field(f"{key}.tests", "Shown by tests", "\n".join(one["tests"]) or "none"),
         Field(f"{key}.evidence", "Evidence in this installation", "\n".join(_found(one, evidence)) or "nothing"),
-        Field(f"{key}.own", "Further evidence", "\n".join(map(str, said.get("evidence", ()))) or "none", "operator"),
+        Field(f"{key}.own", "Further evidence", "\n".join(map(str, said.get("evidence", ()))) or "none"),
         Field(f"{key}.people", "Left to people", one["people"] or "nothing"),
-        Field(f"{key}.responsible", "Responsible", _said(said, "responsible", f"{place} responsible"), "operator"),
-        Field(f"{key}.reviewed", "Last review", _said(said, "reviewed", f"{place} reviewed"), "operator"),
-        Field(f"{key}.next_review", "Next review", _said(said, "next_review", f"{place} next_review"), "operator"),
+        _own(f"{key}.responsible", "Responsible", said, "responsible", place),
+        _own(f"{key}.reviewed", "Last review", said, "reviewed", place),
+        _own(f"{key}.next_review", "Next review", said, "next_review", place),
         Field(f"{key}.open", "Open points", "\n".join(_points(one, said, evidence, today)) or "none"),
     ]
     actions = said.get("actions", ())
@@ -180,7 +180,7 @@ def _paragraph(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Eviden
         rows = tuple(_action(action) for action in actions)
         blocks.append(Table(("corrective action", "by", "due", "done", "effect"), rows, "Corrective actions"))
     else:
-        blocks.append(Field(f"{key}.actions", "Corrective actions", "none on record", "operator"))
+        blocks.append(Field(f"{key}.actions", "Corrective actions", "none on record"))
     return Section(f"{key}", tuple(blocks))
 
 
@@ -266,6 +266,12 @@ def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence,
         if isinstance(due, date) and due < today and "done" not in action:
             points.append(f"action overdue since {due}: {action['what']}")
     return points
+
+
+def _own(key: str, label: str, table: Mapping[str, Any], name: str, place: str) -> Field:
+    """What only the operator can say."""
+    value = _said(table, name, f"{label.lower()} ({place} {name})")
+    return Field(key, label, value, "" if isinstance(value, Open) else "operator")
 
 
 def _said(table: Mapping[str, Any], key: str, ask: str) -> Text:

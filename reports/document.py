@@ -21,10 +21,14 @@ Text = str | Open
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Running text; ``source`` tells what it rests on: mechanism and tests, a table of the log, an attestation."""
+    """Running text; ``source`` tells what it rests on: mechanism and tests, a table of the log, an attestation.
+
+    ``markdown``: it is the operator's, and read as CommonMark (reports.markup).
+    """
 
     text: Text
     source: str = ""
+    markdown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Paragraph):
-        return {"text": _text(block.text), "source": block.source}
+        return {"text": _text(block.text), "source": block.source} | ({"markdown": True} if block.markdown else {})
     if isinstance(block, Field):
         return {"field": block.key, "label": block.label, "value": _text(block.value), "source": block.source}
     rows = [[_text(cell) for cell in row] for row in block.rows]

@@ -52,7 +52,9 @@ def document(known: InForce, said: Mapping[str, Any], at: datetime, *, summary: 
     head = said.get("policy", {})
     names = _IN_SUMMARY if summary else tuple(_HEAD)
     adoption = tuple(
-        Field(f"policy.{name}", _HEAD[name], _own(head, name, f"[policy] {name}"), "operator") for name in names
+        Field(f"policy.{name}", _HEAD[name], value, "" if isinstance(value, Open) else "operator")
+        for name in names
+        for value in [_own(head, name, f"{_HEAD[name]} ([policy] {name})")]
     )
     wanted = [one for one in _sections() if one["public"] or not summary]
     own = said.get("paragraphs", {})
@@ -77,7 +79,7 @@ def _section(section: Mapping[str, Any], own: Mapping[str, str], known: InForce,
         blocks += _INSERTS[section["insert"]](known, summary)
     key = section["own"]
     if own.get(key, "").strip():
-        blocks += [Paragraph(part.strip(), "operator") for part in own[key].strip().split("\n\n")]
+        blocks.append(Paragraph(own[key].strip(), "operator", markdown=True))
     elif section["ask"]:
         blocks.append(Paragraph(Open(f"{section['ask']} ([paragraphs] {key})")))
     title = section["title"] + (f" (measure {section['measure']})" if "measure" in section else "")

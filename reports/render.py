@@ -6,28 +6,37 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib.resources import files
 from typing import Any
 
 import jinja2
 import typst
 from docx import Document as Word
 from docx.enum.section import WD_ORIENT
-from docx.shared import Pt, RGBColor
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Mm, Pt, RGBColor
 
+from reports import markup
 from reports.document import Document, Field, Open, Paragraph, Section, Table, Text, to_json
 
 _html = jinja2.Environment(
     loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
 )
-_OPEN = RGBColor(0x8A, 0x4B, 0x00)
+_html.globals["markdown"] = markup.html
+_OPEN, _QUIET = RGBColor(0x8A, 0x4B, 0x00), RGBColor(0x4A, 0x5A, 0x61)
+_A4, _MARGIN = (Mm(297), Mm(210)), Mm(18)
+_LINE = 112
+_LONG, _PADDING = 18, 5
+"""Letters of a table's type: side by side on a page, of a word that may be broken, as wide as a cell's two edges."""
 
 
 def _about(document: Document) -> list[tuple[str, str]]:
     still_open = sum(1 for _ in document.open_points())
     return [
         *document.about,
-        ("Made", document.made),
+        ("Made", f"{datetime.fromisoformat(document.made).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
         ("Digest of this document", document.digest),
         ("Open places", f"{still_open}: marked, and to be filled by the operator" if still_open else "none"),
     ]
@@ -75,11 +84,16 @@ def docx(document: Document) -> bytes:
     """A Word file; landscape, since its tables are wide. The same document gives the same octets."""
     word = Word()
     page = word.sections[0]
-    page.orientation, page.page_width, page.page_height = WD_ORIENT.LANDSCAPE, page.page_height, page.page_width
-    word.styles["Normal"].font.size = Pt(10)
+    page.orientation, (page.page_width, page.page_height) = WD_ORIENT.LANDSCAPE, _A4
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = _MARGIN
+    normal = word.styles["Normal"]
+    normal.font.size, normal.paragraph_format.space_after = Pt(10), Pt(6)
     made = datetime.fromisoformat(document.made).replace(tzinfo=None)
     properties = word.core_properties
     properties.title, properties.author, properties.created, properties.modified = document.title, "", made, made
+    foot = page.footer.paragraphs[0]
+    foot.add_run(_xml(f"{document.title}, digest {document.digest[:16]}…, page ")).font.size = Pt(8)
+    _word_element(foot, "fldSimple", instr="PAGE")
     word.add_heading(_xml(document.title), 0)
     _word_table(word, ("", ""), tuple(_about(document)))
     for section in document.sections:
@@ -89,40 +103,96 @@ def docx(document: Document) -> bytes:
     return _with_one_time(file.getvalue())
 
 
+def _word_element(parent: Any, name: str, **attributes: str) -> None:
+    """Adds what python-docx has no word for, by its name in WordprocessingML (ECMA-376 part 1, 17)."""
+    made = OxmlElement(f"w:{name}")
+    for key, value in attributes.items():
+        made.set(qn(f"w:{key}"), value)
+    (parent._p if hasattr(parent, "_p") else parent).append(made)
+
+
 def _word_section(word: Any, section: Section, level: int) -> None:
     word.add_heading(_xml(section.title), min(level, 9))
     for block in section.blocks:
         if isinstance(block, Table):
             if block.title:
-                word.add_paragraph().add_run(_xml(block.title)).bold = True
+                title = word.add_paragraph()
+                title.add_run(_xml(block.title)).bold = True
+                title.paragraph_format.keep_with_next = True
             _word_table(word, block.columns, block.rows)
             continue
-        paragraph = word.add_paragraph()
-        if isinstance(block, Field):
-            paragraph.add_run(_xml(f"{block.label}: ")).bold = True
-        _word_text(paragraph, block.value if isinstance(block, Field) else block.text)
+        if isinstance(block, Paragraph) and block.markdown:
+            paragraph = _word_markdown(word, str(block.text))
+        else:
+            paragraph = word.add_paragraph()
+            if isinstance(block, Field):
+                paragraph.add_run(_xml(f"{block.label}: ")).bold = True
+            _word_text(paragraph, block.value if isinstance(block, Field) else block.text)
         if block.source:
-            paragraph.add_run(_xml(f" ({block.source})")).italic = True
+            run = paragraph.add_run(_xml(f"\n{block.source}"))
+            run.italic, run.font.size, run.font.color.rgb = True, Pt(8), _QUIET
     for inner in section.sections:
         _word_section(word, inner, level + 1)
 
 
+def _word_markdown(word: Any, text: str) -> Any:
+    """The operator's words; returns their last paragraph."""
+    paragraph = word.add_paragraph()
+    for number, line in enumerate(markup.lines(text)):
+        paragraph = word.add_paragraph() if number else paragraph
+        paragraph.paragraph_format.left_indent = Mm(6 * (line.depth + (line.kind == "quote")))
+        if line.marker:
+            paragraph.add_run(_xml(f"{line.marker} "))
+        for said in line.runs:
+            run = paragraph.add_run(_xml(said.text))
+            run.bold = said.style == "strong" or line.kind == "heading"
+            run.italic = said.style == "emphasis"
+            if said.style == "code":
+                run.font.name = "Courier New"
+    return paragraph
+
+
 def _word_table(word: Any, columns: tuple[str, ...], rows: tuple[tuple[Text, ...], ...]) -> None:
-    table = word.add_table(rows=0, cols=len(columns))
-    table.style = "Table Grid"
-    if any(columns):
-        for cell, name in zip(table.add_row().cells, columns, strict=True):
-            cell.paragraphs[0].add_run(_xml(name)).bold = True
-    for row in rows:
-        for cell, said in zip(table.add_row().cells, row, strict=True):
-            _word_text(cell.paragraphs[0], said)
+    cells = [columns, *rows] if any(columns) else list(rows)
+    table = word.add_table(rows=len(cells), cols=len(columns))
+    table.style, table.autofit = "Table Grid", False
+    width = _A4[0] - 2 * _MARGIN
+    for column, share in zip(table.columns, _shares([[_plain(said) for said in row] for row in cells]), strict=True):
+        column.width = round(width * share)
+    for number, (row, said) in enumerate(zip(table.rows, cells, strict=True)):
+        head = number == 0 and any(columns)
+        _word_element(row._tr.get_or_add_trPr(), "cantSplit")
+        if head:
+            _word_element(row._tr.get_or_add_trPr(), "tblHeader")
+        for cell, column, text in zip(row.cells, table.columns, said, strict=True):
+            cell.width = column.width
+            paragraph = cell.paragraphs[0]
+            paragraph.paragraph_format.space_after, paragraph.paragraph_format.keep_with_next = Pt(0), head
+            run = _word_text(paragraph, text)
+            run.font.size = Pt(8.5)
+            if head:
+                run.bold = True
+                _word_element(cell._tc.get_or_add_tcPr(), "shd", val="clear", fill="EEF2F4")
     word.add_paragraph()
 
 
-def _word_text(paragraph: Any, said: Text) -> None:
+def _shares(cells: list[list[str]]) -> list[float]:
+    """How wide each column is: its longest word at least, and what is left by how much stands in it."""
+    columns = list(zip(*cells, strict=True))
+    longest = [max(len(word) for text in column for word in (text.split() or ("",))) for column in columns]
+    needed = [min(letters, _LONG) + _PADDING for letters in longest]
+    wanted = [max(map(len, column)) + _PADDING for column in columns]
+    more = [max(0, want - need) for want, need in zip(wanted, needed, strict=True)]
+    left = max(0, _LINE - sum(needed))
+    widths = [need + left * some / (sum(more) or 1) for need, some in zip(needed, more, strict=True)]
+    return [width / sum(widths) for width in widths]
+
+
+def _word_text(paragraph: Any, said: Text) -> Any:
     run = paragraph.add_run(_xml(_plain(said)))
     if isinstance(said, Open):
         run.bold, run.font.color.rgb = True, _OPEN
+    return run
 
 
 def _xml(said: str) -> str:
@@ -143,53 +213,22 @@ def _with_one_time(packed: bytes) -> bytes:
 
 def pdf(document: Document) -> bytes:
     """A PDF by Typst; its text comes from JSON, so that nothing in it can be taken for markup."""
-    content = to_json(document) | {"about": [list(pair) for pair in _about(document)]}
-    made = typst.compile(_TYPST.encode(), sys_inputs={"document": json.dumps(content)})
+    content = to_json(document) | {"about": [list(pair) for pair in _about(document)], "digest": document.digest}
+    for section in content["sections"]:
+        _add_lines(section)
+    template = files("reports").joinpath("templates", "document.typ").read_bytes()
+    made = typst.compile(template, sys_inputs={"document": json.dumps(content)})
     assert isinstance(made, bytes)
     return made
 
 
-_TYPST = """
-#let document-data = json(bytes(sys.inputs.document))
-#set document(title: document-data.title, date: none)
-#set page(paper: "a4", flipped: true, margin: 1.8cm, numbering: "1 / 1")
-#set text(size: 9.5pt, lang: "en")
-#show heading: set block(above: 1.4em, below: .7em)
-#let say(it) = if type(it) == dictionary { highlight(fill: rgb("#ffe9a8"))[Open: #it.open] } else { it }
-#let source-of(it) = if it.source != "" [\\ #text(size: 8pt, style: "italic", it.source)]
-#let grid-of(columns, rows) = {
-  set text(size: 8.5pt)
-  show table.cell: set par(justify: false)
-  table(
-    columns: (auto,) * columns.len(), stroke: .5pt + rgb("#9aa6ac"), inset: 4pt,
-    fill: (_, y) => if y == 0 { rgb("#eef2f4") },
-    table.header(..columns.map(name => strong(name))),
-    ..rows.flatten().map(say),
-  )
-}
-#let show-block(it) = {
-  if "table" in it [
-    #if it.table != "" { strong(it.table) }
-    #grid-of(it.columns, it.rows)
-  ] else if "field" in it {
-    grid(columns: (30%, 70%), gutter: 6pt, strong(it.label), [#say(it.value) #source-of(it)])
-  } else [
-    #say(it.text) #source-of(it)
+def _add_lines(section: dict[str, Any]) -> None:
+    for block in section["blocks"]:
+        if block.get("markdown"):
+            block["lines"] = markup.to_json(block["text"])
+    for inner in section["sections"]:
+        _add_lines(inner)
 
-  ]
-}
-#let show-section(it, level) = {
-  heading(level: level, it.title)
-  for one in it.blocks { show-block(one) }
-  for inner in it.sections { show-section(inner, level + 1) }
-}
-#text(size: 18pt, weight: "bold", document-data.title)
-
-#for (name, value) in document-data.about {
-  grid(columns: (30%, 70%), gutter: 6pt, strong(name), value)
-}
-#for section in document-data.sections { show-section(section, 1) }
-"""
 
 FORMS: dict[str, Callable[[Document], bytes]] = {
     ".html": html,

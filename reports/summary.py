@@ -182,10 +182,6 @@ def _from_log(
         ("1.3", "sizes"): ("see the table", ""),
         ("3.1", "measures"): (_measures(known), "policy.toml and the log"),
     }
-    if known.filtered:
-        runs = number_of(known.filtered, "run")
-        theirs = f"Data sets of others were put to the same decisions ({runs} of forbear filter)."
-        found["3.1", "third_parties"] = (theirs, "table crawls")
     if known.period is None:
         return found
     first, last = known.period
@@ -288,7 +284,12 @@ def _measures(known: Collected) -> str:
         if known.lists
         else ""
     )
+    theirs = (
+        f" Data sets of others were put to the same decisions: {number_of(known.filtered, 'run')} of forbear filter."
+        if known.filtered
+        else ""
+    )
     return (
         "Reservations are read before and during collection, and each decision is kept with the words that decided. "
-        f"Honoured: {honoured}. Any standing reservation excludes the page.{removed}{lists}"
+        f"Honoured: {honoured}. Any standing reservation excludes the page.{removed}{lists}{theirs}"
     )

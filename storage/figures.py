@@ -167,7 +167,7 @@ def checks(connection: Connection) -> Iterator[Check]:
     count = select(func.count())
     silent = decisions.c.verdict != Verdict.ALLOWED.value
     unreasoned = count.select_from(decisions).where(silent, ~exists().where(reasons.c.decision == decisions.c.id))
-    about = "decisions that are not `allowed` and have no reason with a quotation"
+    about = "decisions other than allowed that have no reason with a quotation"
     yield Check("no reason without a quotation", about, connection.scalar(unreasoned))
     allowed = exists().where(
         decisions.c.id == pages.c.decision,

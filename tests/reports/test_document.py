@@ -11,6 +11,7 @@ from docx import Document as Word
 from lxml import html as markup
 
 from reports.document import Document, Field, Open, Paragraph, Section, Table, apart, changes, to_json
+from reports.markup import html, lines
 from reports.render import FORMS
 
 NASTY = 'a <script>alert(1)</script> #strong[b] \\ & "c" $x$ {{ d }} *e*'
@@ -84,3 +85,50 @@ def test_two_versions_of_a_long_text_are_shown_where_they_differ() -> None:
     assert apart(words, words.replace("10", "ten")) == ("… 6 7 8 9 10 11 12 13 14 …", "… 6 7 8 9 ten 11 12 13 14 …")
     assert apart(words, f"{words} 20") == ("… 16 17 18 19", "… 16 17 18 19 20")
     assert apart("", "new") == ("", "new")
+
+
+WORDS = f"""# Who
+
+The **legal team** keeps *this*; see [the page](https://a.example/p) and `code`.
+
+1. first
+   - inner
+2. second
+
+> quoted {NASTY}
+
+[bad](javascript:alert(2)) ![a picture](https://a.example/i.png)
+"""
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != ".json"])
+def test_the_operators_markdown_has_its_meaning_and_its_html_none(form: str) -> None:
+    document = Document("kind", "T", MADE, (), (Section("S", (Paragraph(WORDS, "operator", markdown=True),)),))
+    text = " ".join(shown(form, document).split())
+    assert "<script>alert(1)</script>" in text
+    assert "operator" in text or form == ".txt"
+    if form != ".txt":
+        assert "The legal team keeps this; see the page" in text
+        assert "**" not in text
+        assert "# Who" not in text
+        assert "a picture" in text
+    assert "https://a.example/i.png" not in text or form == ".txt"
+
+
+def test_what_markdown_becomes_in_html() -> None:
+    page = markup.fragment_fromstring(html(WORDS), create_parent="div")
+    assert [heading.text for heading in page.xpath("./h3")] == ["Who"]
+    assert page.xpath("./ol/li/ul/li/text()") == ["inner"]
+    assert page.xpath("//a/@href") == ["https://a.example/p"]
+
+
+def test_lines_have_their_place_in_lists() -> None:
+    said = [(line.kind, line.depth, line.marker, "".join(run.text for run in line.runs)) for line in lines(WORDS)]
+    assert said[:5] == [
+        ("heading", 0, "", "Who"),
+        ("text", 0, "", "The legal team keeps this; see the page (https://a.example/p) and code."),
+        ("text", 1, "1.", "first"),
+        ("text", 2, "•", "inner"),
+        ("text", 1, "2.", "second"),
+    ]
+    assert said[5][0] == "quote"
