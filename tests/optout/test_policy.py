@@ -35,6 +35,8 @@ def test_each_protocol_has_its_entry_and_each_entry_is_complete():
     for entry in rules.protocols.values():
         assert entry.tier in TIERS
         assert all((entry.title, entry.specification, entry.version, entry.about, entry.measure))
+        assert ".py" not in entry.specification, "it is shown to people"
+        assert ".toml" not in entry.specification, "it is shown to people"
         assert set(entry.effects) == {(profile, kind) for profile in Profile for kind in KINDS}
         assert all(entry.effects[profile, "unread"] is Effect.DEFERS for profile in Profile), "doubt never opens a door"
         assert all(entry.effects[Profile.STRICT, k] >= entry.effects[Profile.STANDARD, k] for k in KINDS)
