@@ -30,6 +30,7 @@ from portal.pulse import beating
 from portal.rendering import environment
 from portal.security import Shield, protect
 from portal.settings import Settings
+from storage.vault import Vault
 
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
@@ -40,6 +41,8 @@ DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
 
 def create_app(engine: Engine, settings: Settings) -> FastAPI:
     """The portal on an opened database."""
+    if settings.keeps_secret:
+        engine = engine.execution_options(vault=Vault(settings.secret))
     app = FastAPI(
         lifespan=beating,
         title="Forbear",
@@ -55,6 +58,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
     app.include_router(health.router)
     for router in (*ROUTERS, *DESK):
         app.include_router(router, dependencies=[Depends(protect)])
+    app.include_router(crawlers.one_click)
     app.include_router(api.router)  # without protect: a token is no cookie that another site could make use of
     errors.install(app)
     return app

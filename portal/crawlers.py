@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from email.utils import format_datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field
 from portal.context import Portal, portal_of
 from portal.errors import Refusal
 from portal.feed import feed
+from portal.limits import client_of
 from portal.publishing import current, told
 from portal.rendering import render
 from portal.validation import EMAIL
@@ -24,6 +26,9 @@ router = APIRouter()
 
 MOST_VERSIONS = 50
 """Versions that are shown, and told by the feed."""
+
+one_click = APIRouter()
+"""What mail programs ask for: they have no cookie and no page to take a form's token from."""
 
 Here = Annotated[Portal, Depends(portal_of)]
 
@@ -183,3 +188,18 @@ def change_subscription(
         subscriptions.end(connection, token)
     sentence = "No more mails are sent, and the address is forgotten."
     return render(request, "told.html", title="It has ended", sentence=sentence, private=True)
+
+
+@one_click.get("/subscriptions/{token}/end", include_in_schema=False)
+def lead_to_the_end(token: str) -> Response:
+    """The page where it is ended: whoever only opens the link ends nothing (RFC 8058 3.1)."""
+    return RedirectResponse(f"/subscriptions/{quote(token, safe='')}", 303)
+
+
+@one_click.post("/subscriptions/{token}/end", include_in_schema=False)
+def end_by_one_click(request: Request, portal: Here, token: str) -> Response:
+    """What mail programs send for whoever wants no more of it (RFC 8058 3.2); the same answer whether it was one."""
+    portal.limits.forms.check(client_of(request))
+    with portal.writing() as connection:
+        subscriptions.end(connection, token)
+    return Response("No more mails are sent.", media_type="text/plain")

@@ -35,7 +35,9 @@ def _tell(connection: Connection, portal: Portal, before: Version, after: Versio
             f"Every change: {portal.address('/crawlers/changes')}\n"
             f"No more of these mails: {portal.address(f'/subscriptions/{subscription.token}')}\n"
         )
-        mails.queue(connection, subscription.email, f"{portal.settings.name}: our crawlers have changed", body, now())
+        subject = f"{portal.settings.name}: our crawlers have changed"
+        end = portal.address(f"/subscriptions/{subscription.token}/end")
+        mails.queue(connection, subscription.email, subject, body, now(), unsubscribe=end)
 
 
 def told(before: Version, after: Version) -> list[str]:

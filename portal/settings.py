@@ -36,7 +36,8 @@ class Settings:
     whose checkpoints sign for bundles; None: whoever signed the newest. ``proxy``,
     ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``dns_servers``
     (ADDRESS or ADDRESS:PORT) are asked for the records that prove control; empty: those of the system. ``secret``
-    signs forms; one process makes its own.
+    signs forms; one process makes its own. With ``keeps_secret`` it is the same after a restart and in other processes,
+    and the secrets of one-time codes are encrypted with a key derived from it.
     """
 
     contact: str
@@ -58,6 +59,7 @@ class Settings:
     resolve: tuple[str, ...] = ()
     dns_servers: tuple[str, ...] = ()
     allow_private_networks: bool = False
+    keeps_secret: bool = False
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     @property

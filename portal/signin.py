@@ -96,16 +96,18 @@ def enrolment(request: Request, portal: Here, account: Enrolling) -> HTMLRespons
 
 
 def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = "", status: int = 200) -> HTMLResponse:
+    with portal.reading() as connection:
+        code_secret = accounts.code_secret(connection, account)
     drawn = io.BytesIO()
-    segno.make(account.uri(f"Forbear, {portal.settings.name}")).save(
+    segno.make(accounts.uri(code_secret, account.name, f"Forbear, {portal.settings.name}")).save(
         drawn, "svg", scale=5, xmldecl=False, svgns=False, omitsize=True, title="QR code", light="#fff", nl=False
     )
     # The library escapes what it is given, and draws it: nothing in this picture is anybody's text.
     picture = Markup(drawn.getvalue().decode())  # noqa: S704
-    secret = " ".join(account.totp[start : start + 4] for start in range(0, len(account.totp), 4))
+    secret = " ".join(code_secret[start : start + 4] for start in range(0, len(code_secret), 4))
     return render(
         request, "enrolment.html", status=status, private=True, picture=picture, secret=secret, wrong=wrong,
-        uri=account.uri(portal.settings.name),
+        uri=accounts.uri(code_secret, account.name, portal.settings.name),
     )  # fmt: skip
 
 

@@ -62,5 +62,9 @@ class Smtp:
         message["Date"] = format_datetime(now())
         message["Message-ID"] = make_msgid(mail.id, self.sender.rpartition("@")[2].strip(">") or "localhost")
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine is to answer
+        if mail.unsubscribe:  # RFC 2369 3.2; one click may do where nobody can listen in on the way (RFC 8058 3.1)
+            message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+            if mail.unsubscribe.startswith("https://"):
+                message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         message.set_content(mail.body)
         return message

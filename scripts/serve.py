@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -13,13 +17,18 @@ from crawler.bot_auth import Signer, read_signer
 from crawler.operator import BadConfig, read_list
 from optout.model import Capture, Profile, Use
 from portal.app import create_app
+from portal.context import Portal
 from portal.issuer import Issuer
 from portal.settings import Settings
 from portal.smtp import Smtp
 from portal.zone import servers
 from scripts import options, show
 from scripts.verify import key_of
+from storage import accounts
 from storage.database import open_database
+
+SHORTEST_SECRET = 32
+"""Characters of the portal's secret."""
 
 
 @click.command()
@@ -55,6 +64,11 @@ from storage.database import open_database
     metavar="KEY",
     help="Whose checkpoints sign for bundles: NAME+ID+BASE64, or a file with it.  [default: whoever signed the newest]",
 )
+@options.option(
+    "--secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the portal's secret, made where there is none; processes that serve one portal share it.",
+)
 @options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
 @options.evidence
 @options.db
@@ -83,6 +97,7 @@ def command(
     oidc_label: str,
     dns_servers: tuple[str, ...],
     key: str | None,
+    secret_file: Path | None,
     trust_proxy: bool,
     evidence: str | None,
     db: str,
@@ -127,9 +142,12 @@ def command(
         issuer=_issuer(oidc_issuer, oidc_client, oidc_secret_file, oidc_label),
         **settings,
     )
+    if secret_file:
+        told = replace(told, secret=_secret(secret_file), keeps_secret=True)
     engine = open_database(db, evidence=evidence)
     try:
         app = create_app(engine, told)
+        _check_codes(app.state.portal)
         show.line(f"The portal is at {base} until you press Ctrl+C.")
         uvicorn.run(
             app,
@@ -163,6 +181,46 @@ def _ranges(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(text)) for text in texts)
     except ValueError as error:
         raise click.UsageError(f"--ip-range: {error}: write addresses as 192.0.2.0/24 or 2001:db8::/32.") from None
+
+
+def _secret(path: Path) -> bytes:
+    """The secret in a file; a new one where there is no file. Raises UsageError."""
+    if not path.exists():
+        _make_secret(path)
+    try:
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise click.UsageError(f"--secret-file: {path} cannot be read, or is no text.") from None
+    if len(text) < SHORTEST_SECRET:
+        raise click.UsageError(
+            f"--secret-file: {path} has {len(text)} characters, but {SHORTEST_SECRET} are the least: name a new file, "
+            "and one is made."
+        )
+    return text.encode()
+
+
+def _make_secret(path: Path) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{secrets.token_hex(32)}\n")
+        with suppress(FileExistsError):
+            path.hardlink_to(new)  # whole, or not at all: another process may make it just now
+    except OSError as error:
+        raise click.UsageError(f"--secret-file: {path} cannot be made: {error.strerror}.") from None
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _check_codes(portal: Portal) -> None:
+    """Raises UsageError where nobody could sign in any more, since the secret is another one."""
+    with portal.reading() as connection:
+        names = accounts.unreadable(connection)
+    if names:
+        raise click.UsageError(
+            f"The codes of {', '.join(names)} are encrypted with another secret: name the file that has it with "
+            "--secret-file, or have the codes set up anew with `forbear user password NAME`."
+        )
 
 
 def _servers(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, delete, select
 
 from storage.records import new_id
 from storage.staff import accounts, saved_queries, sessions, tokens
+from storage.vault import Sealed, opened, sealed
 
 MOST_FAILURES = 5
 """Failed sign-ins in a row after which an account is locked."""
@@ -63,7 +64,7 @@ class BadAccount(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may sign in; ``totp`` is the secret of their codes, ``enrolled`` whether they ever gave one."""
+    """Who may sign in; ``enrolled``: they gave a code once; ``totp``: the secret of their codes, as it is stored."""
 
     id: str
     name: str
@@ -76,9 +77,26 @@ class Account:
         """What they may do."""
         return SCOPES[self.role]
 
-    def uri(self, issuer: str) -> str:
-        """What an authenticator app reads from the QR code (otpauth, Key Uri Format)."""
-        return pyotp.TOTP(self.totp).provisioning_uri(name=self.name, issuer_name=issuer)
+
+def code_secret(connection: Connection, account: Account) -> str:
+    """The secret of the codes, in base32. Raises Sealed."""
+    return opened(connection, account.id, account.totp)
+
+
+def uri(secret: str, name: str, issuer: str) -> str:
+    """What an authenticator app reads from the QR code (otpauth, Key Uri Format)."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
+
+
+def unreadable(connection: Connection) -> list[str]:
+    """The names of accounts whose codes are encrypted with another secret than the one at hand."""
+    names = []
+    for row in connection.execute(select(accounts).order_by(accounts.c.name)):
+        try:
+            opened(connection, row.id, row.totp)
+        except Sealed:
+            names.append(row.name)
+    return names
 
 
 def add(connection: Connection, name: str, role: Role, password: str, at: datetime, *, subject: str = "") -> Account:
@@ -87,10 +105,11 @@ def add(connection: Connection, name: str, role: Role, password: str, at: dateti
         raise BadAccount(f"{name!r} is no name to sign in with: take up to 100 letters, without spaces around")
     if find(connection, name) is not None:
         raise BadAccount(f"There is an account {name} already: take another name")
+    key = new_id()
     row = {
-        "id": new_id(), "name": name, "role": str(role), "password": "" if subject else hashed(password),
-        "totp": pyotp.random_base32(), "enrolled_at": None, "counter": 0, "failures": 0, "locked_until": None,
-        "subject": subject or None, "created_at": at, "disabled_at": None,
+        "id": key, "name": name, "role": str(role), "password": "" if subject else hashed(password),
+        "totp": sealed(connection, key, pyotp.random_base32()), "enrolled_at": None, "counter": 0, "failures": 0,
+        "locked_until": None, "subject": subject or None, "created_at": at, "disabled_at": None,
     }  # fmt: skip
     connection.execute(accounts.insert(), row)
     return _read(connection.execute(select(accounts).where(accounts.c.id == row["id"])).one())
@@ -134,7 +153,8 @@ def check(connection: Connection, name: str, password: str, code: str, at: datet
     right = _verify(row.password if row and row.password else _nobody(), password[:LONGEST])
     if row is None or not row.password or row.disabled_at or (row.locked_until and row.locked_until > at):
         return None
-    counter = _counter(row.totp, code, at) if row.enrolled_at else row.counter
+    secret = opened(connection, row.id, row.totp)
+    counter = _counter(secret, code, at) if row.enrolled_at else row.counter
     if not right or counter is None or (row.enrolled_at and counter <= row.counter):
         failures = row.failures + 1
         values: dict[str, Any] = {"failures": failures}
@@ -145,13 +165,15 @@ def check(connection: Connection, name: str, password: str, code: str, at: datet
     values = {"failures": 0, "locked_until": None, "counter": counter}
     if _hasher.check_needs_rehash(row.password):
         values["password"] = _hasher.hash(password)
+    if secret == row.totp:  # from before there was a vault, if there is one now
+        values["totp"] = sealed(connection, row.id, secret)
     connection.execute(accounts.update().where(accounts.c.id == row.id).values(values))
     return _read(row)
 
 
 def enrol(connection: Connection, account: Account, code: str, at: datetime) -> bool:
     """Notes that the owner has the codes, if this is one. In a writing transaction."""
-    counter = _counter(account.totp, code, at)
+    counter = _counter(code_secret(connection, account), code, at)
     if counter is None:
         return False
     enrolled = accounts.update().where(accounts.c.id == account.id, accounts.c.enrolled_at.is_(None))
@@ -169,9 +191,10 @@ def change(connection: Connection, name: str, **values: Any) -> None:
 
 def set_password(connection: Connection, name: str, password: str) -> None:
     """A new password, and new codes, which the owner enrols anew. Raises BadAccount."""
+    found = find(connection, name)
     change(
-        connection, name, password=hashed(password), totp=pyotp.random_base32(), enrolled_at=None, failures=0,
-        locked_until=None, counter=0,
+        connection, name, password=hashed(password), enrolled_at=None, failures=0, locked_until=None, counter=0,
+        totp=sealed(connection, found.id if found else "", pyotp.random_base32()),
     )  # fmt: skip
 
 

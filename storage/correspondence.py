@@ -45,6 +45,7 @@ mails = Table(
     Column("attempts", Integer, nullable=False, comment="How often it was tried."),
     Column("sent_at", Instant, comment="When the mail server took it (UTC)."),
     Column("error", Shown, comment="Why the last try failed."),
+    Column("unsubscribe", Text, comment="Address that ends what it is part of (RFC 8058); emptied as the text is."),
     comment="Mails to be sent, and that they were.",
 )
 

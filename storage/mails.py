@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
@@ -18,27 +18,33 @@ TIME_TO_SEND = timedelta(minutes=30)
 """After that, whoever claimed a mail is taken to have failed without a word."""
 
 
+_FORGOTTEN = {"recipient": "", "body": "", "unsubscribe": None}
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail of plain text to one address."""
+    """A mail of plain text to one address; ``unsubscribe`` ends the subscription that it is part of."""
 
     id: str
     recipient: str
     subject: str
     body: str
     attempts: int
+    unsubscribe: str | None = None
 
 
-def queue(connection: Connection, recipient: str, subject: str, body: str, at: datetime) -> None:
+def queue(
+    connection: Connection, recipient: str, subject: str, body: str, at: datetime, *, unsubscribe: str | None = None
+) -> None:
     """Has a mail sent."""
     row = {"id": new_id(), "recipient": recipient, "subject": subject, "body": body, "queued_at": at, "due_at": at}
-    connection.execute(mails.insert(), row | {"attempts": 0})
+    connection.execute(mails.insert(), row | {"attempts": 0, "unsubscribe": unsubscribe})
 
 
 def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
     """Mails to be sent now, the oldest first, and nobody else gets them for a while; needs a writing transaction."""
     columns = mails.c
-    waiting = select(columns.id, columns.recipient, columns.subject, columns.body, columns.attempts)
+    waiting = select(*(columns[one.name] for one in fields(Mail)))
     waiting = waiting.where(columns.due_at <= at).order_by(columns.due_at, columns.id).limit(limit)
     found = [Mail(*row) for row in connection.execute(waiting.with_for_update(skip_locked=True))]
     claimed = mails.update().where(columns.id.in_([mail.id for mail in found]))
@@ -48,7 +54,7 @@ def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
 
 def sent(connection: Connection, mail: Mail, at: datetime) -> None:
     """Notes that the mail server took it; address and text are forgotten."""
-    done = {"recipient": "", "body": "", "due_at": None, "sent_at": at, "attempts": mail.attempts + 1, "error": None}
+    done = {**_FORGOTTEN, "due_at": None, "sent_at": at, "attempts": mail.attempts + 1, "error": None}
     connection.execute(mails.update().where(mails.c.id == mail.id).values(done))
 
 
@@ -58,5 +64,5 @@ def failed(connection: Connection, mail: Mail, at: datetime, error: str) -> None
     if mail.attempts < len(PAUSES):
         values |= {"due_at": at + PAUSES[mail.attempts]}
     else:
-        values |= {"due_at": None, "recipient": "", "body": ""}
+        values |= {**_FORGOTTEN, "due_at": None}
     connection.execute(mails.update().where(mails.c.id == mail.id).values(values))

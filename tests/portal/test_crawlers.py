@@ -166,6 +166,8 @@ def test_changes_are_mailed_to_whoever_confirmed_and_to_nobody_else(serve, mailb
     work(changed.app.state.portal)
     [mail] = mailbox.mails[2:]
     assert mail["To"] == "ada@a.example"
+    assert mail["List-Unsubscribe"].endswith("/end>")
+    assert mail["List-Unsubscribe-Post"] is None, "over http, others could listen in"
     assert "operator: operator.example/bot → Example Research" in mail.get_content().replace("https://", "")
     assert links(mail) == link
     work(changed.app.state.portal)
@@ -187,6 +189,28 @@ def test_the_portal_publishes_and_sends_by_itself(serve, mailbox, engine):
     serve(lifespan="on", smtp=Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example"))
     until(lambda: mailbox.mails)
     assert mailbox.mails[0]["To"] == "ada@a.example"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_click_in_a_mail_program_ends_a_subscription(serve, mailbox, engine):
+    smtp = Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example")
+    work(serve(smtp=smtp).app.state.portal)
+    with writing(engine) as connection:
+        asked = subscriptions.ask(connection, "ada@a.example", now())
+        assert asked
+        subscriptions.confirm(connection, asked.token, now())
+    portal = serve(smtp=smtp, operator="Example Research", base_url="https://portal.example")
+    work(portal.app.state.portal)
+    [mail] = mailbox.mails
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    end = search(r"^ ?<https://portal\.example(/subscriptions/\S+)>$", mail["List-Unsubscribe"])
+    opened = portal.client.get(end)  # by a program that opens every link of a mail: nothing ends
+    assert (opened.status_code, opened.headers["location"]) == (303, f"/subscriptions/{asked.token}")
+    for _ in range(2):
+        assert portal.client.post(end, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    with engine.connect() as connection:
+        assert subscriptions.find(connection, asked.token) is None
+        assert connection.execute(mails.select()).one().unsubscribe is None
 
 
 def test_a_mail_server_that_is_away_is_tried_again(serve, mailbox, engine):

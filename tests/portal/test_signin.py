@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pyotp
 import pytest
+from sqlalchemy import select
 
 from portal.settings import Rates
 from portal.signin import REFUSED
-from storage import accounts, sessions
+from storage import accounts, sessions, staff
 from storage.accounts import MOST_FAILURES, BadAccount, Role, Scope
 from storage.database import writing
 from storage.records import now
+from storage.vault import Vault
 from tests.portal.desks import PASSWORD, enrolled, sign_in
 
 
@@ -36,6 +38,53 @@ def test_at_the_first_time_codes_are_set_up_and_from_then_on_asked_for(portal, e
     refused = portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
     assert refused.status_code == 403
     assert REFUSED in refused.text
+
+
+SECRET = {"secret": b"a secret of this portal that stays", "keeps_secret": True}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_secrets_of_codes_are_encrypted_at_the_next_sign_in(serve, engine):
+    before = enrolled(engine, "grace", Role.ADMIN)
+    assert sign_in(serve(**SECRET), before).status_code == 303
+    with writing(engine) as connection:
+        [stored] = connection.scalars(select(staff.accounts.c.totp)).all()
+        assert before.totp not in stored
+        assert accounts.unreadable(connection) == ["grace"]
+        connection.execute(staff.accounts.update().values(counter=0))
+    again, other = serve(**SECRET), serve(secret=b"another secret of a portal", keeps_secret=True)
+    assert accounts.unreadable(again.app.state.portal.engine.connect()) == []
+    assert sign_in(other, before).status_code == 503
+    assert sign_in(serve(), before).status_code == 503
+    assert sign_in(again, before).status_code == 303
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_encrypted_secret_opens_for_its_own_account_alone(engine):
+    vault = Vault(b"a secret of this portal that stays")
+    kept = engine.execution_options(vault=vault)
+    with writing(kept) as connection:
+        accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
+        accounts.add(connection, "ada", Role.VIEWER, PASSWORD, now())
+        stored = connection.scalar(select(staff.accounts.c.totp).where(staff.accounts.c.name == "grace"))
+        assert accounts.unreadable(connection) == []
+        connection.execute(staff.accounts.update().where(staff.accounts.c.name == "ada").values(totp=stored))
+        assert accounts.unreadable(connection) == ["ada"]
+        connection.execute(staff.accounts.update().values(totp="aes-256-gcm:not base64"))
+        assert accounts.unreadable(connection) == ["ada", "grace"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_codes_are_set_up_and_taken_by_portals_that_share_a_secret(serve, engine):
+    with writing(engine) as connection:
+        accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
+    one, two = serve(**SECRET), serve(**SECRET)
+    one.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
+    shown = re.search(r"<code[^>]*>([A-Z2-7 ]{20,})</code>", one.get("/desk/enrolment").text)
+    assert shown
+    two.client.cookies = one.client.cookies
+    form = {"form_token": one.form("/desk/enrolment"), "code": pyotp.TOTP(shown[1].replace(" ", "")).now()}
+    assert two.client.post("/desk/enrolment", data=form).headers["location"] == "/desk"
 
 
 def test_a_code_is_taken_once(portal, engine):

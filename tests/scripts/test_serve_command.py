@@ -8,8 +8,15 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import click
 import pytest
 
+from scripts import serve
+from storage import accounts
+from storage.accounts import Role
+from storage.database import open_database, writing
+from storage.records import now
+from storage.vault import Vault
 from tests.crawler.crawls import until
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +37,29 @@ def test_wrong_use_is_one_sentence(forbear, words, says: str) -> None:
     done = forbear("serve", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
+
+
+def test_a_secret_is_made_where_there_is_none_and_has_a_least_length(tmp_path: Path) -> None:
+    path = tmp_path / "secret.txt"
+    made = serve._secret(path)
+    assert len(made) == 64
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert serve._secret(path) == made
+    assert [file.name for file in tmp_path.iterdir()] == ["secret.txt"]
+    path.write_text("short")
+    for wrong, says in ((path, "has 5 characters"), (tmp_path / "no" / "folder", "cannot be made")):
+        with pytest.raises(click.UsageError, match=says):
+            serve._secret(wrong)
+
+
+def test_nobody_is_locked_out_by_another_secret_without_a_word(forbear, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'forbear.db'}")
+    with writing(engine.execution_options(vault=Vault(b"the secret that was"))) as connection:
+        accounts.add(connection, "grace", Role.ADMIN, "a long enough password", now())
+    engine.dispose()
+    done = forbear("serve", "--contact", "https://a.example", "--secret-file", "secret.txt")
+    assert done.returncode == 2
+    assert "The codes of grace are encrypted with another secret" in done.stderr
 
 
 def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Mails of a subscription say where it is ended."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Applies the change."""
+    comment = "Address that ends what it is part of (RFC 8058); emptied as the text is."
+    op.add_column("mails", sa.Column("unsubscribe", sa.Text(), comment=comment))
