@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.killed_at import watch
+
 ROOT = Path(__file__).parents[1]
 LATE = ("crawler.handler", "crawler.pages", "crawler.scheduler", "psycopg")
 """What commands load only when they need it."""
@@ -33,7 +35,7 @@ class Asked:
     """``words``: the command line. ``folder`` has the files ``stdin``, which may be missing, ``stdout`` and ``stderr``.
 
     It runs in ``work`` with ``environment``; ``largest``: octets that no file of it can grow beyond, as if the disk
-    were full.
+    were full; ``dies``: the step of writing files in which folder that it is killed at.
     """
 
     words: Sequence[str]
@@ -41,6 +43,7 @@ class Asked:
     work: str
     environment: dict[str, str]
     largest: int | None = None
+    dies: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Forks:
         stdin: bytes | None = None,
         env: dict[str, str] | None = None,
         largest: int | None = None,
+        dies: tuple[int, str] | None = None,
     ) -> Process:
         """``forbear`` with these words, in an environment that sets nothing of ours but ``env``."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +126,7 @@ class Forks:
             (folder / "stdin").write_bytes(stdin)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
         environment |= {"PYTHONPATH": str(ROOT), **(env or {})}
-        pid = self.ask(**asdict(Asked(list(words), str(folder), str(work), environment, largest)))
+        pid = self.ask(**asdict(Asked(list(words), str(folder), str(work), environment, largest, dies)))
         self.running.add(pid)
         return Process(pid, folder, self)
 
@@ -153,6 +157,8 @@ def run(asked: Asked) -> NoReturn:
     from scripts.__main__ import main as program  # noqa: PLC0415 - as late as in a process of its own
 
     sys.argv = ["forbear", *asked.words]
+    if asked.dies:
+        watch(*asked.dies)
     code = 1
     try:
         program()

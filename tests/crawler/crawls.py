@@ -75,10 +75,13 @@ class Crawler:
         """The folder of the corpus."""
         return self.folder / "corpus"
 
-    def start(self, web: Web | None, *seeds: str, largest: int | None = None, **options: Any) -> Process:
+    def start(
+        self, web: Web | None, *seeds: str, largest: int | None = None, dies: int | None = None, **options: Any
+    ) -> Process:
         """A crawl of seeds; an option that is False or None is left out, one that is True has no value.
 
-        ``largest``: octets that no file of it can grow beyond, as if the disk were full.
+        ``largest``: octets that no file of it can grow beyond, as if the disk were full. ``dies``: the step of writing
+        files of the corpus that it is killed at.
         """
         chosen = {
             "out": self.out,
@@ -96,7 +99,8 @@ class Crawler:
             if value is not None and value is not False:
                 words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         self.started += 1
-        return self.forks.start(words, self.folder / f"run-{self.started}", largest=largest)
+        kill = None if dies is None else (dies, str(self.out))
+        return self.forks.start(words, self.folder / f"run-{self.started}", largest=largest, dies=kill)
 
     def run(self, web: Web | None, *seeds: str, code: int = 0, **options: Any) -> Done:
         """A crawl from its start to its end, which is asserted to be the exit code ``code``."""

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +18,7 @@ from storage import runs
 from storage.database import open_database
 from storage.runs import Run
 from tests.crawler.crawls import page, plain, until
-from tests.forks import ROOT
+from tests.forks import Forks, Process
 
 BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
 STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}
@@ -69,6 +66,7 @@ def write(folder: Path, db: str, *steps: tuple[str, Sequence[str], str]) -> Path
     return path
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_once_runs_what_is_due_and_says_how_it_ended(forbear: Any, tmp_path: Path, database_url: str) -> None:
     missing = ["corpus", "versions", "--out", "."]
     steps = (("upgrade", ["db", "upgrade"], "@yearly"), ("none", missing, "@yearly"), ("log", ["log"], "* * * * *"))
@@ -107,10 +105,8 @@ def test_one_run_at_a_time_has_a_database(forbear: Any, tmp_path: Path, database
 SITE = {"/": page("/a"), "/a": page(words="Nine boats.")}
 
 
-def started(path: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-m", "scripts", "run", str(path), "--json"]
-    return subprocess.Popen(command, cwd=path.parent, env=environment, stdout=subprocess.PIPE, text=True)
+def started(forks: Forks, path: Path) -> Process:
+    return forks.start(["run", str(path), "--json"], path.parent / "run", work=path.parent)
 
 
 def test_a_crawl_and_rechecks_on_a_timetable(forbear: Any, tmp_path: Path) -> None:
@@ -135,17 +131,17 @@ def test_a_crawl_and_rechecks_on_a_timetable(forbear: Any, tmp_path: Path) -> No
     assert versions.load(tmp_path / "corpus").content["counts"]["pages"] == 1
 
 
-def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(forbear: Any, tmp_path: Path) -> None:
-    with Web({"a.example": {path: replace(reply, pause=1) for path, reply in SITE.items()}}) as web:
+def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(
+    forbear: Any, forks: Forks, tmp_path: Path
+) -> None:
+    with Web({"a.example": {path: replace(reply, pause=0.5) for path, reply in SITE.items()}}) as web:
         path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("crawl", ["crawl", "http://a.example/"], "@yearly"))
-        common = f'out = "corpus"\ncontact = "https://operator.example/"\nproxy = "{web.proxy}"\n'
+        common = f'out = "corpus"\ncontact = "https://operator.example/"\ndelay = 0\nproxy = "{web.proxy}"\n'
         path.write_text(common + path.read_text())
-        process = started(path)
+        process = started(forks, path)
         until(lambda: any(hit.path == "/" for hit in web.hits), 60)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-        assert process.stdout
-        process.stdout.close()
+        process.kill(signal.SIGTERM)
+        assert process.wait().code == 0
         [status] = [json.loads(line) for line in forbear("run", str(path), "--status", "--json").stdout.splitlines()]
         assert (status["exit code"], status["due next"]) == ("cut short", "now")
         assert forbear("run", str(path), "--once").returncode == 0
@@ -155,12 +151,11 @@ def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(for
     engine.dispose()
 
 
-def test_without_once_it_waits_for_what_is_due_next(tmp_path: Path) -> None:
+def test_without_once_it_waits_for_what_is_due_next(forks: Forks, tmp_path: Path) -> None:
     path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("quick", ["db", "upgrade"], "@yearly"))
-    process = started(path)
-    assert process.stdout
-    assert json.loads(process.stdout.readline())["step"] == "quick"
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    process = started(forks, path)
+    until(lambda: (process.folder / "stdout").read_text().endswith("\n"), 60)
+    assert forks.ask(wait=process.pid) is None, "it runs"
+    process.kill(signal.SIGTERM)
+    done = process.wait()
+    assert (done.code, json.loads(done.stdout)["step"]) == (0, "quick")

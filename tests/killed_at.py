@@ -1,4 +1,4 @@
-"""Runs ``forbear`` and kills it with SIGKILL at the n-th step of writing files in a folder."""
+"""Has a program killed with SIGKILL at the n-th step of writing files in a folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-
-from scripts.__main__ import main
 
 
 def watch(left: int, folder: str) -> None:
@@ -24,9 +22,3 @@ def watch(left: int, folder: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-
-
-if __name__ == "__main__":
-    watch(int(sys.argv[1]), sys.argv[2])
-    sys.argv = ["forbear", *sys.argv[3:]]
-    main()
