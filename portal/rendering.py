@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from fastapi import Request
@@ -28,6 +29,7 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 """What a page has that is for one person alone."""
 
 
+@cache
 def environment() -> Environment:
     """The templates of this package; whatever is put into them is escaped, and a name they do not know is an error."""
     made = Environment(

@@ -11,11 +11,14 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from sqlalchemy import Engine
 
 from optout.model import Stage, Verdict
 from portal.app import create_app
 from portal.settings import Rates, Settings
+from storage import accounts
 from storage.writer import Writer
 from tests.portal.zones import Zone
 from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures
@@ -44,6 +47,14 @@ class Served:
     def post(self, page: str, action: str, data: dict[str, Any], **options: Any) -> httpx.Response:
         """Sends a form of a page as a browser would."""
         return self.client.post(action, data={"form_token": self.form(page), **data}, **options)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Passwords are hashed as always, in less memory: most tests sign somebody in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", PasswordHasher.from_parameters(CHEAPEST))
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,14 @@ def password(tmp_path: Path) -> str:
     return str(tmp_path / "password")
 
 
-def test_an_account_is_made_shut_and_erased(forbear, password) -> None:
+def test_an_account_is_made_shut_and_erased(forbear, password, tmp_path: Path) -> None:
     made = forbear("user", "add", "grace", "--role", "legal", "--password-file", password)
     assert (made.returncode, made.stderr) == (0, "")
     [one] = map(json.loads, forbear("user", "list", "--json").stdout.splitlines())
     assert (one["name"], one["role"], one["enrolled_at"]) == ("grace", "legal", None)
+    with closing(sqlite3.connect(tmp_path / "forbear.db")) as database:
+        [(stored,)] = database.execute("SELECT password FROM accounts")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     token = forbear("user", "token", "grace", "--label", "figures", "--scope", "log").stdout.strip()
     assert token.startswith("forbear_")
     assert forbear("user", "token", "grace", "--label", "figures", "--revoke").stdout == "1 ended.\n"
