@@ -82,6 +82,19 @@ class Corpus:
         self._remember(sha256, original or Original(page.url, page.fetched_at, part.name, offset))
         return Stored(part.name, offset, part.end - offset, sha256)
 
+    def take_back(self, decision_id: str, stored: Stored) -> bool:
+        """Removes the page that was written last, whose row was not committed; False if another came after it."""
+        part = self._part
+        if part is None or (part.name, part.end) != (stored.warc_file, stored.offset + stored.length):
+            return False
+        if not part.table.take_back(decision_id):
+            return False
+        part.cut(stored.offset)
+        original = self._known.get(stored.sha256)
+        if original and (original.warc_file, original.warc_offset) == (stored.warc_file, stored.offset):
+            del self._known[stored.sha256]
+        return True
+
     def sync(self) -> None:
         """Waits until all that was written is on the disk itself: survives a power cut, not only a killed process."""
         if self._part:
@@ -155,7 +168,12 @@ class _Part:
             while rest:
                 rest = rest[os.write(self.file, rest) :]
         except OSError:
-            os.ftruncate(self.file, self.end)
-            os.lseek(self.file, self.end, os.SEEK_SET)
+            self.cut(self.end)
             raise
         self.end += len(octets)
+
+    def cut(self, end: int) -> None:
+        """Ends the file there."""
+        os.ftruncate(self.file, end)
+        os.lseek(self.file, end, os.SEEK_SET)
+        self.end = end

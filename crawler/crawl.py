@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BadConfig", "Config", "Summary", "Tally", "run"]
 
+IDLE_SECONDS = 15.0
+"""A process that is paused within a transaction keeps all others waiting for so long at most."""
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ _HOW = (
     "signature_agent",
     "metrics_port",
     "metrics_host",
+    "lease",
 )
 """Settings that say how a crawl is run, and not which one it is."""
 
@@ -104,6 +108,7 @@ class Config:
     resume: bool = False
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    lease: float = 60.0
 
     def __post_init__(self) -> None:
         """Raises BadConfig, one sentence for a person."""
@@ -285,7 +290,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
     """
     asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
     policy = read_policy(config.policy, "--policy")
-    engine = open_database(config.db, evidence=config.evidence)
+    engine = open_database(config.db, evidence=config.evidence, idle=min(config.lease, IDLE_SECONDS))
     with ExitStack() as ends:
         ends.callback(engine.dispose)
         monitor = None if config.metrics_port is None else Monitor(config.metrics_host, config.metrics_port, engine)
@@ -421,6 +426,7 @@ def scrape(context: Context, chosen: Settings, watch: Callable[[Tally], None] | 
         logging.getLogger(name).addHandler(logging.NullHandler())
     context.process = process
     process.crawl(PageSpider, context=context)
+    context.writer.limit = min(context.config.lease, IDLE_SECONDS)
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(context.tally, watch, stop), daemon=True)
     if watch:
@@ -428,6 +434,7 @@ def scrape(context: Context, chosen: Settings, watch: Callable[[Tally], None] | 
     try:
         process.start(stop_after_crawl=True, install_signal_handlers=True)
     finally:
+        context.writer.limit = None  # what follows may read the whole log
         stop.set()
         if watch:
             watcher.join()

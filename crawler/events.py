@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from storage import redact
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
 ROOMS = ("crawler", "storage")
-"""Whose events are told: what Scrapy and others say holds whole pages and URLs."""
+"""Whose events are told."""
+
+SILENT = ("scrapy", "twisted", "psycopg")
+"""Who is not listened to: they say whole pages and URLs, or what the writer has a sentence for."""
 
 
 class JsonLines(logging.Formatter):
@@ -27,19 +33,17 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": getattr(record, "event", "message"),
-            "message": _message(record),
+            "message": _redacted(record.getMessage()),
         }
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
-        line |= {name: redact.cell(value) for name, value in getattr(record, "about", {}).items()}
+        line |= {name: _redacted(value) for name, value in getattr(record, "about", {}).items()}
         return json.dumps(line, ensure_ascii=False)
 
 
-def _message(record: logging.LogRecord) -> str:
-    arguments = record.args
-    if isinstance(arguments, tuple):
-        return record.msg % tuple(map(redact.cell, arguments)) if arguments else str(record.msg)
-    return record.getMessage()
+def _redacted(value: Any) -> Any:
+    """A text without what may name a person in the URLs of it; anything else as it is."""
+    return _URL.sub(lambda found: redact.url(found[0]), value) if isinstance(value, str) else value
 
 
 class _Stderr(logging.Handler):
@@ -64,6 +68,11 @@ def tell(kind: str) -> None:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    for name in SILENT:
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+    if kind == "json":
+        logging.getLogger().addHandler(handler)
 
 
 def warn(event: str, sentence: str) -> None:

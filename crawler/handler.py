@@ -48,8 +48,12 @@ CUT_OFF = object()
 """Signal: whoever sends it wants no more answers, and what is under way ends at once with CutOff."""
 
 
+CHECK = "forbear_check"
+"""Where, in ``request.meta``, a function stands that is called before the request is sent, and may raise CutOff."""
+
+
 class CutOff(exceptions.IgnoreRequest):
-    """The crawl ended before the answer came: that says nothing about the site."""
+    """The crawl ended before the answer came, or had to leave the host: that says nothing about the site."""
 
 
 def failure(exception: BaseException) -> Failure:
@@ -130,6 +134,8 @@ class GuardedHandler(AiohttpDownloadHandler):
         """As Scrapy's own, but the URL goes out in the octets that were decided about."""
         proxy = self._extract_proxy_url_with_creds(request)
         session = self._to_proxy if proxy else self._session
+        if CHECK in request.meta:  # as late as can be
+            request.meta[CHECK]()
         try:
             async with session.request(
                 request.method,

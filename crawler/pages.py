@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from scrapy import Spider, signals
@@ -18,8 +19,9 @@ from scrapy.http import Request, Response
 from crawler import links
 from crawler.corpus import Page
 from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
+from crawler.handler import CHECK, CutOff
 from crawler.places import retry_after
-from crawler.scheduler import ENTRY
+from crawler.scheduler import ENTRY, NotHeld
 from crawler.session import Outcome, Ruling, Session
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Stage, Verdict
@@ -28,6 +30,7 @@ from optout.readers import robots_txt
 from optout.readers import url as urls
 from optout.readers.url import Url
 from storage.database import StorageError
+from storage.log import Superseded
 from storage.names import domain_of
 from storage.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
 
@@ -44,6 +47,10 @@ FIRST_RETRY = 2.0
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
+
+TAKE_BACK_TRIES = 20
+TAKE_BACK_SECONDS = 0.05
+"""How long it is tried to take a page out of a file again, which another process has kept while this one was paused."""
 
 _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 
@@ -99,9 +106,12 @@ class Pages(Enforcement):
         request.meta["download_timeout"] = self._context.config.timeout
         if self._context.config.proxy:
             request.meta["proxy"] = self._context.config.proxy
+        scheduler = self._context.scheduler
         if PLACE in request.meta:
+            request.meta[CHECK] = partial(scheduler.check, urls.parse(request.url).host)
             return
         entry: Entry = request.meta[ENTRY]
+        request.meta[CHECK] = partial(scheduler.check, entry.host, entry)
         try:
             ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
             self._after(entry, ruling)
@@ -119,6 +129,9 @@ class Pages(Enforcement):
         if PLACE in request.meta:
             return response
         entry: Entry = request.meta[ENTRY]
+        if not await self._context.scheduler.make_sure(entry):
+            self._done(entry)
+            raise NotHeld(f"{entry.host} is served by another process, which asks for {entry.url} again")
         capture = capture_of(request, response)
         target = redirect(capture)
         if target:
@@ -131,7 +144,11 @@ class Pages(Enforcement):
 
     async def process_exception(self, request: Request, exception: Exception) -> None:
         """No answer came: deferred."""
-        if PLACE in request.meta or isinstance(exception, IgnoreRequest):
+        if PLACE in request.meta:
+            return
+        if isinstance(exception, CutOff):
+            self._done(request.meta[ENTRY])
+        if isinstance(exception, IgnoreRequest):
             return
         if isinstance(exception, StorageError):
             self._context.fail(exception)
@@ -172,7 +189,7 @@ class Pages(Enforcement):
         outcome = outcome or (lambda ruling: self._outcome(entry, ruling))
         try:
             ruling = await self.session.rule(entry.url, page, outcome=outcome, status=status)
-        except HostBusy:
+        except (HostBusy, CutOff):
             self._done(entry, BUSY_RETRY)
             raise
         self._after(entry, ruling)
@@ -312,7 +329,10 @@ class KeepPages:
             http_version=item.response.protocol or "HTTP/1.1",
             ip_address=str(item.response.ip_address or ""),
         )
-        stored = await asyncio.get_running_loop().run_in_executor(context.disk, context.corpus.write, page)
+        if not await context.scheduler.make_sure(item.entry):
+            raise DropItem(f"{item.entry.host} is served by another process, which asks for {page.url} again")
+        disk = partial(asyncio.get_running_loop().run_in_executor, context.disk)
+        stored = await disk(context.corpus.write, page)
         record = PageRecord(
             decision=item.ruling.id,
             crawl=context.crawl,
@@ -325,7 +345,14 @@ class KeepPages:
             media_type=capture.media_type,
             bytes=len(capture.body),
         )
-        await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
+        try:
+            await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
+        except Superseded as error:
+            for _ in range(TAKE_BACK_TRIES):  # what was written behind it may have to go too
+                if await disk(context.corpus.take_back, record.decision, stored):
+                    raise DropItem(str(error)) from error
+                await asyncio.sleep(TAKE_BACK_SECONDS)
+            await context.session.submit(Kept(record))  # it stands in the file, so it has its row
         about = {"host": item.entry.host, "url": record.url, "bytes": record.bytes, "decision": record.decision}
         logger.info("kept", extra={"event": "kept", "about": about})
         context.tally.kept += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
 from sqlalchemy import Connection
 
+from crawler.handler import CutOff
 from storage import frontier, leases
 from storage.database import StorageError
 from storage.frontier import Entry, Outlook
@@ -32,11 +34,17 @@ if TYPE_CHECKING:
 
     from crawler.crawl import Context
 
+logger = logging.getLogger(__name__)
+
 ENTRY = "forbear_entry"
 """Where, in ``request.meta``, the entry of the frontier is found that a request is for."""
 
-LEASE_SECONDS = 60.0
-RENEW_SECONDS = 15.0
+TRUSTED = 0.9
+"""Which part of a lease is relied upon: machines do not agree to the second what time it is."""
+
+RENEWED = 0.25
+"""After which part of a lease it is renewed."""
+
 ROUND_SECONDS = 0.25
 BATCH = 32
 """Entries of one host that are taken into memory at once."""
@@ -57,13 +65,18 @@ PATIENCE = timedelta(seconds=10)
 """A crawl that has nothing else to do waits so long for what was deferred; what is due later is left for --resume."""
 
 
+class NotHeld(CutOff):
+    """Another process may serve the host by now: nothing is sent to it, and that says nothing about the site."""
+
+
 @dataclass(slots=True)
 class Host:
-    """A host that this process holds; times are monotonic seconds."""
+    """A host that this process holds; times are monotonic seconds, ``until`` is when that has to be made sure again."""
 
     name: str
     ready_at: float
     since: float
+    until: float
     waiting: deque[Entry] = field(default_factory=deque)
     in_hand: dict[int, Entry] = field(default_factory=dict)
 
@@ -84,7 +97,9 @@ class FrontierScheduler(BaseScheduler):
         self._context: Context = crawler.spider.context  # type: ignore[union-attr]
         self._owner = this_process()
         self._hosts: OrderedDict[str, Host] = OrderedDict()
+        self._lease = self._context.config.lease
         self._guests: dict[str, int] = {}
+        self._visited: dict[str, float] = {}  # hosts leased for guests alone, and until when
         self._finished = False
         self._renewed = monotonic()
         self._hungry = asyncio.Event()
@@ -127,7 +142,7 @@ class FrontierScheduler(BaseScheduler):
         at = monotonic()
         for host in self._hosts.values():
             most = 1 if self._context.delay_of(host.name) else AHEAD
-            if host.waiting and len(host.in_hand) < most and host.ready_at <= at:
+            if host.waiting and len(host.in_hand) < most and host.ready_at <= at < host.until:
                 entry = host.waiting.popleft()
                 host.in_hand[entry.id] = entry
                 self._hosts.move_to_end(host.name)
@@ -147,7 +162,8 @@ class FrontierScheduler(BaseScheduler):
     def done(self, entry: Entry, wait: float = 0.0) -> None:
         """The entry is settled; its host is left alone for ``wait`` seconds."""
         host = self._hosts.get(entry.host)
-        if host and host.in_hand.pop(entry.id, None):
+        if host and host.in_hand.get(entry.id) is entry:
+            del host.in_hand[entry.id]
             delay = self._context.delay_of(host.name)
             host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
             self._poke_at(host)
@@ -159,11 +175,15 @@ class FrontierScheduler(BaseScheduler):
         self._guests[host] = self._guests.get(host, 0) + 1
         if host in self._hosts:
             return True
-        for _ in range(int(LEASE_SECONDS / 2)):
-            lease = await self._context.call(
-                lambda connection: leases.lease_host(connection, self._owner, host, now(), LEASE_SECONDS)
+        for _ in range(max(1, int(self._lease / 2))):
+            lease, until = await self._context.call(
+                lambda connection: (
+                    leases.lease_host(connection, self._owner, host, now(), self._lease),
+                    self._trusted(),
+                )
             )
             if lease:
+                self._visited[host] = until
                 await asyncio.sleep(self._wait(lease))
                 return True
             if self._context.stopped:
@@ -179,7 +199,28 @@ class FrontierScheduler(BaseScheduler):
             del self._guests[host]
         if host not in self._guests and host not in self._hosts:
             pause = self._spacing(host)
+            self._visited.pop(host, None)
             await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
+
+    def check(self, host: str, entry: Entry | None = None) -> None:
+        """Raises NotHeld if another process may serve the host by now; to be called just before a request is sent.
+
+        A process that was stopped for a while, or whose database was away, does not know what happened meanwhile.
+        """
+        if not self._holds(host, entry):
+            raise NotHeld(f"{host} is not held for sure: its lease has ended")
+
+    async def make_sure(self, entry: Entry) -> bool:
+        """Whether the host of an entry under way is still this process's; asks the database if that is not certain."""
+        if not self._holds(entry.host, entry):
+            await self._renew()
+        return self._holds(entry.host, entry)
+
+    def _holds(self, name: str, entry: Entry | None) -> bool:
+        host = self._hosts.get(name)
+        if entry and (host is None or host.in_hand.get(entry.id) is not entry):
+            return False
+        return monotonic() < max(host.until if host else 0.0, 0.0 if entry else self._visited.get(name, 0.0))
 
     async def _live(self) -> None:
         """Notes that the event loop turns."""
@@ -215,7 +256,9 @@ class FrontierScheduler(BaseScheduler):
 
     async def _round(self) -> None:
         """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""
-        held = await self._renew()
+        if monotonic() - self._renewed > RENEWED * self._lease:
+            await self._renew()
+        held = bool(self._hosts)
         given_back = [(host.name, self._pause(host)) for host in self._hosts.values() if self._is_over(host)]
         for name, _ in given_back:
             del self._hosts[name]
@@ -228,23 +271,23 @@ class FrontierScheduler(BaseScheduler):
         room = 0 if full else self._context.most_hosts - len(self._hosts)
         crawl, owner = self._context.crawl, self._owner
 
-        def change(connection: Connection) -> tuple[list[Lease], dict[str, list[Entry]], Outlook | None]:
-            at = now()
+        def change(connection: Connection) -> tuple[list[Lease], float, dict[str, list[Entry]], Outlook | None]:
+            until, at = self._trusted(), now()
             self._release(connection, given_back)
             if not held:
                 leases.recover(connection, at)  # what a process left that was killed beside this one
-            leased = leases.lease_hosts(connection, crawl, owner, room, at, LEASE_SECONDS) if room > 0 else []
+            leased = leases.lease_hosts(connection, crawl, owner, room, at, self._lease) if room > 0 else []
             wanted = short | {lease.host: set() for lease in leased}
             taken = {
                 host: frontier.take(connection, crawl, host, BATCH + len(known), at) for host, known in wanted.items()
             }
             others = held or leased or leases.held(connection, crawl, at)
-            return leased, taken, None if others else frontier.outlook(connection, crawl)
+            return leased, until, taken, None if others else frontier.outlook(connection, crawl)
 
-        leased, taken, outlook = await self._context.call(change)
+        leased, until, taken, outlook = await self._context.call(change)
         for lease in leased:
             start = monotonic()
-            host = self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start)
+            host = self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start, until)
             self._poke_at(host)
         for name, entries in taken.items():
             if name in self._hosts:
@@ -255,18 +298,29 @@ class FrontierScheduler(BaseScheduler):
         later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
         self._finished = self._context.finished = not under_way and not self._guests and (full or bool(later))
 
-    async def _renew(self) -> bool:
-        """Holds the hosts for longer, now and then; returns whether any is held."""
-        if monotonic() - self._renewed > RENEW_SECONDS:
-            self._renewed = monotonic()
-            held = list(self._hosts)
-            still = await self._context.call(
-                lambda connection: leases.renew(connection, self._owner, held, now(), LEASE_SECONDS)
-            )
-            for name in set(held) - still:
-                # Lost: another process serves it by now. What is under way is settled, nothing more is begun.
-                self._hosts[name].waiting.clear()
-        return bool(self._hosts)
+    async def _renew(self) -> None:
+        """Holds the hosts for longer; those that another process has taken over are left to it."""
+        self._renewed = monotonic()
+        names = [*self._hosts, *self._visited]
+
+        def renew(connection: Connection) -> tuple[float, set[str]]:
+            return self._trusted(), leases.renew(connection, self._owner, names, now(), self._lease)
+
+        until, still = await self._context.call(renew)
+        for name in still:
+            if name in self._hosts:
+                self._hosts[name].until = until
+            if name in self._visited:
+                self._visited[name] = until
+        for name in set(names) - still:
+            if self._hosts.pop(name, None) or self._visited.pop(name, None):
+                about = {"event": "lost", "about": {"host": name}}
+                logger.warning("%s was taken over by another process, its lease having ended.", name, extra=about)
+
+    def _trusted(self) -> float:
+        """Until when a lease that is asked for now is relied upon."""
+        seconds: float = TRUSTED * self._lease
+        return monotonic() + seconds
 
     def _is_over(self, host: Host) -> bool:
         """Whether the host is better given back: nothing to do, not for long, or long enough."""

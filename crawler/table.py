@@ -92,6 +92,13 @@ class Table:
         self._rows.append(entry)
         self._octets += 512 + len(entry["url"]) + len(entry["text"] or "") + len(entry["title"] or "")
 
+    def take_back(self, decision_id: str) -> bool:
+        """Removes the row that came last if it is this page's and is not written yet; returns whether it was."""
+        if not self._rows or self._rows[-1]["decision_id"] != decision_id:
+            return False
+        self._rows.pop()
+        return True
+
     def flush(self) -> None:
         """Writes the rows that wait, if they are enough for a row group."""
         if self._octets >= _ROW_GROUP:

@@ -47,6 +47,12 @@ FAILED = 4
 @options.option(
     "--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included."
 )
+@options.option(
+    "--lease",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    help="Seconds until others take over the hosts of a process that gives no sign of life.",
+)
 @options.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics for Prometheus, and /health.")
 @options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Address that port is served on.")
 @options.option(

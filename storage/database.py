@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,18 @@ _PREPARED = 512
 """Statements that a connection to SQLite keeps: those of a writer have several lengths each (dialects)."""
 
 
-def open_database(url: str, *, create: bool = True, evidence: str | None = None) -> Engine:
+def open_database(url: str, *, create: bool = True, evidence: str | None = None, idle: float | None = None) -> Engine:
     """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
 
     ``evidence`` is the folder or bucket for the content of captures (contents.py), which is in the database otherwise.
+    ``idle``: seconds after which PostgreSQL ends a transaction whose process says nothing, as one that is paused: it
+    would keep all others waiting.
 
     Raises StorageError (unknown URL, unreachable, unwritable, not there, made by a newer Forbear) and OutOfDate.
     """
     engine = _engine(url, create=create)
+    if idle is not None and engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", partial(_end_when_idle, round(1000 * idle)))
     if evidence is not None:
         from storage.contents import contents  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
 
@@ -121,6 +125,11 @@ def translated(url: URL) -> Iterator[None]:
 def storage_error(url: URL, error: SQLAlchemyError) -> StorageError:
     """What the database libraries raised, as a sentence."""
     return StorageError(f"{_shown(url)} cannot be used: {_first_line(error)}.")
+
+
+def _end_when_idle(milliseconds: int, connection: Any, _record: Any) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+    connection.commit()
 
 
 def _engine(url: str, *, create: bool) -> Engine:

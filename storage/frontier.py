@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from optout.readers.url import parse
 from storage.dialects import add_new, chunks, find, many
@@ -16,9 +16,13 @@ from storage.hosts import meet
 from storage.leaves import written
 from storage.memo import Seen
 from storage.names import digest, host_of
+from storage.owners import this_process
 from storage.records import Link, Settle, State, now
-from storage.schema import frontier, queues
+from storage.schema import frontier, hosts, queues
 from storage.types import shown
+
+OPEN = tuple(map(str, (State.WAITING, State.DEFERRED, State.ALLOWED)))
+"""Where an entry stands that something is left to do for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,16 @@ def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime
 
 
 _SETTLE = (
-    "UPDATE frontier SET state = ?, due_at = ?, decision = coalesce(?, decision), attempts = attempts + ? WHERE id = ?"
+    "UPDATE frontier SET state = ?, due_at = ?, decision = coalesce(?, decision), attempts = attempts + ?"
+    " WHERE id = ? AND state IN ('waiting', 'deferred', 'allowed')"
 )
 
 
 def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]]) -> None:
-    """Records where entries stand now, and by which decision (None leaves the one they have), in order."""
+    """Records where entries stand now, and by which decision (None leaves the one they have), in order.
+
+    An entry that has come to its end stays there: whoever lost its lease may learn of that too late.
+    """
     if not changes:
         return
     columns = frontier.c
@@ -169,6 +177,20 @@ def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]])
     again = [change.entry for change, _ in changes if change.state in (State.WAITING, State.DEFERRED)]
     for some in chunks(again):  # one that lost its lease in the meantime must not be forgotten
         wake(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))
+
+
+def hold(connection: Connection, some: Sequence[int]) -> set[int]:
+    """Which entries are this process's to end: they are open, and no other has leased their host meanwhile.
+
+    Nobody else changes that until this transaction ends.
+    """
+    held: set[int] = set()
+    mine = or_(hosts.c.lease_owner.is_(None), hosts.c.lease_owner == this_process())
+    entries = select(frontier.c.id).join_from(frontier, queues).join(hosts).where(frontier.c.state.in_(OPEN), mine)
+    for part in chunks(some):
+        locked = entries.where(frontier.c.id.in_(part)).order_by(frontier.c.id)
+        held.update(connection.scalars(locked.with_for_update(key_share=True, of=frontier)))
+    return held
 
 
 def reopen(connection: Connection, crawl: str) -> int:

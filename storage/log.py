@@ -22,6 +22,10 @@ from storage.schema import decision_captures, decisions, gaps, pages, reasons, s
 from storage.types import shown
 
 
+class Superseded(Exception):
+    """A page was to be kept that another process has taken over meanwhile, or has brought to its end."""
+
+
 class Written(NamedTuple):
     """How many URLs each job added to the frontier, and the rows that are still to go into the chain."""
 
@@ -42,7 +46,7 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
-    that was never begun, NotAUrl.
+    that was never begun, NotAUrl, and Superseded.
     """
     decided = [job for job in jobs if isinstance(job, Decided)]
     made = evidence.store(connection, _evidence(decided), memo.captures)
@@ -52,12 +56,19 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
         add(connection, table, rows)
     kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
+    _refuse_ended(connection, [job for job in jobs if isinstance(job, Kept)])
     add(connection, pages, kept)
     entries += said.entries
     entries += map(leaves.of_page, kept)
     frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
     return Written(frontier.add_all(connection, [_found(job) for job in jobs], memo.links), entries)
+
+
+def _refuse_ended(connection: Connection, jobs: Sequence[Kept]) -> None:
+    wanted = {job.settle.entry: job.page.url for job in jobs if job.settle}
+    for ended in wanted.keys() - frontier.hold(connection, sorted(wanted)):
+        raise Superseded(f"{wanted[ended]} is no longer to be kept: another process has it now.")
 
 
 def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:

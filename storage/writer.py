@@ -34,6 +34,9 @@ PAUSES = (0.1, 0.5, 2.0)
 PATIENCE = 120.0
 """Seconds that a server may be away, as while it is restarted, before what is to be written is given up."""
 
+_PASSING = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "terminating")
+"""Words of PostgreSQL when it refuses a connection that it will take later."""
+
 _OUTSIDE = (OperationalError, InterfaceError, InternalError)
 
 
@@ -64,8 +67,13 @@ class Writer:
     def __init__(
         self, engine: Engine, *, patience: float = PATIENCE, watch: Callable[[float], None] | None = None
     ) -> None:
-        """``watch`` is told of each transaction how many seconds it took; ``failures`` are those not taken."""
+        """``watch`` is told of each transaction how many seconds it took; ``failures`` are those not taken.
+
+        ``limit``: seconds that PostgreSQL lets a transaction take, its waiting included (before version 17: each
+        statement); None: as many as it takes. A process that is paused in the middle would keep all others waiting.
+        """
         self.failures = 0
+        self.limit: float | None = None
         self._engine = engine
         self._patience = patience
         self._watch = watch
@@ -156,12 +164,10 @@ class Writer:
                 away = _is_away(error)
                 if start - began >= self._patience if away else number >= len(PAUSES):
                     raise storage_error(self._engine.url, error) from error
-                if away and not lost:
+                if away and number and not lost:  # a connection that was cut is made again without a word
                     lost = True
                     self._tell("database_lost", f"{storage_error(self._engine.url, error)} It is waited for.")
-                time.sleep(
-                    PAUSES[min(number, len(PAUSES) - 1)]
-                )  # a lost connection is left behind: the pool opens another
+                time.sleep(PAUSES[min(number, len(PAUSES) - 1)])  # a connection that broke is not used again
             else:
                 if lost:
                     self._tell("database_back", f"The database answers again after {start - began:.1f} seconds.")
@@ -180,6 +186,9 @@ class Writer:
         entries: list[Entry] = []  # appended last: on PostgreSQL, one writer at a time does so
         memo, self._memo = self._memo, Memo()  # which is forgotten unless this is committed
         with writing(self._engine) as connection:
+            if self.limit and connection.dialect.name == "postgresql":
+                what = "transaction" if (connection.dialect.server_version_info or ()) >= (17,) else "statement"
+                connection.exec_driver_sql(f"SET LOCAL {what}_timeout = {round(1000 * self.limit)}")
             done = again and log.is_written(connection, jobs)
             for is_call, some in groupby(works, lambda work: isinstance(work, _Call)):
                 if is_call:
@@ -197,9 +206,13 @@ class Writer:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """Whether there is no server to speak to: it has said nothing that SQL has a code for, or that it goes or comes.
+    """Whether the server cannot be reached, or somebody was waited for in vain.
 
-    Classes 08 and 57P of PostgreSQL's error codes.
+    It has said nothing then that SQL has a code for, or that it goes, comes, or waits no longer: classes 08, 57
+    and 25P of PostgreSQL's error codes.
     """
     state = getattr(error.orig, "sqlstate", "")  # SQLite's errors have none at all
-    return state is None or state.startswith(("08", "57P"))
+    if state is None:  # nor has a connection that is refused: a database that was removed is not waited for
+        said = str(error.orig)
+        return "FATAL" not in said or any(word in said for word in _PASSING)
+    return bool(state.startswith(("08", "57", "25P")))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -77,6 +78,16 @@ class PostgreSQL:
     def drop(self, name: str) -> None:
         """Removes a database, whoever is still connected."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """No server, as while it is restarted."""
+        self._admin.dispose()
+        self._server._stop()
+        try:
+            yield
+        finally:
+            self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         """Ends the server and removes its files."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -196,3 +198,26 @@ def until(true: Callable[[], object], seconds: float = 100) -> None:
 def urls(host: str, some: Iterable[str]) -> set[str]:
     """The URLs of paths on a host."""
     return {f"http://{host}{path}" for path in some}
+
+
+def events(process: Process) -> list[dict[str, Any]]:
+    """The lines of standard error that are whole, each of which has to be a JSON object."""
+    text = (process.folder / "stderr").read_text() if (process.folder / "stderr").exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def named(process: Process, event: str) -> list[dict[str, Any]]:
+    """The events of a name, of a crawl with ``--log-format json``."""
+    return [line for line in events(process) if line["event"] == event]
+
+
+def ask(address: str, path: str) -> tuple[int, str]:
+    """Status and body of what a server answers."""
+    host, _, port = address.rpartition(":")
+    connection = HTTPConnection(host, int(port), timeout=20)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()

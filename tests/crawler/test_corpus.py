@@ -233,6 +233,23 @@ def test_duckdb_reads_the_folder_with_one_glob(tmp_path: Path) -> None:
     assert found[3] == sum(len(page(f"p{number}").capture.body) for number in range(50))
 
 
+def test_the_last_page_can_be_taken_back(tmp_path: Path) -> None:
+    made = corpus(tmp_path)
+    first, second, third = (made.write(page(name)) for name in "abc")
+    assert not made.take_back("id-b", second)
+    assert made.take_back("id-c", third)
+    assert made.take_back("id-b", second)
+    assert not made.take_back("id-b", second)
+    again = made.write(page("d", page("b").capture.body))  # which is no copy of what has gone
+    made.close()
+    assert (again.offset, again.warc_file) == (second.offset, first.warc_file)
+    (path,) = files(tmp_path)
+    kept = [(record.rec_type, record.rec_headers["WARC-Target-URI"]) for record, _ in records(path)]
+    assert [url[-1] for kind, url in kept if kind in ("response", "revisit") and url] == ["a", "d"]
+    assert "revisit" not in dict(kept)
+    assert [row["decision_id"] for row in rows(tmp_path)] == ["id-a", "id-d"]
+
+
 def test_files_are_rotated_and_sort_by_time(tmp_path: Path) -> None:
     stored = write(
         tmp_path, *(page(f"p{number}", random.Random(number).randbytes(4000)) for number in range(10)), max_bytes=9000

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,29 +13,7 @@ from sqlalchemy import Engine, create_engine
 from crawler import metrics
 from crawler.crawl import Tally
 from crawler.web import Reply, Web
-from tests.crawler.crawls import Crawler, late, page, plain, tree, until
-from tests.forks import Process
-
-
-def events(process: Process) -> list[dict[str, Any]]:
-    """The lines of standard error that are whole, each of which has to be a JSON object."""
-    text = (process.folder / "stderr").read_text() if (process.folder / "stderr").exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def named(process: Process, event: str) -> list[dict[str, Any]]:
-    return [line for line in events(process) if line["event"] == event]
-
-
-def ask(address: str, path: str) -> tuple[int, str]:
-    host, _, port = address.rpartition(":")
-    connection = HTTPConnection(host, int(port), timeout=20)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
+from tests.crawler.crawls import Crawler, ask, events, late, named, page, plain, tree, until
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:

@@ -195,10 +195,22 @@ def test_an_entry_settled_after_its_lease_was_lost_is_not_forgotten(todo: Fronti
     todo.add("https://a.example/1")
     todo.lease("one", 1)
     (entry,) = todo.take("a.example")
-    todo.settle(entry, State.KEPT)
+    todo.settle(entry, State.DEFERRED, due=-1)
     todo.release("one", "a.example")
     todo.settle(entry, State.WAITING)
     assert todo.lease("one", 1) == ["a.example"]
+
+
+def test_who_lost_a_lease_without_knowing_opens_nothing_that_another_has_ended(todo: Frontier) -> None:
+    todo.add("https://a.example/1")
+    todo.lease("one", 1)
+    (entry,) = todo.take("a.example")
+    todo.settle(entry, State.KEPT)
+    for state in (State.WAITING, State.ALLOWED, State.DEFERRED, State.EXCLUDED):
+        todo.settle(entry, state)
+    todo.release("one", "a.example")
+    assert todo.outlook().finished
+    assert todo.do(frontier.tally, todo.crawl) == {State.KEPT: 1}
 
 
 def test_a_restart_need_not_wait_for_the_leases_of_the_dead(todo: Frontier, dead_process: str) -> None:

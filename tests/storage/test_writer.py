@@ -13,6 +13,8 @@ from optout import policy
 from optout.model import Verdict
 from storage import schema
 from storage.database import StorageError, open_database, writing
+from storage.log import Superseded
+from storage.owners import this_process
 from storage.records import Add, Link, Settle, Settled, State
 from storage.writer import Writer
 
@@ -168,6 +170,29 @@ def test_a_job_goes_into_the_frontier_with_its_decision(engine: Engine, make: An
     ]
 
 
+def test_a_page_that_another_process_has_taken_over_or_ended_is_not_kept(
+    engine: Engine, make: Any, write: Write
+) -> None:
+    write(Add(make.crawl, (Link("https://a.example/"),)))
+    decided = make.decided("https://a.example/", settle=Settle(1, State.ALLOWED))
+    write(decided)
+    kept = make.kept(decided, settle=Settle(1, State.KEPT))
+    for change in (
+        schema.hosts.update().values(lease_owner="elsewhere"),
+        schema.frontier.update().values(state="gone"),
+    ):
+        with writing(engine) as connection:
+            connection.execute(schema.hosts.update().values(lease_owner=this_process()))
+            connection.execute(change)
+        with pytest.raises(Superseded):
+            write(kept, make.decided("https://a.example/other"))
+    assert count(engine, schema.pages) == 0
+    with writing(engine) as connection:
+        connection.execute(schema.frontier.update().values(state="allowed"))
+    assert write(kept) == [0]
+    assert count(engine, schema.pages) == 1
+
+
 def test_two_writers_share_a_database(database_url: str, engine: Engine, make: Any, writer: Writer) -> None:
     second = open_database(database_url)
     other = Writer(second)
@@ -202,7 +227,7 @@ def test_a_database_that_stays_away_is_said_so(
 ) -> None:
     monkeypatch.setattr("storage.writer.PAUSES", (0.01,))
     engine = create_engine("postgresql+psycopg://127.0.0.1:1/nothing")
-    writer = Writer(engine, patience=0.03)
+    writer = Writer(engine, patience=0.5)
     writer.start()
     futures = [writer.submit(make.decided("https://a.example/")) for _ in range(3)]
     for future in futures:
