@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from optout.model import IN_STRICT, Capture, Gap, Place, Question
 from optout.policy import Policy, load
@@ -92,6 +92,7 @@ class Asked:
     ) -> None:
         self.question, self.url, self.captures, self.page = question, url, captures, page
         self.policy = policy or load()
+        self.found: dict[Callable[[Target], Hashable], Hashable] = {}
 
     @property
     def answer(self) -> Capture | None:
@@ -104,8 +105,13 @@ class Asked:
         return Target(self.url.target)
 
     def of_target(self, test: Callable[[Target], Answer]) -> Answer:
-        """What a test finds in the path and query: the same for the same target, and something hashable."""
-        return test(self.target)
+        """What a test finds in the path and query: the same for the same target, and something hashable.
+
+        It is noted in ``found``: several protocols ask the same.
+        """
+        if test not in self.found:
+            self.found[test] = test(self.target)
+        return cast("Answer", self.found[test])
 
     def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
         """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.

@@ -13,9 +13,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from optout.captures import Answer, Asked, Captures
+from optout.captures import Asked, Captures
 from optout.decide import decide, decide_of
 from optout.model import Capture, Decision, Place, Profile, Question, Stage, Use
 from optout.policy import Policy
@@ -50,7 +50,7 @@ class HostRules:
         self._host = _HostOnly.of(url)
         answered = (capture.url for capture in captures if capture.url.startswith(f"{url.origin}/"))
         self._answered = {robots.PLACES[0], *(known[len(url.origin) :] for known in answered)}
-        self._begin = _Test(lambda _: None)
+        self._first: dict[None, _Test | Found] = {}
         self._kept = 0
 
     def decide(self, url: str) -> Outcome:
@@ -79,7 +79,7 @@ class HostRules:
         return None if parsed.origin != self.origin or parsed.target in self._answered else Target(parsed.target)
 
     def _find(self, target: Target) -> Found | None:
-        node: _Test | Found | None = self._begin
+        node = self._first.get(None)
         while type(node) is _Test:
             node = node.then.get(node.test(target))
         return node if type(node) is Found else self._learn(target)
@@ -90,19 +90,20 @@ class HostRules:
             found = Found(decide_of([asked], Stage.REQUEST, self.origin + target.text))
         except _LooksAtUrlError:
             return None
-        short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in asked.notes.values())
+        short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in asked.found.values())
         if short and self._kept < MOST_OUTCOMES:
             self._kept += 1
-            self._keep(asked.notes, found)
+            self._keep(asked.found, found)
         return found
 
-    def _keep(self, notes: dict[Callable[[Target], Hashable], Hashable], found: Found) -> None:
-        node, last = self._begin, None
-        for test, answer in notes.items():
-            following = node.then.setdefault(last, _Test(test))
+    def _keep(self, answers: dict[Callable[[Target], Hashable], Hashable], found: Found) -> None:
+        then: dict[Any, _Test | Found] = self._first
+        last: Hashable = None
+        for test, answer in answers.items():
+            following = then.setdefault(last, _Test(test))
             assert isinstance(following, _Test), "the same answers were followed by the same question before"
-            node, last = following, answer
-        node.then[last] = found
+            then, last = following.then, answer
+        then[last] = found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,27 +145,21 @@ class _HostOnly(Url):
 
 
 class _Noting(Asked):
-    """A step at a URL that was not fetched yet; ``notes`` are the questions put to its target, with the answers."""
+    """A step at a URL that was not fetched yet, of which a protocol sees the host alone and asks about the target."""
 
     def __init__(self, question: Question, host: Url, captures: Captures, policy: Policy, target: Target) -> None:
         super().__init__(question, host, captures, policy=policy)
-        self._noted = target
-        self.notes: dict[Callable[[Target], Hashable], Hashable] = {}
+        self.target = target
 
     @property
     def answer(self) -> Capture | None:
         """Nothing came yet."""
         return None
 
-    def of_target(self, test: Callable[[Target], Answer]) -> Answer:
-        """What the test finds."""
-        answer = self.notes[test] = test(self._noted)
-        return answer
-
 
 def _about(url: str, outcome: Outcome) -> Outcome:
-    """The outcome of this URL. ``dataclasses.replace`` takes longer than everything else together."""
-    if not isinstance(outcome, Decision):
+    """The outcome, of this URL. ``dataclasses.replace`` would take longer than everything else together."""
+    if type(outcome) is not Decision:
         return outcome
     return Decision(
         outcome.verdict, outcome.stage, url, outcome.reasons, outcome.statements, outcome.gaps, outcome.verdicts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from optout.captures import Asked
 from optout.model import (
     EVERY_USE,
@@ -92,7 +90,7 @@ def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
 def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
     """Protego reads along: where a widely used parser reads a file otherwise, its owner should know, no more."""
     reader = second_reader.of(capture, file)
-    if reader is None or not asked.of_target(partial(reader.differs, asked.question.agent, rules)):
+    if reader is None or not asked.of_target(reader.beside(rules, asked.question.agent).differs):
         return
     decisive = next(iter(rules.matches(asked.of_target(rules.covering)[:1])), None)
     quote = file.quote(decisive.line) if decisive else "no rule"

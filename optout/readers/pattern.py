@@ -23,10 +23,14 @@ class Target:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.is_plain = _is_plain(text) is not None and "/." not in text
-        written = text.encode("utf-8", "surrogateescape")
-        self.octets = written if self.is_plain else _literal(normalise(written))
-        self.as_written = written if self.is_plain else _literal(normalise_as_written(written))
+        if _is_plain(text) and "/." not in text:
+            self.is_plain = True
+            self.octets = self.as_written = text.encode()
+        else:
+            self.is_plain = False
+            written = text.encode("utf-8", "surrogateescape")
+            self.octets = _literal(normalise(written))
+            self.as_written = _literal(normalise_as_written(written))
 
 
 def _literal(octets: bytes) -> bytes:
@@ -38,12 +42,12 @@ class Pattern:
 
     ``octets`` are as written, without the white space around them. A pattern that begins with neither ``/`` nor ``*``
     matches nothing, since every target begins with ``/``; an empty one matches everything.
-    ``head`` is what every target that it covers begins with;
+    ``head`` is what every target that it covers begins with, ``needle`` what else stands in each of them.
     ``length`` is what "the most octets" (RFC 9309 2.2.2) compares: the pattern after normalising. ``*`` and ``$`` count
     as the one octet that is written, wherever they stand, as google/robotstxt and Protego count them.
     """
 
-    __slots__ = ("_anchored", "_middle", "_tail", "head", "length")
+    __slots__ = ("_anchored", "_middle", "_tail", "head", "length", "needle")
 
     def __init__(self, octets: bytes, *, as_written: bool = False) -> None:
         text = normalise_as_written(octets) if as_written else normalise(octets)
@@ -54,6 +58,7 @@ class Pattern:
         # No star: the head alone. An empty piece is a star beside a star, which adds nothing.
         self._tail = pieces[-1] if len(pieces) > 1 else None
         self._middle = tuple(filter(None, pieces[1:-1]))
+        self.needle = max(pieces[1:], key=len, default=b"")
 
     def matches(self, target: bytes) -> bool:
         """Whether the pattern covers the octets of a target."""

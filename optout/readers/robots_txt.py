@@ -84,36 +84,41 @@ class Match:
 class _Index:
     """Numbers of patterns, found by what they begin with.
 
-    A URL costs as many look-ups as there are different lengths of such beginnings, however many patterns there are.
+    A URL costs as many look-ups as there are different lengths of such beginnings, however many patterns there are;
+    but patterns for any directory (``/*.pdf$``) have none that tells URLs apart, and are looked at one by one.
     """
 
     def __init__(self) -> None:
         self._by_head: dict[bytes, list[tuple[int, Pattern]]] = {}
+        self._anywhere: list[tuple[int, bytes, Pattern]] = []
 
     def add(self, number: int, compiled: Pattern) -> None:
         """Takes in a pattern."""
-        self._by_head.setdefault(compiled.head, []).append((number, compiled))
+        if len(compiled.head) > 1:
+            self._by_head.setdefault(compiled.head, []).append((number, compiled))
+        else:
+            self._anywhere.append((number, compiled.needle, compiled))
 
     @cached_property
     def _lengths(self) -> list[int]:
         return sorted({len(head) for head in self._by_head})
 
     @cached_property
-    def _few(self) -> tuple[bytes, ...]:
-        """What a target that is covered begins with, where few patterns are: most begin with none, told at once."""
+    def _heads(self) -> tuple[bytes, ...]:
+        """The beginnings, if they are few: most URLs have none of them, which is told at once."""
         return tuple(self._by_head) if len(self._by_head) <= MOST_HEADS else (b"",)
 
     def covering(self, target: bytes) -> list[int]:
         """The numbers of the patterns that cover a target."""
-        if not target.startswith(self._few):
-            return []
         found = []
-        for length in self._lengths:
-            if length > len(target):
-                break
-            for number, compiled in self._by_head.get(target[:length], ()):
-                if compiled.matches(target):
-                    found.append(number)
+        for number, needle, one in self._anywhere:
+            if needle in target and one.matches(target):
+                found.append(number)
+        if target.startswith(self._heads):
+            for length in self._lengths:
+                if length > len(target):
+                    break
+                found += [number for number, one in self._by_head.get(target[:length], ()) if one.matches(target)]
         return found
 
 
@@ -144,12 +149,14 @@ class Rules:
 
     def covering(self, target: Target) -> tuple[int, ...]:
         """The numbers of all rules that cover a URL, the deciding one first."""
-        if self._last[0] is not target:  # Several protocols ask about the same URL, one after the other.
+        if self._last[0] is not target:  # who reads along asks again
             self._last = target, self._covering(target)
         return self._last[1]
 
     def _covering(self, target: Target) -> tuple[int, ...]:
         found = self._decoded.covering(target.octets)
+        if target.is_plain:
+            return found
         if target.as_written != target.octets and (not found or self._match(found[0]).allows):
             # RFC 9309 2.2.2 decodes escaped letters, google/robotstxt does not: where only one reading shuts the URL,
             # it is shut.

@@ -18,8 +18,8 @@ MOST_COST = 200_000
 
 # Patterns and targets that both readers take as they are written, but for the escapes that Protego adds on both sides.
 _READ_ALIKE = re.compile(rb"[/*][A-Za-z0-9_~!()+,;=:@&/?.*-]*\$?")
-_UNESCAPED = re.compile(r"[A-Za-z0-9_.~/=*-]*\$?")
-_VALUES = re.compile(r"\?.*[:/?@]")
+# Our reader escapes what is reserved in the values of a query, and what Protego takes for the rules' own file is open.
+_SPELT_OTHERWISE = re.compile(r"[^?]*\?.*[:/?@]|/robots\.txt").match
 
 
 class SecondReader:
@@ -27,40 +27,55 @@ class SecondReader:
 
     def __init__(self, body: bytes) -> None:
         self._protego = Protego.parse(to_utf8(body).decode("utf-8", "replace"))
-        self._alike: dict[str, bool] = {}
+        self._beside: dict[str, Beside] = {}
 
-    def differs(self, agent: str, rules: Rules, target: Target) -> bool:
-        """Whether Protego's verdict on a URL is another than that of these rules, which are the agent's.
+    def beside(self, rules: Rules, agent: str) -> Beside:
+        """The same beside our view, which is these rules of an agent."""
+        if agent not in self._beside:
+            self._beside[agent] = Beside(self._protego, rules, agent)
+        return self._beside[agent]
 
-        Where it has the very same rules, it is asked only about a target that it may spell in another way.
+
+class Beside:
+    """Protego's view of a file beside the rules that we see in it for an agent."""
+
+    def __init__(self, protego: Protego, rules: Rules, agent: str) -> None:
+        self._protego, self._rules, self._agent = protego, rules, agent
+        self._has_the_same = _has_the_same(protego, rules, agent)
+        self._says_one_thing = len({line.key for line in rules.lines}) < 2
+
+    def differs(self, target: Target) -> bool:
+        """Whether Protego's verdict on a URL is another than that of the rules.
+
+        Where it has read the very same rules, it is not asked about a target that it spells as we do, unless there are
+        rules for and against it: Protego ranks them by their length with all escapes.
         """
-        if agent not in self._alike:
-            self._alike[agent] = self._has_the_same(agent, rules)
-        text = target.text
-        if self._alike[agent] and target.is_plain and not text.startswith("/robots.txt") and not _VALUES.search(text):
+        same = self._has_the_same and target.is_plain and not _SPELT_OTHERWISE(target.text)
+        if same and (self._says_one_thing or len(self._rules.covering(target)) < 2):
             return False
-        decisive = rules.matches(rules.covering(target)[:1])
-        return self._protego.can_fetch(f"https://host{text}", agent) == bool(decisive and not decisive[0].allows)
+        matches = self._rules.matching(target)
+        shut = bool(matches) and not matches[0].allows
+        if same and all(match.allows != shut for match in matches):
+            return False
+        return self._protego.can_fetch(f"https://host{target.text}", self._agent) == shut
 
-    def _has_the_same(self, agent: str, rules: Rules) -> bool:
-        """Whether Protego has read the same rules for an agent, and has them decide in the same order.
 
-        What it has read is no public part of it: if that is not there, the two are not alike.
-        """
-        ours = {(line.key == b"allow", line.value) for line in rules.lines}
-        if not all(_READ_ALIKE.fullmatch(value) for _, value in ours):
-            return False
-        try:
-            found = self._protego._get_matching_rule_set(agent)
-            theirs = {(rule.field == "allow", rule.value._pattern) for rule in found._rules} if found else set()
-        except AttributeError:
-            return False
-        # A $ at the end is read by Protego as the character too, which no plain target has.
-        theirs = {(allows, pattern) for allows, pattern in theirs if not pattern.endswith("%24")}
-        spelt = {(allows, _as_protego(value.decode())) for allows, value in ours}
-        # It ranks by the length with its escapes: no matter where there are none, or where all rules say the same.
-        same_order = len({allows for allows, _ in ours}) < 2 or all(_UNESCAPED.fullmatch(p) for _, p in spelt)
-        return spelt == theirs and same_order
+def _has_the_same(protego: Protego, rules: Rules, agent: str) -> bool:
+    """Whether Protego has read the same rules for an agent.
+
+    What it has read is no public part of it: if that is not there, the two are not the same.
+    """
+    ours = {(line.key == b"allow", line.value) for line in rules.lines}
+    if not all(_READ_ALIKE.fullmatch(value) for _, value in ours):
+        return False
+    try:
+        found = protego._get_matching_rule_set(agent)
+        theirs = {(rule.field == "allow", rule.value._pattern) for rule in found._rules} if found else set()
+    except AttributeError:
+        return False
+    # A $ at the end is read by Protego as the character too, which no plain target has.
+    theirs = {(allows, pattern) for allows, pattern in theirs if not pattern.endswith("%24")}
+    return theirs == {(allows, _as_protego(value.decode())) for allows, value in ours}
 
 
 def _as_protego(pattern: str) -> str:

@@ -192,7 +192,7 @@ def test_the_second_reader_is_asked_wherever_it_may_differ(body: str, asked: lis
         matches = rules.matching(target)
         ours = not matches or matches[0].allows
         theirs = reader._protego.can_fetch(ORIGIN + target.text, agent)
-        assert reader.differs(agent, rules, target) == (ours != theirs)
+        assert reader.beside(rules, agent).differs(target) == (ours != theirs)
 
 
 def test_an_ordinary_file_needs_no_second_reader(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ Disallow: /
     file, reader = RobotsTxt(Capture(f"{ORIGIN}/robots.txt", 200, (), body)), second_reader.SecondReader(body)
     monkeypatch.setattr(Protego, "can_fetch", None)
     for agent in ("ForbearBot", "GPTBot"):
-        assert not reader.differs(agent, file.rules_for(agent), Target("/a/b.pdf?q=1"))
+        assert not reader.beside(file.rules_for(agent), agent).differs(Target("/b.pdf?q=1"))
 
 
 @given(
