@@ -15,7 +15,7 @@ from optout.readers.text import readable, to_utf8
 LIMIT = 524_288
 """Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
 
-MOST_HEADS = 64
+MOST_HEADS = 256
 """Beginnings of patterns up to which one look over all of them is quicker than a look-up for each of their lengths."""
 
 _TOKEN = re.compile(rb"[A-Za-z_-]+")

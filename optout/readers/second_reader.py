@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import quote
 
 from protego import Protego
@@ -41,41 +42,54 @@ class Beside:
 
     def __init__(self, protego: Protego, rules: Rules, agent: str) -> None:
         self._protego, self._rules, self._agent = protego, rules, agent
-        self._has_the_same = _has_the_same(protego, rules, agent)
-        self._says_one_thing = len({line.key for line in rules.lines}) < 2
+        self._apart = _apart(protego, rules, agent)
 
     def differs(self, target: Target) -> bool:
-        """Whether Protego's verdict on a URL is another than that of the rules.
-
-        Where it has read the very same rules, it is not asked about a target that it spells as we do, unless there are
-        rules for and against it: Protego ranks them by their length with all escapes.
-        """
-        same = self._has_the_same and target.is_plain and not _SPELT_OTHERWISE(target.text)
-        if same and (self._says_one_thing or len(self._rules.covering(target)) < 2):
+        """Whether Protego's verdict on a URL is another than that of the rules."""
+        if not self._may_differ(target):
             return False
-        matches = self._rules.matching(target)
-        shut = bool(matches) and not matches[0].allows
-        if same and all(match.allows != shut for match in matches):
-            return False
+        decisive = self._rules.matches(self._rules.covering(target)[:1])
+        shut = bool(decisive) and not decisive[0].allows
         return self._protego.can_fetch(f"https://host{target.text}", self._agent) == shut
 
+    def _may_differ(self, target: Target) -> bool:
+        """Whether Protego may spell the target otherwise, whether a rule covers it that only one of the two has read.
 
-def _has_the_same(protego: Protego, rules: Rules, agent: str) -> bool:
-    """Whether Protego has read the same rules for an agent.
-
-    What it has read is no public part of it: if that is not there, the two are not the same.
-    """
-    ours = {(line.key == b"allow", line.value) for line in rules.lines}
-    if not all(_READ_ALIKE.fullmatch(value) for _, value in ours):
+        And whether there are rules for and against it, which Protego ranks by their length with all escapes.
+        """
+        if self._apart is None or not target.is_plain or _SPELT_OTHERWISE(target.text):
+            return True
+        ours, theirs = self._apart
+        covering = self._rules.covering(target)
+        if covering:
+            matches = self._rules.matches(covering)
+            if any(match.line.start in ours or match.allows != matches[0].allows for match in matches):
+                return True
+        if theirs:
+            spelt = quote(target.text, safe="/=")
+            return any(pattern.match(spelt) for pattern in theirs)
         return False
+
+
+def _apart(protego: Protego, rules: Rules, agent: str) -> tuple[set[int], list[Any]] | None:
+    """Which of our rules for an agent Protego has not read, by where they start, and its patterns that we have not.
+
+    What it has read is no public part of it: nothing is known if that is not there.
+    """
     try:
         found = protego._get_matching_rule_set(agent)
-        theirs = {(rule.field == "allow", rule.value._pattern) for rule in found._rules} if found else set()
+        theirs = {(rule.field == "allow", rule.value._pattern): rule.value for rule in found._rules} if found else {}
     except AttributeError:
-        return False
+        return None
+    ours = {
+        (line.key == b"allow", _as_protego(line.value.decode())): line.start
+        for line in rules.lines
+        if _READ_ALIKE.fullmatch(line.value)
+    }
+    both = ours.keys() & theirs.keys()
     # A $ at the end is read by Protego as the character too, which no plain target has.
-    theirs = {(allows, pattern) for allows, pattern in theirs if not pattern.endswith("%24")}
-    return theirs == {(allows, _as_protego(value.decode())) for allows, value in ours}
+    more = [pattern for key, pattern in theirs.items() if key not in both and not key[1].endswith("%24")]
+    return {line.start for line in rules.lines} - {ours[key] for key in both}, more
 
 
 def _as_protego(pattern: str) -> str:
