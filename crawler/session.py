@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from crawler.operator import with_complaints
 from crawler.places import Fetch, Places
 from optout.captures import Asked, Captures
 from optout.decide import decide
+from optout.host_rules import HostRules
 from optout.model import Capture, Decision, Profile, Question, Use
 from optout.policy import Policy
 from optout.protocols import robots
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""
 
+
+HOSTS_IN_MEMORY = 1_000
+"""Origins whose decisions are remembered; about the URLs of others each is decided anew."""
 
 LIST_SECONDS = 1.0
 """How soon a crawl that is running honours a complaint that was accepted meanwhile."""
@@ -94,6 +99,7 @@ class Session:
         self._list_due = 0.0
         self._list_lock = asyncio.Lock()
         self._written: set[str] = set()
+        self._compiled: OrderedDict[str, tuple[frozenset[str], HostRules]] = OrderedDict()
 
     def fetch_by(self, fetch: Fetch) -> None:
         """``fetch`` gets a file with reservations from the network; whatever is in its way is a capture too."""
@@ -150,7 +156,14 @@ class Session:
         origin = urls.parse(question.url).origin
         records = {record.capture.url: record for record in self._places.known(origin)}
         listed = await self._operator_list()
-        captures = Captures(record.capture for record in (*listed, *records.values()))
+        known = [*listed, *records.values()]
+        if page is None:
+            question = replace(question, at=now())
+            decision = self._by_host(origin, question, known)
+            if decision:
+                self._places.remember(origin, records.values())
+                return question, decision, known
+        captures = Captures(record.capture for record in known)
         if page:
             captures.add(page.capture)
         asked: set[str] = set()
@@ -167,7 +180,26 @@ class Session:
                 records[record.capture.url] = record
                 captures.add(record.capture)
         self._places.remember(origin, records.values())
-        return question, result, [*listed, *records.values(), *([page] if page else [])]
+        known = [*listed, *records.values()]
+        if page is None:
+            self._compiled[origin] = (
+                frozenset(record.id for record in known),
+                HostRules(question, captures, self._policy),
+            )
+            if len(self._compiled) > HOSTS_IN_MEMORY:
+                self._compiled.popitem(last=False)
+        return question, result, [*known, *([page] if page else [])]
+
+    def _by_host(self, origin: str, question: Question, known: Sequence[CaptureRecord]) -> Decision | None:
+        """The decision about a URL that was not fetched yet, if there was one about its host by the very same files."""
+        if origin not in self._compiled:
+            return None
+        self._compiled.move_to_end(origin)
+        rests_on, rules = self._compiled[origin]
+        if rests_on != frozenset(record.id for record in known) or rules.day != question.at.date():
+            return None
+        found = rules.decide(question.url)
+        return found if isinstance(found, Decision) else None
 
     async def _write(
         self,
