@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from batch.snapshot import File, Known
 from optout.captures import Captures
@@ -39,7 +40,8 @@ class Snapshot:
     ``path`` is a file that ``forbear export hosts`` wrote, or a URL of one that fsspec knows. ``at`` is the time that
     the decisions are about, by default that of opening: answers that had expired by then are not used. What the
     snapshot does not have is deferred, quoted as ``unasked``; what has expired is deferred as ``expired``. ``policy``
-    and ``lists`` (captures of the operator's lists) take the place of those in the snapshot.
+    and ``lists`` (captures of the operator's lists) take the place of those in the snapshot. The rules of as many as
+    ``hosts`` are in memory, those that were asked about last.
     Raises BadSnapshot and OSError, here and in every method.
     """
 
@@ -53,6 +55,7 @@ class Snapshot:
         at: datetime | None = None,
         policy: Policy | None = None,
         lists: Sequence[Capture] | None = None,
+        hosts: int = 10_000,
     ) -> None:
         self.at = at or datetime.now(UTC)
         self._question = Question("", agent, Use(use), Profile(profile), self.at)
@@ -60,10 +63,10 @@ class Snapshot:
         self.path, self.about = self._file.path, self._file.about
         self.policy = policy or self._file.policy
         self.lists = tuple(Known(each, self.at) for each in (self._file.lists if lists is None else lists))
+        self._of_origin = lru_cache(hosts)(self._look)
         asked = self._question
-        self._hosts = Hosts(
-            self._captures_of, self.policy, agent=asked.agent, use=asked.use, profile=asked.profile, at=self.at
-        )
+        who: dict[str, Any] = {"agent": asked.agent, "use": asked.use, "profile": asked.profile}
+        self._hosts = Hosts(self._captures_of, self.policy, at=self.at, most=hosts, **who)
 
     def decide(self, url: str) -> Decision:
         """May this URL be used? Raises NotAUrl."""
@@ -98,8 +101,9 @@ class Snapshot:
 
     def rests_on(self, url: str) -> list[Known]:
         """What the decision about a URL is made from, the operator's lists first. Raises NotAUrl."""
-        known = self._known(url)
-        self._decided(url, known)
+        known = list(self._of_origin(urls.parse(url).origin))
+        if not isinstance(self._hosts.decide(url), Decision):
+            self._decided(url, known)
         return known
 
     def close(self) -> None:
@@ -113,8 +117,13 @@ class Snapshot:
         self.close()
 
     def _captures_of(self, origin: str) -> Captures:
+        return Captures(each.capture for each in self._of_origin(origin))
+
+    def _look(self, origin: str) -> list[Known]:
         """What is known of an origin, and what a decision about it looks up elsewhere."""
-        return Captures(each.capture for each in self.rests_on(f"{origin}/"))
+        known = self._known(f"{origin}/")
+        self._decided(f"{origin}/", known)
+        return known
 
     def _known(self, url: str) -> list[Known]:
         """The lists, and all that the snapshot has of a URL's host."""
