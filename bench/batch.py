@@ -1,9 +1,9 @@
 """``python -m bench batch [N [WAY…]]``: decisions over a data set of N rows (1,000,000), from a snapshot of its hosts.
 
 100 rows a host on average, hosts drawn at random. Each host has the robots.txt of a well-known site or a short one, one
-in ten a tdmrep.json. One after the other, each in one process: ``arrow``, the table path; ``arrow-known``, the same once
-more with the hosts' rules in memory; ``duckdb``, through it into a file; ``grouped``, ``forbear filter --grouped`` with
-its log; ``datatrove``, one task of it; ``datatrove-alone``, the same without the step.
+in ten a tdmrep.json. One way after the other, each in one process: ``arrow``, a table; ``arrow-known``, the same again
+with the hosts' rules in memory; ``duckdb``, through it into a file; ``grouped``, by ``forbear filter`` with its log;
+``datatrove``, a task of it; ``datatrove-alone``, the same without the step.
 Rows a second are those of the processor's time, beside which the clock's is shown.
 """
 
