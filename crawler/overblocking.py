@@ -10,6 +10,7 @@ from tldextract import TLDExtract
 
 _every = TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 _public = TLDExtract(suffix_list_urls=(), cache_dir=None)
+_FEW_LETTERS = 2
 
 
 def doubt(host: str, rest: str = "") -> str:
@@ -28,6 +29,9 @@ def doubt(host: str, rest: str = "") -> str:
     for site in _large():
         if host == site or host.endswith(f".{site}"):
             return f"a part of {site}, which serves everybody"
+    label = _every(host).domain
+    if label in _names():
+        return f"named like {_names()[label]}, which serves everybody: it may be the same in another country"
     if rest:
         return f"only {rest} of it is named, not the whole site"
     return ""
@@ -42,6 +46,12 @@ def _suffixes() -> tuple[frozenset[str], frozenset[str]]:
 
 def _ascii(suffix: str) -> str:
     return suffix.lstrip("!*.").encode("idna").decode() if not suffix.isascii() else suffix.lstrip("!*.")
+
+
+@cache
+def _names() -> dict[str, str]:
+    """The large sites by the name before their suffix; one of one or two letters says nothing."""
+    return {label: site for site in reversed(_large()) if len(label := _public(site).domain) > _FEW_LETTERS}
 
 
 @cache

@@ -52,6 +52,7 @@ class Layout:
     decided: tuple[str, ...]
     basis_column: tuple[str, ...]
     prose: bool = False
+    checked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _tables(content: bytes, form: str, layout: Layout) -> Iterator[list[list[str
         return
     text = readable(to_utf8(content))
     if form == "csv":
-        delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
+        delimiter = ";" if text.count(";") > text.count(",") else ","  # a title may stand above the header
         yield [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
     elif form == "html":
         yield from _html(text)

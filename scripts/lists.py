@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from crawler.crawl import Config
     from crawler.publications import Layout, Publication
 
+FEW = 20
+"""Sites by which a list may grow, however short it was."""
+
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -120,8 +123,17 @@ def formats_command() -> None:
     Example:
       forbear lists formats
     """
-    rows = ((one.name, one.form, one.authority, one.basis, one.source, one.seen) for one in layouts().values())
-    show.table(("format", "form", "authority", "legal basis", "published at", "layout taken from"), rows)
+    columns = (
+        "format",
+        "form",
+        "authority",
+        "legal basis",
+        "published at",
+        "layout taken from",
+        "held against an issue",
+    )
+    keys = ("name", "form", "authority", "basis", "source", "seen", "checked")
+    show.table(columns, ([str(getattr(one, key)) or "never" for key in keys] for one in layouts().values()))
 
 
 @command.command("import", short_help="Import a list as an authority published it.")
@@ -133,9 +145,10 @@ def formats_command() -> None:
 @options.option("--published", type=_day, required=True, help="The day that the publication is from.")
 @options.option("--part", is_flag=True, help="It adds only: what it does not name stays listed.")
 @options.option("--shrinks", is_flag=True, help="More than half of the entries are out, and that is right.")
+@options.option("--grows", is_flag=True, help="It names more than twice as many sites as before, and that is right.")
 @options.db
 def import_command(
-    file: Path, layout: str, form: str | None, published: datetime, part: bool, shrinks: bool, db: str
+    file: Path, layout: str, form: str | None, published: datetime, part: bool, shrinks: bool, grows: bool, db: str
 ) -> int:
     """Import a list as an authority published it; what it names is left out of every crawl from then on.
 
@@ -158,15 +171,16 @@ def import_command(
     with _opened(db, create=True) as engine, writing(engine) as connection:
         before = next((state for state in lists.states(connection) if state.layout == layout), None)
         listed = before.in_force + before.held if before else 0
-        if issue.whole and not shrinks and len(entries) < listed / 2:
-            raise click.UsageError(
-                f"{file} names {len(entries)} sites where {listed} are listed: if it is the whole list, say "
-                "--shrinks; if it adds to them, --part."
-            )
+        if issue.whole:
+            _check_size(file, len(entries), listed, shrinks=shrinks, grows=grows)
         try:
             done = lists.take_in(connection, issue, entries, datetime.now(UTC))
         except lists.AlreadyKnown as error:
             raise click.UsageError(f"{error}.") from None
+    if not kind.checked:
+        show.line(
+            f"The layout of {layout} was never held against a real issue: look at what was found, and in which rows."
+        )
     show.line(f"{len(entries)} sites named: {done.new} new, {done.out} out since {day}, {done.held} wait for a person.")
     if publication.unread:
         show.line(f"In {len(publication.unread)} rows no site was found, for example: {publication.unread[0]!r}")
@@ -174,6 +188,19 @@ def import_command(
         if entry.held:
             show.line(f"  {entry.domain}: {entry.held}")
     return 3 if done.held else 0
+
+
+def _check_size(file: Path, named: int, listed: int, *, shrinks: bool, grows: bool) -> None:
+    """Raises UsageError where an issue is so unlike the list that it may be another file."""
+    if named < listed / 2 and not shrinks:
+        raise click.UsageError(
+            f"{file} names {named} sites where {listed} are listed: if it is the whole list, say --shrinks; if it adds "
+            "to them, --part."
+        )
+    if listed and named > 2 * listed + FEW and not grows:
+        raise click.UsageError(
+            f"{file} names {named} sites where {listed} are listed: if it is the right file, say --grows."
+        )
 
 
 def _entries(publication: Publication, layout: Layout) -> Iterator[lists.Entry]:

@@ -26,6 +26,17 @@ from crawler.overblocking import doubt
         ("youtube.com", "", "youtube.com"),
         ("drive.usercontent.google.com", "", "google.com"),  # was shut by mistake on 19 October 2024 in Italy
         ("notyoutube.com", "", ""),
+        ("google.co.uk", "", "named like google.com"),
+        ("smile.amazon.pl", "", "named like amazon.com"),
+        ("x.example", "", ""),  # x.com's name is too short to mean anything
+        ("google", "", "public suffix"),
+        ("dns.google", "", "dns.google"),
+        ("bit.ly", "", "bit.ly"),
+        ("127.1", "", "IP address"),
+        ("3232235777", "", "IP address"),
+        ("192.0.2.0", "/24", "IP address"),
+        ("2001:db8::7", "", "public suffix"),  # no host's form: held back all the same
+        ("localhost", "", "public suffix"),
     ],
 )
 def test_doubt(host: str, rest: str, because: str) -> None:

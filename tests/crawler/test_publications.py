@@ -13,15 +13,15 @@ import typst
 
 from crawler.publications import BadPublication, Named, layouts, read
 
-DENMARK = "domæne;dato;sag\nfilms.example;02-03-2026;BS-1/2026\nwww.tv.example;02-03-2026;BS-1/2026\n"
-DENMARK_BARE = "films.example\nhttp://tv.example/\n\nmusic.example\n"
+DENMARK = "# FIXTURE\ndomæne;dato;sag\nfilms.example;02-03-2026;BS-1/2026\nwww.tv.example;02-03-2026;BS-1/2026\n"
+DENMARK_BARE = "# FIXTURE\nfilms.example\nhttp://tv.example/\n\nmusic.example\n"
 AUSTRIA = """<!doctype html><title>FIXTURE</title>
 <table><tr><td><a href="/">start.example</a></td></tr></table>
 <table><tr><th>Gesch\u00e4ftszahl</th><th>Datum</th><th>Gesperrte Domains</th></tr>
 <tr><td>R 0/26</td><td>02.03.2026</td><td>films.example<br>www.films.test, tv.example</td></tr>
 <tr><td>R 1/26</td><td>05.03.2026</td><td>verfahren eingestellt</td></tr></table>"""
 ITALY = "# FIXTURE\nfilms.example\nstream.films.test\n"
-SHIELD = "films.example\n192.0.2.7\n2001:db8::7\n"
+SHIELD = "# FIXTURE\nfilms.example\n192.0.2.7\n2001:db8::7\n"
 GERMANY = """<!doctype html><title>FIXTURE</title><table>
 <tr><th>Datum</th><th>Gericht, Aktenzeichen</th><th>Domains</th></tr>
 <tr><td>2.3.2026</td><td>LG Beispiel, 1 O 1/26</td><td>films[.]example tv.example</td></tr>
@@ -52,7 +52,7 @@ def test_denmark_csv_with_a_header() -> None:
         Named("films.example", "", date(2026, 3, 2), "BS-1/2026"),
         Named("tv.example", "", date(2026, 3, 2), "BS-1/2026"),
     ]
-    assert found.unread == []
+    assert found.unread == ["# FIXTURE"]
 
 
 def test_denmark_csv_of_one_column_without_a_header() -> None:
@@ -103,6 +103,32 @@ def test_the_watch_list_is_running_text() -> None:
     layout = layouts()["eu-watch-list"]
     assert layout.prose
     assert {"films.example", "films.test"} <= set(read(pdf(WATCH), layout).named)
+
+
+def test_every_fixture_says_that_it_is_one() -> None:
+    for fixture in (DENMARK, DENMARK_BARE, AUSTRIA, ITALY, SHIELD, GERMANY, SPAIN, PORTUGAL, WATCH):
+        assert "FIXTURE" in fixture
+
+
+@pytest.mark.parametrize(
+    ("line", "named", "rest"),
+    [
+        ("*.films.example", "films.example", ""),
+        ("FILMS.EXAMPLE.", "films.example", ""),
+        ("192.0.2.0/24", "192.0.2.0", "/24"),
+        ("2001:db8::/32", "[2001:db8::]", "/32"),
+        ("http://google.com/url?q=films", "google.com", "/url?q=films"),
+    ],
+)
+def test_a_line_is_read_for_what_it_names(line: str, named: str, rest: str) -> None:
+    assert list(read(line.encode(), layouts()["denmark"]).named.values()) == [Named(named, rest)]
+
+
+@pytest.mark.parametrize("line", ["com", ".com", "*", "films example", "user@films.example", "mailto:a@films.example"])
+def test_what_names_no_site_is_told_and_not_listed(line: str) -> None:
+    found = read(f"tv.example\n{line}\n".encode(), layouts()["denmark"])
+    assert list(found.named) == ["tv.example"]
+    assert found.unread == [line]
 
 
 @pytest.mark.parametrize(

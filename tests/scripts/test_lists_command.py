@@ -56,6 +56,19 @@ def test_a_list_that_shrinks_by_more_than_half_is_looked_at_first(forbear: Run, 
     assert "1 sites named: 0 new, 2 out" in forbear(*second, "--shrinks").stdout
 
 
+def test_a_list_that_grows_beyond_all_measure_may_be_another_file(forbear: Run, tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a.example\n")
+    (tmp_path / "2.csv").write_text("".join(f"s{number}.example\n" for number in range(30)))
+    done = forbear("lists", "import", "--format", "denmark", "--published", STALE, "1.csv")
+    assert "never held against a real issue" in done.stdout
+    second = ("lists", "import", "--format", "denmark", "--published", FRESH, "2.csv")
+    done = forbear(*second)
+    assert done.returncode == 2
+    assert "names 30 sites where 1 are listed" in done.stderr
+    assert "30 sites named: 30 new, 1 out" in forbear(*second, "--grows").stdout
+    assert "never" in forbear("lists", "formats").stdout
+
+
 def test_wrong_use_is_a_sentence(forbear: Run, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("films.example\n")
     (tmp_path / "none.csv").write_text("nothing here\n")
