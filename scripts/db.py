@@ -39,8 +39,8 @@ def roles_command(crawler: str, legal: str, db: str, as_json: bool) -> None:
     """Give two roles of PostgreSQL their rights: one may add to the log, one may read it, none may change it.
 
     Roles that are not there are made, and cannot log in: grant them to users that can. Only the owner of the tables can
-    still change the log, for `forbear db upgrade` and `forbear erase`: so crawl as another user. To be called again
-    after each upgrade.
+    still change the log, for `forbear db upgrade` and `forbear erase`: so crawl as another user. An upgrade gives
+    the roles the same rights to what it adds.
 
     \b
     Example:

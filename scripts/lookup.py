@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from storage.lookup import Known, Words
+    from storage.lookup import Known, Left, Words
 
 NEVER_SEEN = 3
 
 _OUTCOMES = {
     "kept": "a copy was kept",
+    "removed": "a copy was kept, and taken out since",
     "allowed": "nothing reserved it",
     "excluded": "reserved, so it is not used",
     "deferred": "it is not known yet, and nothing is kept until it is",
@@ -69,7 +70,8 @@ def _as_json(known: Known) -> dict[str, Any]:
     words = [
         {**said._asdict(), "first_at": _time(said.first_at), "last_at": _time(said.last_at)} for said in known.words
     ]
-    return {**asdict(known), **times, "words": words}
+    left = [{"url": one.url, "kept_at": _time(one.kept_at), "left_at": _time(one.left_at)} for one in known.left]
+    return {**asdict(known), **times, "words": words, "left": left}
 
 
 def _time(at: datetime | None) -> str | None:
@@ -90,6 +92,8 @@ def _told(known: Known) -> Iterator[str]:
         if new or count > len(examples):
             yield f"  {count:,} {outcome}: {meaning}" + (", such as" if count > len(new) > 0 else "")
             yield from (f"      {url}" for url in new)
+        if outcome == "removed":
+            yield from map(_kept_once, known.left)
     for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED):
         words = [said for said in known.words if said.verdict is verdict]
         if words:
@@ -114,11 +118,21 @@ def _answer(known: Known) -> str:
     if known.answer is Answer.KEPT:
         kept = "a copy was kept" if known.scope == "url" else "copies were kept"
         return f"{kept}; what is reserved is {since}" if known.urls.get(Verdict.EXCLUDED) else kept
+    if known.left:
+        now = {Answer.EXCLUDED: since, Answer.DEFERRED: "deferred", Answer.ALLOWED: "nothing reserves it now"}
+        first, last = known.left[0], max(known.left, key=lambda one: one.left_at)
+        kept = f"was kept from {show.moment(first.kept_at)} to {show.moment(last.left_at)}"
+        kept = kept if known.scope == "url" else "copies were kept, and all were taken out since"
+        return f"{now[known.answer]}; {kept}"
     return {
         Answer.EXCLUDED: since,
         Answer.DEFERRED: "deferred: it could not be known whether it may be used, and nothing was kept",
         Answer.ALLOWED: "nothing reserved it, and no copy was kept",
     }[known.answer]
+
+
+def _kept_once(left: Left) -> str:
+    return f"      {left.url}: was kept from {show.moment(left.kept_at)} to {show.moment(left.left_at)}"
 
 
 def _times(said: Words) -> str:

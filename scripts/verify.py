@@ -10,10 +10,11 @@ import click
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from scripts import options, show
-from storage import keys
+from storage import keys, recount
 from storage.database import open_database, reading, translated
 from storage.keys import BadKey
 from storage.notes import BadNote, VerifierKey
+from storage.recount import Difference
 from storage.verify import Finding, Known, Report, verify
 
 CHANGED = 1
@@ -37,6 +38,7 @@ CHANGED = 1
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Root certificate (PEM) of the authority whose timestamps count. Can be repeated.",
 )
+@options.option("--sums", is_flag=True, help="Count the sums over the log again too, by which look-ups are answered.")
 @options.evidence
 @options.db
 @options.as_json
@@ -44,6 +46,7 @@ def command(
     names: tuple[str, ...],
     files: tuple[Path, ...],
     certificates: tuple[Path, ...],
+    sums: bool,
     evidence: str | None,
     db: str,
     as_json: bool,
@@ -72,6 +75,9 @@ def command(
             for finding in findings:
                 found += 1
                 _tell(finding, as_json)
+            for differs in recount.differences(connection) if sums else ():
+                found += 1
+                _tell(_as_finding(differs), as_json)
     finally:
         engine.dispose()
     if as_json:
@@ -109,6 +115,13 @@ def _tell(finding: Finding, as_json: bool) -> None:
         return
     where = "" if finding.position is None else f" (position {finding.position})"
     show.line(f"{finding.change:<10}  {finding.kind} {finding.ref}{where}: {finding.detail}")
+
+
+def _as_finding(differs: Difference) -> Finding:
+    row = ", ".join(map(str, differs.row))
+    if differs.missing:
+        return Finding("deleted", "sum", differs.table, None, f"the log adds up to a row that is not there ({row})")
+    return Finding("edited", "sum", differs.table, None, f"the log does not add up to this row ({row})")
 
 
 def _sum(report: Report, found: int, signatures: bool) -> None:

@@ -96,10 +96,20 @@ BEFORE_OPTOUT = Shape(
         Column("url", "url", "The page."),
         Column("host", "text", "Its host."),
         Column("domain", "text", "Its registrable domain."),
-        Column("kept_at", "time", "When a copy was last kept."),
-        Column("excluded_at", "time", "When it was last found to be reserved."),
+        Column("kept_at", "time", "When the copy was kept."),
+        Column(
+            "excluded_at", "time", "When it was last found to be reserved; of a removed copy, by which it had to leave."
+        ),
         Column("decision", "text", "The decision that found so."),
         Column("reasons", "reasons", "Whose words reserve it."),
+        Column("page", "text", "The decision that allowed the copy; its WARC record and its Parquet row carry it."),
+        Column("crawl", "text", "The crawl that kept it."),
+        Column("warc_file", "text", "Name of the WARC file that it was written to."),
+        Column("warc_offset", "whole", "Where its response record begins there, in octets; removed: where it began."),
+        Column("warc_length", "whole", "Length of that record as compressed, in octets."),
+        Column(
+            "removed_at", "time", "When it was put on record that it leaves the corpus; empty: it is there.", empty=True
+        ),
     ),
 )
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
 
 from optout.model import Preference, Reason, Verdict
-from storage import chain, correspondence, evidence, leaves, positions, schema
+from storage import chain, correspondence, crawl_sums, evidence, leaves, positions, schema
 from storage.database import writing
 from storage.dialects import chunks
 from storage.names import digest, read
@@ -175,6 +175,7 @@ def _sums(connection: Connection, ids: Sequence[str]) -> None:
     }
     keys = [reason_key(row.host, Verdict(row.verdict), reason) for (_, reason), row in words.items()]
     forget(connection, ids, keys)
+    crawl_sums.forget(connection, ids)
 
 
 def _captures(connection: Connection, ids: Sequence[str]) -> None:

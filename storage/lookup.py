@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +14,8 @@ from optout.model import Preference, Reason, Verdict
 from optout.readers.url import Url, parse
 from storage.hosts import domain_in
 from storage.names import digest, host_of, read, unicode_of
-from storage.schema import host_outcomes, host_reasons, hosts, reasons, urls
-from storage.summary import KEPT, reason_key
+from storage.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
+from storage.summary import KEPT, REMOVED, reason_key
 
 WORDS = 50
 """Most reasons listed of each verdict: a site may have its own words on every page."""
@@ -50,13 +50,22 @@ class Words(NamedTuple):
     decisions: int
 
 
+class Left(NamedTuple):
+    """A copy that was kept once, from when to when: since then it leaves or has left the corpus."""
+
+    url: str
+    kept_at: datetime
+    left_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What crawls did with a URL, a host and all below it, or a registrable domain.
 
     ``name`` is the canonical URL or the A-label name, ``unicode`` the same for people. ``urls`` counts URLs:
     ``kept`` are those that a copy was kept of, the others stand by their latest decision (what is kept is counted
-    there too). ``since`` is when the first exclusion happened, ``words`` are the newest first.
+    there too), and ``removed`` those of which a copy was taken out. ``since`` is when the first exclusion happened,
+    ``words`` are the newest first, ``left`` are copies that are not kept any more: all of a URL, some of a domain.
     """
 
     name: str
@@ -69,6 +78,7 @@ class Known:
     urls: dict[str, int]
     words: tuple[Words, ...]
     examples: dict[str, tuple[str, ...]]
+    left: tuple[Left, ...] = ()
 
 
 def lookup(connection: Connection, asked: str) -> Known | None:
@@ -112,8 +122,16 @@ def _of_host(connection: Connection, host: str) -> Known | None:
         since=next((first for outcome, count, first, _ in sums if count and outcome == Verdict.EXCLUDED), None),
         urls=counts,
         words=tuple(words),
-        examples={outcome: _examples(connection, below, outcome) for outcome in counts},
+        examples={outcome: _examples(connection, below, outcome) for outcome in counts if outcome != REMOVED},
+        left=_left(connection, *_decided(host, registrable), limit=EXAMPLES) if REMOVED in counts else (),
     )
+
+
+def _decided(host: str, registrable: str) -> Iterator[ColumnElement[bool]]:
+    """Decisions about a host and all below it."""
+    yield decisions.c.domain == registrable
+    if host != registrable:
+        yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
 
 
 def _answer(counts: dict[str, int]) -> Answer:
@@ -178,7 +196,8 @@ def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
         return None
     row = max(rows, key=lambda row: (row.kept_at is not None, row.at))
     words = _words_of(connection, row)
-    counts = {row.verdict: 1} | ({KEPT: 1} if row.kept_at else {})
+    left = _left(connection, pages.c.url == row.url)
+    counts = {row.verdict: 1} | ({KEPT: 1} if row.kept_at else {}) | ({REMOVED: 1} if left else {})
     return Known(
         name=row.url,
         unicode=row.url.replace(url.host, url.unicode_host, 1),
@@ -190,7 +209,15 @@ def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
         urls=counts,
         words=words,
         examples=dict.fromkeys(counts, (row.url,)),
+        left=left,
     )
+
+
+def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[Left, ...]:
+    """Copies that were taken out, the oldest first."""
+    found = select(pages.c.url, pages.c.kept_at, removals.c.at).join_from(removals, pages)
+    found = found.join(decisions, decisions.c.id == pages.c.decision).where(pages.c.url != "", *where).limit(limit)
+    return tuple(sorted((Left(*row) for row in connection.execute(found)), key=lambda one: one.kept_at))
 
 
 def _words_of(connection: Connection, row: Row[Any]) -> tuple[Words, ...]:

@@ -30,12 +30,14 @@ class Seen(Generic[T]):
 class Memo:
     """Holds for transactions that were committed: after one that failed, a new memo is begun.
 
-    ``captures`` are ids, ``links`` pairs of crawl and URL, ``speaking`` triples of protocol, preference and host. None
-    of these rows ever goes away while a crawl is at work, but for URLs that are erased: a page that links to one does
-    not bring it back.
+    ``captures`` are ids, ``links`` pairs of crawl and URL, ``speaking`` triples of protocol, preference and host;
+    ``measured`` and ``words`` are keys of crawl_sums.py. None of these rows ever goes away while a crawl is at work,
+    but for URLs that are erased: a page that links to one does not bring it back.
     """
 
     def __init__(self) -> None:
         self.captures = Seen[str]()
         self.links = Seen[tuple[str, str]]()
         self.speaking = Seen[tuple[str, str, str]]()
+        self.measured = Seen[tuple[str, ...]]()
+        self.words = Seen[tuple[str, ...]]()

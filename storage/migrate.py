@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from storage import adoption, views
+from storage import adoption, roles, views
 
 _LOCK = 0x666F7262
 
@@ -25,6 +25,7 @@ def migrate(connection: Connection, *, older: bool) -> None:
     command.upgrade(found, "head")
     views.create(connection)
     if older:
+        roles.renew(connection)
         adoption.adopt(connection)
 
 

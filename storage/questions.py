@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, cast, exists, func, null, or_, select, union_all
 
 from optout.model import Preference, Verdict
 from optout.readers.text import readable, to_utf8
-from storage import evidence
+from storage import crawl_sums, evidence
 from storage.columns import BEFORE_OPTOUT, CHANGES, MEASURES, UNREADABLE
+from storage.dialects import chunks
 from storage.errors import StorageError
 from storage.names import digest, domain_of, host_of, read
-from storage.queries import Filter, conditions, reasons_of
-from storage.schema import captures, crawls, decisions, host_reasons, hosts, reasons, statements, urls
+from storage.queries import Filter, conditions, reasons_of, within
+from storage.schema import captures, crawls, decisions, host_reasons, hosts, pages, reasons, removals, statements, urls
+from storage.types import Instant
 
 Rows = Iterator[dict[str, Any]]
 
@@ -22,7 +25,15 @@ _SEVERAL = {"yield_per": 500}
 
 
 def measures(connection: Connection, wanted: Filter) -> Rows:
-    """How many decisions each measure of the Code was served by, by protocol and verdict. Raises NotAUrl."""
+    """How many decisions each measure of the Code was served by, by protocol and verdict. Raises NotAUrl.
+
+    A crawl's and those of the whole log are sums that are there already; other decisions are counted one by one.
+    """
+    if wanted == Filter(crawl=wanted.crawl, verdict=wanted.verdict):
+        for row in crawl_sums.measures(connection, wanted.crawl or crawl_sums.ALL):
+            if wanted.verdict in (None, row.verdict):
+                yield {name: _plain(row._mapping[name]) for name in MEASURES.names}
+        return
     said, of = reasons.c, decisions.c
     counted = (
         select(
@@ -44,23 +55,40 @@ def _plain(value: Any) -> Any:
 
 
 def before_optout(connection: Connection, domain: str | None = None) -> Rows:
-    """Pages of which a copy was kept, and that were found to be reserved since. Raises NotAUrl."""
-    columns = urls.c
-    kept = select(urls, hosts.c.domain).join_from(urls, hosts, hosts.c.host == columns.host)
-    kept = kept.where(
-        columns.verdict == str(Verdict.EXCLUDED), columns.kept_at.is_not(None), columns.kept_at < columns.at
-    )
-    if domain is not None:
-        kept = kept.where(*_below(domain))
-    for rows in connection.execute(kept.order_by(columns.host, columns.url), execution_options=_SEVERAL).partitions():
+    """Copies of pages that were kept, and found to be reserved since; some have left the corpus. Raises NotAUrl."""
+    copies = union_all(_standing(domain), _removed(domain)).subquery()
+    found = select(copies).order_by(copies.c.host, copies.c.url, copies.c.kept_at)
+    for rows in connection.execute(found, execution_options=_SEVERAL).partitions():
         because = reasons_of(connection, [row.decision for row in rows])
         for row in rows:
-            known = {
-                "kept_at": row.kept_at.isoformat(),
-                "excluded_at": row.at.isoformat(),
-                "reasons": because.get(row.decision, []),
-            }
-            yield {name: known[name] if name in known else row._mapping[name] for name in BEFORE_OPTOUT.names}
+            known = {**row._mapping, "reasons": because.get(row.decision, [])}
+            yield {name: _plain(known[name]) for name in BEFORE_OPTOUT.names}
+
+
+_COPY = (pages.c.decision.label("page"), pages.c.crawl, pages.c.warc_file, pages.c.warc_offset, pages.c.warc_length)
+
+
+def _standing(domain: str | None) -> Select[Any]:
+    of = urls.c
+    wanted = select(
+        of.url, of.host, hosts.c.domain, pages.c.kept_at, of.at.label("excluded_at"), of.decision, *_COPY,
+        cast(null(), Instant).label("removed_at"),
+    )  # fmt: skip
+    wanted = wanted.join_from(urls, hosts, hosts.c.host == of.host).join(pages, pages.c.url == of.url)
+    wanted = wanted.where(of.verdict == str(Verdict.EXCLUDED), of.kept_at.is_not(None), pages.c.kept_at < of.at)
+    wanted = wanted.where(~exists().where(removals.c.page == pages.c.decision))
+    return wanted.where(*_below(domain)) if domain is not None else wanted
+
+
+def _removed(domain: str | None) -> Select[Any]:
+    because, of = decisions.alias("because"), decisions.c
+    wanted = select(
+        pages.c.url, of.host, of.domain, pages.c.kept_at, because.c.at, removals.c.decision, *_COPY, removals.c.at
+    )
+    wanted = wanted.join_from(removals, pages, pages.c.decision == removals.c.page)
+    wanted = wanted.join(decisions, of.id == removals.c.page).join(because, because.c.id == removals.c.decision)
+    wanted = wanted.where(because.c.verdict == str(Verdict.EXCLUDED), pages.c.url != "")
+    return wanted.where(*within(domain, subdomains=True)) if domain is not None else wanted
 
 
 def unreadable(connection: Connection, domain: str | None = None) -> Rows:
@@ -115,43 +143,47 @@ def changes(connection: Connection, first: str, second: str) -> Rows:
     """What excluded in one crawl and not in the other, about hosts that both decided about; the second is the later.
 
     Words of a file with reservations count as withdrawn only if they no longer stand in it as the second crawl saw it,
-    and as new only if they did not as the first one did: a crawl may just not have come to where they apply. Raises
-    StorageError for a crawl that there is not.
+    and as new only if they did not as the first one did: a crawl may just not have come to where they apply. A page's
+    own words count only if the other crawl came to that page. Raises StorageError for a crawl that there is not.
     """
     known = {row.id: row for row in connection.execute(select(crawls).where(crawls.c.id.in_((first, second))))}
     for crawl in (first, second):
         if crawl not in known:
             raise StorageError(f"There is no crawl {crawl!r} in this log: `forbear log sql` can list log_crawls.")
-    then, now = (_excluded(connection, crawl) for crawl in (first, second))
+    verdict = str(Verdict.EXCLUDED)
+    gone = _by_site(crawl_sums.only_in(connection, first, second, verdict))
+    new = _by_site(crawl_sums.only_in(connection, second, first, verdict))
     compared = _Compared(connection, known[first], known[second])
-    for key in sorted(then.keys() | now.keys()):
-        host, domain, _ = key
-        before, after = then.get(key, {}), now.get(key, {})
-        if not compared.both(host, domain, bool(before), bool(after)):
-            continue
-        gone = [(quote, before[quote]) for quote in sorted(before.keys() - after.keys())]
-        gone = [(quote, source) for quote, source in gone if not compared.stood(quote, source, known[second])]
-        new = [(quote, after[quote]) for quote in sorted(after.keys() - before.keys())]
-        new = [(quote, source) for quote, source in new if not compared.stood(quote, source, known[first])]
-        for number in range(max(len(gone), len(new))):
-            old, newer = (some[number] if number < len(some) else (None, None) for some in (gone, new))
-            change = "withdrawn" if newer[0] is None else "new" if old[0] is None else "changed"
-            yield dict(zip(CHANGES.names, (change, *key, *old, *newer), strict=True))
+    sites = sorted(gone.keys() | new.keys())
+    for some in chunks(sites):
+        compared.look(known[second], (source for site in some for source in gone.get(site, {}).values()))
+        compared.look(known[first], (source for site in some for source in new.get(site, {}).values()))
+        for site in some:
+            yield from _changed(compared, site, gone.get(site, {}), new.get(site, {}))
 
 
-def _excluded(connection: Connection, crawl: str) -> dict[tuple[str, str, str], dict[str, str]]:
-    """The words that excluded, each with a source, by host, domain and protocol."""
-    of, said = decisions.c, reasons.c
-    found: dict[tuple[str, str, str], dict[str, str]] = {}
-    words = (
-        select(of.host, of.domain, said.protocol, said.quote, func.min(said.source).label("source"))
-        .join_from(decisions, reasons, said.decision == of.id)
-        .where(of.crawl == crawl, of.verdict == str(Verdict.EXCLUDED))
-        .group_by(of.host, of.domain, said.protocol, said.quote)
-    )
-    for row in connection.execute(words, execution_options=_SEVERAL):
+Site = tuple[str, str, str]
+"""Host, its domain, and the protocol of words."""
+
+
+def _by_site(words: Iterable[Row[Any]]) -> dict[Site, dict[str, str]]:
+    """Words, each with a source."""
+    found: dict[Site, dict[str, str]] = {}
+    for row in words:
         found.setdefault((row.host, row.domain, row.protocol), {})[row.quote] = row.source
     return found
+
+
+def _changed(compared: _Compared, site: Site, gone: dict[str, str], new: dict[str, str]) -> Rows:
+    host, domain, _ = site
+    if not compared.both(host, domain, bool(gone), bool(new)):
+        return
+    then = [(quote, source) for quote, source in sorted(gone.items()) if compared.missed(quote, source, domain, 1)]
+    now = [(quote, source) for quote, source in sorted(new.items()) if compared.missed(quote, source, domain, 0)]
+    for number in range(max(len(then), len(now))):
+        old, newer = (some[number] if number < len(some) else (None, None) for some in (then, now))
+        change = "withdrawn" if newer[0] is None else "new" if old[0] is None else "changed"
+        yield dict(zip(CHANGES.names, (change, *site, *old, *newer), strict=True))
 
 
 class _Compared:
@@ -160,8 +192,8 @@ class _Compared:
     def __init__(self, connection: Connection, first: Row[Any], second: Row[Any]) -> None:
         self._connection = connection
         self._crawls = (first, second)
-        self._visited: dict[tuple[str, str], bool] = {}
-        self._texts: dict[tuple[str, str], str | None] = {}
+        self._texts: dict[tuple[str, str], str] = {}
+        self._files: set[str] = set()
 
     def both(self, host: str, domain: str, *known: bool) -> bool:
         """Whether both decided about a host; ``known`` is what the words say of each."""
@@ -169,20 +201,38 @@ class _Compared:
 
     def _decided(self, crawl: Row[Any], host: str, domain: str) -> bool:
         of = decisions.c
-        if (crawl.id, host) not in self._visited:
-            when = [of.at >= crawl.started_at] + ([of.at <= crawl.finished_at] if crawl.finished_at else [])
-            asked = exists().where(of.domain == domain, of.host == host, of.crawl == crawl.id, *when)
-            self._visited[crawl.id, host] = bool(self._connection.scalar(select(asked)))
-        return self._visited[crawl.id, host]
+        asked = exists().where(of.domain == domain, of.host == host, of.crawl == crawl.id, *_while(crawl))
+        return bool(self._connection.scalar(select(asked)))
 
-    def stood(self, quote: str, source: str, crawl: Row[Any]) -> bool:
-        """Whether words stood in a file with reservations as a crawl saw it."""
-        key = (crawl.id, source)
-        if key not in self._texts:
-            of = captures.c
-            seen = select(of.id).where(of.url_key == digest(source), of.url == source, of.expires_at.is_not(None))
-            seen = seen.where(of.fetched_at <= crawl.finished_at) if crawl.finished_at else seen
-            newest = self._connection.scalar(seen.order_by(of.fetched_at.desc(), of.id.desc()).limit(1))
-            held = evidence.held(self._connection, [newest]).get(newest) if newest else None
-            self._texts[key] = readable(to_utf8(held.capture.body)) if held else None
-        return quote in (self._texts[key] or "")
+    def look(self, crawl: Row[Any], sources: Iterable[str]) -> None:
+        """Reads the files with reservations among these as a crawl saw them, many at a time."""
+        of = captures.c
+        newest: dict[str, tuple[datetime, str]] = {}
+        for some in chunks(sorted(set(sources))):
+            seen = select(of.id, of.url, of.fetched_at).where(of.url_key.in_([digest(source) for source in some]))
+            for row in self._connection.execute(seen.where(of.url.in_(some), of.expires_at.is_not(None))):
+                self._files.add(row.url)
+                if not crawl.finished_at or row.fetched_at <= crawl.finished_at:
+                    newest[row.url] = max(newest.get(row.url, (row.fetched_at, row.id)), (row.fetched_at, row.id))
+        found = evidence.held(self._connection, [id_ for _, id_ in newest.values()])
+        for source, (_, id_) in newest.items():
+            if id_ in found:
+                self._texts[crawl.id, source] = readable(to_utf8(found[id_].capture.body))
+
+    def missed(self, quote: str, source: str, domain: str, crawl: int) -> bool:
+        """Whether a crawl, the first (0) or the second (1), did not find words where the other one had them.
+
+        False where they stood in a file as it saw it, and where they are a page's that it did not come to.
+        """
+        row = self._crawls[crawl]
+        if source in self._files or "://" not in source:
+            return quote not in self._texts.get((row.id, source), "")
+        of = decisions.c
+        page = exists().where(of.domain == domain, of.crawl == row.id, or_(of.url == source, of.canonical == source))
+        return bool(self._connection.scalar(select(page.where(*_while(row)))))
+
+
+def _while(crawl: Row[Any]) -> list[ColumnElement[bool]]:
+    """Decisions of the time of a crawl."""
+    ended = [decisions.c.at <= crawl.finished_at] if crawl.finished_at else []
+    return [decisions.c.at >= crawl.started_at, *ended]

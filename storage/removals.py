@@ -116,7 +116,7 @@ def note(connection: Connection, crawl: str, because: Mapping[str, str], files: 
     for some in chunks(made):
         connection.execute(removals.insert(), some)
         chain.append(connection, [leaves.entry("removal", row) for row in some])
-    summary.uncount(connection, {url for url, _ in rows} - elsewhere)
+    summary.uncount(connection, {url for url, _ in rows} - elsewhere, at)
     return len(made)
 
 

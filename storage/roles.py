@@ -32,6 +32,17 @@ LOG = (
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
+_GIVEN = """
+    SELECT grantee, array_agg(privilege_type::text) FROM information_schema.role_table_grants
+    WHERE table_schema = 'public' AND table_name = 'decisions' AND grantee <> grantor AND grantee <> 'PUBLIC'
+    GROUP BY grantee
+"""
+_TABLES = """
+    SELECT relname, relkind = 'v' FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+"""
+
+
 def grant(connection: Connection, crawler: str, legal: str) -> None:
     """Gives the two roles their rights, and takes all others from them; roles that are not there are made.
 
@@ -47,16 +58,32 @@ def grant(connection: Connection, crawler: str, legal: str) -> None:
             _run(connection, f'CREATE ROLE "{role}" NOLOGIN')
         for kind in ("TABLES", "SEQUENCES"):
             _run(connection, f'REVOKE ALL ON ALL {kind} IN SCHEMA public FROM "{role}", PUBLIC')
-        _run(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
-        _run(connection, f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
-    log = {table.name for table in LOG}
-    for table in schema.metadata.sorted_tables:
-        rights = "INSERT" if table.name in log else "INSERT, UPDATE, DELETE"
-        _run(connection, f'GRANT {rights} ON "{table.name}" TO "{crawler}"')
-    for role in (crawler, legal):
-        for table in staff.SECRET:
-            _run(connection, f'REVOKE ALL ON "{table.name}" FROM "{role}"')
-    _run(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{crawler}"')
+        _give(connection, role, adds=role == crawler)
+
+
+def renew(connection: Connection) -> None:
+    """Gives roles that may add to the log, or read it, the same right to what an upgrade made; others stay as they are.
+
+    Such roles are those of ``grant``: a role that may change or delete decisions is none of them.
+    """
+    if connection.dialect.name == "postgresql":
+        for role, rights in connection.execute(text(_GIVEN)).all():
+            if "SELECT" in rights and not {"UPDATE", "DELETE", "TRUNCATE"} & set(rights):
+                _give(connection, role, adds="INSERT" in rights)
+
+
+def _give(connection: Connection, role: str, *, adds: bool) -> None:
+    """Which tables there are the database says: which modules a program has loaded does not matter."""
+    secret, log = ({table.name for table in tables} for tables in (staff.SECRET, LOG))
+    _run(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
+    for name, is_view in connection.execute(text(_TABLES)).all():
+        if name not in secret:
+            rights = "SELECT"
+            if adds and not is_view and name != "alembic_version":
+                rights += ", INSERT" if name in log else ", INSERT, UPDATE, DELETE"
+            _run(connection, f'GRANT {rights} ON "{name}" TO "{role}"')
+    if adds:
+        _run(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"')
 
 
 def _run(connection: Connection, statement: str) -> None:

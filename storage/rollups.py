@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func
 
 from optout.model import Verdict
 from optout.readers.url import parse
+from storage import crawl_sums
 from storage.dialects import Tuples, add, count_up, find
 from storage.memo import Memo
 from storage.names import digest, domain_of, host_of
@@ -84,6 +85,7 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
     said: Counter[tuple[str, ...]] = Counter()
     speaking: dict[tuple[str, str, str], None] = {}
     kept: dict[str, list[int]] = {}
+    jobs = list(jobs)
     for job in jobs:
         if isinstance(job, Decided):
             _count(job.decision, verdicts, said)
@@ -93,12 +95,13 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
             sums = kept.setdefault(domain_of(host_of(parse(job.page.url))), [0, 0])
             sums[0] += 1
             sums[1] += job.page.bytes
-    _add(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
-    _add(connection, daily_reasons, [(*key, number) for key, number in said.items()])
+    count(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
+    count(connection, daily_reasons, [(*key, number) for key, number in said.items()])
     new = [one for one in speaking if one not in memo.speaking]
     speak(connection, {digest(*one): one[:2] for one in new})
     memo.speaking.note(new)
-    _add(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
+    count(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
+    crawl_sums.update(connection, jobs, memo)
 
 
 def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], said: Counter[tuple[str, ...]]) -> None:
@@ -124,10 +127,10 @@ def speak(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> Non
     known = {key for (key,) in find(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
     fresh = [key for key in sorted(speaking) if key not in known]
     add(connection, protocol_hosts, [(key,) for key in fresh])
-    _add(connection, adopted, [(*pair, number) for pair, number in Counter(speaking[key] for key in fresh).items()])
+    count(connection, adopted, [(*pair, number) for pair, number in Counter(speaking[key] for key in fresh).items()])
 
 
-def _add(connection: Connection, table: Table, rows: Tuples) -> None:
+def count(connection: Connection, table: Table, rows: Tuples) -> None:
     """Adds numbers to the rows of their keys, which are made where there are none."""
     names = [column.name for column in table.c if not column.primary_key]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names)

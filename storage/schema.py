@@ -458,9 +458,16 @@ host_outcomes = Table(
     "host_outcomes",
     metadata,
     Column("host", Text, primary_key=True, comment="The host."),
-    Column("outcome", Text, primary_key=True, comment="kept (a copy exists), or the latest verdict on a URL."),
-    Column("urls", Count, nullable=False, comment="How many of its URLs stand so now."),
-    Column("first_at", Instant, nullable=False, comment="When a URL first came to stand so (UTC)."),
+    Column(
+        "outcome",
+        Text,
+        primary_key=True,
+        comment="kept (a copy exists), removed (one did), or the latest verdict on a URL.",
+    ),
+    Column("urls", Count, nullable=False, comment="How many of its URLs stand so now; removed: ever did."),
+    Column(
+        "first_at", Instant, nullable=False, comment="When a URL first came to stand so; removed: was first kept (UTC)."
+    ),
     Column("last_at", Instant, nullable=False, comment="When one last did (UTC)."),
     comment="Sum over urls: how many URLs of a host were kept, allowed, excluded, deferred.",
 )

@@ -18,6 +18,7 @@ from storage.schema import host_outcomes, host_reasons, urls
 from storage.types import shown
 
 KEPT = "kept"
+REMOVED = "removed"
 
 
 class Change(NamedTuple):
@@ -117,15 +118,22 @@ def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, k
     return key, shown(change.url), change.host, verdict, at, decision, written(change.at), kept_at
 
 
-def uncount(connection: Connection, some: Iterable[str]) -> None:
-    """No copy of these URLs is kept any more."""
+def uncount(connection: Connection, some: Iterable[str], at: datetime) -> None:
+    """No copy of these URLs is kept any more, from that moment on."""
     for part in chunks(sorted(digest(url) for url in some)):
-        locked = select(urls.c.key, urls.c.host).where(urls.c.key.in_(part), urls.c.kept_at.is_not(None))
+        locked = select(urls.c.key, urls.c.host, urls.c.kept_at).where(
+            urls.c.key.in_(part), urls.c.kept_at.is_not(None)
+        )
         rows = connection.execute(locked.order_by(urls.c.key).with_for_update(key_share=True)).all()
         connection.execute(urls.update().where(urls.c.key.in_([row.key for row in rows])).values(kept_at=None))
-        _move(
-            connection, Counter({(host, KEPT): -count for host, count in Counter(row.host for row in rows).items()}), {}
-        )
+        moves: Counter[tuple[str, str]] = Counter()
+        times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        for row in rows:
+            moves[row.host, KEPT] -= 1
+            moves[row.host, REMOVED] += 1
+            _note(times, (row.host, REMOVED), row.kept_at)
+            _note(times, (row.host, REMOVED), at)
+        _move(connection, moves, times)
 
 
 def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
@@ -143,9 +151,7 @@ def _move(
             gaining.append((host, outcome, count, *map(written, times[host, outcome])))
         else:  # such a row exists, and its times stay as they are
             losing.append((count, host, outcome))
-    count_up(
-        connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {_wider('host_outcomes')}"
-    )
+    count_up(connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {wider('host_outcomes')}")
     many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
 
 
@@ -162,7 +168,7 @@ def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
             counts[key] += 1
             _note(times, key, change.at)
     rows = [_reason(key, *first[key], times[key], counts[key]) for key in sorted(first)]
-    sums = f"decisions = host_reasons.decisions + excluded.decisions, {_wider('host_reasons')}"
+    sums = f"decisions = host_reasons.decisions + excluded.decisions, {wider('host_reasons')}"
     count_up(connection, host_reasons, rows, sums)
 
 
@@ -179,7 +185,7 @@ def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
     return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
 
 
-def _wider(table: str) -> str:
+def wider(table: str) -> str:
     """The first of two first times, and the last of two last ones."""
     earlier, later = (f"excluded.{name} {sign} {table}.{name}" for name, sign in (("first_at", "<"), ("last_at", ">")))
     first = f"first_at = CASE WHEN {earlier} THEN excluded.first_at ELSE {table}.first_at END"

@@ -101,7 +101,8 @@ def test_who_opts_out_between_two_runs_is_taken_out(request: pytest.FixtureReque
     assert left.keys() == gone
     assert left["http://e.example/moved"] == ["noai"]
     known = json.loads(crawler.command("lookup", "a.example", "--db", crawler.database, "--json").stdout)
-    assert known["urls"] == {"excluded": 6}
+    assert known["urls"] == {"excluded": 6, "removed": 6}
+    assert known["left"][0].keys() == {"url", "kept_at", "left_at"}
     assert recheck_of_nothing_new(crawler, sites) == {"pages": 6, "version": None}
 
 

@@ -166,6 +166,40 @@ def test_who_reads_the_log_reads_its_views_after_an_upgrade_too(
         views.ask(connection, "SELECT * FROM sessions")
 
 
+def test_an_upgrade_gives_the_roles_the_same_rights_to_what_it_adds(
+    engine: Engine, users: Callable[[str], Engine]
+) -> None:
+    crawler, legal = users("t_crawler"), users("t_legal")
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE later (id integer)"))
+        roles.renew(connection)
+    with crawler.begin() as connection:
+        connection.execute(text("INSERT INTO later VALUES (1)"))
+        connection.execute(text("DELETE FROM later"))
+    with legal.begin() as connection:
+        assert connection.execute(text("SELECT * FROM later")).all() == []
+    for user, statement in (
+        (legal, "INSERT INTO later VALUES (1)"),
+        (crawler, "UPDATE decisions SET url = ''"),
+        (crawler, "UPDATE alembic_version SET version_num = ''"),
+        (crawler, "SELECT * FROM accounts"),
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied"), user.begin() as connection:
+            connection.execute(text(statement))
+
+
+def test_a_role_that_may_change_the_log_gets_nothing_from_an_upgrade(
+    engine: Engine, users: Callable[[str], Engine]
+) -> None:
+    legal = users("t_legal")
+    with writing(engine) as connection:
+        connection.execute(text("GRANT UPDATE ON decisions TO t_legal"))
+        connection.execute(text("CREATE TABLE later (id integer)"))
+        roles.renew(connection)
+    with pytest.raises(ProgrammingError, match="permission denied"), legal.begin() as connection:
+        connection.execute(text("SELECT * FROM later"))
+
+
 def test_a_role_that_is_no_name_is_refused(engine: Engine) -> None:
     for names in (('a"b', "legal"), ("crawler", "A B")):
         with writing(engine) as connection, pytest.raises(StorageError, match="no name for a role"):

@@ -119,6 +119,8 @@ def test_what_changed_between_two_crawls(engine: Engine, make: Any, other_crawl:
         )
     )
     write(make.decided("https://new.example/"))
+    for name in ("seen", "not-seen-again"):
+        write(make.decided(f"https://pages.example/{name}", Verdict.EXCLUDED, quote=f"noai {name}", captures=()))
     with writing(engine) as connection:
         end(connection, make.crawl, CrawlState.FINISHED, AT + DAY)
     write(
@@ -133,12 +135,14 @@ def test_what_changed_between_two_crawls(engine: Engine, make: Any, other_crawl:
             for host, body in new.items()
         ),
         later.decided("https://withdrawn.example/", at=AT + 2 * DAY, captures=robots("withdrawn.example", b"", 2)),
+        later.decided("https://pages.example/seen", at=AT + 2 * DAY, captures=()),
         later.decided("https://unmet.example/", Verdict.EXCLUDED, at=AT + 2 * DAY),
     )
     found = asked(engine, "changes", make.crawl, other_crawl)
     assert [(row["host"], row["change"], row["quote_then"], row["quote_now"]) for row in found] == [
         ("changed.example", "changed", "Disallow: /a", "Disallow: /b"),
         ("new.example", "new", None, "Disallow: /b"),
+        ("pages.example", "withdrawn", "noai seen", None),
         ("withdrawn.example", "withdrawn", "Disallow: /a", None),
     ]
     with pytest.raises(StorageError, match="There is no crawl 'none'"):
