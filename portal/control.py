@@ -116,7 +116,7 @@ async def _find(network: Live, control: Control, looked: list[Looked]) -> str | 
 
 def _came(capture: Capture) -> str:
     if capture.status != 200:
-        return str(capture.error or capture.status)
+        return f"no answer: {capture.error}" if capture.error else str(capture.status)
     return "another text" if capture.url.endswith(FILE) else "no such element"
 
 

@@ -35,7 +35,7 @@ class Plot:
 PLOTS: Mapping[str, Plot] = {
     "protocols": Plot(
         "Exclusions over time, by protocol",
-        "Decisions that excluded. One that several protocols decided counts for each of them.",
+        "Decisions that excluded, as they were written. One that several protocols decided counts for each of them.",
         partial(rollups.over_time, column="protocol"),
         columns,
     ),
@@ -47,19 +47,19 @@ PLOTS: Mapping[str, Plot] = {
     ),
     "adoption": Plot(
         "Protocols in use",
-        "Hosts on which a protocol ever said something about a use, by what it wants.",
+        "Hosts on which a protocol ever said something, by what it wants. One that says so no more still counts.",
         rollups.adoption,
         bars,
     ),
     "deferred": Plot(
         "Deferred, and why",
-        "Decisions that were put off, by the failure that stood in the way.",
+        "Decisions that were put off, by the failure that stood in the way. One that was made later still counts.",
         rollups.deferred,
         bars,
     ),
     "domains": Plot(
         "Domains by what was kept",
-        "Octets of all copies that were ever kept.",
+        "Octets of all copies that were ever kept, with those that were taken out of the corpus since.",
         rollups.heaviest,
         partial(bars, unit="bytes"),
     ),

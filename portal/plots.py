@@ -29,6 +29,9 @@ _lock = threading.Lock()
 _WIDTH = 6.4
 MOST_LABEL = 34
 
+FEWEST = 3
+"""Bars for which there is room at least: one alone would fill the picture."""
+
 
 @lru_cache(maxsize=64)
 def columns(figure: Figure) -> Markup:
@@ -49,7 +52,7 @@ def _drawn(figure: Figure, *, is_flat: bool, is_stacked: bool, unit: str) -> Mar
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     rows, count = figure.rows, len(figure.rows)
-    height = 0.9 + 0.34 * count if is_flat else 3.6
+    height = 0.9 + 0.34 * max(count, FEWEST) if is_flat else 3.6
     with _lock, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "forbear", "font.size": 11}):
         canvas = Canvas(figsize=(_WIDTH, height), layout="constrained")
         axes = canvas.add_subplot()
@@ -68,8 +71,11 @@ def _drawn(figure: Figure, *, is_flat: bool, is_stacked: bool, unit: str) -> Mar
         numbers_axis.set_major_locator(MaxNLocator(5, integer=True))
         step = 1 if is_flat else max(1, -(-count // 6))
         names_axis.set_ticks(range(0, count, step), [_plain(heading) for heading, _ in rows[::step]])
+        shown = max(count, FEWEST)
         if is_flat:
-            axes.invert_yaxis()
+            axes.set_ylim(shown - 0.5, -0.5)
+        else:
+            axes.set_xlim(*((-1.2, 3 * FEWEST) if count < FEWEST else (-0.6, count - 0.4)))
         axes.grid(visible=True, axis="x" if is_flat else "y", color=_LINE, linewidth=0.8)
         axes.set_axisbelow(True)
         for spine in axes.spines.values():
@@ -77,7 +83,7 @@ def _drawn(figure: Figure, *, is_flat: bool, is_stacked: bool, unit: str) -> Mar
         axes.tick_params(colors=_QUIET, length=0)
         if len(figure.labels) > 1:
             canvas.legend(
-                loc="outside upper left", ncols=4, frameon=False, labelcolor=_INK, handlelength=1, fontsize=11
+                loc="outside upper left", ncols=3, frameon=False, labelcolor=_INK, handlelength=1, fontsize=11
             )
         out = io.BytesIO()
         canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

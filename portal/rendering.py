@@ -35,7 +35,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("portal"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"day": day, "moment": moment, "count": count}
+    made.filters |= {"coded": coded, "day": day, "moment": moment, "count": count}
     made.globals |= {"engine_version": __version__}
     return made
 
@@ -67,6 +67,15 @@ def moment(at: datetime) -> Markup:
 
 def _time(at: datetime, shown: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(at.astimezone(UTC).isoformat(timespec="seconds"), shown)
+
+
+def coded(text: str) -> Markup:
+    """A sentence in which what stands between backticks is shown as a command."""
+    parts = text.split("`")
+    shown = [
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    ]
+    return Markup("").join(shown) if len(parts) % 2 else escape(text)
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import Any
 
 import pyotp
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import Browser, Page, expect
 
-from storage import accounts
+from storage import accounts, checkpoints
 from storage.accounts import Role
 from storage.complaints import Notice, receive
 from storage.database import writing
+from storage.notes import SignerKey
 from storage.records import now
 from tests.portal.desks import PASSWORD
-from tests.portal.test_browser import SIZES, chromium, page  # noqa: F401 - fixtures
+from tests.portal.test_browser import SIZES, chromium, faults, page, watched  # noqa: F401 - fixtures
 
 pytestmark = [
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
@@ -64,27 +66,39 @@ def test_the_legal_team_finds_a_decision_and_answers_a_complaint(serve, engine, 
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_of_the_desk_is_accessible_and_fits(serve, engine, chromium: Browser, scheme: Any):  # noqa: F811
+def test_the_legal_team_takes_figures_and_a_bundle_along(serve, engine, page: Page):  # noqa: F811
+    checkpoints.sign(engine, SignerKey("operator.example/forbear", Ed25519PrivateKey.generate()))
+    portal = serve()
+    enrol(page, portal.url, engine)
+    page.get_by_role("link", name="Figures", exact=True).click()
+    deferred = page.get_by_role("region", name="Deferred, and why", exact=True)
+    deferred.get_by_text("The numbers").click()
+    with page.expect_download() as taken:
+        deferred.get_by_role("link", name="CSV").click()
+    assert taken.value.path().read_text("utf-8").splitlines() == ["heading,decisions", "503,1"]
+    page.get_by_role("link", name="Log", exact=True).click()
+    page.get_by_role("link", name="https://storm.example/").click()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="As a bundle").click()
+    with zipfile.ZipFile(taken.value.path()) as bundle:
+        assert {"decisions.jsonl", "proofs.jsonl", "checkpoint.txt", "index.html"} <= set(bundle.namelist())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}px")
+def test_every_page_of_the_desk_is_accessible_and_fits(serve, engine, chromium: Browser, size: Any):  # noqa: F811
     with writing(engine) as connection:
         number = receive(connection, NOTICE, now())[1].number
     portal = serve()
-    context = chromium.new_context(color_scheme=scheme)
-    page = context.new_page()  # noqa: F811
-    refused: list[str] = []
-    page.on("console", lambda message: refused.append(message.text))
+    context, page, refused = watched(chromium, *size)  # noqa: F811
     page.goto(f"{portal.url}/desk/sign-in")
-    assert Axe().run(page).response["violations"] == []
+    wrong = {"sign in": faults(page, size[0])}
     enrol(page, portal.url, engine)
     page.goto(f"{portal.url}/desk/log?verdict=excluded")
     decision = page.locator("ol.log a.address").first.get_attribute("href")
     paths = ("", "/log?verdict=excluded", "/figures", "/complaints", f"/complaints/{number}", "/visits")
     for path in (*(f"/desk{path}" for path in paths), decision):
         page.goto(f"{portal.url}{path}")
-        assert Axe().run(page).response["violations"] == [], path
-        for width, height in SIZES:
-            page.set_viewport_size({"width": width, "height": height})
-            wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-            assert not wide, (path, width)
+        wrong[str(path)] = faults(page, size[0])
     context.close()
+    assert {name: found for name, found in wrong.items() if found} == {}
     assert refused == []  # nothing that the policy of the page would have stopped

@@ -44,14 +44,21 @@ class Zone:
                     if answer := zone.answer(self.rfile.read(length), 65535):
                         self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
-        self._servers: list[socketserver.BaseServer] = []
-        udp = socketserver.UDPServer(("127.0.0.1", 0), Datagrams)
-        self.port: int = udp.server_address[1]
-        self._servers = [udp, socketserver.TCPServer(("127.0.0.1", self.port), Streams)]
+        self._servers = self._bound(Datagrams, Streams)
         self._threads = [threading.Thread(target=server.serve_forever, args=(0.02,)) for server in self._servers]
         for thread in self._threads:
             thread.start()
         return self
+
+    def _bound(self, datagrams: Any, streams: Any) -> list[socketserver.BaseServer]:
+        """Both on one port: the kernel's choice for UDP may be taken for TCP."""
+        while True:
+            udp = socketserver.UDPServer(("127.0.0.1", 0), datagrams)
+            self.port: int = udp.server_address[1]
+            try:
+                return [udp, socketserver.TCPServer(("127.0.0.1", self.port), streams)]
+            except OSError:
+                udp.server_close()
 
     def __exit__(self, *_: object) -> None:
         for server, thread in zip(self._servers, self._threads, strict=True):
