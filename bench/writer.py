@@ -91,6 +91,7 @@ def written(folder: str, number: int) -> Spent:
     writer, watch = Writer(engine), Watch()
     writer.start()
     gc.collect()
+    gc.freeze()  # what a crawl hands in is not all in memory at once, to be looked through again and again
     with watch:
         waiting: deque[Future[int]] = deque()
         for job in made:
@@ -99,6 +100,7 @@ def written(folder: str, number: int) -> Spent:
                 waiting.popleft().result()
         for future in waiting:
             future.result()
+    gc.unfreeze()
     writer.close()
     engine.dispose()
     return watch.spent

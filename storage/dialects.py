@@ -7,7 +7,6 @@ value by the type of its column takes longer than all the rest of the writing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,8 +20,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Tuples = Sequence[tuple[Any, ...]]
 
-TOGETHER = 128
-"""Rows in one INSERT at most. The database then works for many rows at a time, while other threads of Python run."""
+TOGETHER = (128, 32)
+"""Rows in one INSERT. The database then works for many rows at a time, while other threads of Python run.
+
+Few different numbers, so that few different statements are prepared.
+"""
 
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
@@ -52,19 +54,27 @@ def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[st
     names = tuple(columns or table.c.keys())
     if connection.dialect.name == "postgresql":
         statement = f"COPY {table.name} ({_names(names)}) FROM STDIN"
-        with _translated(connection, statement) as driver, driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _failed(connection, statement, error) from error
         return
-    for some in _powers(rows):
-        execute(connection, _insert(table.name, names, len(some), ""), chain.from_iterable(some))
+    start = 0
+    for size in TOGETHER:
+        while len(rows) - start >= size:
+            execute(connection, _insert(table.name, names, size), chain.from_iterable(rows[start : start + size]))
+            start += size
+    many(connection, _insert(table.name, names, 1), rows[start:])
 
 
 def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str], key: str) -> set[Any]:
     """Adds the rows that are not there yet; returns what they have in the column ``key``. Values as for ``add``."""
     made: set[Any] = set()
     tail = f" ON CONFLICT DO NOTHING RETURNING {key}"
-    for some in _powers(rows):
+    for some in chunks(rows, TOGETHER[0]):
         statement = _insert(table.name, tuple(columns), len(some), tail)
         made.update(row[0] for row in execute(connection, statement, chain.from_iterable(some)))
     return made
@@ -87,32 +97,42 @@ def find(
     if connection.dialect.name == "postgresql":
         parts = [(f"{wanted} = ANY(?){ending}", (*before, list(values)))] if values else []
     else:
-        parts = [(f"{wanted} IN ({_marks(len(some))}){ending}", (*before, *some)) for some in _powers(values)]
+        parts = [
+            (f"{wanted} IN ({_marks(len(some))}){ending}", (*before, *some))
+            for some in map(_padded, chunks(values, 512))
+        ]
     return chain.from_iterable([execute(connection, *part) for part in parts])
 
 
 def execute(connection: Connection, statement: str, values: Any) -> list[tuple[Any, ...]]:
     """Runs a statement with ``?`` for each value, in the connection's transaction; the rows that it gives, if any."""
-    with _translated(connection, statement) as driver:
+    driver: Any = connection.connection.driver_connection
+    try:
         if connection.dialect.name == "postgresql":
             cursor = driver.execute(_pyformat(statement), tuple(values))
             return cursor.fetchall() if cursor.description else []
         return driver.execute(statement, tuple(values)).fetchall()  # type: ignore[no-any-return]
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _failed(connection, statement, error) from error
 
 
 def many(connection: Connection, statement: str, rows: Tuples) -> None:
     """Runs a statement that gives no rows for each tuple of values."""
-    if rows:
-        with _translated(connection, statement) as driver:
-            cursor = driver.cursor()
-            try:
-                cursor.executemany(_pyformat(statement) if connection.dialect.name == "postgresql" else statement, rows)
-            finally:
-                cursor.close()
+    if not rows:
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        if connection.dialect.name == "postgresql":
+            with driver.cursor() as cursor:
+                cursor.executemany(_pyformat(statement), rows)
+        else:
+            driver.executemany(statement, rows)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _failed(connection, statement, error) from error
 
 
 @lru_cache(maxsize=1024)
-def _insert(table: str, names: tuple[str, ...], count: int, tail: str) -> str:
+def _insert(table: str, names: tuple[str, ...], count: int, tail: str = "") -> str:
     row = f"({_marks(len(names))})"
     return f"INSERT INTO {table} ({_names(names)}) VALUES {', '.join([row] * count)}{tail}"  # noqa: S608 our own names
 
@@ -131,23 +151,14 @@ def _pyformat(statement: str) -> str:
     return statement.replace("?", "%s")
 
 
-def _powers(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Slices of few different lengths, so that few different statements are prepared."""
-    start = 0
-    while start < len(rows):
-        size = min(TOGETHER, 1 << (len(rows) - start).bit_length() - 1)
-        yield rows[start : start + size]
-        start += size
+def _padded(values: Sequence[T]) -> list[T]:
+    """The last one again and again, up to a power of two: few different statements are prepared."""
+    return [*values, *([values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values)))]
 
 
-@contextmanager
-def _translated(connection: Connection, statement: str) -> Iterator[Any]:
-    """Failures as SQLAlchemy's: the writer tells what was refused from what may be tried again."""
-    failures = connection.dialect.loaded_dbapi.Error
-    driver: Any = connection.connection.driver_connection
-    try:
-        yield driver
-    except failures as error:
-        if connection.dialect.is_disconnect(error, driver, None):
-            connection.invalidate(error)
-        raise DBAPIError.instance(statement, None, error, failures, dialect=connection.dialect) from error
+def _failed(connection: Connection, statement: str, error: BaseException) -> BaseException:
+    """The failure as SQLAlchemy's: the writer tells what was refused from what may be tried again."""
+    dialect, driver = connection.dialect, connection.connection.driver_connection
+    if dialect.is_disconnect(error, driver, None):  # type: ignore[arg-type]
+        connection.invalidate(error)
+    return DBAPIError.instance(statement, None, error, dialect.loaded_dbapi.Error, dialect=dialect)

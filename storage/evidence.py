@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from optout.model import Capture, Failure
+from optout.model import Capture, Failure, Reason
 from storage.dialects import add, add_new, chunks, find
 from storage.leaves import NOTHING, compact, written
 from storage.names import digest
@@ -32,13 +32,14 @@ class Fresh(NamedTuple):
 
 
 def store(
-    connection: Connection, records: Iterable[tuple[str, CaptureRecord, Sequence[str]]], known: Container[str] = ()
+    connection: Connection, records: Mapping[str, tuple[str, CaptureRecord, Sequence[Reason]]]
 ) -> list[tuple[Any, ...]]:
-    """Stores captures that are not stored yet: (crawl, record, the words to keep if the body is not kept whole).
+    """Stores captures that are not stored yet, by their ids: crawl, record, and the reasons of the decision.
 
-    ``known`` are ids of some that are. Returns the rows that were made, for the chain.
+    If a body is not kept whole, the words that the reasons quote from it are. Returns the rows that were made, for the
+    chain.
     """
-    new = {record.id: (crawl, record, quotes) for crawl, record, quotes in records if record.id not in known}
+    new = dict(records)
     for (stored,) in find(connection, "SELECT id FROM captures WHERE id", list(new)):
         del new[stored]
     if not new:
@@ -146,9 +147,10 @@ def size(connection: Connection) -> Size:
 _DIGEST, _BODY = (list(captures.c.keys()).index(name) for name in ("body_sha256", "body"))
 
 
-def _row(crawl: str, record: CaptureRecord, quotes: Sequence[str]) -> tuple[Any, ...]:
+def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[Any, ...]:
     """As it stands in the table."""
     capture, whole = record.capture, record.keep is Keep.WHOLE
+    quotes = [reason.quote for reason in reasons if reason.source == capture.url]
     sha256 = hashlib.sha256(capture.body).hexdigest()
     return (
         record.id,

@@ -162,6 +162,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+@functools.lru_cache(maxsize=4096)
 def written(at: datetime) -> str:
     """A time as it stands in records: UTC, to the microsecond."""
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from itertools import chain as joined
@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from optout.model import Gap, Profile, Reason, Statement
-from optout.readers.url import parse
 from storage import chain, evidence, frontier, leaves, rollups, summary
 from storage.dialects import add, find
 from storage.leaves import Entry, Tuples, compact, written
 from storage.memo import Memo
-from storage.names import domain_of, host_of
-from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
+from storage.names import domain_of, host_in
+from storage.records import Add, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
 from storage.schema import decision_captures, decisions, gaps, pages, reasons, statements
 from storage.types import shown
 
@@ -49,8 +48,14 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     that was never begun, NotAUrl, and Superseded.
     """
     decided = [job for job in jobs if isinstance(job, Decided)]
-    made = evidence.store(connection, _evidence(decided), memo.captures)
-    memo.captures.note(record.id for job in decided for record in job.captures)
+    shown_by = {
+        record.id: (job.decision.crawl, record, job.decision.decision.reasons)
+        for job in decided
+        for record in job.captures
+        if record.id not in memo.captures
+    }
+    made = evidence.store(connection, shown_by)
+    memo.captures.note(shown_by)
     entries = [leaves.of_capture(row) for row in made]
     said = _decided(connection, [job.decision for job in decided])
     for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
@@ -84,13 +89,6 @@ def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
     return False
 
 
-def _evidence(decided: Iterable[Decided]) -> Iterable[tuple[str, CaptureRecord, list[str]]]:
-    for job in decided:
-        said = job.decision.decision.reasons
-        for record in job.captures:
-            yield job.decision.crawl, record, [one.quote for one in said if one.source == record.capture.url]
-
-
 class _Decisions(NamedTuple):
     """Rows of the tables of decisions, as they are stored, and of the chain."""
 
@@ -116,7 +114,7 @@ def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Deci
 
 def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
     url = record.decision.url
-    host = host_of(parse(url))
+    host = host_in(url)
     verdicts = record.decision.verdicts
     return (
         record.id,
@@ -185,9 +183,9 @@ def _settled(job: Job) -> list[tuple[Settle, str | None]]:
 def _change(job: Decided | Kept) -> summary.Change:
     if isinstance(job, Kept):
         page = job.page
-        return summary.Change(page.url, host_of(parse(page.url)), None, page.kept_at, page.decision)
+        return summary.Change(page.url, host_in(page.url), None, page.kept_at, page.decision)
     record, said = job.decision, job.decision.decision
-    return summary.Change(said.url, host_of(parse(said.url)), said.verdict, record.at, record.id, said.reasons)
+    return summary.Change(said.url, host_in(said.url), said.verdict, record.at, record.id, said.reasons)
 
 
 def _found(job: Job) -> tuple[str, Sequence[Link]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
@@ -11,20 +11,14 @@ MOST = 65_536
 """Things remembered of each kind: some ten megabytes at most."""
 
 
-class Seen(Generic[T]):
+class Seen(set[T]):
     """Things that were seen; when there are too many, all are forgotten, and seen anew as they come."""
-
-    def __init__(self) -> None:
-        self._seen: set[T] = set()
-
-    def __contains__(self, thing: object) -> bool:
-        return thing in self._seen
 
     def note(self, things: Iterable[T]) -> None:
         """Remembers them."""
-        if len(self._seen) > MOST:
-            self._seen.clear()
-        self._seen.update(things)
+        if len(self) > MOST:
+            self.clear()
+        self.update(things)
 
 
 class Memo:

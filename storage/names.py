@@ -20,6 +20,15 @@ def host_of(url: Url) -> str:
     return url.host[-_LONGEST:]
 
 
+@lru_cache(maxsize=4096)
+def host_in(canonical: str) -> str:
+    """The same of a URL in canonical form, without reading it again."""
+    authority = canonical.split("/", 3)[2]
+    host = authority.rpartition("@")[2]
+    hostname, colon, port = host.rpartition(":")
+    return (hostname if colon and port.isdigit() else host)[-_LONGEST:]
+
+
 @lru_cache(maxsize=65536)
 def domain_of(host: str) -> str:
     """The registrable domain of a host; the host itself for an IP address, a single label or a public suffix.

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func, select
 
 from optout.model import Verdict
-from optout.readers.url import parse
 from storage import crawl_sums
 from storage.dialects import Tuples, add, count_up, find
 from storage.memo import Memo
-from storage.names import digest, domain_of, host_of
+from storage.names import digest, domain_of, host_in
 from storage.records import Decided, DecisionRecord, Job, Kept
 from storage.schema import crawls, metadata
 from storage.types import Count, shown
@@ -89,10 +88,10 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
     for job in jobs:
         if isinstance(job, Decided):
             _count(job.decision, verdicts, said)
-            host = host_of(parse(job.decision.decision.url))
+            host = host_in(job.decision.decision.url)
             speaking |= {(one.protocol, str(one.preference), host): None for one in job.decision.decision.statements}
         elif isinstance(job, Kept):
-            sums = kept.setdefault(domain_of(host_of(parse(job.page.url))), [0, 0])
+            sums = kept.setdefault(domain_of(host_in(job.page.url)), [0, 0])
             sums[0] += 1
             sums[1] += job.page.bytes
     count(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])

@@ -87,7 +87,7 @@ def test_the_newest_answer_of_each_place_is_in_it_and_no_page(engine: Engine, tm
     ]
     with writing(engine) as connection:
         begun = begin_crawl(connection, crawl, at)
-        store(connection, [(begun.id, record, ()) for record in records])
+        store(connection, {record.id: (begun.id, record, ()) for record in records})
         size = chain.size(connection)
         root = chain.tree(connection, size).root()
     about = export_hosts(engine.url.render_as_string(hide_password=False), tmp_path / "hosts.parquet")

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import JSON, Boolean, Table
 from sqlalchemy.types import Integer, LargeBinary
 
+from optout.readers.url import parse
 from storage import leaves, schema
+from storage.names import host_in, host_of
 from storage.types import Instant, Shown, shown
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -75,3 +77,14 @@ def test_so_is_every_other_row_of_a_crawl(data: st.DataObject, kind: str, quick:
     table = leaves.FORMS[kind].table
     row = data.draw(values(table))
     same(quick(stored(table, row)), leaves.entry(kind, row))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example", "http://a.example:8080/x", "https://u:p@a.example/@x:1", "http://[::1]/", "http://[::1]:81/",
+        "https://b\u00fccher.example/a//b", f"https://{'a' * 300}.example/:80", "http://127.0.0.1:1/?q=//c.example:2/",
+    ],
+)  # fmt: skip
+def test_the_host_of_a_canonical_url_is_the_one_that_reading_it_gives(url: str) -> None:
+    assert host_in(parse(url).href) == host_of(parse(url))
