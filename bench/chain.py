@@ -12,12 +12,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
 from sqlalchemy import Engine, text
@@ -38,9 +36,14 @@ from optout.model import (
 from storage import chain, evidence, leaves
 from storage.crawls import CrawlRecord, begin
 from storage.database import open_database, reading, writing
+from storage.names import domain_of
 from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Keep, Kept, Link, PageRecord, new_id, now
+from storage.schema import metadata
 from storage.verify import Report, verify
 from storage.writer import Writer
+
+if TYPE_CHECKING:
+    import psycopg
 
 PAGES = 50
 PLACES = ("robots.txt", ".well-known/tdmrep.json", "ai.txt", "trust.txt", "license.xml", ".well-known/rsl.xml")
@@ -114,7 +117,9 @@ class Clock:
         """While it lasts, the writer and its parts are timed."""
         with (
             patch.object(chain, "append", self.timed("chain", chain.append)),
-            patch.object(leaves, "entry", self.timed("chain", leaves.entry)),
+            patch.object(leaves, "of_decision", self.timed("chain", leaves.of_decision)),
+            patch.object(leaves, "of_capture", self.timed("chain", leaves.of_capture)),
+            patch.object(leaves, "of_page", self.timed("chain", leaves.of_page)),
             patch.object(evidence, "store", self.timed("evidence", evidence.store)),
             patch.object(Writer, "_transaction", self.timed("writer", Writer._transaction)),
         ):
@@ -131,28 +136,49 @@ def write(engine: Engine, decisions: int) -> float:
         crawl = begin(connection, record, now()).id
     writer = Writer(engine)
     writer.start()
-    waiting: list[Future[int]] = [writer.submit(Add(crawl, (Link("https://host0.example/"),)))]
+    waiting = deque([writer.submit(Add(crawl, (Link("https://host0.example/"),)))])
     began = time.perf_counter()
     for job in jobs(crawl, decisions):
         waiting.append(writer.submit(job))
         if len(waiting) == AHEAD:
-            for future in waiting:
-                future.result()
-            waiting.clear()
+            waiting.popleft().result()
     writer.close()
     for future in waiting:
         future.result()
     return time.perf_counter() - began
 
 
-def size(engine: Engine) -> int:
-    """Octets of the database."""
-    if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+def sizes(engine: Engine) -> dict[str, int]:
+    """Octets of each table with its indexes; of PostgreSQL's parts, of all together."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            asked = "SELECT coalesce(inhparent, c.oid)::regclass::text, sum(pg_total_relation_size(c.oid)) "
+            asked += "FROM pg_class c LEFT JOIN pg_inherits i ON inhrelid = c.oid "
+            asked += "WHERE c.relkind = 'r' AND relnamespace = 'public'::regnamespace GROUP BY 1"
+        else:
+            asked = "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_schema m ON m.name = s.name "
+            asked += "WHERE s.aggregate = TRUE GROUP BY 1"
+        return {name: int(octets) for name, octets in connection.execute(text(asked))}
+
+
+def copied(engine: Engine) -> float:
+    """Seconds that COPY takes for every row of the log, in groups of 500, into tables alike but for foreign keys."""
+    spent = 0.0
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    return Path(str(engine.url.database)).stat().st_size
+        driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+        for table in metadata.sorted_tables:
+            with driver.cursor() as cursor:
+                with cursor.copy(f"COPY (SELECT * FROM {table.name}) TO STDOUT") as rows:  # type: ignore[arg-type]
+                    lines = [bytes(row) for row in rows]
+                copy = f"copy_of_{table.name}"
+                cursor.execute(f"CREATE TABLE {copy} (LIKE {table.name} INCLUDING ALL)")  # type: ignore[arg-type]
+                start = time.perf_counter()
+                for first in range(0, len(lines), 500):
+                    with cursor.copy(f"COPY {copy} FROM STDIN") as taken:  # type: ignore[arg-type]
+                        taken.write(b"".join(lines[first : first + 500]))
+                spent += time.perf_counter() - start
+                cursor.execute(f"DROP TABLE {copy}")  # type: ignore[arg-type]
+    return spent
 
 
 def main(words: list[str]) -> None:
@@ -163,14 +189,24 @@ def main(words: list[str]) -> None:
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as temporary:
         engine = open_database(arguments.db or f"sqlite:///{temporary}/forbear.db")
-        empty, clock = size(engine), Clock()
+        domain_of("www.example.org")  # the list of suffixes is read once in a process
+        empty, clock = sizes(engine), Clock()
         with clock.watching():
             seconds = write(engine, arguments.decisions)
         total = clock.seconds["writer"]
         print(f"{engine.dialect.name}: {arguments.decisions:,} decisions written in {seconds:.1f} s")
         for name in ("chain", "evidence"):
-            print(f"{name:<9} {clock.seconds[name] / total:6.1%} of the writer's time")
-        print(f"{(size(engine) - empty) / arguments.decisions:,.0f} octets a decision, all tables and indexes together")
+            share, each = clock.seconds[name] / total, 1e6 * clock.seconds[name] / arguments.decisions
+            print(f"{name:<9} {share:6.1%} of the writer's time, {each:,.0f} µs a decision")
+        if engine.dialect.name == "postgresql":
+            peer = copied(engine)
+            each = 1e6 * peer / arguments.decisions
+            print(f"{peer / total:.2f}x of COPY of the same rows, {each:,.0f} µs a decision")
+        grown = {name: octets - empty.get(name, 0) for name, octets in sizes(engine).items()}
+        each = sum(grown.values()) / arguments.decisions
+        print(f"{each:,.0f} octets a decision, all tables with their indexes; most of them in")
+        for name, octets in sorted(grown.items(), key=lambda of: -of[1])[:8]:
+            print(f"    {name:<18} {octets / arguments.decisions:>6,.0f}")
         report, began = Report(), time.perf_counter()
         with reading(engine) as connection:
             findings = list(verify(connection, report))

@@ -144,7 +144,7 @@ def log(quick: bool) -> list[Figure]:
     """What ``forbear lookup`` takes on a log."""
     number = 2_000 if quick else 40_000
     with tempfile.TemporaryDirectory() as folder:
-        writer.written(folder, number)
+        writer.written(folder, number, writer.FULL)
         looked = [_looked_up(folder) for _ in range(ROUNDS)]
     name = f"forbear lookup on {number:,} decisions, whole command, of the processor"
     return [amounts(name, looked, "ms", "< 400 ms on 10 M")]
