@@ -1,8 +1,8 @@
 """``python -m bench [PIECE…]``: measures against peers, in turns, and prints a table of ratios.
 
 ``--quick`` takes fewer rounds; ``--write`` puts the table into bench/RESULTS.md. ``readers`` prints the
-readers' shares instead, ``chain`` measures the chain over the log, ``questions`` what is asked of it, and ``batch [N]``
-decisions over a data set of N rows.
+readers' shares instead, ``chain`` measures the chain over the log, ``questions`` what is asked of it, ``batch [N]``
+decisions over a data set of N rows, and ``portal`` its pages.
 """
 
 from __future__ import annotations
@@ -12,10 +12,16 @@ import os
 import sys
 from pathlib import Path
 
-from bench import batch, chain, pipeline, questions, readers, small, writer
+from bench import batch, chain, pipeline, portal, questions, readers, small, writer
 from bench.figures import Figure
 
-OTHERS = {"readers": lambda _: readers.main(), "chain": chain.main, "questions": questions.main, "batch": batch.main}
+OTHERS = {
+    "readers": lambda _: readers.main(),
+    "chain": chain.main,
+    "questions": questions.main,
+    "batch": batch.main,
+    "portal": portal.main,
+}
 PIECES = {
     "rules": small.rules,
     "worst": small.worst,

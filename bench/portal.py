@@ -1,0 +1,235 @@
+"""``python -m bench portal``: how long each page of the portal takes on a large log, at so many requests a second.
+
+    python -m bench portal [DECISIONS] [--db URL] [--rate 50] [--seconds 40]
+
+The log is that of ``questions`` unless a database is named. The portal is started as ``forbear serve`` starts it, and
+asked for its pages in turn, each with other words every time; a request is sent when it is due, whether those before
+have been answered or not. The time of a page is from the request until its last octet, over loopback; this program
+needs some of the same cores. Before, each page is asked for alone, to see what it costs the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+from sqlalchemy import Connection, Engine, func, select
+
+from bench import large
+from storage import accounts, browse, complaints, controls, sessions
+from storage.accounts import Role, Scope
+from storage.complaints import Notice
+from storage.database import open_database, writing
+from storage.records import now
+from storage.schema import decisions, reasons
+from storage.staff import accounts as staff
+
+PASSWORD = "a password for measuring only"
+WARM = 3
+"""How often each page is asked for before anything counts: what is loaded once is loaded then."""
+
+ALONE = 10
+"""How often each page is asked for, one request after the other, to see what it costs the processor."""
+
+Paths = dict[str, Callable[[], str]]
+
+
+@dataclass(slots=True)
+class Page:
+    """Milliseconds of each answer, and of the server's processors for one."""
+
+    took: list[float]
+    processor: float = 0.0
+
+    @property
+    def p95(self) -> float:
+        """What 95 of 100 answers did not take longer than."""
+        return statistics.quantiles(self.took, n=20, method="inclusive")[18]
+
+
+Times = dict[str, Page]
+
+
+class Server(NamedTuple):
+    """A portal that runs."""
+
+    url: str
+    pid: int
+
+    def processor(self) -> float:
+        """Milliseconds that its threads were on a processor."""
+        told = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(file.read_text().split()[0]) for file in told) / 1e6
+
+
+def _paths(engine: Engine, chosen: random.Random) -> Paths:
+    """Every page, with words that are other ones each time."""
+    with writing(engine) as connection:
+        hosts = _some(connection)
+        secrets = {}
+        for host, _, _ in hosts[:20]:
+            secret, control = controls.begin(connection, host, now())
+            controls.prove(connection, control, "a file", now())
+            secrets[host] = secret
+        notice = Notice("Ada", "ada@a.example", "", "A work", (f"https://{hosts[0][0]}/",), "It was kept.", True)
+        made = [complaints.receive(connection, notice, now()) for _ in range(20)]
+        said = connection.scalars(select(reasons.c.protocol).distinct()).all()
+        crawls = [one["id"] for one in browse.newest_crawls(connection)]
+
+    def host() -> str:
+        return chosen.choice(hosts)[0]
+
+    paths: Paths = {
+        "/lookup": lambda: f"/lookup?name={host()}",
+        "/lookup, never seen": lambda: f"/lookup?name=nobody{chosen.random()}.example",
+        "/api/lookup": lambda: f"/api/lookup?name={host()}",
+        "/badge": lambda: f"/badge/{host()}.svg",
+        "/control/…/kept": lambda: f"/control/{chosen.choice(list(secrets.values()))}/excluded",
+        "/complaints/…": lambda: f"/complaints/{chosen.choice(made)[0]}",
+        "/desk/log, a domain": lambda: f"/desk/log?domain={host()}",
+        "/desk/log, a crawl, excluded": lambda: f"/desk/log?verdict=excluded&crawl={chosen.choice(crawls)}",
+        "/desk/log, a domain and protocol": lambda: f"/desk/log?protocol=robots&domain={host()}",
+        "/desk/log, far back": lambda: f"/desk/log?after={chosen.choice(hosts)[2]}",
+        "/desk/log, a rare pair": lambda: "/desk/log?stage=page&strict=deferred&standard=allowed",
+        "/desk/decisions/…": lambda: f"/desk/decisions/{chosen.choice(hosts)[1]}",
+        "/desk/complaints/…": lambda: f"/desk/complaints/{chosen.choice(made)[1].number}",
+        "/api/v1/decisions": lambda: f"/api/v1/decisions?domain={host()}",
+        "/api/v1/decisions/…": lambda: f"/api/v1/decisions/{chosen.choice(hosts)[1]}",
+    }
+    queries = ("verdict=excluded", "verdict=deferred", "measure=1.3(1)(b)", "strict=excluded&standard=allowed")
+    for query in (*queries, *(f"protocol={protocol}" for protocol in sorted(said))):
+        paths[f"/desk/log, {query}"] = partial(str, f"/desk/log?{query}")
+    plain = (
+        "/", "/check", "/control", "/crawlers", "/crawlers/card.json", "/crawlers/feed.atom", "/crawlers/changes",
+        "/policy", "/complaints", "/health", "/desk", "/desk/log", "/desk/figures", "/desk/complaints", "/desk/visits",
+        "/api/v1/figures", "/api/v1/complaints", "/api/v1/visits",
+    )  # fmt: skip
+    return {path: partial(str, path) for path in plain} | paths
+
+
+def _some(connection: Connection) -> list[tuple[str, str, str]]:
+    """Hosts from all over the log, each with the id of a decision and a cursor there."""
+    of = decisions.c
+    first, last = connection.execute(select(func.min(of.at), func.max(of.at))).one()
+    found = []
+    for number in range(1000):
+        wanted = select(of.host, of.id, of.at).where(of.at >= first + (last - first) * number / 1000)
+        row = connection.execute(wanted.order_by(of.at).limit(1)).one()
+        found.append((row.host, row.id, str(browse.Cursor(row.at, row.id)).replace("+", "%2B")))
+    return found
+
+
+def _signed_in(engine: Engine) -> dict[str, str]:
+    """Header fields of somebody who may see everything, with a token for the API."""
+    with writing(engine) as connection:
+        account = accounts.find(connection, "bench") or accounts.add(connection, "bench", Role.ADMIN, PASSWORD, now())
+        connection.execute(staff.update().where(staff.c.id == account.id).values(enrolled_at=now()))
+        secret = sessions.begin(connection, account, now(), full=True)
+        token = sessions.issue(connection, "bench", "bench", tuple(Scope), timedelta(days=1), now())
+    return {"Cookie": f"session={secret}", "Authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def _served(db: str) -> Iterator[Server]:
+    """The portal as ``forbear serve`` starts it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = ["serve", "--db", db, "--contact", "https://operator.example/bot", "--port", str(port), "--trust-proxy"]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, sys.path)])}
+        server = subprocess.Popen([sys.executable, "-m", "scripts", *words], cwd=folder, env=environment)
+        try:
+            _await(port)
+            yield Server(f"http://127.0.0.1:{port}", server.pid)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _await(port: int) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health")
+        except httpx.ConnectError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+async def _asked(server: Server, paths: Paths, headers: dict[str, str], rate: float, seconds: float) -> Times:
+    """Milliseconds of each answer, by page. Each request comes from a client of its own, as far as limits go."""
+    times: Times = {name: Page([]) for name in paths}
+    numbers = itertools.count()
+
+    async def ask(name: str, *, counts: bool = True) -> None:
+        number = next(numbers)
+        client_of = {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+        path, start = paths[name](), time.perf_counter()
+        answer = await client.get(path, headers=headers | client_of)
+        took = 1000 * (time.perf_counter() - start)
+        if answer.status_code != 200:
+            raise SystemExit(f"{path} answered {answer.status_code}: {answer.text[:300]}")
+        if counts:
+            times[name].took.append(took)
+
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200, keepalive_expiry=2)
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits) as client:
+        for name in paths:
+            for _ in range(WARM):
+                await ask(name, counts=False)
+            before = server.processor()
+            for _ in range(ALONE):
+                await ask(name, counts=False)
+            times[name].processor = (server.processor() - before) / ALONE
+        begun = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number, name in enumerate(itertools.islice(itertools.cycle(paths), int(rate * seconds))):
+                await asyncio.sleep(begun + number / rate - time.perf_counter())
+                group.create_task(ask(name))
+    return times
+
+
+def main(words: list[str]) -> None:
+    """Prints a table: p50 and p95 of each page, in milliseconds."""
+    parser = argparse.ArgumentParser(prog="python -m bench portal", description=__doc__)
+    parser.add_argument("decisions", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--db", help="a database that is filled already; a new SQLite file unless given")
+    parser.add_argument("--rate", type=float, default=50, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=60, help="for how long")
+    asked = parser.parse_args(words)
+    with tempfile.TemporaryDirectory() as folder:
+        db = asked.db or f"sqlite:///{Path(folder) / 'bench.db'}"
+        engine = open_database(db)
+        if not asked.db:
+            large.fill(engine, asked.decisions)
+        headers, paths = _signed_in(engine), _paths(engine, random.Random(1))
+        with _served(db) as server:
+            times = asyncio.run(_asked(server, paths, headers, asked.rate, asked.seconds))
+        with engine.connect() as connection:
+            size = connection.scalar(select(func.count()).select_from(decisions))
+        engine.dispose()
+    print(f"{size:,} decisions, {asked.rate:g} requests a second for {asked.seconds:g} s\n")
+    print("| page | answers | p50 ms | p95 ms | worst ms | processor ms |\n| --- | --- | --- | --- | --- | --- |")
+    for name, page in sorted(times.items(), key=lambda item: -item[1].p95):
+        middle, worst = statistics.median(page.took), max(page.took)
+        print(f"| {name} | {len(page.took)} | {middle:.1f} | {page.p95:.1f} | {worst:.1f} | {page.processor:.1f} |")
