@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from jinja2 import Environment
@@ -23,6 +24,7 @@ class Portal:
     settings: Settings
     templates: Environment
     limits: Limits
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -32,8 +34,13 @@ class Portal:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection in a transaction that is committed at the end; raises StorageError."""
-        with translated(self.engine.url), writing(self.engine) as connection:
+        """A connection in a transaction that is committed at the end; raises StorageError.
+
+        On SQLite one transaction writes at a time, and whoever waits sleeps for up to a tenth of a second between two
+        tries: threads of one process wait for each other here, and go on at once.
+        """
+        turn = self.turn if self.engine.dialect.name == "sqlite" else nullcontext()
+        with turn, translated(self.engine.url), writing(self.engine) as connection:
             yield connection
 
     def address(self, path: str) -> str:
