@@ -70,8 +70,8 @@ def serve(engine: Engine, zone: Zone) -> Iterator[Serve]:
     running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
 
     def start(lifespan: Any = "off", **changes: Any) -> Served:
-        told = {"base_url": "http://portal.example", "rates": PLENTY, "dns_servers": (zone.server,), **changes}
-        app = create_app(engine, Settings(contact="https://operator.example/bot", **told))
+        settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
+        app = create_app(engine, replace(settings, dns_servers=(zone.server,), **changes))
         server = uvicorn.Server(
             uvicorn.Config(app, port=0, log_level="critical", server_header=False, lifespan=lifespan)
         )
