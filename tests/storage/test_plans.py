@@ -16,8 +16,10 @@ from storage.queries import Filter, log
 from storage.records import Link, Settle, State, now
 
 # What must not take longer when millions of rows are there reads through an index, and sorts nothing of that size.
-BIG = ("frontier", "decisions", "captures", "urls", "reasons", "statements", "host_reasons", "queues", "pages")
-BIG += ("crawl_words", "measure_hosts", "mine", "theirs")
+BIG = (
+    "frontier", "decisions", "captures", "urls", "reasons", "statements", "host_reasons", "queues", "pages",
+    "crawl_words", "measure_hosts", "mine", "theirs",
+)  # fmt: skip
 
 # What may be sorted: a row or two for a host, the captures of a few places, what LIMIT left, what one protocol decided.
 FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1", "reasons.protocol = ?")
