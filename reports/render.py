@@ -67,13 +67,17 @@ def _text_of(section: Section, level: int) -> Iterator[str]:
         if isinstance(block, Paragraph):
             yield _plain(block.text)
         elif isinstance(block, Field):
-            yield f"{block.label}: {_plain(block.value)}"
+            yield f"{_asked(block)} {_plain(block.value)}"
         else:
             for row in block.rows:
                 cells = (f"{name}: {_plain(cell)}" for name, cell in zip(block.columns, row, strict=True) if cell != "")
                 yield "- " + "; ".join(cells)
     for inner in section.sections:
         yield from _text_of(inner, level + 1)
+
+
+def _asked(block: Field) -> str:
+    return block.label if block.label.endswith("?") else f"{block.label}:"
 
 
 def _plain(said: Text) -> str:
@@ -126,7 +130,7 @@ def _word_section(word: Any, section: Section, level: int) -> None:
         else:
             paragraph = word.add_paragraph()
             if isinstance(block, Field):
-                paragraph.add_run(_xml(f"{block.label}: ")).bold = True
+                paragraph.add_run(_xml(f"{_asked(block)} ")).bold = True
             _word_text(paragraph, block.value if isinstance(block, Field) else block.text)
         if block.source:
             run = paragraph.add_run(_xml(f"\n{block.source}"))

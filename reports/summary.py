@@ -255,11 +255,11 @@ def _behaviour(known: Collected) -> str:
     agents = ", ".join(sorted({run.agent for run in known.runs}))
     profiles = ", ".join(sorted({run.profile for run in known.runs}))
     delays = [float(run.configuration["delay"]) for run in known.runs if "delay" in run.configuration]
-    wait = (
-        f"At least {min(delays):g} s pass between two requests to one host, longer where it asks for it. "
-        if delays
-        else ""
-    )
+    wait, least = "", min(delays, default=0.0)
+    if least:
+        wait = f"At least {least:g} s pass between two requests to one host, longer where it asks for it. "
+    elif delays:
+        wait = "Between two requests to one host, as much time passes as it asks for. "
     return (
         f"Before each page, robots.txt is read and followed by RFC 9309 as product token {agents}, and a page is "
         f"fetched only if nothing reserves it; before a copy is kept, the answer is looked at (profile {profiles}). "
@@ -269,27 +269,20 @@ def _behaviour(known: Collected) -> str:
 
 
 def _measures(known: Collected) -> str:
-    honoured = "; ".join(
-        f"{entry.title} ({entry.specification}, {entry.version})"
+    honoured = (
+        f"- {entry.title} ({entry.specification}, {entry.version})"
         for entry in known.rules.protocols.values()
         if entry.measure.startswith("1.3(1)")
     )
-    removed = (
-        f" Taken out again, after later looks found them reserved: {number_of(known.removed, 'page')}."
-        if known.removed
-        else ""
-    )
-    lists = (
-        f" In use: {number_of(known.lists, 'list')} of infringing sites, which are asked for nothing."
-        if known.lists
-        else ""
-    )
-    theirs = (
-        f" Data sets of others were put to the same decisions: {number_of(known.filtered, 'run')} of forbear filter."
-        if known.filtered
-        else ""
-    )
-    return (
-        "Reservations are read before and during collection, and each decision is kept with the words that decided. "
-        f"Honoured: {honoured}. Any standing reservation excludes the page.{removed}{lists}{theirs}"
-    )
+    lines = [
+        "Reservations are read before and during collection, and each decision is kept with the words that decided.",
+        "Any standing reservation excludes the page.",
+    ]
+    if known.removed:
+        lines.append(f"Taken out again, after later looks found them reserved: {number_of(known.removed, 'page')}.")
+    if known.lists:
+        lines.append(f"In use: {number_of(known.lists, 'list')} of infringing sites, which are asked for nothing.")
+    if known.filtered:
+        runs = number_of(known.filtered, "run")
+        lines.append(f"Data sets of others were put to the same decisions: {runs} of forbear filter.")
+    return "\n".join([*lines, "Honoured:", *honoured])
