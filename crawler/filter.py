@@ -28,6 +28,7 @@ from crawler.live import Live
 from crawler.network import Guard
 from crawler.operator import read_infringing, read_list, read_policy
 from crawler.session import Asking, Session
+from crawler.shards import Shard
 from optout import __version__
 from optout.case import reason_to_json
 from optout.model import Verdict
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from crawler.journal import LeftOut
     from optout.model import Capture
 
-KINDS = ("warc", "parquet", "urls", "images")
+KINDS = ("warc", "parquet", "urls", "images", "webdataset")
 _LISTS = frozenset({".txt", ".lst", ".urls"})
 
 
@@ -62,6 +63,8 @@ def source(config: FilterConfig, path: Path, target: Path) -> Source:
         return Folder(path, target, config.url_column)
     if config.kind == "warc" or (config.kind is None and ".warc" in suffixes):
         return Archive(path, target)
+    if config.kind == "webdataset" or (config.kind is None and suffixes[-1:] == [".tar"]):
+        return Shard(path, target, config.url_column)
     if config.kind == "parquet" or (config.kind is None and suffixes[-1:] == [".parquet"]):
         try:
             return Rows(path, target, config.url_column)

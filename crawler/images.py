@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_IMAGES = frozenset({".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"})
+IMAGES = frozenset({".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".jxl", ".png", ".tif", ".tiff", ".webp"})
 _TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 _FILE = "file_name"
 
@@ -53,11 +53,11 @@ class Folder(Source):
         shutil.rmtree(self.part, ignore_errors=True)
         self.part.mkdir(parents=True)
         for path in sorted(self.path.rglob("*")):
-            if path.suffix.lower() in _IMAGES and path.is_file():
+            if path.suffix.lower() in IMAGES and path.is_file():
                 name = path.relative_to(self.path).as_posix()
                 url = self._urls.get(name) or self._beside(path)
                 body = path.read_bytes()
-                yield Item(name, url, _capture(url, name, body), len(body), path)
+                yield Item(name, url, capture_of(url, name, body), len(body), path)
 
     def _beside(self, path: Path) -> str | None:
         try:
@@ -89,7 +89,8 @@ class Folder(Source):
         sync_folder(self.target.parent)
 
 
-def _capture(url: str | None, name: str, body: bytes) -> Capture | None:
+def capture_of(url: str | None, name: str, body: bytes) -> Capture | None:
+    """A file as what stands at its URL; nothing if that is none."""
     try:
         href = urls.parse(url or "").href
     except NotAUrl:

@@ -1,8 +1,8 @@
 """Data that others collected, read a few items at a time, and written again without some of them.
 
-WARC (1.0 and 1.1, each record compressed by itself or none; Common Crawl's WARC, WET and WAT as they are), Parquet with
-a column of URLs (Common Crawl's columnar index as it is), and lists of URLs. What stays is copied octet for octet, or
-row for row with all its columns.
+WARC (1.0 and 1.1, each record compressed by itself, with gzip or Zstandard, or none; Common Crawl's WARC, WET and WAT
+as they are), Parquet with a column of URLs (Common Crawl's columnar index as it is), and lists of URLs. What stays is
+copied octet for octet, or row for row with all its columns.
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ class Archive(Source):
         group: list[tuple[int, int]] = []
         about: str | None = None
         page: Capture | None = None
-        for record, start, end in _records(self.path):
+        for number, (record, start, end) in enumerate(_records(self.path)):
+            if number == 0:
+                self._copy([(0, start)])  # the dictionary that the records of a .warc.zst are compressed with
             url = record.headers.get("WARC-Target-URI")
             if url is None:
                 self._copy([(start, end)])

@@ -58,7 +58,7 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
 @options.connecting
 @options.as_json
 def command(as_json: bool, **settings: Any) -> None:
-    """Take out of WARC, Parquet, URL lists and folders of images what is reserved, and what cannot be known.
+    """Take out of WARC, Parquet, URL lists and images what is reserved, and what cannot be known.
 
     OUT/kept has the inputs without it, OUT/reasons a Parquet file for each with whose words were decisive. Every
     decision is in the log. A run that was killed goes on with the same command.

@@ -73,8 +73,8 @@ def test_each_row_has_the_decision_about_its_url(
 
 def test_duckdb_asks_it_with_sql(snapshot: Snapshot, tmp_path: Path) -> None:
     pq.write_table(rows(), tmp_path / "rows.parquet")
-    with duckdb.connect() as connection:
-        given = connection.cursor().sql(f"SELECT * FROM '{tmp_path}/rows.parquet'")
+    with duckdb.connect() as connection, connection.cursor() as other:
+        given = other.sql(f"SELECT * FROM '{tmp_path}/rows.parquet'")
         connection.register("decided", decide_table(given, snapshot))
         connection.sql(f"COPY (SELECT * FROM decided) TO '{tmp_path}/decided.parquet'")
         counts = connection.sql(f"SELECT verdict, count(*) FROM '{tmp_path}/decided.parquet' GROUP BY 1 ORDER BY 1")

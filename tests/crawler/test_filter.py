@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tarfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
+from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -190,6 +193,72 @@ def test_a_folder_of_images_with_their_metadata(crawler: Crawler, tmp_path: Path
     assert sorted(path.name for path in kept.iterdir()) == ["1.jpg", *beside]
     assert (kept / beside[0]).read_text().count(".jpg") == {"beside": 2, "jsonl": 2, "csv": 2}[layout]
     assert set(reasons(crawler, "images")) == {"http://yes.example/2.jpg", "http://no.example/no/3.jpg", None}
+
+
+def test_a_tar_file_of_samples(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    long = "a folder with a name/" * 8
+    samples: dict[str, tuple[str | None, dict[str, bytes]]] = {
+        "0001": ("http://yes.example/1.jpg", {"jpg": picture(), "txt": b"a cat"}),
+        "0002": ("http://yes.example/2.jpg", {"jpg": picture(xmp=packet()), "txt": b"a dog"}),
+        f"{long}0003": ("http://yes.example/3.png", {"seg.png": picture(), "txt": b"b"}),
+        "0004": ("http://no.example/no/4.jpg", {"jpg": picture()}),
+        "0005": (None, {"jpg": picture()}),
+        "0006": ("http://yes.example/6.jpg", {"jpg": picture(), "mask.png": picture()}),
+        "0007": ("http://yes.example/7", {"txt": b"words alone"}),
+    }
+    path = tmp_path / "00000.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        folder = tarfile.TarInfo("a folder")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for key, (url, files) in samples.items():
+            said = json.dumps({"url": url} if url else {"caption": "c"}).encode()
+            for ending, octets in {**files, "json": said}.items():
+                member = tarfile.TarInfo(f"{key}.{ending}")
+                member.size = len(octets)
+                tar.addfile(member, io.BytesIO(octets))
+    told = filtered(crawler, web, path).summary
+    assert told["counts"] == {"allowed": 3, "excluded": 2, "unusable": 2}
+    stays = ("0001", f"{long}0003", "0007")
+    with tarfile.open(path) as before, tarfile.open(crawler.out / "kept" / path.name) as after:
+        assert after.getnames() == [
+            name for name in before.getnames() if name.partition(".")[0] in (*stays, "a folder")
+        ]
+        for name in after.getnames()[1:]:
+            ours, theirs = after.extractfile(name), before.extractfile(name)
+            assert ours
+            assert theirs
+            assert ours.read() == theirs.read()
+    assert (crawler.out / "kept" / path.name).stat().st_size % 10240 == 0
+    assert set(reasons(crawler, path.name)) == {"http://yes.example/2.jpg", "http://no.example/no/4.jpg", None}
+    packed = tmp_path / "packed.tar"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert "is no tar file" in filtered(crawler, web, packed, out=tmp_path / "b", code=2).stderr
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_an_archive_packed_with_zstandard(crawler: Crawler, tmp_path: Path, web: Web, dictionary: bool) -> None:
+    plain_file = tmp_path / "plain.warc"
+    records = []
+    with plain_file.open("wb") as file:
+        writer = WARCWriter(file, gzip=False)
+        for url in URLS:
+            start = file.tell()
+            writer.write_record(writer.create_warc_record(url, "conversion", payload=io.BytesIO(url.encode() * 99)))
+            records.append((start, file.tell()))
+    octets = plain_file.read_bytes()
+    samples: list[bytes | bytearray | memoryview[int]] = [octets[start:end] for start, end in records]
+    words = zstandard.train_dictionary(1024, samples * 40)
+    packer = zstandard.ZstdCompressor(dict_data=words) if dictionary else zstandard.ZstdCompressor()
+    head = b"\x5d\x2a\x4d\x18" + len(words.as_bytes()).to_bytes(4, "little") + words.as_bytes() if dictionary else b""
+    path = tmp_path / "packed.warc.zst"
+    path.write_bytes(head + b"".join(packer.compress(octets[start:end]) for start, end in records))
+    told = filtered(crawler, web, path).summary
+    assert told["counts"] == {"allowed": 2, "excluded": 2, "deferred": 1, "unusable": 1}
+    kept = FastIterator(crawler.out / "kept" / path.name)
+    assert [(record.headers["WARC-Target-URI"], record.reader.read()) for record in kept] == [
+        (url, url.encode() * 99) for url in ALLOWED
+    ]
 
 
 def test_offline_the_log_and_a_snapshot_answer_and_nobody_is_asked(crawler: Crawler, tmp_path: Path, web: Web) -> None:
