@@ -19,6 +19,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from portal import queue
+from portal.bundles import bundled
 from portal.context import Portal, portal_of
 from portal.errors import Refusal
 from portal.figures import PLOTS
@@ -156,6 +157,19 @@ def decisions(caller: OfLog, asked: Asked, after: After = "", limit: Limit = 100
     caller.note("view")
     rows = [Row.model_validate(row) for row in page.rows]
     return caller.answer(Rows(decisions=rows, next=str(page.following) if page.following else None))
+
+
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {}}, "description": "A zip that is checked without Forbear."},
+    409: {"model": Refusal, "description": "Something is missing, such as a checkpoint that covers the decisions."},
+}
+
+
+@router.get("/bundle", response_class=Response, responses=_ZIP)
+def bundle(caller: OfLog, asked: Asked) -> Response:
+    """Decisions with their evidence, their proofs and a report, as `forbear log --bundle` writes them."""
+    caller.note("export")
+    return bundled(caller.portal, asked.wanted(), asked.told(), "log.zip")
 
 
 class FigureRow(BaseModel):

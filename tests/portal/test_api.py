@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import base64
+import io
+import zipfile
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from storage import sessions
+from storage import checkpoints, sessions
 from storage.accounts import Role, Scope
 from storage.complaints import Notice, receive
 from storage.database import writing
+from storage.notes import SignerKey
 from storage.records import now
 from tests.portal.desks import enrolled
 
@@ -40,6 +44,17 @@ def test_the_log_is_read_page_by_page_and_a_decision_whole(portal, token, crawle
     assert whole["gaps"][0]["quote"] == "503"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_decisions_are_had_as_a_bundle(portal, engine, token, crawled):
+    missing = portal.get("/api/v1/bundle", headers=token)
+    assert (missing.status_code, "No checkpoint" in missing.json()["error"]) == (409, True)
+    checkpoints.sign(engine, SignerKey("operator.example/forbear", Ed25519PrivateKey.generate()))
+    answer = portal.get("/api/v1/bundle?domain=journal.example", headers=token)
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
+        assert len(bundle.read("decisions.jsonl").splitlines()) == 6  # with the two pages that were kept
+
+
 def test_an_answer_that_has_not_changed_is_not_sent_again(portal, token, crawled):
     first = portal.get("/api/v1/decisions", headers=token)
     again = portal.get("/api/v1/decisions", headers={**token, "If-None-Match": f'"x", W/{first.headers["etag"]}'})
@@ -48,7 +63,9 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(portal, token, crawled
     assert other.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["decisions", "decisions/x", "figures", "complaints", "complaints/x", "visits"])
+@pytest.mark.parametrize(
+    "path", ["decisions", "decisions/x", "bundle", "figures", "complaints", "complaints/x", "visits"]
+)
 @pytest.mark.parametrize("authorization", [None, "Bearer x", "Basic YTpi"])
 def test_without_a_token_nothing_is_told(portal, path, authorization):
     refused = portal.get(f"/api/v1/{path}", headers={"Authorization": authorization} if authorization else {})
@@ -108,7 +125,7 @@ def test_what_is_not_right_is_a_sentence(portal, token, query):
 def test_the_description_names_every_path_and_its_token(portal):
     told = portal.get("/api/openapi.json").json()
     mine = {path: operations for path, operations in told["paths"].items() if path.startswith("/api/v1/")}
-    assert len(mine) == 7
+    assert len(mine) == 8
     for operations in mine.values():
         for operation in operations.values():
             assert operation["security"] == [{"HTTPBearer": []}]
