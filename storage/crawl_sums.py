@@ -12,11 +12,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, and_, delete, exists, select
 
-from optout.readers.url import parse
 from storage.dialects import add_new, chunks, count_up
 from storage.leaves import written
 from storage.memo import Memo
-from storage.names import digest, host_of
+from storage.names import digest, host_in
 from storage.records import Decided, Job
 from storage.schema import decisions, hosts, metadata, reasons
 from storage.summary import wider
@@ -73,7 +72,7 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
         if not isinstance(job, Decided) or not job.decision.decision.reasons:
             continue
         record, decision = job.decision, job.decision.decision
-        verdict, host = str(decision.verdict), host_of(parse(decision.url))
+        verdict, host = str(decision.verdict), host_in(decision.url)
         for measure, protocol in {(one.measure, one.protocol) for one in decision.reasons}:
             for of in (record.crawl, ALL):
                 times.setdefault((of, measure, protocol, verdict), []).append(record.at)

@@ -24,6 +24,7 @@ from storage import evidence, leaves, merkle, notes, schema
 from storage.erasure import Erased, erased
 from storage.leaves import FORMS, Entry
 from storage.notes import BadNote, VerifierKey
+from storage.sound import sound
 from storage.standing import differences
 from storage.suspects import Suspect, explain
 from storage.timestamps import BadTimestamp, check
@@ -169,11 +170,12 @@ class _Reading:
         yield from self._states_at(0)
         expected = 0
         for rows in _batches(self._connection):
-            entries = _entries(self._connection, rows)
+            passed = sound(self._connection, rows)
+            entries = _entries(self._connection, [row for row in rows if row.position not in passed])
             for row in rows:
                 if row.position != expected:
                     yield self._hole(expected, row.position)
-                yield from self._row(row, entries.get((row.kind, row.ref)))
+                yield from self._row(row, entries.get((row.kind, row.ref)), passed.get(row.position))
                 yield from self._grow(row)
                 expected = row.position + 1
         yield from (Finding(*found) for found in explain(self._suspects))
@@ -185,24 +187,33 @@ class _Reading:
             self._tree.push(bytes(32))
         return Finding("deleted", "chain", "", start, f"The chain's {which} missing.")
 
-    def _row(self, row: Row[Any], entry: Entry | None) -> Iterator[Finding]:
+    def _row(self, row: Row[Any], entry: Entry | None, made: str | None) -> Iterator[Finding]:
+        """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
         self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
         at = (row.kind, row.ref, row.position)
         logged = leaves.written(row.at)
         if self._last is not None and row.at < self._last:
             yield Finding("back-dated", *at, f"It says that it was written at {logged}, before the row before it.")
         before, self._last = self._last, max(row.at, self._last or row.at)
+        if made is not None:
+            yield from self._late(row, made)
+            return
         if entry is None:
             yield Finding("deleted", *at, f"The {row.kind} that was written at {logged} is gone, or cannot be read.")
             return
         record = leaves.record(row.kind, row.at, row.payload, row.position, entry.row)
         if merkle.leaf_hash(record.encode()) != row.leaf:
             self._suspects.append(Suspect(row, entry, before))
-        elif (made := _made(entry)) and not self._erased.adopted(row.position):
+        else:
+            yield from self._late(row, _made(entry))
+        yield from self._payload(row, entry)
+
+    def _late(self, row: Row[Any], made: str) -> Iterator[Finding]:
+        if made and not self._erased.adopted(row.position):
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
-                yield Finding("back-dated", *at, f"It says {made}, and was written at {logged}.")
-        yield from self._payload(row, entry)
+                said = f"It says {made}, and was written at {leaves.written(row.at)}."
+                yield Finding("back-dated", row.kind, row.ref, row.position, said)
 
     def _payload(self, row: Row[Any], entry: Entry) -> Iterator[Finding]:
         at = (row.kind, row.ref, row.position)
@@ -261,9 +272,9 @@ class _Reading:
             )
 
 
-def _made(entry: Entry) -> str | None:
-    """When a decision says that it was made."""
-    return str(json.loads(entry.row)["at"]) if entry.kind == "decision" else None
+def _made(entry: Entry) -> str:
+    """When a decision says that it was made; empty for what is none."""
+    return str(json.loads(entry.row)["at"]) if entry.kind == "decision" else ""
 
 
 class _Subtrees:

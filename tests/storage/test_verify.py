@@ -16,6 +16,7 @@ from storage.checkpoints import sign
 from storage.database import reading, writing
 from storage.notes import SignerKey
 from storage.records import Keep, new_id, now
+from storage.sound import sound
 from storage.verify import Finding, Known, Report, verify
 
 Write = Callable[..., list[int]]
@@ -94,6 +95,22 @@ def test_a_log_that_nobody_touched_is_in_order(engine: Engine, written: Log) -> 
     assert len(report.checkpoints) == 2
 
 
+def test_what_nobody_touched_passes_at_a_look_and_json_that_is_written_otherwise_with_care(
+    engine: Engine, written: Log
+) -> None:
+    positions = select(schema.chain).where(schema.chain.c.kind.in_(["decision", "capture", "page"]))
+    with reading(engine) as connection:
+        rows = connection.execute(positions).all()
+        assert set(sound(connection, rows)) == {row.position for row in rows}
+    tamper(
+        engine, ["UPDATE statements SET uses = replace(CAST(uses AS text), ',', ' , ')" + AS_JSON[engine.dialect.name]]
+    )
+    with reading(engine) as connection:
+        assert {row.kind for row in rows if row.position not in sound(connection, rows)} == {"decision"}
+    assert found(engine) == []
+
+
+AS_JSON = {"sqlite": "", "postgresql": "::json"}
 COPY = "INSERT INTO decisions SELECT 'forged', at, crawl, url, canonical, host, domain, verdict, stage, status, "
 COPY += "content_sha256, bytes, engine, policy, profile, use, agent, verdict_standard, verdict_strict "
 COPY += "FROM decisions WHERE id = '{excluded}'"
