@@ -33,7 +33,11 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
 @click.command()
 @click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=_PATH)
 @options.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of what stays, and of why."
+    "--out",
+    envvar="FORBEAR_FILTER_OUT",  # what is called out elsewhere is the folder of the corpus
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of what stays, and of why.",
 )
 @options.db
 @options.evidence

@@ -24,6 +24,7 @@ CRAWL = ("crawl", "--contact", "https://operator.example/", "--out", "out")
 
 
 OTHERS = {(f"report {name}", "out"): "FORBEAR_REPORT_OUT" for name in ("coverage", "policy", "summary")}
+OTHERS["filter", "out"] = "FORBEAR_FILTER_OUT"
 """Options that mean something else than those of the same name."""
 
 
