@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from optout import policy as policies
 from optout.model import Capture, Failure
 from optout.policy import Policy
+from optout.protocols import PROTOCOLS, infringing_list, operator
 from optout.readers import url as urls
 
 FORMAT = 1
@@ -166,7 +167,7 @@ class File:
         content = metadata.get(_POLICY, b"").decode("utf-8", "replace")
         if hashlib.sha256(content.encode()).hexdigest() != self.about.policy:
             raise BadSnapshot(f"{self.path} is damaged: its policy is not the one that it names")
-        self.policy: Policy = policies.restore(content)
+        self.policy = self._policy(content)
         groups = range(self._file.metadata.num_row_groups)
         try:
             self._first = [self._file.metadata.row_group(number).column(0).statistics.min for number in groups]
@@ -195,8 +196,22 @@ class File:
             raise BadSnapshot(f"{self.path} is damaged: a part of format {FORMAT} is not there")
         return About(**{name: said[name] for name in names})
 
+    def _policy(self, content: str) -> Policy:
+        """The policy, which has to know every protocol that this version reads: what it leaves out would not count."""
+        try:
+            policy = policies.restore(content)
+        except (ValueError, TypeError, KeyError):
+            raise BadSnapshot(f"{self.path} is damaged: its policy cannot be read") from None
+        for protocol in PROTOCOLS:
+            if protocol.NAME not in policy.protocols:
+                raise BadSnapshot(
+                    f"{self.path} was made by Forbear {self.about.engine}, which did not know {protocol.NAME}: export "
+                    "it again with this version"
+                )
+        return policy
+
     def _with_digests(self) -> Iterator[tuple[Capture, str | None]]:
-        named = {"operator:list": self.about.operator_list, "operator:infringing-list": self.about.infringing_list}
+        named = {operator.LIST: self.about.operator_list, infringing_list.LIST: self.about.infringing_list}
         if sum(sha256 is not None for sha256 in named.values()) != len(self.lists):
             raise BadSnapshot(f"{self.path} is damaged: it does not have the lists that it names")
         return ((capture, named.get(capture.url)) for capture in self.lists)

@@ -36,10 +36,8 @@ def asked_of(url: str, *captures: Capture) -> list[Capture]:
     return list(known)
 
 
-def write(
-    path: Path, captures: Iterable[Capture], *, age: timedelta = timedelta(), lists: Iterable[Capture] = ()
-) -> Path:
-    """A snapshot with these captures, each of which is good for a day, and was fetched ``age`` ago."""
+def write(path: Path, captures: Iterable[Capture], *, at: datetime = AT, lists: Iterable[Capture] = ()) -> Path:
+    """A snapshot with these captures, each of which was fetched then, and is good for a day."""
     digests = {a_list.url: hashlib.sha256(a_list.body).hexdigest() for a_list in lists}
     about = About(
         format=snapshot.FORMAT,
@@ -52,7 +50,7 @@ def write(
         log_root=hashlib.sha256().hexdigest(),
         checkpoint=None,
     )
-    known = [Known(capture, AT - age, AT - age + DAY) for capture in captures]
+    known = [Known(capture, at, at + DAY) for capture in captures]
     known.sort(key=lambda each: (urls.parse(each.capture.url).host, each.capture.url))
     snapshot.write(path, about, policy.load(), [Known(each, AT, None) for each in lists], known)
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -170,15 +171,14 @@ def test_the_operators_lists_go_with_it(tmp_path: Path) -> None:
         assert refused.reasons[0].protocol == "operator"
 
 
-def altered(file: Path, **changes: Any) -> None:
-    """Rewrites a snapshot with other metadata, or without it."""
-    again(file, pq.read_table(file), **changes)
-
-
-def again(file: Path, table: pa.Table, **changes: Any) -> None:
+def altered(file: Path, table: pa.Table | None = None, content: str | None = None, **changes: Any) -> None:
+    """Writes a snapshot again with another content, or saying something else about itself."""
     metadata = {name: pq.read_metadata(file).metadata[name] for name in (b"forbear.snapshot", b"forbear.policy")}
+    if content is not None:
+        metadata[b"forbear.policy"] = content.encode()
+        changes["policy"] = hashlib.sha256(content.encode()).hexdigest()
     metadata[b"forbear.snapshot"] = json.dumps(json.loads(metadata[b"forbear.snapshot"]) | changes).encode()
-    pq.write_table(table.replace_schema_metadata(metadata), file)
+    pq.write_table((table or pq.read_table(file)).replace_schema_metadata(metadata), file)
 
 
 def test_what_is_no_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -194,6 +194,12 @@ def test_what_is_no_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:
     assert "has format 2 and this Forbear reads 1" in refused()
     altered(file, format=1, policy="0" * 64)
     assert "its policy is not the one" in refused()
+    older = json.loads(policy.load().content)
+    del older["protocols"]["rsl"]
+    altered(file, content=json.dumps(older))
+    assert "was made by Forbear 0, which did not know rsl" in refused()
+    altered(file, content="[]")
+    assert "its policy cannot be read" in refused()
     write(file, asked_of("https://a.example/"))
     altered(file, operator_list="0" * 64)
     assert "does not have the lists" in refused()
@@ -211,7 +217,7 @@ def test_damage_is_seen_when_it_is_met_and_nothing_is_allowed(tmp_path: Path) ->
     file = write(tmp_path / "hosts.parquet", said)
     table = pq.read_table(file)
     bodies = [each.replace(b"/no", b"/on") for each in table["body"].to_pylist()]
-    again(file, table.set_column(9, table.schema.field("body"), [bodies]))
+    altered(file, table.set_column(9, table.schema.field("body"), [bodies]))
     with Snapshot(file, at=AT) as snapshot, pytest.raises(BadSnapshot, match=r"what it has of a\.example"):
         snapshot.decide("https://a.example/no")
     octets = bytearray(write(file, said).read_bytes())
@@ -224,6 +230,6 @@ def test_damage_is_seen_when_it_is_met_and_nothing_is_allowed(tmp_path: Path) ->
 
 
 def test_an_answer_of_the_future_is_one_of_now(tmp_path: Path) -> None:
-    file = write(tmp_path / "hosts.parquet", asked_of("https://a.example/"), age=timedelta(hours=-1))
+    file = write(tmp_path / "hosts.parquet", asked_of("https://a.example/"), at=AT + timedelta(hours=1))
     with Snapshot(file, at=AT) as snapshot:
         assert snapshot.decide("https://a.example/").verdict is Verdict.ALLOWED

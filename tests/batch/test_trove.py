@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datatrove.data import Document
+from datatrove.executor import SlurmPipelineExecutor
+from datatrove.pipeline.readers import ParquetReader
 from datatrove.pipeline.writers import ParquetWriter
 
 from batch.snapshot import BadSnapshot
@@ -98,6 +100,39 @@ def test_killed_in_a_task_it_goes_on_and_nothing_is_lost_or_doubled(tmp_path: Pa
     assert counts["verdict_allowed"] == 50 * tasks
     assert counts["protocol_robots"] == 50 * tasks
     assert counts["dropped_deferred"] == 50 * tasks
+
+
+def test_slurm_runs_it_as_it_was_pickled(tmp_path: Path, hosts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job's script is not run here, since there is no Slurm; what it calls is, once for each task of the array."""
+    (tmp_path / "in").mkdir()
+    for task in range(2):
+        rows = [{"id": each.id, "url": each.metadata["url"], "text": each.text} for each in documents(5, f"{task}-")]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / f"{task}.parquet")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, says in {"sbatch": "Submitted batch job 7", "scontrol": "node"}.items():
+        (programs / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    steps = [
+        ParquetReader(str(tmp_path / "in")),
+        RightsFilter(str(hosts), reasons=str(tmp_path / "reasons"), at=AT),
+        ParquetWriter(str(tmp_path / "kept")),
+    ]
+    SlurmPipelineExecutor(steps, tasks=2, time="1:00:00", partition="any", logging_dir=str(tmp_path / "logs")).run()
+
+    def work(task: int) -> None:
+        os.environ |= {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_NODELIST": "node"}
+        dill.loads((tmp_path / "logs" / "executor.pik").read_bytes()).run()
+
+    for task in range(2):
+        process = multiprocessing.get_context("fork").Process(target=work, args=(task,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    kept = Counter(pq.read_table(tmp_path / "kept")["id"].to_pylist())
+    assert kept == Counter(f"{task}-{4 * number}" for task in range(2) for number in range(5))
+    assert pq.read_table(tmp_path / "reasons").num_rows == 30
 
 
 def test_it_goes_to_a_worker_and_opens_its_snapshot_there(tmp_path: Path, hosts: Path) -> None:

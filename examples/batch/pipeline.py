@@ -1,0 +1,28 @@
+"""Takes what is reserved out of the pages that a crawl kept, with datatrove, by a snapshot of hosts.
+
+    forbear export hosts -o hosts.parquet
+    python examples/batch/pipeline.py hosts.parquet corpus/pages filtered
+
+Run it again after it was killed: the tasks that are done are skipped. On Slurm or Ray, take their executor.
+"""
+
+import sys
+
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.readers import ParquetReader
+from datatrove.pipeline.writers import ParquetWriter
+
+from batch.trove import RightsFilter
+
+if __name__ == "__main__":
+    hosts, pages, out = sys.argv[1:]
+    LocalPipelineExecutor(
+        [
+            ParquetReader(pages, id_key="decision_id", glob_pattern="*.parquet"),
+            RightsFilter(hosts, reasons=f"{out}/reasons"),
+            ParquetWriter(f"{out}/kept"),
+        ],
+        tasks=2,
+        workers=1,
+        logging_dir=f"{out}/logs",
+    ).run()
