@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from storage.migrations.columns import add_column
 from storage.types import Instant
 
 revision = "0004"
@@ -43,7 +44,4 @@ def upgrade() -> None:
     )
     for profile in _PROFILES:
         comment = f"What profile {profile} makes of the same; empty in rows before 0.2."
-        if op.get_bind().dialect.name == "sqlite":  # keeps the text as it is written, the explanation included
-            op.execute(f"ALTER TABLE decisions ADD COLUMN verdict_{profile} TEXT /* {comment} */")
-        else:
-            op.add_column("decisions", sa.Column(f"verdict_{profile}", sa.Text(), comment=comment))
+        add_column("decisions", sa.Column(f"verdict_{profile}", sa.Text(), comment=comment))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from storage.migrations.columns import add_column
 
 revision = "0007"
 down_revision = "0006"
@@ -11,7 +12,11 @@ branch_labels = None
 depends_on = None
 
 _COLUMNS = (
-    ("packed", sa.BigInteger(), "Octets as stored, compressed; empty in rows before 0.2."),
+    (
+        "packed",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        "Octets as stored, compressed; empty in rows before 0.2.",
+    ),
     ("place", sa.Text(), "Folder or bucket that has the octets as a file, where content is empty."),
 )
 
@@ -19,8 +24,4 @@ _COLUMNS = (
 def upgrade() -> None:
     """Applies the change."""
     for name, kind, comment in _COLUMNS:
-        if op.get_bind().dialect.name == "sqlite":  # keeps the text as it is written, the explanation included
-            stored = "TEXT" if name == "place" else "INTEGER"
-            op.execute(f"ALTER TABLE bodies ADD COLUMN {name} {stored} /* {comment} */")
-        else:
-            op.add_column("bodies", sa.Column(name, kind, comment=comment))
+        add_column("bodies", sa.Column(name, kind, comment=comment))

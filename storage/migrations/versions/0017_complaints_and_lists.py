@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from storage.migrations.columns import add_column
 from storage.records import new_id, now
 from storage.types import Instant, Shown
 
@@ -41,11 +42,11 @@ _events = sa.table(
 
 def upgrade() -> None:
     """Applies the change."""
-    op.add_column(
+    add_column(
         "complaint_steps",
         sa.Column("blocks", sa.JSON(), comment="What it blocks from then on, as a list; empty: nothing."),
     )
-    op.add_column(
+    add_column(
         "complaint_steps",
         sa.Column("duplicate_of", sa.Text(), comment="The earlier complaint, of a step that closes it as a duplicate."),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from storage.migrations.columns import add_column
 
 revision = "0018"
 down_revision = "0017"
@@ -14,4 +15,4 @@ depends_on = None
 def upgrade() -> None:
     """Applies the change."""
     comment = "Address that ends what it is part of (RFC 8058); emptied as the text is."
-    op.add_column("mails", sa.Column("unsubscribe", sa.Text(), comment=comment))
+    add_column("mails", sa.Column("unsubscribe", sa.Text(), comment=comment))
