@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,9 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
-from bench import chain
 from bench.large import A_HOST, FIRST, fill, name_of
 from optout.model import Verdict
 from storage import questions, schema
@@ -94,11 +94,19 @@ def main(words: list[str]) -> None:
         seconds = time.monotonic() - start
         made = f"made in {seconds:.0f} s" if not asked.filled else "there already"
         print(f"{engine.dialect.name}: {hosts * 2 * A_HOST:,} decisions {made}, ", end="")
-        print(f"{chain.size(engine) / hosts / 2 / A_HOST:,.0f} octets a decision")
+        print(f"{_size(engine) / hosts / 2 / A_HOST:,.0f} octets a decision")
         _ask(engine, crawls, hosts, asked.rounds)
         _command(db, engine, hosts, max(1, asked.rounds // 5))
         _replay(db, crawls[0])
         engine.dispose()
+
+
+def _size(engine: Engine) -> int:
+    """Octets of the database."""
+    if engine.dialect.name == "sqlite":
+        return Path(str(engine.url.database)).stat().st_size
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT pg_database_size(current_database())")) or 0
 
 
 def _ask(engine: Engine, crawls: list[str], hosts: int, rounds: int) -> None:
@@ -122,19 +130,25 @@ def _both(found: list[float]) -> str:
 def _command(db: str, engine: Engine, hosts: int, rounds: int) -> None:
     """The whole program, with its start."""
     chosen = random.Random(2)
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        domain = name_of(chosen.randrange(hosts))
-        asked = [sys.executable, "-m", "scripts", "lookup", domain, "--db", db]
+        asked = [sys.executable, "-m", "scripts", "lookup", name_of(chosen.randrange(hosts)), "--db", db]
         runs = {"lookup cold": asked, "lookup warm": asked, "SQLAlchemy": [sys.executable, "-c", "import sqlalchemy"]}
         for name, words in runs.items():
             if name == "lookup cold" and not _forgotten(engine):
                 continue
-            start = time.perf_counter()
+            start, before = time.perf_counter(), _processor()
             subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-            times.setdefault(name, []).append(1000 * (time.perf_counter() - start))
+            times.setdefault(name, []).append((1000 * (time.perf_counter() - start), _processor() - before))
     for name, found in times.items():
-        print(f"command:   {name:<28} {_both(found)}")
+        processor = statistics.median(spent for _, spent in found)
+        print(f"command:   {name:<28} {_both([taken for taken, _ in found])}  processor {processor:.0f} ms")
+
+
+def _processor() -> float:
+    """Milliseconds that the programs started so far have computed."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (spent.ru_utime + spent.ru_stime)
 
 
 def _forgotten(engine: Engine) -> bool:

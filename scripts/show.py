@@ -6,9 +6,6 @@ import sys
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from storage.exports import json_line
@@ -16,6 +13,8 @@ from storage.exports import json_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+
+    from rich.console import Console
 
 __all__ = ["Item", "console", "json_line", "line", "lines", "moment", "plain", "progress", "table"]
 Item = TypeVar("Item")
@@ -26,6 +25,8 @@ _NO_TERMINAL_WIDTH = 100_000
 
 def console() -> Console:
     """Standard output; where that is no terminal, lines are as long as they are."""
+    from rich.console import Console  # noqa: PLC0415 short commands whose output goes on do without
+
     width = None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -48,9 +49,9 @@ def line(text: str) -> None:
 
 def lines(texts: Iterable[Text]) -> None:
     """Prints lines as they come, however many."""
-    out = console()
+    out = console() if sys.stdout.isatty() else None
     for text in texts:
-        if out.is_terminal:
+        if out:
             out.print(text, soft_wrap=True)
         else:
             sys.stdout.write(f"{text.plain}\n")
@@ -58,6 +59,8 @@ def lines(texts: Iterable[Text]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
     """Prints rows under the names of their columns, with a blank line after them."""
+    from rich.table import Table  # noqa: PLC0415 as above
+
     grid = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
     for name in columns:
         grid.add_column(name)
@@ -77,6 +80,9 @@ def progress(items: Iterable[Item], say: Callable[[], str]) -> Iterator[Item]:
     if not sys.stderr.isatty():
         yield from items
         return
+    from rich.console import Console  # noqa: PLC0415 as above
+    from rich.live import Live  # noqa: PLC0415
+
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
         for item in items:
             yield item

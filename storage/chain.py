@@ -19,6 +19,7 @@ from storage.leaves import CHILDREN, FORMS, Entry, record
 from storage.merkle import leaf_hash
 from storage.records import new_id, now
 from storage.schema import chain, decision_captures, events, subtrees
+from storage.types import written
 
 _LOCK = 0x666F7263
 """Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
@@ -58,7 +59,7 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
         for salt, entry in zip(salts, entries, strict=True)
     ]
     first, at = _turn(connection)
-    logged = leaves.written(at)
+    logged = written(at)
     rows = [
         (position, kind, ref, logged, leaf_hash(record(kind, logged, payload, position, row).encode()), salt, payload)
         for position, ((kind, ref, row, _), salt, payload) in enumerate(

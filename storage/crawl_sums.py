@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, and_, delete, exists, select
 
 from storage.dialects import add_new, chunks, count_up
-from storage.leaves import written
 from storage.memo import Memo
 from storage.names import digest, host_in
 from storage.records import Decided, Job
 from storage.schema import decisions, hosts, metadata, reasons
 from storage.summary import wider
-from storage.types import Count, Instant, Shown, shown
+from storage.types import Count, Instant, Shown, shown, written
 
 ALL = ""
 """Instead of a crawl: the whole log."""

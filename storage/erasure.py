@@ -20,6 +20,7 @@ from storage.dialects import chunks
 from storage.names import digest, read
 from storage.records import State, now
 from storage.summary import forget, reason_key
+from storage.types import written
 
 _BATCH = 500
 """Decisions in one transaction, and in one event."""
@@ -53,7 +54,7 @@ def erased(connection: Connection) -> Erased:
 def older_than(engine: Engine, moment: datetime, reason: str) -> Iterator[int]:
     """Erases what decisions before the moment say about pages; yields how many rows after each transaction."""
     decisions = schema.decisions.c
-    return _erase(engine, decisions.at < moment, reason, {"older_than": leaves.written(moment)})
+    return _erase(engine, decisions.at < moment, reason, {"older_than": written(moment)})
 
 
 def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from optout.model import Capture, Failure, Reason
 from storage.dialects import add, add_new, chunks, find
-from storage.leaves import NOTHING, compact, written
+from storage.leaves import NOTHING, compact
 from storage.names import digest
 from storage.records import CaptureRecord, Keep
 from storage.schema import bodies, captures
-from storage.types import shown
+from storage.types import shown, written
 
 if TYPE_CHECKING:
     from storage.contents import Contents

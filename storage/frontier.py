@@ -13,13 +13,12 @@ from sqlalchemy import Connection, func, or_, select
 from optout.readers.url import parse
 from storage.dialects import add_new, chunks, find, many
 from storage.hosts import meet
-from storage.leaves import written
 from storage.memo import Seen
 from storage.names import digest, host_of
 from storage.owners import this_process
 from storage.records import Link, Settle, State, now
 from storage.schema import frontier, hosts, queues
-from storage.types import shown
+from storage.types import shown, written
 
 OPEN = tuple(map(str, (State.WAITING, State.DEFERRED, State.ALLOWED)))
 """Where an entry stands that something is left to do for."""

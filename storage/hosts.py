@@ -8,10 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from storage.dialects import add_new
-from storage.leaves import written
 from storage.names import domain_of, unicode_of
 from storage.schema import hosts
-from storage.types import shown
+from storage.types import shown, written
 
 
 def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import JSON, ColumnElement, Date, Table, Text, cast
 
 from storage import correspondence, schema
-from storage.types import Instant, Shown, shown
+from storage.types import Instant, Shown, shown, written
 
 SALT = 16
 """Octets of a salt."""
@@ -160,12 +160,6 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
     else:
         yield str(value)
-
-
-@functools.lru_cache(maxsize=4096)
-def written(at: datetime) -> str:
-    """A time as it stands in records: UTC, to the microsecond."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def entry(

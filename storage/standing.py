@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
-from storage.leaves import written
 from storage.schema import events, list_entries, list_sources
+from storage.types import written
 
 LET_IN = "listing let in"
 """The event of a person who lets entries in that were held back."""

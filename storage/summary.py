@@ -12,10 +12,9 @@ from sqlalchemy import Connection, select
 from optout.model import Reason, Verdict
 from storage.dialects import add_new, chunks, count_up, find, many
 from storage.hosts import meet
-from storage.leaves import written
 from storage.names import digest
 from storage.schema import host_outcomes, host_reasons, urls
-from storage.types import shown
+from storage.types import shown, written
 
 KEPT = "kept"
 REMOVED = "removed"

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from optout.model import Profile, Stage, Use, Verdict
 from storage import leaves, merkle
 from storage.leaves import Entry
+from storage.types import written
 
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
 _BEFORE: dict[str, Sequence[Any]] = {
@@ -61,7 +62,7 @@ def _place(suspect: Suspect, places: Sequence[int]) -> int | None:
 def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
     row, entry = suspect.row, suspect.entry
     if suspect.before is not None and _fits(suspect, at=suspect.before):
-        return "back-dated", f"It says that it was written at {leaves.written(row.at)}, and it was not."
+        return "back-dated", f"It says that it was written at {written(row.at)}, and it was not."
     if entry.payload is not None and row.salt is not None:
         payload = leaves.commitment(row.salt, entry.payload)
         if _fits(suspect, payload=payload):

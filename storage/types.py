@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
@@ -57,3 +58,9 @@ class Shown(TypeDecorator[str]):
 def shown(text: str) -> str:
     """Text from outside as a column of type Shown keeps it."""
     return text if text.isprintable() else readable(text.encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(maxsize=4096)
+def written(at: datetime) -> str:
+    """A time as it stands in records: UTC, to the microsecond."""
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

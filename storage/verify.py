@@ -28,6 +28,7 @@ from storage.sound import sound
 from storage.standing import differences
 from storage.suspects import Suspect, explain
 from storage.timestamps import BadTimestamp, check
+from storage.types import written
 
 _BATCH = 500
 LATE = timedelta(days=1)
@@ -113,7 +114,7 @@ def _states(
     wrong: list[Finding] = []
     stored = connection.execute(select(schema.checkpoints).order_by(schema.checkpoints.c.size)).all()
     for place, ref, note in (
-        *((f"the checkpoint of {leaves.written(row.at)}", row.id, row.note) for row in stored),
+        *((f"the checkpoint of {written(row.at)}", row.id, row.note) for row in stored),
         *((known.place, known.place, known.note) for known in outside),
     ):
         try:
@@ -136,7 +137,7 @@ def _timestamps(connection: Connection, report: Report, roots: Sequence[Certific
             continue
         report.timestamps += 1
         if at + _EARLY < stamped:
-            said = f"It says {leaves.written(at)}, and its timestamp {leaves.written(stamped)}."
+            said = f"It says {written(at)}, and its timestamp {written(stamped)}."
             yield Finding("back-dated", "checkpoint", id_, None, said)
 
 
@@ -191,7 +192,7 @@ class _Reading:
         """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
         self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
         at = (row.kind, row.ref, row.position)
-        logged = leaves.written(row.at)
+        logged = written(row.at)
         if self._last is not None and row.at < self._last:
             yield Finding("back-dated", *at, f"It says that it was written at {logged}, before the row before it.")
         before, self._last = self._last, max(row.at, self._last or row.at)

@@ -20,7 +20,7 @@ from storage.records import Decided, DecisionRecord, new_id, now
 ROOT = Path(__file__).parents[2]
 URL = "https://a.example/1"
 HEAVY = {"aiohttp", "alembic", "httpx", "jinja2", "lxml", "matplotlib", "numpy", "pikepdf", "pyarrow", "requests"}
-HEAVY |= {"scrapy", "sqlalchemy", "tldextract", "twisted", "optout.protocols"}
+HEAVY |= {"rich.console", "scrapy", "sqlalchemy", "tldextract", "twisted", "optout.protocols"}
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ HEAVY |= {"scrapy", "sqlalchemy", "tldextract", "twisted", "optout.protocols"}
         (("lookup", URL, "--db", "DB"), 0, {"sqlalchemy"}),
         (("log", "--crawl", "01a2", "--db", "DB"), 0, {"sqlalchemy"}),
         (("log", "unreadable", "--db", "DB"), 0, {"sqlalchemy"}),
-        (("log", "sql", "SELECT 1", "--db", "DB"), 0, {"sqlalchemy"}),
-        (("user", "list", "--db", "DB"), 0, {"sqlalchemy"}),
+        (("log", "sql", "SELECT 1", "--db", "DB"), 0, {"rich.console", "sqlalchemy"}),
+        (("user", "list", "--db", "DB"), 0, {"rich.console", "sqlalchemy"}),
         (("db", "upgrade", "--db", "DB"), 0, {"sqlalchemy", "alembic"}),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",

@@ -14,7 +14,7 @@ from sqlalchemy.types import Integer, LargeBinary
 from optout.readers.url import parse
 from storage import leaves, schema
 from storage.names import host_in, host_of
-from storage.types import Instant, Shown, shown
+from storage.types import Instant, Shown, shown, written
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 LISTS = st.lists(st.text()) | st.lists(st.tuples(TEXTS, TEXTS).map(list))
@@ -51,7 +51,7 @@ def stored(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
 def _stored(kind: Any, given: Any) -> Any:
     if isinstance(kind, JSON):
         return leaves.NOTHING if given is None else leaves.compact(given)
-    return leaves.written(given) if isinstance(kind, Instant) and given is not None else given
+    return written(given) if isinstance(kind, Instant) and given is not None else given
 
 
 def same(quick: leaves.Entry, slow: leaves.Entry) -> None:
