@@ -21,6 +21,7 @@ from storage.dialects import find
 from storage.leaves import CHILDREN, Entry
 from storage.merkle import leaf_hash
 from storage.schema import captures, decision_captures, decisions, pages
+from storage.types import written
 
 Stored = tuple[Any, ...]
 
@@ -87,7 +88,7 @@ def _stored(
     found = find(connection, wanted, refs, ending)
     if connection.dialect.name == "sqlite":
         return found
-    return (tuple(leaves.written(part) if isinstance(part, datetime) else part for part in row) for row in found)
+    return (tuple(written(part) if isinstance(part, datetime) else part for part in row) for row in found)
 
 
 @functools.cache

@@ -213,7 +213,7 @@ class _Reading:
         if made and not self._erased.adopted(row.position):
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
-                said = f"It says {made}, and was written at {leaves.written(row.at)}."
+                said = f"It says {made}, and was written at {written(row.at)}."
                 yield Finding("back-dated", row.kind, row.ref, row.position, said)
 
     def _payload(self, row: Row[Any], entry: Entry) -> Iterator[Finding]:
