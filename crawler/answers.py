@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from storage.records import CaptureRecord, new_id, now
 from storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from batch.snapshot import Known
@@ -54,10 +55,12 @@ class Archives:
         return CaptureRecord(new_id(), found[2], None, capture) if found and capture else None
 
 
-def opened(path: Path, **asked: Any) -> Snapshot:
-    """A snapshot of hosts. Raises BadInput."""
+@contextmanager
+def opened(path: Path, **asked: Any) -> Iterator[Snapshot]:
+    """A snapshot of hosts. Raises BadInput, also for what is only found to be damaged when it is read."""
     try:
-        return Snapshot(path, **asked)
+        with Snapshot(path, **asked) as snapshot:
+            yield snapshot
     except BadSnapshot as error:
         raise BadInput(f"--snapshot: {error}") from None
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch.snapshot import BadSnapshot
+from batch.rules import Snapshot
 from batch.table import UNUSABLE, decide_column, is_text
-from crawler.answers import opened, recorded
+from crawler.answers import recorded
 from crawler.files import hidden, settle
 from crawler.filtering import REASONS, finished
 from crawler.inputs import BadInput, url_column
@@ -79,7 +79,7 @@ class Grouped:
         assert config.hosts
         self._config, self._crawl, self._writer, self._done = config, asking.crawl, writer, done
         own = with_complaints(asking.operator_list, writer.call(complaints.blocking).result())
-        self._snapshot = opened(
+        self._snapshot = Snapshot(
             config.hosts,
             agent=asking.agent,
             use=asking.use,
@@ -91,15 +91,13 @@ class Grouped:
         self._ids: dict[Group, str] = {}
 
     def run(self, inputs: Sequence[tuple[Path, str]], watch: Callable[[Filtered], None] | None = None) -> None:
-        """Filters all inputs. Raises BadConfig, BadInput, StorageError and OSError."""
+        """Filters all inputs. Raises BadConfig, BadInput, BadSnapshot, StorageError and OSError."""
         try:
             rows = self._writer.call(lambda connection: list(queries.log(connection, Filter(crawl=self._crawl))))
             for row in rows.result():  # of a run that was killed
                 self._ids[urls.parse(row["url"]).origin, row["verdict"], _written(row["reasons"])] = row["id"]
             for path, name in inputs:
                 self._filter(path, name, watch)
-        except BadSnapshot as error:
-            raise BadInput(f"--snapshot: {error}") from None
         finally:
             self._snapshot.close()
 

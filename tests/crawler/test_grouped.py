@@ -164,3 +164,18 @@ def test_what_it_cannot_take_is_said_in_a_sentence(crawler: Crawler, tmp_path: P
         told = run(crawler, path, code=2, out=tmp_path / "out", **{"snapshot": hosts, **options}).stderr
         assert words in told
         assert told.strip().splitlines()[-1].endswith(".")
+
+
+@pytest.mark.parametrize("each", [True, None])
+def test_a_snapshot_that_is_damaged_within_is_said_in_a_sentence(
+    crawler: Crawler, tmp_path: Path, hosts: Path, each: bool | None
+) -> None:
+    table(tmp_path / "rows.parquet", 1)
+    octets = bytearray(hosts.read_bytes())
+    body = pq.read_metadata(hosts).row_group(0).column(9)
+    start, size = body.data_page_offset, body.total_compressed_size
+    octets[start : start + size] = bytes(size)
+    hosts.write_bytes(octets)
+    told = run(crawler, tmp_path / "rows.parquet", snapshot=hosts, grouped=each, code=2).stderr
+    assert "is damaged" in told.strip().splitlines()[-1]
+    assert not [path for path in (crawler.out / "kept").glob("**/*.parquet") if path.is_file()]
