@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch.snapshot import File
 from crawler import filter as filters
 from crawler import grouped
 from crawler.filtering import FilterConfig, Filtered
 from crawler.web import Reply, Web
+from optout import policy as policies
 from scripts.filter import OFFLINE_CONTACT
 from tests.crawler.crawls import Crawler, plain
 from tests.forks import Done
@@ -179,3 +181,31 @@ def test_a_snapshot_that_is_damaged_within_is_said_in_a_sentence(
     told = run(crawler, tmp_path / "rows.parquet", snapshot=hosts, grouped=each, code=2).stderr
     assert "is damaged" in told.strip().splitlines()[-1]
     assert not [path for path in (crawler.out / "kept").glob("**/*.parquet") if path.is_file()]
+
+
+@pytest.mark.parametrize("each", [True, None])
+def test_what_is_not_named_is_taken_from_the_snapshot(
+    crawler: Crawler, tmp_path: Path, hosts: Path, each: bool | None
+) -> None:
+    blocks, policy = tmp_path / "blocks.csv", tmp_path / "policy.toml"
+    blocks.write_text("effect,match,by,at,why,until,lifts\nblock,yes.example,legal,2026-01-01,a letter,,\n")
+    policy.write_text("[protocols.tdmrep]\nlicensable = false\n")
+    words = ("--operator-list", str(blocks), "--policy", str(policy), "--db", f"sqlite:///{tmp_path}/other.db")
+    assert crawler.command("export", "hosts", "-o", str(hosts), *words).code == 0
+    table(tmp_path / "rows.parquet", 1)
+    run(crawler, tmp_path / "rows.parquet", snapshot=hosts, grouped=each)
+    because = crawler.reasons()
+    assert {protocol for protocol, _ in because["http://yes.example/"]} == {"operator"}
+    [(used,)] = crawler.rows("SELECT DISTINCT policy FROM decisions")
+    assert used == File(hosts).about.policy
+    assert used != policies.load().digest
+
+
+def test_what_the_snapshot_has_is_not_asked_for(crawler: Crawler, tmp_path: Path, hosts: Path, web: Web) -> None:
+    listed = tmp_path / "pages.txt"
+    listed.write_text("".join(f"http://{host}/\n" for host in (*SITES, "unknown.example")))
+    before = len(web.hits)
+    crawler.program = "filter"
+    told = crawler.run(web, str(listed), retries=None, snapshot=hosts).summary
+    assert told["counts"] == {"allowed": 3, "excluded": 1, "deferred": 1}
+    assert {hit.host for hit in web.hits[before:]} <= {"unknown.example", "busy.example"}, "which failed, and is due"
