@@ -167,7 +167,8 @@ class FrontierScheduler(BaseScheduler):
             delay = self._context.delay_of(host.name)
             host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
             self._poke_at(host)
-        self._hungry.set()
+        if not host or not host.waiting:  # else a round in its time will do, and one for many hosts
+            self._hungry.set()
         self._poke()
 
     async def visit(self, host: str) -> bool:
@@ -278,9 +279,8 @@ class FrontierScheduler(BaseScheduler):
                 leases.recover(connection, at)  # what a process left that was killed beside this one
             leased = leases.lease_hosts(connection, crawl, owner, room, at, self._lease) if room > 0 else []
             wanted = short | {lease.host: set() for lease in leased}
-            taken = {
-                host: frontier.take(connection, crawl, host, BATCH + len(known), at) for host, known in wanted.items()
-            }
+            limits = {host: BATCH + len(known) for host, known in wanted.items()}
+            taken = frontier.take_all(connection, crawl, limits, at)
             others = held or leased or leases.held(connection, crawl, at)
             return leased, until, taken, None if others else frontier.outlook(connection, crawl)
 
