@@ -295,24 +295,24 @@ def test_killed_it_goes_on_with_the_row_it_was_at(crawler: Crawler, tmp_path: Pa
     inputs = []
     for number in range(2):
         path = tmp_path / f"{number}.parquet"
-        rows = [{"url": f"http://{host}.example/{each % 900}"} for each in range(1000) for host in ("yes", "no", "tdm")]
+        rows = [{"url": f"http://{host}.example/{each % 350}"} for each in range(400) for host in ("yes", "no", "tdm")]
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=500)
         inputs.append(path)
     crawler.program = "filter"
-    for count in (400, 2400, 4100):
+    for count in (300, 1100, 1700):
         process = crawler.start(web, *map(str, inputs), retries=None)
         until(partial(logged, crawler, count))
         process.kill()
         process.wait()
     told = filtered(crawler, web, *inputs).summary
-    assert told["counts"] == {"allowed": 2 * 2000, "excluded": 2 * 1000}
+    assert told["counts"] == {"allowed": 2 * 800, "excluded": 2 * 400}
     for path in inputs:
-        assert pq.read_metadata(crawler.out / "kept" / path.name).num_rows == 2000
-        assert pq.read_metadata(crawler.out / "reasons" / f"{path.name}.parquet").num_rows == 1000
+        assert pq.read_metadata(crawler.out / "kept" / path.name).num_rows == 800
+        assert pq.read_metadata(crawler.out / "reasons" / f"{path.name}.parquet").num_rows == 400
     assert sorted(path.name for path in (crawler.out / "kept").iterdir()) == [path.name for path in inputs]
     left = sorted(path.name for path in (crawler.out / "reasons").iterdir())
     assert left == [f"{path.name}.parquet" for path in inputs]
-    assert crawler.rows("SELECT count(*), count(DISTINCT crawl) FROM decisions") == [(6000, 1)], "one for each row"
+    assert crawler.rows("SELECT count(*), count(DISTINCT crawl) FROM decisions") == [(2400, 1)], "one for each row"
     decided = {
         row["decision"]
         for path in inputs
@@ -324,10 +324,10 @@ def test_killed_it_goes_on_with_the_row_it_was_at(crawler: Crawler, tmp_path: Pa
 
 def test_an_input_that_was_changed_meanwhile_is_begun_again(crawler: Crawler, tmp_path: Path, web: Web) -> None:
     listed = tmp_path / "pages.txt"
-    listed.write_text("".join(f"http://yes.example/{number}\n" for number in range(3000)))
+    listed.write_text("".join(f"http://yes.example/{number}\n" for number in range(1500)))
     crawler.program = "filter"
     process = crawler.start(web, str(listed), retries=None)
-    until(partial(logged, crawler, 1200))
+    until(partial(logged, crawler, 1050))
     process.kill()
     process.wait()
     listed.write_text("http://no.example/no\nhttp://yes.example/1\n")
