@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLTree
 
 from optout.model import Capture
 from optout.readers import xml
-from optout.readers.markup import MAX_ATTRIBUTES, Tag, may_be_crowded, number_of_attributes, tags
+from optout.readers.markup import MAX_ATTRIBUTES, Skim, Tag, may_be_crowded, number_of_attributes, tags
 from optout.readers.text import readable, to_utf8
 from optout.readers.unreadable import Unreadable
 
@@ -74,6 +74,12 @@ _WORDS = (
     b"rsl+xml",
     b"rsl&",  # Some template engines write the sign as a character reference.
 )
+# They are looked for by what several of them share.
+_STEMS = {
+    stem: tuple(word for word in _WORDS if stem in word)
+    for stem in (b"tdm", b"captcha", b"rsl", *(w for w in _WORDS if not re.search(rb"tdm|captcha|rsl", w)))
+}
+_METAS = frozenset({b"meta"})
 # A character reference may hide such a word, so one near the beginning of a name or value makes the page interesting;
 # named ones and the numbers of quotation marks, ampersands and spaces hide no letter.
 _REFERENCE = re.compile(
@@ -96,7 +102,8 @@ class Element:
     """A real element of a page.
 
     ``quote`` is its start tag as served, ``where`` an XPath; ``content`` the raw text of a script, or the first
-    text within; ``item_types`` the ``itemtype`` of the nearest microdata item it lies in, by words (HTML 5.2.2).
+    text within; ``item_types`` the ``itemtype`` of the nearest microdata item it lies in, by words (HTML 5.2.2), where
+    an item property of the page is of interest.
     """
 
     name: str
@@ -144,19 +151,34 @@ def _read(capture: Capture) -> Page:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
     source, charset = source_of(capture)
     lower = source.lower()
-    if not any(word in lower for word in _WORDS) and not _ASKS.search(lower) and not _REFERENCE.search(lower):
+    words = [word for stem, words in _STEMS.items() if stem in lower for word in words if word in lower]
+    if not words and not _ASKS.search(lower) and not _REFERENCE.search(lower):
         return Page()
-    page = _Reader(charset).read(source)
+    page = _Reader(charset, _stops(lower, words)).read(source)
     if capture.media_type in _XML_TYPES:
         page.elements = _hidden_in_xml(source, page.elements) + page.elements
     return page
 
 
-class _Reader:
-    """One pass over the tags of a page."""
+def _stops(lower: bytes, words: list[bytes]) -> list[int] | None:
+    """Where something of interest stands in a page, in small letters; nothing if every tag has to be looked at."""
+    if b"isaccessibleforfree" in words and b"itemprop" in lower and b"itemscope" in lower:
+        return None  # what an item property is about is told by the elements around it
+    found = [match.start() for match in _ASKS.finditer(lower)]
+    for word in words:
+        at = lower.find(word)
+        while at >= 0:
+            found.append(at)
+            at = lower.find(word, at + len(word))
+    return sorted(found)
 
-    def __init__(self, charset: str) -> None:
+
+class _Reader:
+    """One pass over the tags of a page; ``stops`` is where something of interest stands, if the rest can be skimmed."""
+
+    def __init__(self, charset: str, stops: list[int] | None) -> None:
         self._charset = charset
+        self._skim = None if stops is None else Skim(_METAS, stops, is_on=False)
         self._page = Page()
         self._metas = 0
         # Open microdata items: element, types, how many elements of the same name are open since.
@@ -166,29 +188,38 @@ class _Reader:
     def read(self, source: bytes) -> Page:
         pending: Tag | None = None
         end = 0
-        for tag in tags(source):
-            text = source[tag.text_from : tag.start]
-            self._count(text)
+        for tag in tags(source, self._skim):
+            if not (self._skim and self._skim.is_on):
+                text = source[tag.text_from : tag.start]
+                self._count(text)
+                # Text may stand within further elements: <span itemprop="…"><b>false</b></span> (HTML 5.2.4).
+                if pending is not None and (text.strip() or tag.is_end or pending.name in _VOID):
+                    self._add(pending, source, text)
+                    pending = None
+                if self._skim is None:
+                    self._scope(tag)
             end = tag.end + len(tag.content)
-            # Text may stand within further elements: <span itemprop="…"><b>false</b></span> (HTML 5.2.4, textContent).
-            if pending is not None and (text.strip() or tag.is_end or pending.name in _VOID):
-                self._add(pending, source, text)
-                pending = None
-            self._scope(tag)
-            if tag.is_end or tag.inert:
-                continue
-            self._metas += tag.name == b"meta"
-            if tag.name == b"script":
-                if _OF_INTEREST.search(tag.content) or _OF_INTEREST.search(tag.attributes):
-                    self._add(tag, source, tag.content)
-            elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
-                if pending is not None:
-                    self._add(pending, source, b"")
-                pending = tag
+            if not tag.is_end and not tag.inert:
+                pending = self._look_at(tag, source, pending)
+            if self._skim:
+                # Text that is counted, or that belongs to an element, stands between tags of no interest.
+                self._skim.is_on = pending is None and self._page.text >= MAX_TEXT
         if pending is not None:
             self._add(pending, source, source[end : end + 100])
         self._count(source[end:])
         return self._page
+
+    def _look_at(self, tag: Tag, source: bytes, pending: Tag | None) -> Tag | None:
+        """Takes in a start tag of interest; the element, if any, that the text behind it belongs to."""
+        self._metas += tag.name == b"meta"
+        if tag.name == b"script":
+            if _OF_INTEREST.search(tag.content) or _OF_INTEREST.search(tag.attributes):
+                self._add(tag, source, tag.content)
+        elif _OF_INTEREST.search(tag.attributes) or (tag.name == b"meta" and b"&" in tag.attributes):
+            if pending is not None:
+                self._add(pending, source, b"")
+            return tag
+        return pending
 
     def _count(self, text: bytes) -> None:
         if self._page.text < MAX_TEXT:

@@ -7,7 +7,7 @@ element, quoted as it was served, so the tokenizer is enough. Where the two coul
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import unescape
@@ -87,27 +87,44 @@ def may_be_crowded(source: bytes) -> bool:
     return bool(_CROWDED.search(source))
 
 
-def tags(source: bytes) -> Iterator[Tag]:
+class Skim:
+    """What lies between wanted tags is passed over by one regular expression, several times as fast as tag by tag.
+
+    Wanted are tags of some names, in lower case, and those in which one of ``stops`` lies: offsets, in order.
+    ``is_on`` may be changed at any tag. The ``text_from`` of a tag that was skimmed to says nothing.
+    """
+
+    def __init__(self, names: frozenset[bytes], stops: Sequence[int] = (), *, is_on: bool = True) -> None:
+        self.is_on = is_on
+        self._passing = _passing(names)
+        self._stops, self._next = stops, 0
+
+    def passed(self, source: bytes, at: int) -> int:
+        """Where what may be passed over ends."""
+        if not self.is_on:
+            return at
+        while self._next < len(self._stops) and self._stops[self._next] < at:
+            self._next += 1
+        end = self._stops[self._next] if self._next < len(self._stops) else len(source)
+        # A tag in which the end lies is not whole before it.
+        passed = self._passing.match(source, at, end)
+        return passed.end() if passed else at
+
+
+def tags(source: bytes, skim: Skim | None = None) -> Iterator[Tag]:
     """All tags that are markup: not those in comments, scripts, titles, text areas and other raw text.
 
-    Raises Unreadable where SVG and MathML are nested beyond MAX_FOREIGN.
+    But for those that ``skim`` passes over. Raises Unreadable where SVG and MathML are nested beyond MAX_FOREIGN.
     """
-    return _tags(source, None)
-
-
-def start_tags(source: bytes, names: frozenset[bytes]) -> Iterator[Tag]:
-    """The start tags among ``tags`` that have one of these names, in lower case; ``text_from`` says nothing.
-
-    What lies between them is passed over by one regular expression, several times as fast as tag by tag.
-    """
-    return (tag for tag in _tags(source, _passing(names)) if not tag.is_end and tag.name in names)
-
-
-def _tags(source: bytes, passing: re.Pattern[bytes] | None) -> Iterator[Tag]:
     at: int | None = 0
     state = _State()
     while at is not None:
-        at = yield from _until_jump(source, at, state, passing)
+        at = yield from _until_jump(source, at, state, skim)
+
+
+def start_tags(source: bytes, names: frozenset[bytes]) -> Iterator[Tag]:
+    """The start tags among ``tags`` that have one of these names, in lower case; ``text_from`` says nothing."""
+    return (tag for tag in tags(source, Skim(names)) if not tag.is_end and tag.name in names)
 
 
 @cache
@@ -117,14 +134,13 @@ def _passing(names: frozenset[bytes]) -> re.Pattern[bytes]:
     end = rb"(?=[" + _W + rb"/>])"
     start = rb"(?!(?i:" + wanted + rb")" + end + rb")"
     close = rb"/(?!(?i:" + special + rb")" + end + rb")"
-    return re.compile(rb"(?:[^<]++|<(?:" + start + rb"|" + close + rb")" + _WHOLE_TAG + rb"|<(?![a-zA-Z/!?]))*+")
+    return re.compile(rb"(?:[^<]++|<(?:" + start + rb"|" + close + rb")" + _WHOLE_TAG + rb"|<(?=[^a-zA-Z/!?]))*+")
 
 
-def _wanted(source: bytes, at: int, state: _State, passing: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+def _wanted(source: bytes, at: int, state: _State, skim: Skim) -> Iterator[re.Match[bytes]]:
     while True:
         # In SVG and MathML every tag may be one that ends them.
-        passed = None if state.foreign else passing.match(source, at)
-        match = _TOKEN.search(source, passed.end() if passed else at)
+        match = _TOKEN.search(source, at if state.foreign else skim.passed(source, at))
         if match is None:
             return
         yield match
@@ -139,13 +155,11 @@ class _State:
     templates: int = 0
 
 
-def _until_jump(
-    source: bytes, at: int, state: _State, passing: re.Pattern[bytes] | None
-) -> Generator[Tag, None, int | None]:
+def _until_jump(source: bytes, at: int, state: _State, skim: Skim | None) -> Generator[Tag, None, int | None]:
     """The tags up to the first element without markup, and where to go on behind what it holds; nothing at the end."""
     text_from = at
     foreign = state.foreign
-    for match in _TOKEN.finditer(source, at) if passing is None else _wanted(source, at, state, passing):
+    for match in _TOKEN.finditer(source, at) if skim is None else _wanted(source, at, state, skim):
         cdata, slash, name, attributes = match.groups()
         start, at = match.span()
         if cdata:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,35 @@ def test_start_tags_are_those_among_all_tags(source):
     wanted = [tag for tag in markup.tags(source) if not tag.is_end and tag.name in names]
     found = list(markup.start_tags(source, names))
     assert [tag._replace(text_from=0) for tag in found] == [tag._replace(text_from=0) for tag in wanted]
+
+
+WORDS = b"""
+noai tdm- NoAI type="password" <meta_name=robots_content=noai> <meta_name='a'_content="&#110;oai"> <a_noai>x</a>
+<div_class="h-captcha"> <div_title="a>b"_data="noai"> <script>rsl+xml <b_x="tdm-"_y=noai <p_noai="> <!--_noai_-->
+<input_type=password> <div_itemprop=isAccessibleForFree>false</div> <span_itemscope_itemtype=x> </span> <meta/>
+<link_type="application/rsl+xml"> <noai< <noai_<
+""".split()
+
+
+@given(
+    st.lists(st.sampled_from([*(piece.replace(b"_", b" ") for piece in (*PIECES, *WORDS)), b" "]), max_size=16).map(
+        b"".join
+    ),
+    st.sampled_from([0, 5, 1_000]),
+)
+@settings(max_examples=1_000)
+def test_skimming_finds_all_that_is_of_interest(source, most_text):
+    """A page is skimmed once its text is counted, which is here at once, soon, or never."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "MAX_TEXT", most_text)
+        found = html.read(page(b"<html>" + source))
+        patch.setattr(html, "_stops", lambda _lower, _words: None)
+        expected = html.read(page(b"<html>" + source))
+    assert found.text == expected.text
+    assert [replace(e, item_types=()) for e in found.elements] == [replace(e, item_types=()) for e in expected.elements]
+    for one, same in zip(found.elements, expected.elements, strict=True):
+        if "itemprop" in one.quote.lower():
+            assert one.item_types == same.item_types
 
 
 def test_no_tree_of_other_media():
