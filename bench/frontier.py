@@ -8,7 +8,6 @@ SQL, 100 URLs a host; the crawl is the real program, on a web where nothing is f
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -102,15 +101,21 @@ def start(url: str, folder: Path) -> Start:
             first = time.monotonic() - begun
             while len(hits) < HITS:
                 time.sleep(0.01)
+            memory = _most_memory(process.pid)
             process.send_signal(signal.SIGTERM)
             told = time.monotonic()
             assert process.stdout
             summary = json.loads(process.stdout.read())
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            process.wait()
     if process.returncode or not summary["resumed"]:
         raise RuntimeError(f"the crawl did not go on: {summary}")
-    return Start(first, time.monotonic() - told, used.ru_maxrss / 1024)
+    return Start(first, time.monotonic() - told, memory)
+
+
+def _most_memory(pid: int) -> float:
+    """The largest resident set that a process ever had, in MiB; getrusage(2) would count whoever started it too."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def measure(name: str, url: str, folder: Path, sizes: list[int], size: Callable[[], int]) -> None:

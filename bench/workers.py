@@ -142,6 +142,8 @@ def statements(server: PostgreSQL, proxy: str, hits: Connection, hosts: int) -> 
             _, marker, said = line.decode("utf-8", "replace").partition("LOG:  ")
             if marker and said.startswith(("statement: ", "execute ")):
                 words = said.partition(": ")[2].split() or ["(begins"]  # on a line of its own
+                if words[0] in ("ALTER", "COMMENT", "CREATE"):  # the database is made
+                    continue
                 found[" ".join(words[: 3 if words[0] in ("INSERT", "DELETE") else 2])] += 1
     return found.total() / run.pages, found, found.total() / run.seconds
 

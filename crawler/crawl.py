@@ -305,7 +305,8 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
         mend(config.out, writer)
-        kept = writer.call(lambda connection: _kept(connection, crawl.id)).result()
+        # Pages are counted only if their number matters: there may be a hundred million.
+        kept = writer.call(lambda connection: _kept(connection, crawl.id)).result() if config.max_pages else 0
         asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         session = Session(asking, writer)
         corpus = Corpus(

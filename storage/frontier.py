@@ -259,8 +259,14 @@ def estimate(connection: Connection, crawl: str) -> dict[State, int]:
     return {State(state): round(count * last / len(drawn)) for state, count in sorted(counted.items())}
 
 
+COUNTED = 1_000_000
+"""Entries, of all crawls of a database, up to which they are counted; more would keep a crawl from its end."""
+
+
 def tally(connection: Connection, crawl: str) -> dict[State, int]:
-    """How many entries of a crawl stand where. Reads all of them: seconds for millions."""
+    """How many entries of a crawl stand where; an estimate if the frontier has more than COUNTED."""
+    if (connection.scalar(select(func.max(frontier.c.id))) or 0) > COUNTED:
+        return estimate(connection, crawl)
     counted = (
         select(frontier.c.state, func.count())
         .join_from(frontier, queues)

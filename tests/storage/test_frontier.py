@@ -189,6 +189,9 @@ def test_an_estimate_is_exact_for_a_small_frontier_and_near_for_a_large_one(
     assert todo.do(frontier.estimate, "another") == {}
     monkeypatch.setattr(frontier, "SAMPLE", 100)
     assert 0.8 * 600 < todo.do(frontier.estimate, todo.crawl)[State.WAITING] <= 600
+    assert todo.do(frontier.tally, todo.crawl) == {State.KEPT: 10, State.WAITING: 590}
+    monkeypatch.setattr(frontier, "COUNTED", 599)
+    assert todo.do(frontier.tally, todo.crawl)[State.WAITING] <= 600
 
 
 def test_an_entry_settled_after_its_lease_was_lost_is_not_forgotten(todo: Frontier) -> None:
