@@ -34,6 +34,13 @@ settings.set_qpdf_limits(
 )
 
 
+class _Stream(io.BytesIO):
+    """Octets that qpdf's messages do not name by an address in memory, which would be another each time."""
+
+    def __repr__(self) -> str:
+        return "of the document"
+
+
 @dataclass(slots=True)
 class _Document:
     """What was found in the newest revision of a document, or one sentence each on why it is not known."""
@@ -89,7 +96,7 @@ def _read(body: bytes) -> _Document:
         document.no_packet = document.no_stores = "The PDF is cut off: it begins a revision that does not end."
         return document
     try:
-        with pikepdf.open(io.BytesIO(body), suppress_warnings=True) as pdf:
+        with pikepdf.open(_Stream(body), suppress_warnings=True) as pdf:
             try:
                 document.packet = _metadata(pdf, body)
             except _ERRORS as error:

@@ -176,6 +176,13 @@ def test_file_that_cannot_be_read(what, body):
     assert (values(found), len(found.failures)) == ([], 1)
 
 
+def test_what_is_wrong_with_a_pdf_is_said_in_the_same_words_in_every_run():
+    # Two files, so that nothing is remembered; streams that live at once stand at different addresses.
+    broken = [read(b"%PDF-1.4\n1 0 obj<</Metadata 2 0 R>>endobj" + end).failures for end in (b"", b" ")]
+    assert broken[0] == broken[1]
+    assert "stream of the document" in str(broken[0])
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
 def test_drawing_in_an_encoding_that_nothing_announces_is_never_silent(encoding):
     declared = svg(PACKET, b'<?xml version="1.0" encoding="UTF-16"?>')
