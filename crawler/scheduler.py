@@ -149,7 +149,11 @@ class FrontierScheduler(BaseScheduler):
                 if len(host.waiting) < AHEAD:
                     self._hungry.set()
                 meta = {ENTRY: entry, "verbatim_url": True}
-                return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
+                try:
+                    return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
+                except ValueError as error:  # no URL: somebody else has written to the frontier
+                    self._context.fail(error)
+                    return None
         return None
 
     def _broken(self, failure: Failure) -> None:

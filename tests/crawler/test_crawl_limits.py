@@ -123,3 +123,15 @@ def test_resume_asks_again_for_what_was_given_up(crawler: Crawler) -> None:
     assert (first.summary["kept"], second.summary["kept"], third.summary["kept"]) == (2, 0, 1)
     assert paths(web, "a.example") == ["/robots.txt", "/", "/flaky", "/fine", "/flaky", "/flaky"]
     assert crawler.frontier() == dict.fromkeys(urls("a.example", ["/", "/flaky", "/fine"]), "kept")
+
+
+def test_a_frontier_that_somebody_else_has_written_to_ends_the_crawl_in_one_sentence(crawler: Crawler) -> None:
+    with Web({"a.example": late(tree(60), 0.02)}) as web:
+        process = crawler.start(web, "http://a.example/")
+        until(lambda: len(web.hits) > 5)
+        process.kill(signal.SIGTERM)
+        assert not process.wait().summary["finished"]
+        crawler.change("UPDATE frontier SET url = 'nonsense' WHERE state = 'waiting'")
+        done = crawler.run(web, "http://a.example/", code=4)
+    assert "nonsense" in done.stderr
+    assert "Traceback" not in done.stderr
