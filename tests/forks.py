@@ -122,6 +122,8 @@ class Forks:
     ) -> Process:
         """``forbear`` with these words, in an environment that sets nothing of ours but ``env``."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name in ("stdout", "stderr"):  # which whoever starts it may read before it has come to open them
+            (folder / name).write_bytes(b"")
         if stdin is not None:
             (folder / "stdin").write_bytes(stdin)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
