@@ -27,6 +27,12 @@ settings.register_profile("thorough", settings.get_profile("usual"), derandomize
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two on each core, up to eight: tests of crawls, servers and browsers wait for others most of the time."""
+    cores = os.cpu_count() or 1
+    return max(cores, min(2 * cores, 8))
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays until the end: it need not be looked through after each test."""
     gc.collect()
