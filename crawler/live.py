@@ -10,7 +10,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 import httpx
-from protego import Protego
 
 from crawler.decoding import ACCEPTED, decode, too_large
 from crawler.http import received
@@ -19,6 +18,7 @@ from crawler.transport import Transport, failure
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
+from optout.readers import robots_txt
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Live:
             except Exception as error:  # noqa: BLE001 whatever goes wrong has a name, and doubt defers
                 capture = Capture(parts.href, error=failure(error), memo={"detail": explain(error)})
             if parts.path == "/robots.txt" and capture.status == 200:
-                turn.delay = max(turn.delay, min(_crawl_delay(capture.body, self._agent), self._max_delay))
+                asked = robots_txt.parse(capture).crawl_delay(self._agent)
+                turn.delay = max(turn.delay, min(asked, self._max_delay))
             turn.due = monotonic() + turn.delay
         return capture
 
@@ -130,11 +131,6 @@ class Live:
         headers = received(response.headers.raw)
         codings = [value for name, value in headers if name.lower() == "content-encoding"]
         return Capture(url.href, response.status_code, headers, decode(bytes(body), codings, self._max_body))
-
-
-def _crawl_delay(robots: bytes, agent: str) -> float:
-    """Seconds, as the site asks in a line that no standard knows; 0 if it does not ask."""
-    return float(Protego.parse(robots[: 512 * 1024].decode("utf-8", "replace")).crawl_delay(agent) or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from crawler.live import Live, Outcome, ask
 from crawler.network import Guard
 from crawler.operator import with_complaints
 from optout import case
+from optout.advice.protego_compare import other_reading
+from optout.captures import Captures
 from optout.model import Capture, Profile, Question, Use, Verdict
 from optout.policy import Policy
 from optout.readers import url as urls
@@ -157,11 +159,18 @@ async def _check_all(
 async def _answer(
     question: Question, live: Live, rules: Policy, known: tuple[Capture, ...], room: asyncio.Semaphore
 ) -> Outcomes:
-    """The outcome in both profiles; the page is fetched only if the chosen one allows it."""
+    """The outcome in both profiles; the page is fetched only if the chosen one allows it.
+
+    Among the gaps of the chosen one is also what a second parser makes of robots.txt, for the owner of the site.
+    """
     (other,) = set(Profile) - {question.profile}
     async with room:
         chosen = await ask(question, rules, live, known=known)
         second = await ask(replace(question, profile=other), rules, live, known=(*known, *chosen.captures), page=False)
+    remark = other_reading(question, Captures((*chosen.captures, *second.captures)))
+    if remark:
+        decision = replace(chosen.decision, gaps=(*chosen.decision.gaps, remark))
+        chosen = replace(chosen, decision=decision)
     return {question.profile: chosen, other: second}
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from optout import policy
 from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
 from optout.advice.lines import Lines, Record, lines
+from optout.advice.protego_compare import other_reading
 from optout.readers import robots_txt
 from optout.readers.pattern import Target
 
@@ -86,13 +87,13 @@ def no_slash(site: Site) -> Iterator[Found]:
 
 @rule("robots/other-readings", Level.WARNING, "RFC 9309 2.2.1", "Widely used parsers read robots.txt alike.")
 def other_readings(site: Site) -> Iterator[Found]:
-    """A second reader came out otherwise; often a Sitemap line in the middle of a group."""
-    for gap in site.gaps:
-        if gap.detail.startswith("A widely used parser reads this otherwise"):
-            message = (
-                f"{gap.detail} Keep User-agent lines and their rules together, with Sitemap and other lines at the end."
-            )
-            yield Found(message, gap.quote, gap.source, gap.where)
+    """Protego came out otherwise; often a Crawl-delay line between two User-agent lines."""
+    gap = other_reading(site.question, site.captures)
+    if gap:
+        message = (
+            f"{gap.detail} Keep User-agent lines and their rules together, with Sitemap and other lines at the end."
+        )
+        yield Found(message, gap.quote, gap.source, gap.where)
 
 
 @rule(

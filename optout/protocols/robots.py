@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from optout.captures import Asked
-from optout.model import (
-    EVERY_USE,
-    IN_STRICT,
-    NEVER,
-    Capture,
-    Force,
-    Gap,
-    Preference,
-    Reading,
-    Statement,
-)
-from optout.readers import robots_txt, second_reader
+from optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from optout.readers import robots_txt
 from optout.readers.pattern import Target
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 
@@ -44,7 +34,6 @@ def read(asked: Asked) -> Reading:
             f"{len(covering) - MOST_STATEMENTS} more rules cover this URL and are not listed; none of them decides."
         )
         yield Gap(NAME, file.quote(match.line), file.source, "further lines", detail, NEVER)
-    yield from _second_reader(asked, capture, file, rules)
 
 
 def is_robots_txt(target: Target) -> bool:
@@ -85,19 +74,3 @@ def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
     for line in rules.unmatchable[:MOST_STATEMENTS]:
         detail = "A pattern that begins with neither / nor * covers no URL (RFC 9309 2.2.3)."
         yield Gap(NAME, file.quote(line), file.source, file.where(line), detail, NEVER)
-
-
-def _second_reader(asked: Asked, capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
-    """Protego reads along: where a widely used parser reads a file otherwise, its owner should know, no more."""
-    reader = second_reader.of(capture, file)
-    if reader is None or not asked.of_target(reader.beside(rules, asked.question.agent).differs):
-        return
-    decisive = next(iter(rules.matches(asked.of_target(rules.covering)[:1])), None)
-    quote = file.quote(decisive.line) if decisive else "no rule"
-    where = file.where(decisive.line) if decisive else "whole file"
-    words = ("shuts", "allows") if decisive and not decisive.allows else ("allows", "shuts")
-    detail = (
-        f"A widely used parser reads this otherwise: by RFC 9309 this file {words[0]} the URL, "
-        f"Protego 0.7 takes it that it {words[1]} it."
-    )
-    yield Gap(NAME, quote, file.source, where, detail, NEVER)

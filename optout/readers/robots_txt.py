@@ -137,7 +137,6 @@ class Rules:
         self.lines = [line for line in first.values() if line.value[:1] in (b"/", b"*")]
         self._decoded = _Compiled(self.lines)
         self._as_written: _Compiled | None = None
-        self._last: tuple[Target | None, tuple[int, ...]] = None, ()
 
     def matching(self, target: Target) -> list[Match]:
         """All rules that cover a URL, the deciding one first."""
@@ -149,11 +148,6 @@ class Rules:
 
     def covering(self, target: Target) -> tuple[int, ...]:
         """The numbers of all rules that cover a URL, the deciding one first."""
-        if self._last[0] is not target:  # who reads along asks again
-            self._last = target, self._covering(target)
-        return self._last[1]
-
-    def _covering(self, target: Target) -> tuple[int, ...]:
         found = self._decoded.covering(target.octets)
         if target.is_plain:
             return found

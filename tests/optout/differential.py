@@ -176,8 +176,8 @@ as in RFC 9309, or as google/robotstxt leaves them), the one that shuts the URL 
 
 ## Protego and the vectors
 
-The conformance vectors of one robots.txt that Protego, the second reader, answers otherwise: {differ} of {asked}. A
-difference changes no verdict; `forbear check` tells the owner of the site about it.
+The conformance vectors of one robots.txt that Protego answers otherwise: {differ} of {asked}. A difference
+changes no verdict; `forbear check` tells the owner of the site about it.
 
 | vector | Protego | because it does not do what the vector is about | where it is written |
 | --- | --- | --- | --- |

@@ -13,18 +13,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protego import Protego
 
 from optout import case, host_rules, policy
 from optout.captures import Captures
 from optout.decide import decide
 from optout.host_rules import HostRules, Hosts, Outcome
-from optout.model import Capture, Decision, Gap, Place, Preference, Profile, Question, Statement, Use, Verdict
+from optout.model import Capture, Decision, Place, Preference, Profile, Question, Statement, Use, Verdict
 from optout.protocols import PROTOCOLS, infringing_list, operator
-from optout.readers import second_reader
 from optout.readers import url as urls
 from optout.readers.pattern import Target
-from optout.readers.robots_txt import RobotsTxt
 from optout.readers.url import NotAUrl, Url
 from tests.optout.test_vectors import VECTORS
 
@@ -182,35 +179,6 @@ def test_a_made_up_host(known: list[Capture], asked: list[str], use: Use, profil
         assert shared == exactly
 
 
-@given(robots_files, st.lists(paths, min_size=1, max_size=8), st.sampled_from(["ForbearBot", "GPTBot"]))
-def test_the_second_reader_is_asked_wherever_it_may_differ(body: str, asked: list[str], agent: str) -> None:
-    capture = Capture(f"{ORIGIN}/robots.txt", 200, (), body.encode())
-    rules = RobotsTxt(capture).rules_for(agent)
-    reader = second_reader.SecondReader(capture.body)
-    for path in asked:
-        target = Target(urls.parse(ORIGIN + path).target)
-        matches = rules.matching(target)
-        ours = not matches or matches[0].allows
-        theirs = reader._protego.can_fetch(ORIGIN + target.text, agent)
-        assert reader.beside(rules, agent).differs(target) == (ours != theirs)
-
-
-def test_an_ordinary_file_needs_no_second_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = b"""User-agent: *
-Disallow: /a
-Disallow: /*?s=
-Disallow: /*.pdf$
-Crawl-delay: 1
-User-agent: GPTBot
-Allow: /a
-Disallow: /
-"""
-    file, reader = RobotsTxt(Capture(f"{ORIGIN}/robots.txt", 200, (), body)), second_reader.SecondReader(body)
-    monkeypatch.setattr(Protego, "can_fetch", None)
-    for agent in ("ForbearBot", "GPTBot"):
-        assert not reader.beside(file.rules_for(agent), agent).differs(Target("/b.pdf?q=1"))
-
-
 @given(
     paths,
     st.sampled_from(["", "/.", "/..", "/./a", "//", "\\", "\t", "|", "^", "`", "'", "\x7f", "\udc80", "[1]", "{}"]),
@@ -358,15 +326,3 @@ def test_hosts_that_were_asked_about_last_are_kept() -> None:
     assert asked == ["a", "b", "c", "b", "a"]
     with pytest.raises(NotAUrl):
         hosts_known.decide("a")
-
-
-def test_a_gap_of_the_second_reader_names_no_url() -> None:
-    body = b"User-agent: *\nDisallow: /a\nUser-agent: x\nNoindex: /\nUser-agent: *\nAllow: /index.html\nDisallow: /*\n"
-    known = Captures([Capture(f"{ORIGIN}/robots.txt", 200, (), body)], complete=True)
-    rules = HostRules(Question(ORIGIN, at=AT), known, POLICY)
-    outcome = rules.decide(f"{ORIGIN}/")
-    assert isinstance(outcome, Decision)
-    [gap] = outcome.gaps
-    assert isinstance(gap, Gap)
-    assert "Protego 0.7" in gap.detail
-    assert outcome == decide(Question(f"{ORIGIN}/", at=AT), known, POLICY)
