@@ -1,4 +1,8 @@
-"""Proofs of control over a host, and the addresses that they give access to."""
+"""Proofs of control over a host, and the addresses that they give access to.
+
+A token found by https or in the DNS is a proof. One found by plain http is not, since anybody between the portal and
+the site can put it there: it is noted as found and not as proven, so that the page can say what is missing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
@@ -24,7 +29,10 @@ OUTCOMES = ("kept", "excluded", "deferred", "allowed")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A request to prove control of ``host`` and all below it by showing ``token``; proven if ``proven_at`` is set."""
+    """A request to prove control of ``host`` and all below it by showing ``token``; proven if ``proven_at`` is set.
+
+    ``found`` is where the token was seen: a URL, or the name of a DNS record. Not proven, it was seen by http alone.
+    """
 
     id: str
     host: str
@@ -62,10 +70,15 @@ def find(connection: Connection, secret: str, at: datetime) -> Control | None:
     return Control(row.id, row.host, row.token, row.proven_at, row.found, row.expires_at) if row else None
 
 
-def prove(connection: Connection, control: Control, found: str, at: datetime) -> None:
-    """Notes where the token was found; the proof counts from now on."""
-    values = {"proven_at": at, "found": found, "expires_at": at + TIME_OF_PROOF}
-    connection.execute(controls.update().where(controls.c.id == control.id).values(values))
+def prove(connection: Connection, control: Control, found: str | None, at: datetime) -> None:
+    """Notes where the token was found, if anywhere; by https or in the DNS it is a proof, which counts from now on."""
+    values: dict[str, Any] = {"found": found}
+    this = controls.update().where(controls.c.id == control.id)
+    if found is not None and not found.startswith("http://"):
+        values |= {"proven_at": at, "expires_at": at + TIME_OF_PROOF}
+    else:
+        this = this.where(controls.c.proven_at.is_(None))  # an earlier proof counts until it ends
+    connection.execute(this.values(values))
 
 
 def addresses(connection: Connection, control: Control, outcome: str, after: str, limit: int) -> list[Address]:

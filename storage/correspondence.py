@@ -56,8 +56,12 @@ controls = Table(
     Column("host", Text, nullable=False, index=True, comment="The host (A-labels); what lies below it is included."),
     Column("token", Text, nullable=False, comment="What the owner has to show on the site or in its DNS."),
     Column("asked_at", Instant, nullable=False, comment="When somebody asked for it (UTC)."),
-    Column("proven_at", Instant, comment="When the token was found (UTC)."),
-    Column("found", Shown, comment="Where it was found: the URL, or the name of the DNS record."),
+    Column("proven_at", Instant, comment="When the token was found by https or in the DNS (UTC)."),
+    Column(
+        "found",
+        Shown,
+        comment="Where it was found: the URL, or the name of the DNS record. By http, it proves nothing.",
+    ),
     Column("expires_at", Instant, nullable=False, comment="When the request, or the proof, ends (UTC)."),
     comment="Who proved control of a host, how, and until when it counts.",
 )

@@ -63,9 +63,14 @@ def upgrade() -> None:
         sa.Column("host", sa.Text(), nullable=False, comment="The host (A-labels); what lies below it is included."),
         sa.Column("token", sa.Text(), nullable=False, comment="What the owner has to show on the site or in its DNS."),
         sa.Column("asked_at", Instant(), nullable=False, comment="When somebody asked for it (UTC)."),
-        sa.Column("proven_at", Instant(), nullable=True, comment="When the token was found (UTC)."),
         sa.Column(
-            "found", Shown(), nullable=True, comment="Where it was found: the URL, or the name of the DNS record."
+            "proven_at", Instant(), nullable=True, comment="When the token was found by https or in the DNS (UTC)."
+        ),
+        sa.Column(
+            "found",
+            Shown(),
+            nullable=True,
+            comment="Where it was found: the URL, or the name of the DNS record. By http, it proves nothing.",
         ),
         sa.Column("expires_at", Instant(), nullable=False, comment="When the request, or the proof, ends (UTC)."),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_controls")),
