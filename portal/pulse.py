@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from portal.context import Portal
 from portal.publishing import current
-from storage import mails, subscriptions
+from storage import attempts, mails, subscriptions
 from storage.database import StorageError
 from storage.records import now
 
@@ -49,6 +49,7 @@ def work(portal: Portal) -> None:
     current(portal)
     with portal.writing() as connection:
         subscriptions.expire(connection, now())
+        attempts.expire(connection, now())
     deliver(portal)
 
 

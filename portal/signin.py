@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from portal.context import Portal, portal_of
 from portal.desk import SIGN_IN, OfAudit, OfLog, keep_session, session_of
-from portal.limits import client_of
+from portal.limits import address_of, client_of
 from portal.rendering import render
-from storage import accounts, sessions
+from storage import accounts, attempts, sessions
 from storage.accounts import Account
 from storage.records import now
 
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 Here = Annotated[Portal, Depends(portal_of)]
 
 REFUSED = "That was not right, or too many tries were wrong: look at name, password and code, or wait a while."
-"""One sentence for every reason: an answer tells nobody which names there are."""
+"""One sentence for every reason, so that an answer does not say which names there are."""
 
 A_PAGE = 100
 
@@ -57,14 +57,30 @@ def sign_in(
     next_: Annotated[str, Form(alias="next", max_length=4000)] = "",
 ) -> Response:
     """Checks what was given, and begins a session under a new secret."""
-    client, at = client_of(request), now()
-    portal.limits.checks.check(client)
-    with portal.writing() as connection:
-        account = accounts.check(connection, name, password, code, at)
-        sessions.note(connection, name, client, "password" if account else "refused", SIGN_IN, at)
+    portal.limits.checks.check(client_of(request))
+    account = _checked(request, portal, name, password, code)
     if account is None:
         return _form(request, safe(next_), REFUSED, 403)
     return begin(request, portal, account, safe(next_))
+
+
+def _checked(request: Request, portal: Portal, name: str, password: str, code: str) -> Account | None:
+    """The account, if all that was given is right and the attempt need not wait; says in the log how it went."""
+    client, at = client_of(request), now()
+    with portal.reading() as connection:
+        known = accounts.credentials(connection, name)
+    with portal.writing() as connection:
+        admitted = attempts.admit(connection, name, client, at)
+    checked = accounts.check(known, password, code, at)
+    with portal.writing() as connection:
+        account = accounts.accept(connection, known, checked, password) if admitted else None
+        event = "password" if account else "wrong code" if checked.knew_password else "refused"
+        if admitted:
+            attempts.settle(connection, name, client, at, succeeded=account is not None, knew=checked.knew_password)
+        else:
+            event = "delayed"
+        sessions.note(connection, name, address_of(request), event, SIGN_IN, at)
+    return account
 
 
 def begin(request: Request, portal: Portal, account: Account, target: str) -> Response:
@@ -73,7 +89,7 @@ def begin(request: Request, portal: Portal, account: Account, target: str) -> Re
     with portal.writing() as connection:
         secret = sessions.begin(connection, account, at)
         if account.enrolled:
-            sessions.note(connection, account.name, client_of(request), "signed in", SIGN_IN, at)
+            sessions.note(connection, account.name, address_of(request), "signed in", SIGN_IN, at)
     response = RedirectResponse(target if account.enrolled else "/desk/enrolment", 303)
     keep_session(request, response, secret)
     return response

@@ -99,7 +99,7 @@ def list_command(db: str, as_json: bool) -> None:
 @password_file
 @options.db
 def password_command(name: str, password_file: Path | None, db: str) -> None:
-    """Set a new password; the owner sets up codes anew, open sessions end, and a lock is lifted.
+    """Set a new password; the owner sets up codes anew, open sessions end, and failed sign-ins are forgotten.
 
     \b
     Example:

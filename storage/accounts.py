@@ -1,15 +1,16 @@
-"""Accounts of the portal: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), lock-out, roles.
+"""Accounts of the portal: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), roles.
 
-Whoever guesses learns nothing from an answer: an unknown name, a wrong password, a wrong code and a locked account
-are refused alike, and take the same work.
+An answer tells nothing to somebody who guesses: an unknown name, a wrong password, a wrong code and an attempt that has
+to wait (storage.attempts) are refused alike, and take the same work.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -19,19 +20,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, select
 
+from storage import attempts
 from storage.records import new_id
 from storage.staff import accounts, saved_queries, sessions, tokens
 from storage.vault import Sealed, opened, sealed
 
-MOST_FAILURES = 5
-"""Failed sign-ins in a row after which an account is locked."""
-
-LOCKED = timedelta(minutes=15)
 SHORTEST = 12
 """Characters of a password (OWASP ASVS 5.0, 6.2.1, asks for 8)."""
 LONGEST = 1024
 
 _hasher = PasswordHasher()  # the library's parameters are RFC 9106's second choice: 64 MiB, three passes
+_hashing = threading.BoundedSemaphore(4)  # strangers make the portal hash, and each hash takes these 64 MiB
 
 
 class Role(StrEnum):
@@ -108,8 +107,8 @@ def add(connection: Connection, name: str, role: Role, password: str, at: dateti
     key = new_id()
     row = {
         "id": key, "name": name, "role": str(role), "password": "" if subject else hashed(password),
-        "totp": sealed(connection, key, pyotp.random_base32()), "enrolled_at": None, "counter": 0, "failures": 0,
-        "locked_until": None, "subject": subject or None, "created_at": at, "disabled_at": None,
+        "totp": sealed(connection, key, pyotp.random_base32()), "enrolled_at": None, "counter": 0,
+        "subject": subject or None, "created_at": at, "disabled_at": None,
     }  # fmt: skip
     connection.execute(accounts.insert(), row)
     return _read(connection.execute(select(accounts).where(accounts.c.id == row["id"])).one())
@@ -138,37 +137,65 @@ def by_subject(connection: Connection, subject: str) -> Account | None:
 def everyone(connection: Connection) -> list[dict[str, Any]]:
     """All accounts, without what is secret of them."""
     columns = accounts.c
-    shown = select(
-        columns.name, columns.role, columns.created_at, columns.enrolled_at, columns.locked_until, columns.disabled_at
-    ).order_by(columns.name)
-    return [dict(row._mapping) for row in connection.execute(shown)]
+    shown = columns.name, columns.role, columns.created_at, columns.enrolled_at, columns.disabled_at
+    return [dict(row._mapping) for row in connection.execute(select(*shown).order_by(columns.name))]
 
 
-def check(connection: Connection, name: str, password: str, code: str, at: datetime) -> Account | None:
-    """The account, if all that was given is right; counts a failure otherwise, and locks. In a writing transaction.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a sign-in with a password is checked against; those that no account has are wrong whatever is given."""
 
-    An account that never gave a code is returned without one: it has to enrol before anything else.
+    account: Account | None
+    password: str = field(repr=False)
+    code_secret: str = field(repr=False)
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How a sign-in went: ``counter`` is the time step of its code (or that of the last), None if anything is wrong."""
+
+    knew_password: bool
+    counter: int | None
+
+
+def credentials(connection: Connection, name: str) -> Credentials:
+    """Those of the account with this name. Raises Sealed."""
+    wanted = accounts.c.name == name, accounts.c.password != "", accounts.c.disabled_at.is_(None)
+    row = connection.execute(select(accounts).where(*wanted)).one_or_none()
+    if row is None:
+        return Credentials(None, _nobody(), "", 0)
+    return Credentials(_read(row), row.password, opened(connection, row.id, row.totp), row.counter)
+
+
+def check(known: Credentials, password: str, code: str, at: datetime) -> Checked:
+    """Checks what was given, which takes a tenth of a second of work: no transaction waits for it.
+
+    An account that never gave a code needs none: it has to enrol before anything else.
     """
-    row = connection.execute(select(accounts).where(accounts.c.name == name).with_for_update()).one_or_none()
-    right = _verify(row.password if row and row.password else _nobody(), password[:LONGEST])
-    if row is None or not row.password or row.disabled_at or (row.locked_until and row.locked_until > at):
+    right = _verify(known.password, password[:LONGEST])
+    counter: int | None = known.counter
+    if known.account and known.account.enrolled:
+        counter = _counter(known.code_secret, code, at)
+        counter = counter if counter is not None and counter > known.counter else None
+    return Checked(right, counter if right else None)
+
+
+def accept(connection: Connection, known: Credentials, checked: Checked, password: str) -> Account | None:
+    """The account that was signed in to; None if anything is wrong or changed meanwhile. In a writing transaction."""
+    account = known.account
+    if account is None or checked.counter is None:
         return None
-    secret = opened(connection, row.id, row.totp)
-    counter = _counter(secret, code, at) if row.enrolled_at else row.counter
-    if not right or counter is None or (row.enrolled_at and counter <= row.counter):
-        failures = row.failures + 1
-        values: dict[str, Any] = {"failures": failures}
-        if failures >= MOST_FAILURES:
-            values = {"failures": 0, "locked_until": at + LOCKED}
-        connection.execute(accounts.update().where(accounts.c.id == row.id).values(values))
-        return None
-    values = {"failures": 0, "locked_until": None, "counter": counter}
-    if _hasher.check_needs_rehash(row.password):
+    values: dict[str, Any] = {"counter": checked.counter}
+    if _hasher.check_needs_rehash(known.password):
         values["password"] = _hasher.hash(password)
-    if secret == row.totp:  # from before there was a vault, if there is one now
-        values["totp"] = sealed(connection, row.id, secret)
-    connection.execute(accounts.update().where(accounts.c.id == row.id).values(values))
-    return _read(row)
+    if known.code_secret == account.totp:  # from before there was a vault, if there is one now
+        values["totp"] = sealed(connection, account.id, known.code_secret)
+    # Each code is taken once, also where two come at the same time: the counter has to be the one that was read.
+    same = accounts.c.id == account.id, accounts.c.password == known.password, accounts.c.counter == known.counter
+    open_ = accounts.c.disabled_at.is_(None)
+    changed = connection.execute(accounts.update().where(*same, open_).values(values)).rowcount
+    return account if changed == 1 else None
 
 
 def enrol(connection: Connection, account: Account, code: str, at: datetime) -> bool:
@@ -182,36 +209,40 @@ def enrol(connection: Connection, account: Account, code: str, at: datetime) -> 
 
 def change(connection: Connection, name: str, **values: Any) -> None:
     """Changes an account, and ends its sessions. Raises BadAccount."""
-    found = find(connection, name)
-    if found is None:
-        raise BadAccount(f"There is no account {name}: look at `forbear user list`")
+    found = _named(connection, name)
     connection.execute(accounts.update().where(accounts.c.id == found.id).values(values))
     connection.execute(delete(sessions).where(sessions.c.account == found.id))
 
 
 def set_password(connection: Connection, name: str, password: str) -> None:
     """A new password, and new codes, which the owner enrols anew. Raises BadAccount."""
-    found = find(connection, name)
-    change(
-        connection, name, password=hashed(password), enrolled_at=None, failures=0, locked_until=None, counter=0,
-        totp=sealed(connection, found.id if found else "", pyotp.random_base32()),
-    )  # fmt: skip
+    code_secret = sealed(connection, _named(connection, name).id, pyotp.random_base32())
+    change(connection, name, password=hashed(password), enrolled_at=None, counter=0, totp=code_secret)
+    attempts.forget(connection, name)
 
 
 def remove(connection: Connection, name: str) -> None:
     """Erases an account with its sessions, tokens and queries; what it looked at stays. Raises BadAccount."""
-    change(connection, name, failures=0)
-    account = select(accounts.c.id).where(accounts.c.name == name).scalar_subquery()
-    for table in (tokens, saved_queries):
-        connection.execute(delete(table).where(table.c.account == account))
-    connection.execute(delete(accounts).where(accounts.c.name == name))
+    found = _named(connection, name)
+    for table in (sessions, tokens, saved_queries):
+        connection.execute(delete(table).where(table.c.account == found.id))
+    connection.execute(delete(accounts).where(accounts.c.id == found.id))
+    attempts.forget(connection, name)
+
+
+def _named(connection: Connection, name: str) -> Account:
+    found = find(connection, name)
+    if found is None:
+        raise BadAccount(f"There is no account {name}: look at `forbear user list`")
+    return found
 
 
 def _verify(hash_: str, password: str) -> bool:
-    try:
-        return _hasher.verify(hash_, password)
-    except (VerificationError, InvalidHashError):
-        return False
+    with _hashing:
+        try:
+            return _hasher.verify(hash_, password)
+        except (VerificationError, InvalidHashError):
+            return False
 
 
 @lru_cache(maxsize=1)

@@ -22,12 +22,23 @@ accounts = Table(
     Column("totp", Text, nullable=False, comment="Secret of the one-time codes (RFC 6238), in base32."),
     Column("enrolled_at", Instant, comment="When the owner first gave a code (UTC); empty: not yet."),
     Column("counter", Count, nullable=False, comment="Time step of the last code used: none is taken twice."),
-    Column("failures", Integer, nullable=False, comment="Failed sign-ins since the last that went well."),
-    Column("locked_until", Instant, comment="Until when no sign-in is tried (UTC)."),
     Column("subject", Shown, unique=True, comment="Issuer and subject (OpenID Connect) that sign in to it."),
     Column("created_at", Instant, nullable=False, comment="When it was made (UTC)."),
     Column("disabled_at", Instant, comment="Since when it is shut (UTC)."),
     comment="People who may sign in to the portal.",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("name", Shown, primary_key=True, comment="The name that was given, whether an account has it or not."),
+    Column("client", Shown, primary_key=True, comment="IPv4 address or IPv6 network (64 bits) that it came from."),
+    Column("failures", Integer, nullable=False, comment="Failed sign-ins since the last that went well."),
+    Column("wrong_codes", Integer, nullable=False, comment="Of these, the ones with the right password."),
+    Column("failed_at", Instant, comment="When the last of them was (UTC); empty: none."),
+    Column("signed_in_at", Instant, comment="When a sign-in last went well (UTC); empty: never."),
+    Column("forget_at", Instant, nullable=False, index=True, comment="When the row is removed (UTC)."),
+    comment="Sign-ins by name and client, to slow down guesses. Rows go when they count no more.",
 )
 
 sessions = Table(
@@ -61,7 +72,7 @@ visits = Table(
     Column("at", Instant, nullable=False, comment="When (UTC)."),
     Column("name", Shown, nullable=False, comment="The account's name; of a failed sign-in, the one that was given."),
     Column("client", Shown, nullable=False, comment="Address it came from."),
-    Column("event", Text, nullable=False, comment="signed in, refused, locked, signed out, view, export, step, …"),
+    Column("event", Text, nullable=False, comment="signed in, refused, wrong code, delayed, view, export, step, …"),
     Column("what", Shown, nullable=False, comment="Path and query of what was looked at."),
     Index(None, "name", "id"),
     comment="Every sign-in, and every view of what names URLs or people.",
@@ -78,5 +89,5 @@ saved_queries = Table(
     comment="Filters of the log that somebody wants to see again.",
 )
 
-SECRET = (accounts, sessions, tokens)
+SECRET = (accounts, attempts, sessions, tokens)
 """What only the portal reads: with these, somebody could sign in."""

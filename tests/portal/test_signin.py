@@ -7,10 +7,11 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
+from portal.proxies import networks
 from portal.settings import Rates
 from portal.signin import REFUSED
-from storage import accounts, sessions, staff
-from storage.accounts import MOST_FAILURES, BadAccount, Role, Scope
+from storage import accounts, attempts, sessions, staff
+from storage.accounts import BadAccount, Role, Scope
 from storage.database import writing
 from storage.records import now
 from storage.vault import Vault
@@ -97,18 +98,23 @@ def test_a_code_is_taken_once(portal, engine):
 
 
 @pytest.mark.parametrize("name", ["grace", "nobody"])
-def test_wrong_passwords_are_refused_alike_and_lock_the_account(portal, engine, name):
+def test_wrong_passwords_are_refused_alike_and_lock_nobody_out(serve, engine, name):
+    portal = serve(trusted_proxies=networks(["127.0.0.1"]))
     account = enrolled(engine, "grace", Role.LEGAL)
-    for _ in range(MOST_FAILURES):
+    portal.client.headers["X-Forwarded-For"] = "198.51.100.1"
+    for _ in range(attempts.FREE + 1):
         wrong = {"name": name, "password": "a wrong one, quite long", "code": "000000"}
         refused = portal.post("/desk/sign-in", "/desk/sign-in", wrong)
         assert (refused.status_code, REFUSED in refused.text) == (403, True)
-    signed = sign_in(portal, account)
-    assert signed.status_code == (403 if name == "grace" else 303)
+    assert sign_in(portal, account).status_code == (403 if name == "grace" else 303)
+    portal.client.cookies.clear()
     with writing(engine) as connection:
-        later = now() + accounts.LOCKED + timedelta(minutes=1)
-        code = pyotp.TOTP(account.totp).at(later)
-        assert accounts.check(connection, "grace", PASSWORD, code, later)
+        connection.execute(staff.accounts.update().values(counter=0))
+        events = [one["event"] for one in sessions.noted(connection, name)]
+    assert events.count("refused") == attempts.FREE
+    assert events.count("delayed") == (2 if name == "grace" else 1)
+    portal.client.headers["X-Forwarded-For"] = "198.51.100.2"
+    assert sign_in(portal, account).status_code == 303
 
 
 def test_too_many_tries_from_one_address_wait(serve, engine):

@@ -33,8 +33,6 @@ def upgrade() -> None:
             "enrolled_at", Instant(), nullable=True, comment="When the owner first gave a code (UTC); empty: not yet."
         ),
         sa.Column("counter", _COUNT, nullable=False, comment="Time step of the last code used: none is taken twice."),
-        sa.Column("failures", sa.Integer(), nullable=False, comment="Failed sign-ins since the last that went well."),
-        sa.Column("locked_until", Instant(), nullable=True, comment="Until when no sign-in is tried (UTC)."),
         sa.Column("subject", Shown(), nullable=True, comment="Issuer and subject (OpenID Connect) that sign in to it."),
         sa.Column("created_at", Instant(), nullable=False, comment="When it was made (UTC)."),
         sa.Column("disabled_at", Instant(), nullable=True, comment="Since when it is shut (UTC)."),
@@ -43,6 +41,25 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject", name=op.f("uq_accounts_subject")),
         comment="People who may sign in to the portal.",
     )
+    op.create_table(
+        "attempts",
+        sa.Column(
+            "name", Shown(), nullable=False, comment="The name that was given, whether an account has it or not."
+        ),
+        sa.Column(
+            "client", Shown(), nullable=False, comment="IPv4 address or IPv6 network (64 bits) that it came from."
+        ),
+        sa.Column("failures", sa.Integer(), nullable=False, comment="Failed sign-ins since the last that went well."),
+        sa.Column("wrong_codes", sa.Integer(), nullable=False, comment="Of these, the ones with the right password."),
+        sa.Column("failed_at", Instant(), nullable=True, comment="When the last of them was (UTC); empty: none."),
+        sa.Column(
+            "signed_in_at", Instant(), nullable=True, comment="When a sign-in last went well (UTC); empty: never."
+        ),
+        sa.Column("forget_at", Instant(), nullable=False, comment="When the row is removed (UTC)."),
+        sa.PrimaryKeyConstraint("name", "client", name=op.f("pk_attempts")),
+        comment="Sign-ins by name and client, to slow down guesses. Rows go when they count no more.",
+    )
+    op.create_index(op.f("ix_attempts_forget_at"), "attempts", ["forget_at"], unique=False)
     op.create_table(
         "sessions",
         sa.Column("id", sa.Text(), nullable=False, comment="SHA-256 of the secret in the cookie, in hexadecimal."),
@@ -83,7 +100,7 @@ def upgrade() -> None:
         ),
         sa.Column("client", Shown(), nullable=False, comment="Address it came from."),
         sa.Column(
-            "event", sa.Text(), nullable=False, comment="signed in, refused, locked, signed out, view, export, step, …"
+            "event", sa.Text(), nullable=False, comment="signed in, refused, wrong code, delayed, view, export, step, …"
         ),
         sa.Column("what", Shown(), nullable=False, comment="Path and query of what was looked at."),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visits")),
