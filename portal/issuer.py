@@ -6,8 +6,11 @@ requests raises OSError, whatever goes wrong on the way.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from time import time
 from typing import Any
 
@@ -16,6 +19,10 @@ from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+
+from optout.readers.url import NotAUrl, parse
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 10
 """How long the issuer may take to answer."""
@@ -26,6 +33,12 @@ ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
 LEEWAY = 60
 """Seconds by which two clocks may differ."""
 
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+# Parsers of URLs differ in what they make of a backslash, a blank, 127.1 or letters outside of ASCII, and more than one
+# of them reads these addresses: only what all read alike is taken.
+_ADDRESS = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/[^\\#]*)?", re.IGNORECASE)
+
 
 class NotSignedIn(Exception):
     """The issuer did not sign anybody in; the message is a sentence for a person."""
@@ -33,12 +46,21 @@ class NotSignedIn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who signs people in, and as whom the portal is known there; ``label`` is what people call it."""
+    """Who signs people in, and as whom the portal is known there; ``label`` is what people call it.
+
+    Raises ValueError for a ``url`` that no issuer has (Discovery 1.0, 3): https, scheme, host, port and path alone. A
+    host that is this machine may have http, for tests.
+    """
 
     url: str
     client_id: str
     client_secret: str = field(repr=False)
     label: str = "your organisation"
+
+    def __post_init__(self) -> None:
+        _check_address(self.url, http=True)
+        if "?" in self.url:
+            raise ValueError(f"{self.url!r} has a query, and no issuer has one")
 
     def begin(self, redirect: str, state: str, nonce: str, verifier: str) -> str:
         """Where the browser is sent to. Raises NotSignedIn."""
@@ -55,8 +77,9 @@ class Issuer:
         try:
             with self._client(redirect) as client:
                 answer: Mapping[str, Any] = client.fetch_token(
-                    known["token_endpoint"], code=code, code_verifier=verifier, grant_type="authorization_code"
-                )
+                    known["token_endpoint"], code=code, code_verifier=verifier, grant_type="authorization_code",
+                    allow_redirects=False,
+                )  # fmt: skip
             keys = KeySet.import_key_set(self._fetch(known["jwks_uri"]))
             token = jwt.decode(str(answer["id_token"]), keys, algorithms=ALGORITHMS)
             self._check(token.claims, nonce)
@@ -79,13 +102,16 @@ class Issuer:
             raise ValueError("the token is for another client")
 
     def _known(self) -> Mapping[str, Any]:
-        """What the issuer says of itself (Discovery 1.0, 4); one that calls itself otherwise is another."""
+        """What the issuer says of itself (Discovery 1.0, 4); one that calls itself otherwise is another (4.3)."""
         try:
             known: Mapping[str, Any] = self._fetch(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
             if known["issuer"] != self.url:
-                raise ValueError("another issuer")
-            return {name: str(known[name]) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+                raise ValueError(f"it calls itself {known['issuer']!r}")
+            for name in _ENDPOINTS:
+                _check_address(known[name], http=self.url.lower().startswith("http:"))
+            return {name: known[name] for name in _ENDPOINTS}
         except (OSError, LookupError, ValueError, TypeError) as error:
+            logger.warning("The issuer %s cannot be used: %s", self.url, error)
             raise NotSignedIn(f"{self.label} cannot be asked just now: sign in later, or with a password.") from error
 
     def _fetch(self, url: str) -> Any:
@@ -99,3 +125,25 @@ class Issuer:
             self.client_id, self.client_secret, scope="openid", redirect_uri=redirect, code_challenge_method="S256",
             default_timeout=SECONDS,
         )  # fmt: skip
+
+
+def _check_address(address: str, *, http: bool) -> None:
+    """Raises ValueError for an address that is not https, or, if ``http`` is allowed, http on this machine."""
+    match = _ADDRESS.fullmatch(address)
+    try:
+        host = parse(address).host if match and address.isascii() and address.isprintable() else ""
+    except NotAUrl:
+        host = ""
+    if not match or " " in address or host != match[2].lower() or host.endswith("."):
+        raise ValueError(
+            f"{address!r} is not an address like https://id.example.org: the host in A-labels, no user name"
+        )
+    if match[1].lower() != "https" and not (http and _is_loopback(host)):
+        raise ValueError(f"{address!r} is not an https address")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

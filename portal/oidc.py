@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from portal.context import Portal, portal_of
 from portal.desk import keep_session
 from portal.issuer import Issuer, NotSignedIn
-from portal.limits import client_of
+from portal.limits import address_of, client_of
 from portal.signin import safe
 from storage import accounts, sessions
 from storage.records import now
@@ -80,16 +80,16 @@ def callback(
     if not (seed and code and hmac.compare_digest(state.encode("utf-8", "surrogatepass"), known.encode())):
         raise HTTPException(403, "This sign-in was begun elsewhere, or too long ago: begin it anew.")
     nonce, verifier = (_derived(portal, seed, what) for what in ("nonce", "verifier"))
-    client, at = client_of(request), now()
+    address, at = address_of(request), now()
     try:
         subject = issuer.finish(portal.address(CALLBACK), code, nonce, verifier)
     except NotSignedIn as error:
         with portal.writing() as connection:
-            sessions.note(connection, issuer.url, client, "refused", CALLBACK, at)
+            sessions.note(connection, issuer.url, address, "refused", CALLBACK, at)
         raise HTTPException(403, str(error)) from None
     with portal.writing() as connection:
         account = accounts.by_subject(connection, subject)
-        sessions.note(connection, account.name if account else subject, client, _said(account), CALLBACK, at)
+        sessions.note(connection, account.name if account else subject, address, _said(account), CALLBACK, at)
         secret = sessions.begin(connection, account, at, full=True) if account else ""
     if not secret:
         raise HTTPException(403, f"No account is tied to {subject!r}: an administrator has to make one.")

@@ -30,6 +30,9 @@ class Provider:
     def __init__(self) -> None:
         self.subject = "s-1"
         self.changes: dict[str, Any] = {}
+        self.says: dict[str, Any] = {}
+        self.leads_to = ""
+        self.posts = 0
         self.key = KEY
         self.asked: dict[str, str] = {}
         provider = self
@@ -41,8 +44,15 @@ class Provider:
                 )
 
             def do_POST(self) -> None:
+                provider.posts += 1
                 sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 secret = base64.b64encode(b"portal:hush").decode()
+                if provider.leads_to:
+                    self.send_response(307)
+                    self.send_header("Location", provider.leads_to)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 right = self.headers["Authorization"] == f"Basic {secret}" and provider.proves(sent)
                 if right:
                     self.answer({"access_token": "x", "token_type": "Bearer", "id_token": provider.token()})
@@ -66,7 +76,7 @@ class Provider:
 
     def known(self) -> dict[str, str]:
         paths = {"authorization_endpoint": "/auth", "token_endpoint": "/token", "jwks_uri": "/keys"}
-        return {"issuer": self.url} | {name: self.url + path for name, path in paths.items()}
+        return {"issuer": self.url} | {name: self.url + path for name, path in paths.items()} | self.says
 
     def authorize(self, address: str) -> dict[str, str]:
         """What somebody's browser brings back."""
@@ -153,3 +163,67 @@ def test_where_no_issuer_answers_or_is_named_that_is_said(serve, engine, provide
     refused = serve(issuer=Issuer(url, "portal", "hush", "Example ID")).get("/desk/oidc")
     assert (refused.status_code, "Example ID cannot be asked just now" in refused.text) == (502, True)
     assert serve().get("/desk/oidc").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://id.example.org", "https://id.example.org/", "https://id.example.org:8443/realms/a/v2.0",
+        "https://ID.example.org", "https://[2001:db8::1]", "https://xn--bcher-kva.example", "https://id_1.example/a%20b",
+        "http://localhost", "http://localhost:9000/x", "http://127.0.0.1:9000", "http://127.8.9.1", "http://[::1]:9000",
+    ],
+)  # fmt: skip
+def test_an_issuer_has_https_or_is_this_machine(url):
+    assert Issuer(url, "portal", "hush").url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        # http, and the host only looks like this machine
+        "http://id.example.org", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://localhost.",
+        "http://localhost@evil.example", "http://127.0.0.1:80@evil.example/", "http://[::1].evil.example",
+        "http://[::ffff:127.0.0.1]", "http://0.0.0.0", "http://10.0.0.1", "http://a.localhost",
+        # read otherwise by other parsers
+        "http://127.1", "http://2130706433", "http://0x7f.0.0.1", "http://0177.0.0.1", "http://\u24c1ocalhost",
+        "https://id.example\\@evil.example", "https://id.example/\\x", "https://id.example/a b", " https://id.example",
+        "https://id.example\n", "http://localhost\t", "https://b\u00fccher.example", "https://id.example%2eevil.example",
+        # not the form of an issuer (Discovery 1.0, 3)
+        "https://grace@id.example", "https://grace:hush@id.example", "https://id.example.", "https://id.example?x=1",
+        "https://id.example/?x=1", "https://id.example/#a", "https:id.example", "https:///id.example", "https://",
+        "ftp://id.example", "//id.example", "id.example", "https://id.example:99999", "https://id.example:", "",
+    ],
+)  # fmt: skip
+def test_what_is_not_an_issuer_is_refused(url):
+    with pytest.raises(ValueError, match=r"."):
+        Issuer(url, "portal", "hush")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        *({"issuer": "PROVIDER" + more} for more in ("/", "/x", "?", " ", ".")),
+        {"issuer": "https://id.example.org"},
+        {"issuer": None},
+        *(
+            {name: address}
+            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
+            for address in ("http://id.example.org/x", "http://127.0.0.1.evil.example/x", "javascript:x", "/x", None)
+        ),
+        {"token_endpoint": "https://grace@id.example.org/token"},
+        {"authorization_endpoint": "https://id.example.org/auth#x"},
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_issuer_that_says_something_else_of_itself_is_not_used(portal, provider, says):
+    provider.says = {name: value and value.replace("PROVIDER", provider.url) for name, value in says.items()}
+    refused = portal.get("/desk/oidc")
+    assert (refused.status_code, "Example ID cannot be asked just now" in refused.text) == (502, True)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_clients_secret_goes_nowhere_but_to_the_issuer(portal, provider):
+    brought = provider.authorize(portal.get("/desk/oidc").headers["location"])
+    provider.leads_to = f"{provider.url}/elsewhere"
+    assert portal.get("/desk/oidc/callback", params=brought).status_code == 403
+    assert provider.posts == 1
