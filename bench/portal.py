@@ -151,7 +151,8 @@ def _served(db: str) -> Iterator[Server]:
     """The portal as ``forbear serve`` starts it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    words = ["serve", "--db", db, "--contact", "https://operator.example/bot", "--port", str(port), "--trust-proxy"]
+    words = ["serve", "--db", db, "--contact", "https://operator.example/bot", "--port", str(port)]
+    words += ["--trust-proxy", "127.0.0.1"]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, sys.path)])}
         server = subprocess.Popen([sys.executable, "-m", "scripts", *words], cwd=folder, env=environment)

@@ -24,7 +24,7 @@ from portal.context import Portal, portal_of
 from portal.errors import Refusal
 from portal.figures import PLOTS
 from portal.filters import Asked, Name, cursor
-from portal.limits import client_of
+from portal.limits import address_of, client_of
 from storage import browse, sessions
 from storage.accounts import Scope
 from storage.complaints import BadStep, Complaint, State, find, waiting
@@ -67,7 +67,7 @@ class Caller:
         query = self.request.url.query
         where = f"{self.request.url.path}?{query}" if query else self.request.url.path
         with self.portal.writing() as connection:
-            sessions.note(connection, self.name, client_of(self.request), event, where, now())
+            sessions.note(connection, self.name, address_of(self.request), event, where, now())
 
     def answer(self, body: BaseModel, status: int = 200) -> Response:
         """The answer with its ETag, or 304 where the client has it."""

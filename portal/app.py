@@ -26,6 +26,7 @@ from portal import (
 )
 from portal.context import Portal
 from portal.limits import Limits
+from portal.proxies import Proxies
 from portal.pulse import beating
 from portal.rendering import environment
 from portal.security import Shield, protect
@@ -51,9 +52,11 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
         docs_url=None,  # would load scripts from elsewhere
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # a redirect would lead to whatever the Host field of the request names
     )
     app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates))
     app.add_middleware(Shield, is_https=settings.is_https)
+    app.add_middleware(Proxies, named=settings.trusted_proxies)
     app.mount("/static", StaticFiles(packages=[("portal", "static")]), name="static")
     app.include_router(health.router)
     for router in (*ROUTERS, *DESK):

@@ -27,10 +27,10 @@ from optout.readers.text import readable, to_utf8
 from optout.readers.url import Url, parse
 from portal.answers import OF_OURS, PUBLIC_FILES
 from portal.context import Portal, portal_of
-from portal.limits import client_of
+from portal.limits import client_of, target_of
 from portal.rendering import render
 from storage import complaints, lists
-from storage.names import read
+from storage.names import read, unicode_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -97,27 +97,37 @@ class WebPorts(Guard):
 
 
 @asynccontextmanager
-async def live(portal: Portal) -> AsyncIterator[Live]:
-    """The network as the crawler sees it, with its name; for one visitor's question. Raises HTTPException 503."""
-    settings, room = portal.settings, portal.limits.room
-    if room.locked():
-        raise HTTPException(503, "Too many sites are being asked just now: try again in a minute.")
+async def live(portal: Portal, request: Request, host: str) -> AsyncIterator[Live]:
+    """The network as the crawler sees it, with its name; for one visitor's question about a host, for SECONDS.
+
+    Raises HTTPException 429 or 503 where there is no place for it, 504 where the time is not enough.
+    """
+    settings, limits = portal.settings, portal.limits
+    client, target = client_of(request), target_of(host)
+    limits.checks.check(client)
+    limits.sites.check(target)
     guard = WebPorts(allow_private=settings.allow_private_networks, resolve=settings.resolve)
-    async with (
-        room,
-        Live(
-            guard,
-            agent=settings.agent,
-            version=__version__,
-            contact=settings.contact,
-            proxy=settings.proxy,
-            signer=settings.signer,
-            timeout=EACH,
-            max_delay=1.0,
-            max_body=4 * 1024 * 1024,
-        ) as opened,
-    ):
-        yield opened
+    try:
+        with limits.room.place(client, target):
+            async with (
+                asyncio.timeout(SECONDS),
+                Live(
+                    guard,
+                    agent=settings.agent,
+                    version=__version__,
+                    contact=settings.contact,
+                    proxy=settings.proxy,
+                    signer=settings.signer,
+                    timeout=EACH,
+                    max_delay=1.0,
+                    max_body=4 * 1024 * 1024,
+                ) as opened,
+            ):
+                yield opened
+    except TimeoutError:
+        raise HTTPException(
+            504, f"{unicode_of(host)} did not answer all we asked within {SECONDS} seconds: try again later."
+        ) from None
 
 
 @router.get("/check")
@@ -130,19 +140,12 @@ def ask_for_check(request: Request, url: Annotated[str, Query(max_length=2048)] 
 async def check(request: Request, portal: Here, url: Annotated[str, Form(max_length=2048)]) -> HTMLResponse:
     """Fetches what the site says now, and shows how it is read."""
     asked = read(url)
-    portal.limits.checks.check(client_of(request))
-    portal.limits.sites.check(asked.host)
     settings = portal.settings
     question = Question(asked.href, settings.agent, settings.use, settings.profile)
     rules = settings.policy
-    listed = await asyncio.to_thread(_listed, portal)
-    try:
-        async with asyncio.timeout(SECONDS), live(portal) as network:
-            seen = await survey(question, rules, network, known=listed)
-    except TimeoutError:
-        raise HTTPException(
-            504, f"{asked.unicode_host} did not answer all we asked within {SECONDS} seconds: try again later."
-        ) from None
+    async with live(portal, request, asked.host) as network:
+        listed = await asyncio.to_thread(_listed, portal)
+        seen = await survey(question, rules, network, known=listed)
     checked = await asyncio.to_thread(_read, question, seen, rules)
     return render(request, "check.html", url=url, checked=checked, headings=HEADINGS, protocols=rules.protocols)
 

@@ -1,8 +1,9 @@
 """Proof of control over a site, and the addresses that it gives access to.
 
-Whoever can put a file or an element on a host, or a TXT record into its zone, sees the addresses of that host and all
-below it for thirty days, under a private link. What is fetched goes through the crawler's own guard, and neither a
-redirect nor an alias is followed: control of another host proves nothing about this one.
+Whoever can put a file or an element on a host, where https has it, or a TXT record into its zone, sees the addresses of
+that host and all below it for thirty days, under a private link. What is found by http alone proves nothing, since it
+can be forged on the way. What is fetched goes through the crawler's own guard, and neither a redirect nor an alias is
+followed: control of another host proves nothing about this one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from optout.readers import html
 from optout.readers.unreadable import Unreadable
 from portal.check import live
 from portal.context import Portal, portal_of
-from portal.limits import client_of
 from portal.lookup import MEANINGS
 from portal.rendering import render
 from portal.zone import servers, texts_of
@@ -78,17 +78,14 @@ def show(request: Request, portal: Here, secret: str) -> HTMLResponse:
 async def prove(request: Request, portal: Here, secret: str) -> Response:
     """Looks for the token on the site, now."""
     control = _control(portal, secret)
-    portal.limits.checks.check(client_of(request))
-    portal.limits.sites.check(control.host)
     looked: list[Looked] = []
-    found = await _in_zone(portal, control, looked)
-    if found is None:
-        async with live(portal) as network:
-            found = await _find(network, control, looked)
-    if found is None:
-        return _page(request, control, secret, looked)
+    async with live(portal, request, control.host) as network:
+        found = await _in_zone(portal, control, looked) or await _find(network, control, looked)
     with portal.writing() as connection:
         controls.prove(connection, control, found, now())
+    control = _control(portal, secret)
+    if control.proven_at is None:
+        return _page(request, control, secret, looked)
     return RedirectResponse(f"/control/{secret}", 303)
 
 
@@ -103,7 +100,7 @@ async def _in_zone(portal: Portal, control: Control, looked: list[Looked]) -> st
 
 
 async def _find(network: Live, control: Control, looked: list[Looked]) -> str | None:
-    """Where the token stands on the site: in the file, or in an element of the home page; by https, else by http."""
+    """Where the token is on the site, in the file or in an element of the home page: by https, else by http (weak)."""
     async for capture in _answers(network, control.host):
         if capture.status == 200:
             file = capture.url.endswith(FILE)
@@ -188,7 +185,9 @@ def addresses(
 def _proven(portal: Portal, secret: str, outcome: str) -> Control:
     control = _control(portal, secret)
     if control.proven_at is None:
-        raise HTTPException(403, "Addresses are told once control of the site is proven.")
+        raise HTTPException(
+            403, "Addresses are shown once control of the site is proven: by https, or by a record in the DNS."
+        )
     if outcome not in OUTCOMES:
         raise HTTPException(404)
     return control

@@ -11,7 +11,7 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from portal.context import Portal, portal_of
-from portal.limits import client_of
+from portal.limits import address_of
 from portal.rendering import render
 from storage import sessions
 from storage.accounts import Account, Scope
@@ -79,7 +79,7 @@ class Desk:
         """Writes down what they look at or do, before they see it."""
         with self.portal.writing() as connection:
             where = what or self._where()
-            sessions.note(connection, self.account.name, client_of(self.request), event, where, now())
+            sessions.note(connection, self.account.name, address_of(self.request), event, where, now())
 
     def _where(self) -> str:
         query = self.request.url.query

@@ -11,6 +11,7 @@ from crawler.operator import user_agent
 from optout.model import Capture, Profile, Use
 from optout.policy import Policy, load
 from portal.issuer import Issuer
+from portal.proxies import Network
 from portal.smtp import Smtp
 from storage.notes import VerifierKey
 
@@ -34,7 +35,8 @@ class Settings:
     database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states
     them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``log_key`` is
     whose checkpoints sign for bundles; None: whoever signed the newest. ``proxy``,
-    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``dns_servers``
+    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``trusted_proxies`` are
+    the reverse proxies whose X-Forwarded-For and Forwarded are believed. ``dns_servers``
     (ADDRESS or ADDRESS:PORT) are asked for the records that prove control; empty: those of the system. ``secret``
     signs forms; one process makes its own. With ``keeps_secret`` it is the same after a restart and in other processes,
     and the secrets of one-time codes are encrypted with a key derived from it.
@@ -55,6 +57,7 @@ class Settings:
     log_key: VerifierKey | None = None
     issuer: Issuer | None = None
     rates: Rates = Rates()
+    trusted_proxies: tuple[Network, ...] = ()
     proxy: str | None = None
     resolve: tuple[str, ...] = ()
     dns_servers: tuple[str, ...] = ()

@@ -16,9 +16,11 @@ import uvicorn
 from crawler.bot_auth import Signer, read_signer
 from crawler.operator import BadConfig, read_list
 from optout.model import Capture, Profile, Use
+from optout.readers.url import NotAUrl, parse
 from portal.app import create_app
 from portal.context import Portal
 from portal.issuer import Issuer
+from portal.proxies import Network, networks
 from portal.settings import Settings
 from portal.smtp import Smtp
 from portal.zone import servers
@@ -69,7 +71,14 @@ SHORTEST_SECRET = 32
     type=click.Path(dir_okay=False, path_type=Path),
     help="File with the portal's secret, made where there is none; processes that serve one portal share it.",
 )
-@options.option("--trust-proxy", is_flag=True, help="Believe X-Forwarded-For: only behind a proxy of your own.")
+@options.option(
+    "--trust-proxy",
+    "trusted",
+    multiple=True,
+    metavar="ADDRESS[,NETWORK…]",
+    help="Reverse proxies whose X-Forwarded-For or Forwarded names the visitor, as 127.0.0.1 or 10.0.0.0/8. "
+    "Can be repeated.  [default: none]",
+)
 @options.evidence
 @options.db
 @options.contact
@@ -98,7 +107,7 @@ def command(
     dns_servers: tuple[str, ...],
     key: str | None,
     secret_file: Path | None,
-    trust_proxy: bool,
+    trusted: tuple[str, ...],
     evidence: str | None,
     db: str,
     contact: str | None,
@@ -111,20 +120,20 @@ def command(
     """Serve the portal: look-up, live check, the crawlers' page and its feed, complaints.
 
     --contact, --agent, --use, --profile and --policy are those of the crawler; where they stand in forbear.toml, both
-    read them there. Put a server that speaks TLS in front, name its address with --base-url, and set --trust-proxy.
+    read them there. Put a server that speaks TLS in front, give the public address with --base-url, and name the server
+    with --trust-proxy.
 
     \b
-    Example:
+    Examples:
       forbear serve --contact https://example.org/bot --operator "Example Research"
+      forbear serve --contact https://example.org/bot --base-url https://bot.example.org --trust-proxy 127.0.0.1
     """
     if contact is None:
         raise click.UsageError(
             "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
             "it is the point of contact on every page."
         )
-    base = (base_url or f"http://{host}:{port}").rstrip("/")
-    if not base.startswith(("http://", "https://")):
-        raise click.UsageError(f"--base-url {base!r} is no web address: write one like https://bot.example.org.")
+    base = _base(base_url or f"http://{f'[{host}]' if ':' in host else host}:{port}")
     options.infringing(infringing_list)  # a file that cannot be read is said now
     told = Settings(
         contact=contact,
@@ -138,6 +147,7 @@ def command(
         ip_ranges=_ranges(ip_range),
         log_key=key_of(key) if key else None,
         dns_servers=_servers(dns_servers),
+        trusted_proxies=_proxies(trusted),
         smtp=_smtp(smtp, mail_from),
         issuer=_issuer(oidc_issuer, oidc_client, oidc_secret_file, oidc_label),
         **settings,
@@ -149,17 +159,41 @@ def command(
         app = create_app(engine, told)
         _check_codes(app.state.portal)
         show.line(f"The portal is at {base} until you press Ctrl+C.")
+        if told.is_https and not told.trusted_proxies:
+            click.echo(
+                "All visitors count as one in the limits: name the server in front of the portal with --trust-proxy.",
+                err=True,
+            )
         uvicorn.run(
             app,
             host=host,
             port=port,
             log_level="warning",
             server_header=False,
-            proxy_headers=trust_proxy,
-            forwarded_allow_ips="*" if trust_proxy else None,
+            proxy_headers=False,  # portal.proxies reads them: uvicorn takes malformed entries for addresses
         )
     finally:
         engine.dispose()
+
+
+def _base(url: str) -> str:
+    """The public address without a slash at its end. Raises UsageError."""
+    try:
+        parts = parse(url)
+    except NotAUrl:
+        raise click.UsageError(
+            f"--base-url {url!r} is no web address: write one like https://bot.example.org."
+        ) from None
+    if parts.target != "/" or not url.isprintable() or set(url) & set("@?#"):
+        raise click.UsageError(f"--base-url {url!r} has more than scheme, host and port: write {parts.origin}.")
+    return parts.origin
+
+
+def _proxies(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return networks(texts)
+    except ValueError as error:
+        raise click.UsageError(f"--trust-proxy: {error}.") from None
 
 
 def _listed(path: Path | None) -> Capture | None:
@@ -234,11 +268,15 @@ def _servers(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _issuer(url: str | None, client: str | None, secret: Path | None, label: str) -> Issuer | None:
     if url is None:
         return None
-    if not url.startswith(("https://", "http://localhost", "http://127.0.0.1")):
-        raise click.UsageError(f"--oidc-issuer {url!r} is no issuer: write its https address.")
+    try:
+        issuer = Issuer(url, client or "", secret.read_text("utf-8").partition("\n")[0] if secret else "", label)
+    except UnicodeDecodeError:
+        raise click.UsageError(f"--oidc-secret-file: {secret} is not a text.") from None
+    except ValueError as error:
+        raise click.UsageError(f"--oidc-issuer: {error}.") from None
     if not (client and secret):
         raise click.UsageError("--oidc-issuer needs --oidc-client and --oidc-secret-file.")
-    return Issuer(url, client, secret.read_text("utf-8").partition("\n")[0], label)
+    return issuer
 
 
 def _smtp(url: str | None, sender: str | None) -> Smtp | None:

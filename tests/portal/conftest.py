@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,11 +16,13 @@ from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 from sqlalchemy import Engine
 
+from crawler.web import Reply, Web
 from optout.model import Stage, Verdict
 from portal.app import create_app
 from portal.settings import Rates, Settings
 from storage import accounts
 from storage.writer import Writer
+from tests.portal.tls import BothWebs
 from tests.portal.zones import Zone
 from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures
 
@@ -27,6 +30,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLENTY = Rates(pages=100_000, forms=100_000, checks=100_000)
 
 Serve = Callable[..., "Served"]
+Sites = dict[str, dict[str, Reply]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def serve(engine: Engine, zone: Zone) -> Iterator[Serve]:
         settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
         app = create_app(engine, replace(settings, dns_servers=(zone.server,), **changes))
         server = uvicorn.Server(
-            uvicorn.Config(app, port=0, log_level="critical", server_header=False, lifespan=lifespan)
+            uvicorn.Config(
+                app, port=0, log_level="critical", server_header=False, proxy_headers=False, lifespan=lifespan
+            )
         )
         ready = threading.Event()
         startup = server.startup
@@ -102,6 +108,20 @@ def serve(engine: Engine, zone: Zone) -> Iterator[Serve]:
 def portal(serve: Serve) -> Served:
     """A portal with limits that nobody meets."""
     return serve()
+
+
+@pytest.fixture
+def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sites, Sites, str]]:
+    """Sites by https, sites by http, and the proxy through which the portal reaches both."""
+    by_https: Sites = {}
+    by_http: Sites = {}
+    with (
+        Web(by_https) as secure,
+        Web(by_http) as plain,
+        BothWebs(tmp_path, secure, plain, "journal.example", "www.journal.example") as webs,
+    ):
+        monkeypatch.setenv("SSL_CERT_FILE", str(webs.authority))
+        yield by_https, by_http, webs.proxy
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -62,7 +61,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    with Web({**SITES, "journal.example": {**SITES["journal.example"]}}) as web:  # type: ignore[dict-item]
+    with Web(SITES) as web:
         yield web
 
 
@@ -72,8 +71,10 @@ def mailbox() -> Iterator[Mailbox]:
         yield mailbox
 
 
-def test_a_rightsholder_looks_up_checks_and_sees_every_address_after_proof(serve, page: Page, web: Web):
-    portal = serve(proxy=web.proxy)
+def test_a_rightsholder_looks_up_checks_and_sees_every_address_after_proof(serve, page: Page, sites):
+    by_https, by_http, proxy = sites
+    by_http |= {"journal.example": dict(SITES["journal.example"])}  # type: ignore[arg-type]
+    portal = serve(proxy=proxy)
     page.goto(portal.url)
     page.get_by_label("A domain, a host or a page").fill("https://journal.example/secret/plan?from=mail")
     page.get_by_role("button", name="Look up").click()
@@ -90,8 +91,11 @@ def test_a_rightsholder_looks_up_checks_and_sees_every_address_after_proof(serve
     token = page.get_by_label("Text of the file").inner_text().strip()
     page.get_by_role("button", name="Look now").click()
     expect(page.get_by_role("alert")).to_contain_text("It was not found yet.")
-    files: Any = web.sites["journal.example"]
-    files["/.well-known/forbear-control.txt"] = Reply(token.encode(), headers=(("Content-Type", "text/plain"),))
+    file = Reply(token.encode(), headers=(("Content-Type", "text/plain"),))
+    by_http["journal.example"]["/.well-known/forbear-control.txt"] = file
+    page.get_by_role("button", name="Look now").click()
+    expect(page.get_by_role("alert")).to_contain_text("It was found by http alone")
+    by_https["journal.example"] = {"/.well-known/forbear-control.txt": file}
     page.get_by_role("button", name="Look now").click()
     expect(page.get_by_role("heading", name="It is yours")).to_be_visible()
     page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Kept")).get_by_role(
@@ -182,6 +186,8 @@ def pages(engine) -> dict[str, str]:
     """Every page that there is, by what it shows, and its address."""
     with writing(engine) as connection:
         waiting, _ = controls.begin(connection, "journal.example", now())
+        weak, control = controls.begin(connection, "journal.example", now())
+        controls.prove(connection, control, "http://journal.example/.well-known/forbear-control.txt", now())
         proven, control = controls.begin(connection, "journal.example", now())
         controls.prove(connection, control, "https://journal.example/.well-known/forbear-control.txt", now())
         file = Attachment("deed.pdf", "application/pdf", b"%PDF-1.7")
@@ -205,6 +211,7 @@ def pages(engine) -> dict[str, str]:
         "subscription": f"/subscriptions/{asked.token}",
         "control": "/control",
         "control waiting": f"/control/{waiting}",
+        "control weak": f"/control/{weak}",
         "control proven": f"/control/{proven}",
         "addresses": f"/control/{proven}/kept",
         "not found": "/nowhere",

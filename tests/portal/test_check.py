@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
+import httpx
 import pytest
+from fastapi import HTTPException
 
 from crawler.demo import SITES
 from crawler.web import Reply, Web
+from portal.limits import Room
+from portal.proxies import networks
 from portal.settings import Rates
+from tests.crawler.crawls import until
 from tests.portal.conftest import PLENTY
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -109,8 +115,83 @@ def test_only_the_ports_of_the_web_are_asked(serve, web):
 
 def test_no_more_sites_are_asked_at_once_than_there_is_room_for(serve, web):
     portal = serve(proxy=web.proxy)
-    limits = portal.app.state.portal.limits
-    limits.room = asyncio.Semaphore(0)
+    portal.app.state.portal.limits.room = Room(0)
     page = checked(portal, "http://library.example/")
-    assert (page.status_code, web.hits) == (503, [])
+    assert (page.status_code, page.headers["retry-after"], web.hits) == (503, "30", [])
     assert "Too many sites are being asked just now" in page.text
+
+
+def test_hosts_below_a_domain_are_one_target(serve):
+    portal = serve(
+        rates=Rates(pages=PLENTY.pages, forms=PLENTY.forms, checks=1), trusted_proxies=networks(["127.0.0.1"])
+    )
+    answers = []
+    for number, url in enumerate(
+        ("a.127.0.0.1.nip.example:22", "http://b.nip.example.:22/", "http://other.example:22/")
+    ):
+        portal.client.headers["X-Forwarded-For"] = f"198.51.100.{number}"
+        answers.append(checked(portal, url))
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+    assert "This site was read several times within a minute: try again in" in answers[1].text
+    link = portal.post("/control", "/control", {"name": "c.other.example"}).headers["location"]
+    assert portal.post(link, link, {}).status_code == 429
+
+
+def test_slow_sites_leave_places_for_others(serve):
+    slow = {f"slow{number}.example": lambda _: Reply(pause=3600) for number in range(3)}
+    with ThreadPoolExecutor(4) as threads:
+        with Web({**slow, "quick.example": {"/": Reply(b"<title>x</title>")}}) as web:
+            portal = serve(proxy=web.proxy, trusted_proxies=networks(["127.0.0.1"]))
+            token = portal.form("/check")
+
+            def check(client: str, host: str) -> httpx.Response:
+                sent = {"url": f"http://{host}/", "form_token": token}
+                answer: httpx.Response = portal.client.post("/check", data=sent, headers={"X-Forwarded-For": client})
+                return answer
+
+            held = (("198.51.100.1", 0), ("198.51.100.1", 1), ("203.0.113.1", 2), ("203.0.113.2", 2))
+            waiting = [threads.submit(check, client, f"slow{number}.example") for client, number in held]
+            until(lambda: len(web.hits) == len(held))
+            own = check("198.51.100.1", "quick.example")
+            assert (own.status_code, own.headers["retry-after"]) == (429, "30")
+            assert "Your last checks are still under way" in own.text
+            same = check("192.0.2.1", "a.slow2.example")
+            assert (same.status_code, "slow2.example is being asked already" in same.text) == (503, True)
+            assert check("192.0.2.1", "quick.example").status_code == 200
+        assert [answer.result().status_code for answer in waiting] == [200] * len(held)
+    assert check("198.51.100.1", "quick.example").status_code == 200
+
+
+def test_a_check_ends_after_a_while(serve, monkeypatch):
+    monkeypatch.setattr("portal.check.SECONDS", 0.2)
+    with Web({"slow.example": lambda _: Reply(pause=3600)}) as web:
+        page = checked(serve(proxy=web.proxy), "http://slow.example/")
+    assert (page.status_code, "slow.example did not answer all we asked within" in page.text) == (504, True)
+
+
+def test_places_are_shared_between_clients_networks_and_targets(database_url):
+    def asks(room: Room, places: int, client: str, target: str = "") -> int:
+        """How many places a client gets, each for a target of its own if none is named; they are kept."""
+        for number in range(places):
+            try:
+                stack.enter_context(room.place(client, target or f"{client}-{number}.example"))
+            except HTTPException:
+                return number
+        return places
+
+    with ExitStack() as stack:
+        room = Room(16)
+        assert asks(room, 9, "198.51.100.1") == 2
+        assert asks(room, 9, "198.51.100.2") == 2
+        assert asks(room, 9, "198.51.100.3") == 0  # its network has four
+        assert asks(room, 9, "2001:db8:1:1::/64") == 2
+        assert asks(room, 9, "2001:db8:1:2::/64") == 2
+        assert asks(room, 9, "2001:db8:1:3::/64") == 0
+        assert asks(room, 1, "2001:db8:2:3::/64", "one.example") == 1
+        assert asks(room, 1, "203.0.113.1", "one.example") == 1
+        assert asks(room, 1, "192.0.2.1", "one.example") == 0
+        assert asks(room, 2, "192.0.2.1") == 2
+        assert asks(room, 2, "192.0.2.2") == 0  # the last four are for networks without any
+        assert [asks(room, 2, f"10.0.{number}.1") for number in range(5)] == [1, 1, 1, 1, 0]
+    with ExitStack() as stack:
+        assert [asks(room, 2, f"10.0.{number}.1") for number in range(8)] == [2, 2, 2, 2, 2, 2, 1, 1]

@@ -7,6 +7,9 @@ import pytest
 from crawler.web import Reply, Web
 from portal.settings import Rates
 from portal.zone import servers
+from storage import controls
+from storage.database import writing
+from storage.records import now
 from tests.portal.mailbox import search
 
 pytestmark = pytest.mark.usefixtures("crawled")
@@ -19,33 +22,37 @@ def begin(portal, name="journal.example"):
     return link, search(r"<pre[^>]*>([0-9a-f]{32})</pre>", portal.get(link).text)
 
 
-def shown(token, how):
-    if how == "file":
-        return {"/.well-known/forbear-control.txt": Reply(f"{token}\n".encode(), headers=TEXT)}
-    if how == "element":
-        return {"/": Reply(f'<!doctype html><title>t</title><meta content="{token}" name="Forbear-Control">'.encode())}
-    if how == "redirect":
-        there = (("Location", "http://other.example/.well-known/forbear-control.txt"),)
-        return {"/.well-known/forbear-control.txt": Reply(status=302, headers=there)}
-    if how == "comment":
-        return {"/": Reply(f'<!doctype html><!-- <meta name="forbear-control" content="{token}"> -->'.encode())}
-    return {"/.well-known/forbear-control.txt": Reply(f"not {token}".encode(), headers=TEXT)}
+def shown(token: str, how: str) -> dict[str, Reply]:
+    file, home = "/.well-known/forbear-control.txt", "/"
+    found: dict[str, tuple[str, Reply]] = {
+        "file": (file, Reply(f"{token}\n".encode(), headers=TEXT)),
+        "element": (home, page(f'<meta content="{token}" name="Forbear-Control">')),
+        "redirect": (file, Reply(status=302, headers=(("Location", f"http://other.example{file}"),))),
+        "downgrade": (file, Reply(status=301, headers=(("Location", f"http://journal.example{file}"),))),
+        "comment": (home, page(f'<!-- <meta name="forbear-control" content="{token}"> -->')),
+        "other": (file, Reply(f"not {token}".encode(), headers=TEXT)),
+    }
+    path, reply = found[how]
+    return {path: reply}
+
+
+def page(head: str) -> Reply:
+    return Reply(f"<!doctype html><title>t</title>{head}".encode())
 
 
 @pytest.mark.parametrize("how", ["file", "element", "record"])
-def test_who_shows_the_token_sees_the_addresses(serve, zone, how):
-    sites: dict[str, dict[str, Reply]] = {}
-    with Web(sites) as web:
-        portal = serve(proxy=web.proxy)
-        link, token = begin(portal)
-        assert portal.get(f"{link}/kept").status_code == 403
-        refused = portal.post(link, link, {})
-        assert "It was not found yet." in refused.text
-        if how == "record":
-            zone.records["_forbear-control.journal.example"] = ['TXT "v=spf1 -all"', f"TXT {token}"]
-        else:
-            sites["journal.example"] = shown(token, how)
-        assert portal.post(link, link, {}).status_code == 303
+def test_who_shows_the_token_sees_the_addresses(serve, zone, sites, how):
+    by_https, _, proxy = sites
+    portal = serve(proxy=proxy)
+    link, token = begin(portal)
+    assert portal.get(f"{link}/kept").status_code == 403
+    refused = portal.post(link, link, {})
+    assert "It was not found yet." in refused.text
+    if how == "record":
+        zone.records["_forbear-control.journal.example"] = ['TXT "v=spf1 -all"', f"TXT {token}"]
+    else:
+        by_https["journal.example"] = shown(token, how)
+    assert portal.post(link, link, {}).status_code == 303
     page = portal.get(link)
     assert "It is yours" in page.text
     assert page.headers["cache-control"] == "no-store"
@@ -68,16 +75,63 @@ def test_who_shows_the_token_sees_the_addresses(serve, zone, how):
 
 @pytest.mark.parametrize("how", ["redirect", "comment", "other"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_anything_else_proves_nothing(serve, how):
-    sites: dict[str, dict[str, Reply]] = {}
-    with Web(sites) as web:
-        portal = serve(proxy=web.proxy)
-        link, token = begin(portal)
-        sites["journal.example"] = shown(token, how)
-        sites["other.example"] = shown(token, "file")
-        assert "It was not found yet." in portal.post(link, link, {}).text
+def test_anything_else_proves_nothing(serve, sites, how):
+    by_https, by_http, proxy = sites
+    portal = serve(proxy=proxy)
+    link, token = begin(portal)
+    by_https["journal.example"] = by_http["journal.example"] = shown(token, how)
+    by_http["other.example"] = shown(token, "file")
+    assert "It was not found yet." in portal.post(link, link, {}).text
     assert portal.get(f"{link}/kept").status_code == 403
     assert portal.get(f"{link}/kept.csv").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("how", "secure"), [("file", "nothing"), ("element", "nothing"), ("file", "downgrade"), ("file", "untrusted")]
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_found_by_http_alone_is_weak_and_shows_no_address(serve, sites, monkeypatch, tmp_path, how, secure):
+    by_https, by_http, proxy = sites
+    portal = serve(proxy=proxy)
+    link, token = begin(portal)
+    by_http["journal.example"] = shown(token, how)
+    if secure == "downgrade":
+        by_https["journal.example"] = shown(token, "downgrade")
+    if secure == "untrusted":  # somebody on the way, with a certificate of their own
+        by_https["journal.example"] = shown(token, how)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nobody.pem"))
+    weak = portal.post(link, link, {})
+    assert "It was found by http alone" in weak.text
+    assert "It is yours" not in weak.text
+    assert weak.text.count("https://journal.example/") >= 2
+    assert "It was found by http alone" in portal.get(link).text
+    for path in ("kept", "excluded", "kept.csv"):
+        refused = portal.get(f"{link}/{path}")
+        assert (refused.status_code, "secret/plan" in refused.text) == (403, False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    by_https["journal.example"] = shown(token, how)
+    assert portal.post(link, link, {}).status_code == 303
+    assert "https://journal.example/secret/plan" in portal.get(f"{link}/kept").text
+
+
+def test_only_https_and_the_dns_are_kept_as_proofs_which_count_until_they_end(engine):
+    weak, proof, record = "http://a.example/", "https://a.example/", "_forbear-control.a.example"
+    with writing(engine) as connection:
+        for found, kept in (
+            ((None,), (None, False)),
+            ((weak,), (weak, False)),
+            ((weak, None), (None, False)),
+            ((proof,), (proof, True)),
+            ((record,), (record, True)),
+            ((weak, proof, weak), (proof, True)),
+            ((proof, None), (proof, True)),
+        ):
+            secret, control = controls.begin(connection, "a.example", now())
+            for place in found:
+                controls.prove(connection, control, place, now())
+            then = controls.find(connection, secret, now())
+            assert then
+            assert (then.found, then.proven_at is not None) == kept
 
 
 NAME = "_forbear-control.journal.example"
@@ -150,13 +204,12 @@ def test_servers_have_addresses_and_ports():
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_control_of_a_host_is_no_control_of_the_domain_above(serve):
-    sites: dict[str, dict[str, Reply]] = {}
-    with Web(sites) as web:
-        portal = serve(proxy=web.proxy)
-        link, token = begin(portal, "www.journal.example")
-        sites["www.journal.example"] = shown(token, "file")
-        portal.post(link, link, {})
+def test_control_of_a_host_is_no_control_of_the_domain_above(serve, sites):
+    by_https, _, proxy = sites
+    portal = serve(proxy=proxy)
+    link, token = begin(portal, "www.journal.example")
+    by_https["www.journal.example"] = shown(token, "file")
+    portal.post(link, link, {})
     excluded = portal.get(f"{link}/excluded").text
     assert "https://www.journal.example/no/2" in excluded
     assert "https://journal.example/no/1" not in excluded

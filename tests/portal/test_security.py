@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 from fastapi import Request
 
-from portal.limits import Limit, client_of
+from portal.limits import Limit, client_of, target_of
 from portal.settings import Rates
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -77,3 +77,19 @@ def test_a_limit_refills_with_time_and_counts_each_client_alone(database_url):
 def test_a_client_is_an_address_or_an_ipv6_network(address, client, database_url):
     assert client_of(Request({"type": "http", "client": (address, 1)})) == client
     assert client == "socket" or ip_address(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "target"),
+    [
+        ("a.b.example.org", "example.org"),
+        ("example.org.", "example.org"),
+        ("a.b.example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::/64"),
+        ("single", "single"),
+    ],
+)
+def test_a_target_is_a_registrable_domain_or_an_address(host, target, database_url):
+    assert target_of(host) == target
