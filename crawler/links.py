@@ -1,18 +1,18 @@
-"""Where a kept page leads to: its links, and the URLs of a sitemap (WHATWG HTML 4.6, sitemaps.org protocol 0.9)."""
+"""Where a kept page leads to: its links (WHATWG HTML 4.6)."""
 
 from __future__ import annotations
 
-import re
-import zlib
+import codecs
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from lxml import etree
+import turbohtml
 
-from crawler.decoding import Undecodable, decode
-from optout.readers import html, markup
+from optout import representation
+from optout.readers import html, robots_tags
 from optout.readers import url as urls
-from optout.readers.text import to_utf8
+from optout.readers.unreadable import Unreadable
 from optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
@@ -24,18 +24,9 @@ MAX_LINKS = 10_000
 """Links taken from one page; what comes after them is left."""
 MAX_LENGTH = 8192
 """Octets of a URL; a longer one is left out."""
-MAX_SITEMAP = 50 * 1024 * 1024
-"""Octets of a sitemap when decoded, as sitemaps.org allows; a larger one is not read."""
-MAX_SITEMAP_URLS = 50_000
-"""URLs of a sitemap, as sitemaps.org allows; what comes after them is left."""
-
-_ATTRIBUTE = {b"a": "href", b"area": "href", b"frame": "src", b"iframe": "src"}
-_NAMES = frozenset({b"base", b"meta", *_ATTRIBUTE})
+_ATTRIBUTE = {"a": "href", "area": "href", "frame": "src", "iframe": "src"}
+_NOT_FOLLOWED = frozenset({"nofollow", "none"})
 _SPACE = "\t\n\f\r "
-_NO = frozenset({"nofollow", "none"})
-_SCOPE = re.compile(r"\s*([A-Za-z_-]+)\s*:")
-_DIRECTIVES = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-"""Words before a colon that are no crawler's name (X-Robots-Tag as Google documents it)."""
 
 
 def links(capture: Capture, base_url: str, agent: str) -> list[str]:
@@ -45,81 +36,40 @@ def links(capture: Capture, base_url: str, agent: str) -> list[str]:
     ``rel=nofollow`` they are left out (``ugc`` and ``sponsored`` alone say who wrote a link, not that it is closed).
     What is no http(s) URL is left out too.
     """
-    if not html.is_html(capture) or _closed(capture.header("x-robots-tag"), agent):
+    known = representation.of(capture)
+    if not known.is_page:
         return []
-    source, charset = html.source_of(capture)
-    names = {"robots", agent.lower()}
-    base, references = None, list[str]()
-    for tag in markup.start_tags(source, _NAMES):
-        if tag.inert:
-            continue
-        attributes = tag.attribute(charset)
-        if tag.name == b"meta":
-            if attributes.get("name", "").strip().lower() in names and _says_no(attributes.get("content", "")):
-                return []
-        elif tag.name == b"base":
-            base = attributes.get("href") if base is None else base
-        elif len(references) < MAX_LINKS and "nofollow" not in attributes.get("rel", "").lower().split():
-            reference = attributes.get(_ATTRIBUTE[tag.name])
-            if reference is not None:
-                references.append(reference.strip(_SPACE))
+    try:
+        document = known.document
+    except Unreadable:
+        return []
+    if _closed(document, capture.header("x-robots-tag"), agent):
+        return []
+    base = html.base(document)
+    references = islice(_references(document), MAX_LINKS)
     without_fragments = dict.fromkeys(reference.partition("#")[0] for reference in references)
-    return list(_resolved(_base(base_url, base), without_fragments, charset))
+    return list(resolved(urls.base(base_url, base), without_fragments, known.encoding))
 
 
-def sitemap(capture: Capture) -> list[str]:
-    """The canonical URLs in a sitemap, a sitemap index or a plain list, in order, each once; gzip is undone.
-
-    Broken XML gives what stood before the break; an entity, a bomb or another format gives nothing after it.
-    """
-    try:
-        body = decode(capture.body, ["gzip"] if capture.body.startswith(b"\x1f\x8b") else [], MAX_SITEMAP)
-    except (Undecodable, zlib.error):
-        return []
-    found = (
-        _listed(body)
-        if to_utf8(body[:512]).lstrip().startswith(b"<")
-        else to_utf8(body).decode(errors="replace").split()
-    )
-    return list(_resolved(capture.url, dict.fromkeys(filter(None, found)), "utf-8", MAX_SITEMAP_URLS))
+def _closed(document: turbohtml.Document, fields: Iterable[str], agent: str) -> bool:
+    """Whether header or markup forbid everybody or ``agent`` to follow links."""
+    rules = [robots_tags.for_agent(field, agent) for field in fields]
+    metas = (node for node in document.iter_elements("meta") if not html.is_inert(node))
+    named = (node for node in metas if (node.attr("name") or "").strip().lower() in ("robots", agent.lower()))
+    rules += (robots_tags.of_meta(node.attr("content") or "") for node in named)
+    return any(not each.isdisjoint(_NOT_FOLLOWED) for each in rules)
 
 
-def _listed(body: bytes) -> list[str]:
-    """The text of each ``loc``, in whatever namespace: half of the sitemaps in the world get it wrong."""
-    parser = etree.XMLPullParser(
-        ("end",), tag=("{*}loc", "loc"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
-    found = list[str]()
-    try:
-        for at in range(0, len(body), 1 << 16):
-            parser.feed(body[at : at + (1 << 16)])
-            for _, element in parser.read_events():
-                if not len(element):  # an entity that is not expanded stands there as a child
-                    found.append((element.text or "").strip())
-                _forget(element)
-            if len(found) >= MAX_SITEMAP_URLS:
-                break
-    except etree.XMLSyntaxError:
-        pass
-    return found
+def _references(document: turbohtml.Document) -> Iterator[str]:
+    for node in document.iter_elements(list(_ATTRIBUTE)):
+        reference = node.attr(_ATTRIBUTE[node.tag])
+        closed = "nofollow" in (node.attr("rel") or "").lower().split()
+        if reference is not None and not closed and not html.is_inert(node):
+            yield reference.strip(_SPACE)
 
 
-def _forget(element: etree._Element) -> None:
-    """Frees what has been read: a sitemap of 50 MB is no tree in memory."""
-    entry = element.getparent()
-    element.clear()
-    while entry is not None and entry.getprevious() is not None:
-        del entry.getparent()[0]  # type: ignore[union-attr]  # who has siblings has a parent
-
-
-def _base(page: str, base: str | None) -> str:
-    try:
-        return urls.join(page, base.strip(_SPACE)).href if base is not None else page
-    except NotAUrl:
-        return page
-
-
-def _resolved(base: str, references: Iterable[str], charset: str, most: int = MAX_LINKS) -> Iterator[str]:
+def resolved(base: str, references: Iterable[str], charset: str, most: int = MAX_LINKS) -> Iterator[str]:
+    """Yields the canonical URLs of references found on ``base``, in a page of this encoding, each once."""
     seen = {""}
     for reference in references:
         if len(reference) > MAX_LENGTH:
@@ -135,28 +85,35 @@ def _resolved(base: str, references: Iterable[str], charset: str, most: int = MA
             return
 
 
-def _encoded(reference: str, charset: str) -> str:
-    """A query is sent in the encoding of its page, a path in UTF-8 (WHATWG URL 4.2, query state)."""
-    if reference.isascii() or charset == "utf-8":
+# What Python calls the encodings of pages; a URL is never in UTF-16 (URL standard 4.2, Encoding standard 4.3).
+_IN_PYTHON = {
+    "shift_jis": "cp932",
+    "euc-kr": "cp949",
+    "big5": "big5hkscs",
+    "gbk": "gb18030",
+    "windows-874": "cp874",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "iso-8859-8-i": "iso-8859-8",
+    "ibm866": "cp866",
+}
+
+
+def _escaped(error: UnicodeError) -> tuple[bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    signs = error.object[error.start : error.end]
+    return b"".join(b"%%26%%23%d%%3B" % ord(sign) for sign in signs), error.end
+
+
+codecs.register_error("forbear-url", _escaped)
+
+
+def _encoded(reference: str, encoding: str) -> str:
+    """A query is sent in the encoding of its page, a path in UTF-8 (WHATWG URL 4.2, query state).
+
+    What the encoding does not have is sent as a character reference, its signs escaped (URL 1.3).
+    """
+    if reference.isascii() or encoding.startswith("utf-"):
         return reference
-    reference = reference.partition("#")[0]
     path, mark, query = reference.partition("?")
-    octets = query.encode(charset, "xmlcharrefreplace")
+    octets = query.encode(_IN_PYTHON.get(encoding, encoding), "forbear-url")
     return path + mark + quote(octets, safe="!$%&'()*+,-./:;=?@[\\]^_`{|}~")
-
-
-def _closed(headers: Iterable[str], agent: str) -> bool:
-    """Whether X-Robots-Tag says nofollow or none, to everybody or to ``agent``."""
-    for header in headers:
-        ours = True
-        for part in header.split(","):
-            scope = _SCOPE.match(part)
-            if scope and scope[1].lower() not in _DIRECTIVES:
-                ours, part = scope[1].lower() == agent.lower(), part[scope.end() :]  # noqa: PLW2901
-            if ours and part.strip().lower() in _NO:
-                return True
-    return False
-
-
-def _says_no(content: str) -> bool:
-    return not _NO.isdisjoint(re.split(r"[,\s]+", content.lower()))

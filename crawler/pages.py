@@ -16,13 +16,14 @@ from scrapy import Spider, signals
 from scrapy.exceptions import DropItem, IgnoreRequest
 from scrapy.http import Request, Response
 
-from crawler import links
+from crawler import links, sitemaps
 from crawler.corpus import Page
 from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
 from crawler.handler import CHECK, CutOff
 from crawler.places import retry_after
 from crawler.scheduler import ENTRY, NotHeld
 from crawler.session import Outcome, Ruling, Session
+from optout import representation
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Stage, Verdict
 from optout.protocols import robots
@@ -342,7 +343,7 @@ class KeepPages:
             warc_offset=stored.offset,
             warc_length=stored.length,
             sha256=hashlib.sha256(capture.body).hexdigest(),
-            media_type=capture.media_type,
+            media_type=representation.of(capture).media_type,
             bytes=len(capture.body),
         )
         try:
@@ -366,7 +367,7 @@ class KeepPages:
         if entry.url not in context.session.sitemaps(entry.url) and not _SITEMAP.search(capture.body[:2048]):
             return None
         source = urls.parse(entry.url)
-        wanted = (url for url in links.sitemap(capture) if context.follows(source, urls.parse(url)))
+        wanted = (url for url in sitemaps.urls(capture) if context.follows(source, urls.parse(url)))
         return tuple(Link(url, entry.depth, entry.id) for url in wanted)
 
     def _links(self, item: Collected) -> tuple[Link, ...]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from crawler.files import hidden, settle
 from crawler.text import extract
+from optout import representation
 from optout.readers import url as urls
 from storage.names import domain_of
 
@@ -63,7 +64,7 @@ def row(page: Page, sha256: str, warc_file: str, warc_offset: int) -> dict[str, 
         "host": url.host,
         "time": page.fetched_at,
         "status": capture.status,
-        "media_type": capture.media_type,
+        "media_type": representation.of(capture).media_type,
         "language": found.language,
         "title": found.title,
         "text": found.text,

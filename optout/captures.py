@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
-from optout.model import IN_STRICT, Capture, Gap, Place, Question
+from optout import representation
+from optout.model import IN_STRICT, Capture, Failure, Gap, Place, Question
 from optout.policy import Policy, load
 from optout.readers import url as urls
 from optout.readers.pattern import Target
@@ -68,6 +69,9 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
         why = str(capture.memo.get("detail", name)).rstrip(".")  # whoever fetched may know more than the name
         return Gap(protocol, name, capture.url, "connection", f"{capture.url} gave no complete answer: {why}.")
     status = capture.status or 0
+    if 200 <= status < 300 and not representation.of(capture).is_complete:
+        detail = f"{capture.url} announces more octets than came (RFC 9112 8)."
+        return Gap(protocol, str(Failure.TRUNCATED), capture.url, "header content-length", detail)
     if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
         return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")
     return None

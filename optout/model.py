@@ -120,12 +120,6 @@ class Capture:
         """All values of a header field, in order; ``name`` in lower case."""
         return [value for key, value in self.headers if key.lower() == name]
 
-    @property
-    def media_type(self) -> str:
-        """The type/subtype of Content-Type in lower case, without parameters; empty if there is none."""
-        values = self.header("content-type")
-        return values[0].partition(";")[0].strip().lower() if values else ""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

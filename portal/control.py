@@ -18,8 +18,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Res
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from crawler.live import Live
+from optout import representation
 from optout.model import Capture
-from optout.readers import html
 from optout.readers.unreadable import Unreadable
 from portal.check import live
 from portal.context import Portal, portal_of
@@ -126,12 +126,12 @@ async def _answers(network: Live, host: str) -> AsyncIterator[Capture]:
 def _metas(capture: Capture) -> list[str]:
     """The contents of all meta elements of this name; a page that cannot be parsed shows nothing."""
     try:
-        tree = html.parse(capture) if html.is_html(capture) else None
+        known = representation.of(capture)
+        metas = known.document.iter_elements("meta") if known.is_page else ()
     except Unreadable:
         return []
-    metas = tree.document.query_selector_all("meta") if tree and tree.document else []
-    named = [meta for meta in metas if (meta.getattr("name") or "").strip().lower() == NAME]
-    return [(meta.getattr("content") or "").strip() for meta in named]
+    named = [meta for meta in metas if (meta.attr("name") or "").strip().lower() == NAME]
+    return [(meta.attr("content") or "").strip() for meta in named]
 
 
 def _control(portal: Portal, secret: str) -> Control:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from optout import representation
 from optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
 from optout.advice.robots import usage_faults, usage_mended
 from optout.captures import redirect
 from optout.model import Capture, Force, Preference, Profile
 from optout.protocols import PROTOCOLS, robots
 from optout.readers import html, robots_txt
-from optout.readers.html import source_of
 from optout.readers.markup import tags
 from optout.readers.pattern import Target
 from optout.readers.text import readable
@@ -175,11 +175,11 @@ def not_meta_name(site: Site) -> Iterator[Found]:
     page = site.page
     if page is None or not html.is_html(page):
         return
-    source, charset = source_of(page)
+    source = representation.of(page).source
     for tag in tags(source):
         if tag.name != b"meta" or tag.is_end or tag.inert:
             continue
-        said = tag.attribute(charset)
+        said = tag.attribute()
         name = next((said[key].strip().lower() for key in ("property", "http-equiv") if key in said), "")
         where = f"line {source.count(bytes([10]), 0, tag.start) + 1}"
         quote = readable(source[tag.start : tag.end])

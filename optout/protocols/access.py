@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from optout.captures import Asked, redirect
 from optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import html, json_source
+from optout.readers import html, json_source, mime
 from optout.readers.html import Element
 from optout.readers.json_source import Object, Value
 from optout.readers.schema_org import ADMISSION_TYPES
@@ -74,12 +75,20 @@ def read(asked: Asked) -> Reading:
                     readable(value.strip().encode("utf-8", "surrogatepass")), capture, f"header {name}", note=_BLOCKED
                 )
     if asked.page is not None:
-        try:
-            markup = html.read(asked.page)
-            yield from _login(markup, asked)
-            yield from _markup(markup, asked.page)
-        except Unreadable as error:
-            yield Gap(NAME, "unreadable", asked.page.url, "body", str(error))
+        yield from _in_page(asked, asked.page)
+
+
+def _in_page(asked: Asked, page: Capture) -> Iterator[Statement | Gap]:
+    try:
+        markup = html.read(page)
+    except Unreadable as error:
+        yield Gap(NAME, "unreadable", page.url, "body", str(error))
+        return
+    yield from _login(markup, asked)
+    yield from _markup(markup.elements, markup.text, page)
+    for item in _markup(markup.doubtful, markup.text, page):
+        if isinstance(item, Statement):
+            yield replace(item, force=Force.FLAGGED, note=html.DOUBTFUL)
 
 
 def _turned_away(capture: Capture) -> Iterator[Statement]:
@@ -126,9 +135,9 @@ def _challenge(element: Element) -> str:
     return ""
 
 
-def _markup(markup: html.Page, page: Capture) -> Iterator[Statement | Gap]:
-    shut = markup.text <= MAX_CAPTCHA_TEXT
-    for element in markup.elements:
+def _markup(elements: list[Element], text: int, page: Capture) -> Iterator[Statement | Gap]:
+    shut = text <= MAX_CAPTCHA_TEXT
+    for element in elements:
         if shut and (quote := _challenge(element)):
             yield _no(quote, page, element.where, note=_BLOCKED)
         if element.name == "script":
@@ -168,8 +177,11 @@ def _microdata(element: Element, page: Capture) -> Iterator[Statement]:
 
 def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
     """JSON-LD 1.1: the property on any node that is the page or a part of it."""
-    media_type = element.attributes.get("type", "").partition(";")[0].strip().lower()
-    if media_type != "application/ld+json" or _PROPERTY not in element.content:
+    kind = mime.parse(element.attributes.get("type", ""))
+    if kind is None or kind.essence != "application/ld+json":
+        return
+    # Its name may be written with escapes (RFC 8259 7).
+    if _PROPERTY not in element.content and "\\u00" not in element.content:
         return
     try:
         value = json_source.parse(element.content.strip())

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from optout import representation
 from optout.captures import Asked
 from optout.model import AI_USES, Force, Preference, Reading, Statement
-from optout.readers import html, prose
+from optout.readers import prose, tree_bounds
 from optout.readers.markup import Tag, tags
 from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
 
 NAME = "prose"
 PLACES: tuple[str, ...] = ()
@@ -44,19 +44,17 @@ MAX_LINK = 200
 def read(asked: Asked) -> Reading:
     """What the page that may be kept says in prose."""
     page = asked.page
-    if page is None or not html.is_html(page) or len(page.body) > html.MAX_OCTETS:
+    known = representation.of(page) if page else None
+    if page is None or known is None or not known.is_html or len(page.body) > tree_bounds.MAX_OCTETS:
         return
-    source, charset = html.source_of(page)
+    source = known.source
     declared = _LANGUAGE.search(source[:4096])
     language = declared[1].decode().lower() if declared else ""
     parts = [(0, source)] if len(source) <= 2 * MAX_PART else [(0, source[:MAX_PART]), _end(source)]
     for begin, part in parts:
         if not prose.may_reserve(part.lower(), language):
             continue
-        try:
-            found = list(islice(_Notices(part, charset).read(), MOST))
-        except Unreadable:
-            continue  # The other readers of the page say so, and defer.
+        found = list(islice(_Notices(part).read(), MOST))
         for at, octets, preference, note in found:
             where = f"line {source.count(bytes((10,)), 0, begin + at) + 1}"
             yield Statement(NAME, preference, readable(octets), page.url, where, AI_USES, Force.FLAGGED, note)
@@ -74,9 +72,8 @@ _Found = tuple[int, bytes, Preference, str]
 class _Notices:
     """One pass over the tags of a page."""
 
-    def __init__(self, source: bytes, charset: str) -> None:
+    def __init__(self, source: bytes) -> None:
         self._source = source
-        self._charset = charset
         # The element that is a notice, and how many of its name are open in it.
         self._notice = b""
         self._depth = 0
@@ -100,12 +97,12 @@ class _Notices:
         text = self._source[begin:end]
         if len(text) < 20 or not (self._notice or _LAW.search(text)):
             return
-        for at, sentence in prose.reserving(text, self._charset):
+        for at, sentence in prose.reserving(text):
             yield begin + at, sentence, Preference.DISALLOW, "Words for people, in no protocol's form."
 
     def _of_tag(self, tag: Tag) -> Iterator[_Found]:
         if tag.name == b"meta" and not tag.is_end:
-            attributes = tag.attribute(self._charset)
+            attributes = tag.attribute()
             name = attributes.get("name", "") or attributes.get("property", "")
             if _RIGHTS.fullmatch(name.strip()) and prose.reserves(attributes.get("content", "")[: prose.MAX_SENTENCE]):
                 element = self._source[tag.start : tag.end]
@@ -113,7 +110,7 @@ class _Notices:
         elif tag.name == b"a":
             opened, self._link = self._link, None if tag.is_end else tag
             if tag.is_end and opened and tag.start - opened.end <= MAX_LINK:
-                text = self._source[opened.end : tag.start].decode(self._charset, "replace")
+                text = self._source[opened.end : tag.start].decode("utf-8", "replace")
                 if prose.names_terms(text):
                     octets = self._source[opened.start : tag.end]
                     yield opened.start, octets, Preference.UNKNOWN, "Terms that the page links; they are not looked up."

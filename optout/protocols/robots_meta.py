@@ -6,24 +6,23 @@ and Google's page on robots meta tags have it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from optout import representation
 from optout.captures import Asked
 from optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import html, wishes
+from optout.readers import html, robots_tags, wishes
+from optout.readers.html import Element
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 
 NAME = "robots-meta"
 PLACES: tuple[str, ...] = ()
 
-_EVERYBODY = frozenset({"robots", "*"})
-# Rules of X-Robots-Tag whose colon parts a rule from its value, where another colon ends a crawler's name.
-_VALUED = re.compile(r"max-[a-z-]+|unavailable_after|-?\d+")
-_AGENT = re.compile(r"[a-z_*][\w.*/ -]*")
-_WORDS = re.compile(r"[^\s,;]+")
 _RULES = ("noai", "noimageai")
+_ELSEWHERE = {"property": frozenset({"robots", "x-robots-tag"}), "http-equiv": frozenset({"x-robots-tag", "robots"})}
+_NOT_READ = "The attribute is name, and its value robots: in this form no crawler reads it."
 
 _IMAGES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
@@ -33,39 +32,36 @@ def read(asked: Asked) -> Reading:
     page = asked.page
     if page is None:
         return
-    agent = asked.question.agent.lower()
+    agent = asked.question.agent
     for field in page.header("x-robots-tag"):
         quote = readable(field.strip().encode("utf-8", "surrogatepass"))
-        yield from _statements(_ours(field.lower(), agent), quote, page, "header x-robots-tag")
+        yield from _statements(robots_tags.for_agent(field, agent), quote, page, "header x-robots-tag")
     try:
         markup = html.read(page)
     except Unreadable as error:
         yield Gap(NAME, "unreadable", page.url, "body", str(error))
         return
-    for name in dict.fromkeys(("robots", agent)):
-        for element in markup.metas(name):
-            words = set(_WORDS.findall(element.attributes.get("content", "").lower()))
-            yield from _statements(words, element.quote, page, element.where)
+    for element, rules in robots_tags.in_page(markup.elements, agent):
+        yield from _statements(rules, element.quote, page, element.where)
+    for element, rules in robots_tags.in_page(markup.doubtful, agent):
+        yield from _flagged(rules, element, page, html.DOUBTFUL)
+    for element in markup.elements:
+        if element.name == "meta" and "name" not in element.attributes and _is_elsewhere(element):
+            rules = robots_tags.for_agent(element.attributes.get("content", ""), agent)
+            yield from _flagged(rules, element, page, _NOT_READ)
 
 
-def _ours(field: str, agent: str) -> set[str]:
-    """The words of a header field, in lower case, that bind everybody or the agent.
-
-    A crawler's name binds what follows up to the next name; each field begins anew.
-    """
-    ours, words = True, set()
-    for part in field.split(","):
-        head, colon, rest = part.partition(":")
-        name = head.strip()
-        if colon and _AGENT.fullmatch(name) and not (_VALUED.fullmatch(name) or _VALUED.fullmatch(rest.strip())):
-            ours = name in _EVERYBODY or name.partition("/")[0].strip() == agent
-            head = ""
-        if ours:
-            words.update(_WORDS.findall(f"{head} {rest}"))
-    return words
+def _is_elsewhere(element: Element) -> bool:
+    return any(element.attributes.get(key, "").strip().lower() in names for key, names in _ELSEWHERE.items())
 
 
-def _statements(words: set[str], quote: str, page: Capture, where: str) -> Iterator[Statement]:
+def _flagged(rules: frozenset[str], element: Element, page: Capture, note: str) -> Iterator[Statement]:
+    """What is meant by an element that no crawler has to read."""
+    for statement in _statements(rules, element.quote, page, element.where):
+        yield replace(statement, force=Force.FLAGGED, note=note)
+
+
+def _statements(words: frozenset[str], quote: str, page: Capture, where: str) -> Iterator[Statement]:
     unknown = sorted(word for word in words if word not in _RULES and wishes.in_line(word) is Preference.DISALLOW)
     if unknown:
         note = f"The word is noai; {', '.join(unknown)} is known to no crawler."
@@ -82,6 +78,6 @@ def _statements(words: set[str], quote: str, page: Capture, where: str) -> Itera
 
 def _is_image(page: Capture) -> bool:
     """By its Content-Type, or by its first octets: images are served under wrong names too."""
-    return page.media_type.startswith("image/") or (
+    return representation.of(page).media_type.startswith("image/") or (
         page.body.startswith(_IMAGES) or (page.body[:4] == b"RIFF" and page.body[8:12] == b"WEBP")
     )

@@ -26,7 +26,7 @@ from optout.model import (
     Statement,
 )
 from optout.protocols import robots
-from optout.readers import html, robots_txt
+from optout.readers import html, mime, robots_txt
 from optout.readers import rsl as documents
 from optout.readers import url as urls
 from optout.readers.html import Element
@@ -72,16 +72,24 @@ def read(asked: Asked) -> Reading:
     page = asked.page
     if page is not None:
         named += _in_header(page)
+        markup = html.Page()
         try:
-            elements = html.read(page).elements
+            markup = html.read(page)
         except Unreadable as error:
-            elements = []
             yield Gap(NAME, "unreadable", page.url, "body", str(error))
-        named += _in_elements(elements, page)
-        for number, element in enumerate(elements):
+        named += _in_elements(markup, page)
+        for number, element in enumerate(markup.elements):
             if element.name == "script" and _is_rsl(element.attributes.get("type", "")):
-                document = _document(page, f"{NAME} {number}", element.content.encode("utf-8", "replace"), "utf-8")
+                # A section that hides the document from old readers of HTML is part of the script's text there.
+                source = element.content.strip().removeprefix("<![CDATA[").removesuffix("]]>")
+                document = _document(page, f"{NAME} {number}", source.encode("utf-8", "replace"), "utf-8")
                 yield from _said(asked, document, page.url, True, element.where)
+        for element in markup.doubtful:
+            if _names_licence(element) or (element.name == "script" and _is_rsl(element.attributes.get("type", ""))):
+                note = html.DOUBTFUL
+                yield Statement(
+                    NAME, Preference.DISALLOW, element.quote, page.url, element.where, AI_USES, Force.FLAGGED, note
+                )
         yield from _in_page(asked, page)
     yield from _licences(asked, named)
 
@@ -212,11 +220,15 @@ def _in_header(page: Capture) -> Iterator[_Named]:
                 yield _named(link[1], readable(link[0].encode("utf-8", "surrogatepass")), page, "header link")
 
 
-def _in_elements(elements: list[Element], page: Capture) -> Iterator[_Named]:
-    """4.6.1: ``link`` elements."""
-    for element in elements:
-        if element.name == "link" and _is_licence(element.attributes) and "href" in element.attributes:
-            yield _named(element.attributes["href"], element.quote, page, element.where)
+def _in_elements(markup: html.Page, page: Capture) -> Iterator[_Named]:
+    """4.6.1: ``link`` elements, whose URLs are relative to the page's base (HTML 2.4.1)."""
+    for element in markup.elements:
+        if _names_licence(element):
+            yield _named(element.attributes["href"], element.quote, page, element.where, markup.base)
+
+
+def _names_licence(element: Element) -> bool:
+    return element.name == "link" and _is_licence(element.attributes) and "href" in element.attributes
 
 
 def _is_licence(parameters: dict[str, str]) -> bool:
@@ -224,12 +236,13 @@ def _is_licence(parameters: dict[str, str]) -> bool:
 
 
 def _is_rsl(media_type: str) -> bool:
-    return media_type.partition(";")[0].strip().lower() == MEDIA_TYPE
+    kind = mime.parse(media_type)
+    return kind is not None and kind.essence == MEDIA_TYPE
 
 
-def _named(reference: str, quote: str, page: Capture, where: str) -> _Named:
+def _named(reference: str, quote: str, page: Capture, where: str, base: str | None = None) -> _Named:
     try:
-        return _Named(urls.join(page.url, reference.strip()).href, quote, page.url, where)
+        return _Named(urls.join(urls.base(page.url, base), reference.strip()).href, quote, page.url, where)
     except NotAUrl as error:
         return _Named("", quote, page.url, where, error=str(error))
 

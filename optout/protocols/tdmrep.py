@@ -28,6 +28,7 @@ _NAMESPACES = ("http://www.w3.org/ns/tdmrep#", "http://www.w3.org/ns/tdmrep/")
 
 
 _MISSPELT = ("tdm_reservation", "tdmreservation", "tdmrep")
+_NAMED = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
 _NOT_IN_FORM = "It is no rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
 MAX_WISHES = 64
 """Objects of a file that is not in the protocol's form that are read for what they evidently mean."""
@@ -300,37 +301,43 @@ def _header(page: Capture) -> Generator[Gap, None, list[_Value]]:
 
 def _markup(page: Capture) -> list[_Value]:
     """6.3: meta elements."""
-    found = html.read(page)
-    policy = next((element.attributes.get("content", "") for element in found.metas("tdm-policy")), "")
+    elements = html.read(page).elements
+    policy = next((element.attributes.get("content", "") for element in html.metas(elements, "tdm-policy")), "")
     return [
         _Value(_reserved(element.attributes.get("content", "")), element.quote, element.where, policy)
-        for element in found.metas("tdm-reservation")
+        for element in html.metas(elements, "tdm-reservation")
     ]
 
 
 def _misspelt(page: Capture) -> Iterator[Statement]:
-    """A header or meta element that is called ``tdm_reservation``, or that is a ``property`` and no ``name``."""
+    """Yields what is meant by other names and forms.
+
+    ``tdm_reservation``, a meta element with ``property`` or ``http-equiv`` instead of ``name``, and one that is not an
+    element of the page by the HTML standard.
+    """
     for name in _MISSPELT:
         for field in page.header(name):
             value = _Value(_reserved(field), readable(field.strip().encode("utf-8", "surrogatepass")), f"header {name}")
             yield from _flagged(value, page)
     try:
-        elements = html.read(page).elements
+        found = html.read(page)
     except Unreadable:
         return  # _markup has said so
-    for element in elements:
-        names = {element.attributes.get(key, "").strip().lower() for key in ("name", "property")}
+    for element in found.elements:
+        names = {element.attributes.get(key, "").strip().lower() for key in ("name", "property", "http-equiv")}
         misspelt = names.intersection(_MISSPELT) or (
-            names == {"", "tdm-reservation"} and "name" not in element.attributes
+            "tdm-reservation" in names and not element.attributes.get("name", "").strip()
         )
         if element.name == "meta" and misspelt:
             reserved = _reserved(element.attributes.get("content", ""))
             yield from _flagged(_Value(reserved, element.quote, element.where), page)
+    for element in html.metas(found.doubtful, "tdm-reservation"):
+        reserved = _reserved(element.attributes.get("content", ""))
+        yield from _flagged(_Value(reserved, element.quote, element.where), page, html.DOUBTFUL)
 
 
-def _flagged(value: _Value, page: Capture) -> Iterator[Statement]:
+def _flagged(value: _Value, page: Capture, note: str = _NAMED) -> Iterator[Statement]:
     if value.reserved is not None:
-        note = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
         yield replace(_statement(value, page.url, Force.FLAGGED), note=note)
 
 

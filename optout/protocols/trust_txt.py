@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from optout import representation
 from optout.captures import Asked
 from optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import html, wishes
+from optout.readers import wishes
 from optout.readers.text import readable, to_utf8
 
 NAME = "trust-txt"
@@ -42,7 +43,10 @@ def read(asked: Asked) -> Reading:
 
 def _is_page(capture: Capture) -> bool:
     """A web page is no trust.txt: the crawler demands text/plain, and many a site answers every path with a page."""
-    return capture.media_type in html.HTML_TYPES or _MARKUP.match(to_utf8(capture.body[:1024])) is not None
+    return (
+        not representation.HTML_TYPES.isdisjoint(representation.of(capture).readings)
+        or _MARKUP.match(to_utf8(capture.body[:1024])) is not None
+    )
 
 
 def _read(capture: Capture) -> Iterator[Statement | Gap]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from optout import representation
 from optout.model import Capture
-from optout.readers import html, pdf
+from optout.readers import pdf
 from optout.readers.text import to_utf8
 
 
@@ -68,6 +69,6 @@ def of(capture: Capture) -> Container | None:
     if pdf.is_pdf(capture):
         return Container.PDF
     # A page that begins with a drawing is a page.
-    if capture.media_type not in html.HTML_TYPES and _SVG.match(to_utf8(body[:_PROLOG])):
+    if representation.of(capture).media_type not in representation.HTML_TYPES and _SVG.match(to_utf8(body[:_PROLOG])):
         return Container.SVG
-    return Container.SVG if capture.media_type == Container.SVG else None
+    return Container.SVG if representation.of(capture).media_type == Container.SVG else None

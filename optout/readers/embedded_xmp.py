@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from optout import representation
 from optout.model import Capture
 from optout.readers import container, images, pdf, xml, xmp
 from optout.readers.container import Container
@@ -65,7 +66,7 @@ def _packets(kind: Container | None, capture: Capture) -> Iterator[tuple[str, by
             yield "metadata", capture.body
         elif not _END.search(source[-1024:]):
             xml.parse(source)  # what is cut off may have had metadata
-    elif kind is None and capture.media_type in container.PICTURES and capture.body.strip():
-        raise Unreadable(f"It is called {capture.media_type}, and begins like no picture.")
+    elif kind is None and representation.of(capture).media_type in container.PICTURES and capture.body.strip():
+        raise Unreadable(f"It is called {representation.of(capture).media_type}, and begins like no picture.")
     else:
         yield from images.packets(kind, capture.body)

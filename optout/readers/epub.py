@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from optout import representation
 from optout.model import Capture
 from optout.readers import xml
 from optout.readers.properties import MAX_PROPERTIES, Property
@@ -46,7 +47,7 @@ def is_epub(capture: Capture) -> bool:
     Every book has a package document: what is called one and is no archive cannot be read.
     """
     said = capture.body.startswith(b"PK\x03\x04") and b"application/epub+zip" in capture.body[:128]
-    return said or capture.media_type == "application/epub+zip"
+    return said or representation.of(capture).media_type == "application/epub+zip"
 
 
 def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> Iterator[Property]:

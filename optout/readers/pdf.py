@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pikepdf
 from pikepdf import settings
 
+from optout import representation
 from optout.model import Capture
 from optout.readers.unreadable import Unreadable
 
@@ -55,7 +56,7 @@ def is_pdf(capture: Capture) -> bool:
     """Whether an answer is a PDF document, by its octets; by its Content-Type if something precedes its header."""
     head = capture.body[:1024]
     return head.lstrip(b"\t\n\f\r \0").startswith(b"%PDF-") or (
-        capture.media_type == "application/pdf" and b"%PDF-" in head
+        representation.of(capture).media_type == "application/pdf" and b"%PDF-" in head
     )
 
 

@@ -80,7 +80,7 @@ def may_reserve(lower: bytes, language: str = "") -> bool:
     )
 
 
-def reserving(text: bytes, charset: str = "utf-8") -> Iterator[tuple[int, bytes]]:
+def reserving(text: bytes) -> Iterator[tuple[int, bytes]]:
     """The sentences that reserve, each with its offset, as they stand in the text, markup within them included."""
     looked = start = 0
     for end in (*(match.start() for match in _END.finditer(text)), len(text)):
@@ -90,7 +90,7 @@ def reserving(text: bytes, charset: str = "utf-8") -> Iterator[tuple[int, bytes]
         looked += 1
         if looked > MAX_SENTENCES:
             return
-        if reserves(sentence[:MAX_SENTENCE].decode(charset, "replace")):
+        if reserves(sentence[:MAX_SENTENCE].decode("utf-8", "replace")):
             blank = len(sentence) - len(sentence.lstrip())
             yield at + blank, _cut(sentence.strip())
 

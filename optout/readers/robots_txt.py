@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 
+from optout import representation
 from optout.model import Capture
 from optout.readers.pattern import Pattern, Target
 from optout.readers.text import readable, to_utf8
@@ -225,7 +226,7 @@ class RobotsTxt:
         # Crawlers that are named together have the same rules, read once for all of them.
         self._shared: dict[tuple[int, ...], Rules] = {}
         self._read()
-        self.foreign = self._foreign(capture.media_type)
+        self.foreign = self._foreign(representation.of(capture).stated)
 
     def _read(self) -> None:
         group = Group(0, closed=True)  # Rules before the first user-agent line belong to nobody.

@@ -75,6 +75,14 @@ def join(base: str, reference: str) -> Url:
     return parse(href) if "\\" in href else _split(href)
 
 
+def base(page: str, written: str | None) -> str:
+    """The URL that a page's references are relative to (HTML 2.4.1): ``written`` is its base element's, if any."""
+    try:
+        return join(page, written.strip("\t\n\f\r ")).href if written is not None else page
+    except NotAUrl:
+        return page
+
+
 @lru_cache(maxsize=4096)
 def _split(href: str) -> Url:
     """The parts of a URL as the URL standard serialises it (4.5); read here, since asking ada for each costs more."""

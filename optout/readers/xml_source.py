@@ -7,7 +7,7 @@ needs one of them is not read, and a document that is not read is another thing 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -20,6 +20,7 @@ MAX_QUOTE = 240
 """Octets up to which an element is quoted whole; of a longer one its opening tag."""
 
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=")
+_XHTML = "http://www.w3.org/1999/xhtml"
 _OPENING = re.compile(rb"<(?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+>")
 
 
@@ -141,3 +142,61 @@ class _Builder:
             closed = self._source.find(b">", self._parser.CurrentByteIndex) + 1
             end = closed if closed - node.start <= MAX_QUOTE else end
         node.quote = readable(self._source[node.start : end])
+
+
+Wanted = Callable[[str, dict[str, str], str], bool]
+"""Whether an element is wanted, by its name, attributes and text."""
+
+
+def elements(source: bytes, wanted: Wanted) -> Iterator[Node]:
+    """Yields the XHTML elements of a page that are wanted; the text is known of scripts alone.
+
+    ``source`` is in UTF-8. Entities of the page's own document type are resolved, within expat's limits, as browsers
+    do; what is defined elsewhere is left out. Raises NotXml for a page that is not well-formed.
+    """
+    for node in _Page(wanted).read(source):
+        if node.name != "script" or wanted(node.name, node.attributes, node.text):
+            opening = _OPENING.match(source, node.start)
+            node.quote = readable(opening[0]) if opening else ""
+            yield node
+
+
+class _Page:
+    """One pass over a page: the elements that are wanted without a look at their text, and all scripts."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._found: list[Node] = []
+        self._script: Node | None = None
+        self._texts: list[str] = []
+        self._parser = parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+
+    def read(self, source: bytes) -> list[Node]:
+        try:
+            self._parser.Parse(source, True)
+        except expat.ExpatError as error:
+            raise NotXml(f"It is not well-formed XML: {error}.") from None
+        return self._found
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        namespace, _, local = name.rpartition(" ")
+        if namespace != _XHTML or not (local == "script" or self._wanted(local, attributes, "")):
+            return
+        own = {name.rpartition(" ")[2]: value for name, value in attributes.items()}
+        node = Node(namespace, local, own, self._parser.CurrentLineNumber, self._parser.CurrentByteIndex)
+        self._found.append(node)
+        if local == "script":
+            self._script, self._texts = node, []
+
+    def _end(self, name: str) -> None:
+        if self._script is not None and name == f"{_XHTML} script":
+            self._script.text = "".join(self._texts)
+            self._script = None
+
+    def _text(self, text: str) -> None:
+        if self._script is not None:
+            self._texts.append(text)

@@ -175,7 +175,7 @@ def test_what_a_link_leads_to_is_not_known(site):
 def test_other_encodings(site):
     page = site.page("<footer>Text und Data Mining für KI ist untersagt.</footer>".encode("latin-1"))
     [statement], _ = site.ask(prose, page)
-    assert statement.quote == "Text und Data Mining f\\xfcr KI ist untersagt."
+    assert statement.quote == "Text und Data Mining für KI ist untersagt."
 
 
 def test_an_image_has_no_footer(site):

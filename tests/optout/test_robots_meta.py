@@ -6,6 +6,7 @@ import pytest
 
 from optout.model import AI_USES, Force, Preference
 from optout.protocols import robots_meta
+from optout.readers import html
 
 FIELDS = [
     # section, X-Robots-Tag, is it a no for ForbearBot
@@ -76,7 +77,6 @@ MARKUP = [
     ("HTML 13.1.4", '<meta name="r&#111;bots" content="no&#97;i">', '<meta name="r&#111;bots" content="no&#97;i">'),
     ("repext 3.1.2", '<meta name=" ForbearBot " content="noai">', '<meta name=" ForbearBot " content="noai">'),
     ("repext 3.1.2", '<meta name="otherbot" content="noai">', None),
-    ("repext 3.1.2", '<meta property="robots" content="noai">', None),
     ("repext 3.1.2", '<meta name="description" content="what noai means">', None),
     ("HTML 13.1.6, comment", f"<!-- {NO} -->", None),
     ("HTML 13.1.6, comment", f"<!-- > {NO} --!>", None),
@@ -116,8 +116,20 @@ TYPES = [
     ("application/xhtml+xml", '<html xmlns="http://www.w3.org/1999/xhtml">', True),
     ("application/xml", '<html xmlns="http://www.w3.org/1999/xhtml">', True),
     ("text/xml", "<rss>", False),
-    ("text/plain", "<html>", False),
-    ("application/json", "<html>", False),
+    ("text/plain", "<html>", True),
+    ("text/plain", "To reserve, write ", False),
+    ("text/markdown", "<h1 align=center>Reservations</h1>", False),
+    ("application/json", "<!-- x --><p>", True),
+    ("image/png", "<!doctype html>", True),
+    ("text/html,text/html", "", True),
+    ("text/html charset=utf-8", "<p>", True),
+    ("text/html: charset=utf-8", "<p>", True),
+    ("text/html text/html; charset=utf-8", "<p>", True),
+    ("text/plain, text/html", "", True),
+    ("text/html, text/plain", "", True),
+    ("application/vnd.wap.xhtml+xml", "<html>", True),
+    ("text/html", "PK\x03\x04", True),
+    ("text/html", "%PDF-1.4 %%EOF", True),
     ("", "<!doctype html>", True),
     ("", "\n <HTML>", True),
     ("", "To reserve, write ", False),
@@ -148,6 +160,32 @@ ENCODINGS = [
 def test_encoding(site, encoding, mark, media_type):
     body = mark + HEAD.format(f"<!-- \N{COPYRIGHT SIGN} -->{NO}").encode(encoding)
     assert [s.quote for s in site.ask(robots_meta, site.page(body, media_type=media_type))[0]] == [NO]
+
+
+DOUBTFUL = [
+    # what a reader of tags sees and the tree of the standard does not
+    f"<math><annotation-xml><![CDATA[>{NO}]]></annotation-xml></math>",
+    f"<frameset>{NO}",
+]
+
+
+@pytest.mark.parametrize("markup", DOUBTFUL)
+def test_only_a_reader_of_tags_sees_it(site, markup):
+    [statement], _ = site.ask(robots_meta, site.page(f"<!DOCTYPE html>{markup}"))
+    assert (statement.quote, statement.force, statement.note) == (NO, Force.FLAGGED, html.DOUBTFUL)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        '<meta property="robots" content="noai,noimageai">',
+        '<meta http-equiv="X-Robots-Tag" content="noai">',
+        '<meta http-equiv="x-robots-tag" content="forbearbot: noai">',
+    ],
+)
+def test_other_attributes_are_wishes(site, element):
+    [statement, *_], _ = site.ask(robots_meta, site.page(HEAD.format(element)))
+    assert (statement.quote, statement.force, statement.uses) == (element, Force.FLAGGED, AI_USES)
 
 
 def test_element_that_only_xml_sees(site):

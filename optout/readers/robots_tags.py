@@ -1,0 +1,81 @@
+"""X-Robots-Tag and robots meta elements: rules, and whom they bind (draft-illyes-repext-03; Google's documentation).
+
+One reading for decisions and for links. Rules are parted by commas as documented, and by blanks and semicolons, as
+people write them; what is written so is never meant as anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from optout.readers.html import Element, metas
+
+EVERYBODY = frozenset({"robots", "*"})
+
+# draft-illyes-repext-03 3, Google and Bing: what stands before a colon and is not the name of a crawler.
+_RULES = (
+    "all|follow|index|indexifembedded|noai|noarchive|nocache|nofollow|noimageai|noimageindex|noindex|none|noodp"
+    "|nosnippet|notranslate|noydir"
+)
+_RULE = re.compile(_RULES)
+_VALUED = re.compile(r"max-[a-z-]+|unavailable_after", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s,;]*+")
+_WORD = re.compile(r"[^\s,;:]++")
+# A name may have a version and more words, "Mozilla/5.0 otherbot", up to its colon.
+_SCOPE = re.compile(r"([A-Za-z_*][\w.*/-]*+(?:[ \t]++[\w.*/-]++){0,4}?)[ \t]*+:(?!\d|-\d)")
+_COLON = re.compile(r"[ \t]*+:[ \t]*+")
+_NOT_RULE = rf"(?!(?:{_RULES})(?![\w-]))"
+# A rule where a value belongs is a rule all the same.
+_VALUE = re.compile(_NOT_RULE + r"[^\s,;]*+", re.IGNORECASE)
+# The dates of RFC 9110 5.6.7, and others: a comma may follow the name of the day, and the day before the year.
+_DATE = re.compile(
+    r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*+[ \t]*+,[ \t]*+)?"
+    r"(?:[a-z]{3,9}\.?[ \t]++\d{1,2}[ \t]*+,[ \t]*+(?=\d{4}))?"
+    r"(?:[ \t]*+" + _NOT_RULE + r"[^\s,;]++)*+",
+    re.IGNORECASE,
+)
+
+
+def rules(field: str) -> Iterator[tuple[str, str]]:
+    """Yields each rule of a field in lower case, and whom it binds: a crawler's name, or empty for everybody.
+
+    A name binds what follows up to the next name; each field begins anew. The values of rules are left out.
+    """
+    scope, at = "", _SEPARATORS.match(field, 0).end()  # type: ignore[union-attr]  # it matches nothing at all
+    while at < len(field):
+        word = _WORD.match(field, at)
+        name = word[0].lower() if word else ""
+        if word and not _RULE.fullmatch(name) and not _VALUED.fullmatch(name) and (named := _SCOPE.match(field, at)):
+            scope, at = named[1].lower(), named.end()
+            scope = "" if scope in EVERYBODY else scope
+        else:
+            at = word.end() if word else at + 1
+            if word:
+                yield name, scope
+            if colon := _COLON.match(field, at):
+                value = (_DATE if name == "unavailable_after" else _VALUE).match(field, colon.end())
+                at = value.end() if value else colon.end()
+        at = _SEPARATORS.match(field, at).end()  # type: ignore[union-attr]
+
+
+def for_agent(field: str, agent: str) -> frozenset[str]:
+    """Returns the rules of a header field that bind everybody or a crawler by its product token."""
+    return frozenset(rule for rule, scope in rules(field) if not scope or _is(scope, agent.lower()))
+
+
+def _is(scope: str, agent: str) -> bool:
+    """``ForbearBot/1.0`` is ForbearBot."""
+    return scope.partition("/")[0].strip() == agent
+
+
+def of_meta(content: str) -> frozenset[str]:
+    """Returns the rules of a meta element, which are for whom its name says."""
+    return frozenset(rule for rule, _ in rules(content))
+
+
+def in_page(elements: list[Element], agent: str) -> Iterator[tuple[Element, frozenset[str]]]:
+    """Yields the meta elements that bind everybody or the crawler, each with its rules."""
+    for name in dict.fromkeys(("robots", agent.lower())):
+        for element in metas(elements, name):
+            yield element, of_meta(element.attributes.get("content", ""))
