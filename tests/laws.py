@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
+from optout import representation
 from optout.captures import redirect
 from optout.model import Capture
 from optout.readers.text import readable, to_utf8
@@ -86,7 +87,8 @@ def _says(capture: Capture, row: Any) -> bool:
         return bool(row.quote == str(capture.status))
     if row.place.startswith("header "):
         return any(row.quote in value for value in capture.header(row.place.removeprefix("header ")))
-    return row.quote in readable(to_utf8(capture.body))
+    text = representation.of(capture).decode(capture.body)
+    return row.quote in readable(to_utf8(capture.body)) or row.quote in text
 
 
 def _target(capture: Capture) -> str | None:
