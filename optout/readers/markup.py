@@ -19,8 +19,9 @@ _VALUE = rb"[" + _W + rb"]*+=[" + _W + rb"]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\
 TAG = rb"([a-zA-Z][^" + _W + rb"/>]*+)((?:[" + _W + rb"/]++|" + _NAME + rb"(?:" + _VALUE + rb")?+)*+)(?:>|\Z)"
 _TOKEN = re.compile(rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|[!?][^>]*+(?:>|\Z)|(/?)" + TAG + rb"|/[^>]*+(?:>|\Z))", re.DOTALL)
 
-_RAW = frozenset({b"script", b"style", b"title", b"textarea", b"xmp", b"iframe", b"noembed", b"noframes"})
+_RAW = frozenset({b"script", b"style", b"title", b"textarea"})
 _END = {name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE) for name in _RAW}
+_END_OF_TEMPLATE = re.compile(rb"</template[" + _W + rb"/>]", re.IGNORECASE)
 _GREATER_THAN = ord(">")
 
 
@@ -49,17 +50,25 @@ class Tag(NamedTuple):
 
 
 def tags(source: bytes) -> Iterator[Tag]:
-    """Yields all tags that are markup: not those in comments, scripts, titles, text areas and other raw text."""
-    at, templates = 0, 0
+    """Yields all tags that are markup: not those in comments, scripts, styles, titles and text areas.
+
+    Where readers of different times differ, more is markup: within a select and in foreign content, in elements that
+    only old browsers show (xmp, noframes), and in a template that is never closed.
+    """
+    at, templates, unusual = 0, 0, {b"select": 0, b"svg": 0, b"math": 0}
+    last_template = max((match.start() for match in _END_OF_TEMPLATE.finditer(source)), default=0)
     while match := _TOKEN.search(source, at):
         start, at = match.span()
         if not match[2] or source[at - 1] != _GREATER_THAN:  # a comment, or a tag that the end of the file cuts off
             continue
         name, is_end = match[2].lower(), bool(match[1])
+        if name in unusual:
+            unusual[name] = max(0, unusual[name] + (-1 if is_end else 1))
         if name == b"template" and is_end:
             templates = max(0, templates - 1)
-        until = at if is_end else _end_of_raw_text(source, name, at)
-        yield Tag(name, is_end, match[3], start, at, source[at:until], templates > 0)
+        is_raw = not is_end and (name == b"script" or not any(unusual.values()))
+        until = _end_of_raw_text(source, name, at) if is_raw else at
+        yield Tag(name, is_end, match[3], start, at, source[at:until], templates > 0 and start < last_template)
         if name == b"template" and not is_end:
             templates += 1
         at = until
@@ -68,6 +77,6 @@ def tags(source: bytes) -> Iterator[Tag]:
 def _end_of_raw_text(source: bytes, name: bytes, at: int) -> int:
     """Where what an element without markup holds ends; ``at`` for all other elements."""
     if name not in _RAW:
-        return len(source) if name == b"plaintext" else at
+        return at
     end = _END[name].search(source, at)
     return end.start() if end else len(source)
