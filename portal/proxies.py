@@ -46,6 +46,9 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
             raise ValueError(
                 f"{text!r} is not an address or network: write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
             ) from None
+        mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+        if mapped and network.prefixlen >= 96:  # as addresses are compared
+            network = IPv4Network((mapped, network.prefixlen - 96))
         if network.prefixlen == 0:
             raise ValueError(f"{text} is every address, and then anybody can claim any: name the proxies alone")
         found.append(network)

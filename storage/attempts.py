@@ -79,11 +79,10 @@ def admit(connection: Connection, name: str, client: str, at: datetime) -> bool:
 
 def settle(connection: Connection, name: str, client: str, at: datetime, *, succeeded: bool, knew: bool) -> None:
     """Says how an attempt that was admitted went; ``knew``: the password was right. In a writing transaction."""
-    values: dict[str, Any] = {} if knew else {"wrong_codes": attempts.c.wrong_codes - 1}
-    if succeeded:  # which the failures before it, from the same address, do not count after (NIST SP 800-63B 5.2.2)
+    values: dict[str, Any] = {"wrong_codes": attempts.c.wrong_codes - (0 if knew else 1)}
+    if succeeded:  # earlier failures from the same address are disregarded then (NIST SP 800-63B 5.2.2)
         values = {"failures": 0, "wrong_codes": 0, "failed_at": None, "signed_in_at": at, "forget_at": at + KNOWN}
-    this = attempts.update().where(attempts.c.name == name, attempts.c.client == client)
-    connection.execute(this.values(values or {"failures": attempts.c.failures}))
+    connection.execute(attempts.update().where(attempts.c.name == name, attempts.c.client == client).values(values))
 
 
 def forget(connection: Connection, name: str) -> None:

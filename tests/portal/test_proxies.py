@@ -101,10 +101,16 @@ def test_long_fields_are_read_in_linear_time(unit):
         assert client_address("10.0.0.1", [(name, field)], NAMED).startswith("10.0.0.1")
 
 
-@pytest.mark.parametrize("text", ["", "*", "proxy.example", "10.0.0.1/8", "10.0.0.0/8,", "0.0.0.0/0", "::/0", "true"])
+@pytest.mark.parametrize(
+    "text", ["", "*", "proxy.example", "10.0.0.1/8", "10.0.0.0/8,", "0.0.0.0/0", "::/0", "::ffff:0:0/96"]
+)
 def test_what_is_not_a_proxy_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         networks([text])
+
+
+def test_an_ipv4_network_may_be_written_as_ipv6():
+    assert networks(["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"]) == networks(["10.0.0.1", "10.0.0.0/8"])
 
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -80,6 +80,8 @@ def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
         "Example Research",
         "--port",
         str(free),
+        "--base-url",
+        "https://bot.example",
     ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
     running = subprocess.Popen(
@@ -106,5 +108,6 @@ def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     finally:
         running.send_signal(signal.SIGINT)
         said, wrong = running.communicate(timeout=60)
-    assert said == f"The portal is at http://127.0.0.1:{free} until you press Ctrl+C.\n"
-    assert wrong == ""
+    assert said == "The portal is at https://bot.example until you press Ctrl+C.\n"
+    assert wrong.startswith("All visitors count as one in the limits: name the server in front of the portal")
+    assert wrong.count("\n") == 1
