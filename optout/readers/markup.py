@@ -62,11 +62,11 @@ def tags(source: bytes) -> Iterator[Tag]:
         if not match[2] or source[at - 1] != _GREATER_THAN:  # a comment, or a tag that the end of the file cuts off
             continue
         name, is_end = match[2].lower(), bool(match[1])
-        if name in unusual:
+        if name in unusual and not match[3].endswith(b"/"):
             unusual[name] = max(0, unusual[name] + (-1 if is_end else 1))
         if name == b"template" and is_end:
             templates = max(0, templates - 1)
-        is_raw = not is_end and (name == b"script" or not any(unusual.values()))
+        is_raw = not is_end and not any(unusual.values())
         until = _end_of_raw_text(source, name, at) if is_raw else at
         yield Tag(name, is_end, match[3], start, at, source[at:until], templates > 0 and start < last_template)
         if name == b"template" and not is_end:
