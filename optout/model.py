@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 
 class Use(StrEnum):
@@ -118,7 +121,8 @@ class Capture:
 
     def header(self, name: str) -> list[str]:
         """All values of a header field, in order; ``name`` in lower case."""
-        return [value for key, value in self.headers if key.lower() == name]
+        # A folded field is one line (RFC 9112 5.2).
+        return [_FOLD.sub(" ", value) if "\n" in value else value for key, value in self.headers if key.lower() == name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from optout.captures import Asked
 from optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import robots_txt
+from optout.readers import robots_mended, robots_txt
 from optout.readers.pattern import Target
 from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 
@@ -34,6 +36,22 @@ def read(asked: Asked) -> Reading:
             f"{len(covering) - MOST_STATEMENTS} more rules cover this URL and are not listed; none of them decides."
         )
         yield Gap(NAME, file.quote(match.line), file.source, "further lines", detail, NEVER)
+    if not matches or matches[0].allows:
+        yield from _meant(asked, capture)
+
+
+def _meant(asked: Asked, capture: Capture) -> Iterator[Statement]:
+    """A rule that plainly shuts the URL, in a form that RFC 9309 does not read so."""
+    mended = robots_mended.of(capture)
+    if mended is None:
+        return
+    rules = mended.file.rules_for(asked.question.agent)
+    decisive = next(iter(rules.matches(asked.of_target(rules.covering)[:1])), None)
+    if decisive and not decisive.allows:
+        quote, where = mended.quote(decisive.line), mended.where(decisive.line)
+        note = "It plainly shuts this URL, though not in the form of RFC 9309 2.2, so that no crawler obeys it."
+        source = mended.file.source
+        yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, Force.FLAGGED, note)
 
 
 def is_robots_txt(target: Target) -> bool:

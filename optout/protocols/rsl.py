@@ -215,7 +215,7 @@ def _in_header(page: Capture) -> Iterator[_Named]:
         for link in _LINK.finditer(field):
             parameters: dict[str, str] = {}
             for name, quoted, plain in _PARAMETER.findall(link[2]):
-                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain)
+                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain.strip("'"))
             if _is_licence(parameters):
                 yield _named(link[1], readable(link[0].encode("utf-8", "surrogatepass")), page, "header link")
 
