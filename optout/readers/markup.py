@@ -7,6 +7,7 @@ It knows comments, raw text and templates, and nothing of where elements may sta
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _TOKEN = re.compile(rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|[!?][^>]*+(?:>|\Z)|(/?)" +
 _RAW = frozenset({b"script", b"style", b"title", b"textarea"})
 _END = {name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE) for name in _RAW}
 _END_OF_TEMPLATE = re.compile(rb"</template[" + _W + rb"/>]", re.IGNORECASE)
+_SELF_CLOSING = re.compile(rb"(?:^|[\"'" + _W + rb"])/\Z")
 _GREATER_THAN = ord(">")
 
 
@@ -53,25 +55,42 @@ def tags(source: bytes) -> Iterator[Tag]:
     """Yields all tags that are markup: not those in comments, scripts, styles, titles and text areas.
 
     Where readers of different times differ, more is markup: within a select and in foreign content, in elements that
-    only old browsers show (xmp, noframes), and in a template that is never closed.
+    only old browsers show (xmp, noframes), and in a template that is not closed where it began.
     """
-    at, templates, unusual = 0, 0, {b"select": 0, b"svg": 0, b"math": 0}
-    last_template = max((match.start() for match in _END_OF_TEMPLATE.finditer(source)), default=0)
+    at, templates, unusual = 0, _Templates(source), {b"select": 0, b"svg": 0, b"math": 0}
     while match := _TOKEN.search(source, at):
         start, at = match.span()
         if not match[2] or source[at - 1] != _GREATER_THAN:  # a comment, or a tag that the end of the file cuts off
             continue
         name, is_end = match[2].lower(), bool(match[1])
-        if name in unusual and not match[3].endswith(b"/"):
+        if name in unusual and (name == b"select" or not _SELF_CLOSING.search(match[3])):
             unusual[name] = max(0, unusual[name] + (-1 if is_end else 1))
-        if name == b"template" and is_end:
-            templates = max(0, templates - 1)
         is_raw = not is_end and not any(unusual.values())
         until = _end_of_raw_text(source, name, at) if is_raw else at
-        yield Tag(name, is_end, match[3], start, at, source[at:until], templates > 0 and start < last_template)
-        if name == b"template" and not is_end:
-            templates += 1
+        inert = templates.hide(name, is_end, start)
+        yield Tag(name, is_end, match[3], start, at, source[at:until], inert)
         at = until
+
+
+class _Templates:
+    """Follows tags into and out of templates (HTML 4.12.3)."""
+
+    def __init__(self, source: bytes) -> None:
+        self._last_end = max((match.start() for match in _END_OF_TEMPLATE.finditer(source)), default=0)
+        self._depth = 0
+        self._open: Counter[bytes] = Counter()
+
+    def hide(self, name: bytes, is_end: bool, start: int) -> bool:
+        """Takes in a tag; returns whether it stands in a template."""
+        if name == b"template":
+            self._depth = max(0, self._depth - 1) if is_end else self._depth + 1
+        elif self._depth:
+            # An end tag of something before the template closes that too, where nobody knows templates.
+            self._depth = 0 if is_end and not self._open[name] else self._depth
+            self._open[name] += -1 if is_end else 1
+        if not self._depth:
+            self._open.clear()
+        return self._depth > 0 and name != b"template" and start < self._last_end
 
 
 def _end_of_raw_text(source: bytes, name: bytes, at: int) -> int:
