@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from batch.rules import Snapshot
 from batch.snapshot import BadSnapshot
-from crawler.inputs import BadInput, response_at, responses
+from crawler.archive import response_at, responses
+from crawler.inputs import BadInput
 from crawler.places import expiry
 from crawler.session import Asking, Session
 from optout.model import Capture, Failure
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from batch.snapshot import Known
     from crawler.live import Live
+    from crawler.warc_records import Damage
 
 LEASE_SECONDS = 60.0
 _PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES)
@@ -41,18 +43,22 @@ def recorded(known: Known) -> CaptureRecord:
 class Archives:
     """Answers that stand in WARC files, found by their URL: robots.txt as Common Crawl publishes it, and the like."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._places: dict[bytes, tuple[Path, int, datetime]] = {}
+    def __init__(self, paths: Sequence[Path], note: Callable[[Damage], None]) -> None:
+        """``note`` takes what is broken. Of several answers the newest counts, whether or not it can be read."""
+        self._places: dict[bytes, tuple[datetime, Path, int | Capture]] = {}
         for path in paths:
-            for url, at, offset in responses(path):
-                if urls.parse(url).path in _PLACES:
-                    self._places[digest(url)] = path, offset, at
+            for at, offset, page in responses(path, _PLACES, note):
+                key, newest = digest(page.url), at or datetime.max.replace(tzinfo=UTC)
+                if key not in self._places or newest >= self._places[key][0]:
+                    self._places[key] = newest, path, page if page.error else offset
 
     def get(self, url: str) -> CaptureRecord | None:
         """The answer, for this run alone: it is as old as the snapshot, so nobody else is to use it again."""
-        found = self._places.get(digest(url))
-        capture = response_at(found[0], found[1], url) if found else None
-        return CaptureRecord(new_id(), found[2], None, capture) if found and capture else None
+        if (found := self._places.get(digest(url))) is None:
+            return None
+        at, path, there = found
+        capture = there if isinstance(there, Capture) else response_at(path, there)
+        return CaptureRecord(new_id(), min(at, now()), None, capture) if capture else None
 
 
 @contextmanager

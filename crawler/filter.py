@@ -10,19 +10,21 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.answers import Archives, Network, Places, opened
+from crawler.archive import Archive
 from crawler.bot_auth import read_signer
 from crawler.crawl import begin
 from crawler.files import hidden, settle
 from crawler.filtering import REASONS, FilterConfig, Filtered, finished
 from crawler.grouped import Grouped
 from crawler.images import Folder
-from crawler.inputs import Archive, BadInput, Rows, UrlList
+from crawler.inputs import BadInput, Rows, UrlList
 from crawler.journal import Journal
 from crawler.live import Live
 from crawler.network import Guard
@@ -75,8 +77,15 @@ def source(config: FilterConfig, path: Path, target: Path) -> Source:
     raise BadInput(f"{path} is of no kind that its name tells: say which with --kind ({', '.join(KINDS)})")
 
 
-def run(config: FilterConfig, watch: Callable[[Filtered], None] | None = None) -> Filtered:
-    """Filters every input that is not done yet. Raises BadConfig, BadInput, StorageError and OSError."""
+def run(
+    config: FilterConfig,
+    watch: Callable[[Filtered], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Filtered:
+    """Filters every input that is not done yet. Raises BadConfig, BadInput, StorageError and OSError.
+
+    ``watch`` is called as it goes on, ``say`` with a sentence about each record that is broken.
+    """
     with ExitStack() as ends:
         hosts = ends.enter_context(opened(config.hosts)) if config.hosts else None
         policy = hosts.policy if hosts and not config.policy else read_policy(config.policy, "--policy")
@@ -85,7 +94,7 @@ def run(config: FilterConfig, watch: Callable[[Filtered], None] | None = None) -
         writer = Writer(engine)
         writer.start()
         ends.callback(writer.close)
-        done = Filtered()
+        done = Filtered(say=say)
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         own, infringing = _lists(config, hosts, writer)
         asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, own, infringing)
@@ -122,7 +131,8 @@ async def _run(
     watch: Callable[[Filtered], None] | None,
 ) -> None:
     guard = Guard(resolve=config.resolve, allow_private=config.allow_private_networks)
-    session = Places(asking, writer, Archives(config.archives), hosts, offline=config.offline)
+    archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
+    session = Places(asking, writer, archives, hosts, offline=config.offline)
     live = Live(
         guard,
         agent=config.agent,
@@ -162,7 +172,9 @@ async def _filter(
     kept, reasons = config.out / "kept" / name, config.out / "reasons" / f"{name}.parquet"
     log = reasons.with_name(f".{name}.journal")
     if reasons.exists():
-        done.counts[name] = finished(config, path, reasons)
+        done.counts[name], broken = finished(config, path, reasons)
+        if broken:
+            done.broken[name] = broken
         done.before.add(name)
         log.unlink(missing_ok=True)
         return
@@ -186,12 +198,16 @@ async def _filter(
             done.protocols.update(
                 name for row in left.values() for name in {each["protocol"] for each in row["reasons"]}
             )
-            for place, item in enumerate(batch):
-                if place not in left:
-                    data.keep(item)
+            for damage in (damage for item in batch for damage in item.damage):
+                done.note(name, damage)
+            for item in (item for place, item in enumerate(batch) if place not in left):
+                data.keep(item)
             if watch:
                 watch(done)
-        writer.add_key_value_metadata({"settings": config.settings, "counts": json.dumps(+counts)})
+        about = {"settings": config.settings, "counts": json.dumps(+counts)}
+        if name in done.broken:
+            about["broken"] = json.dumps(asdict(done.broken[name]))
+        writer.add_key_value_metadata(about)
     data.finish()
     settle(part, reasons)  # last: it says that this input is done
     log.unlink()

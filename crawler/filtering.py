@@ -15,10 +15,15 @@ from crawler.crawl import Config
 from crawler.operator import BadConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from crawler.warc_records import Damage
 
 _TEXT = pa.string()
 _REASON = pa.struct([(name, _TEXT) for name in ("protocol", "preference", "quote", "source", "where", "measure")])
+SENTENCES = 100
+"""About broken records of a file."""
 REASONS = pa.schema(
     [
         ("where", _TEXT),
@@ -78,10 +83,28 @@ class FilterConfig(Config):
 
 
 @dataclass(slots=True)
+class BrokenFile:
+    """What of a file is not whole: how many records, and whether the file was cut off."""
+
+    records: int = 0
+    cut: bool = False
+
+    def add(self, damage: Damage) -> None:
+        """Counts a record."""
+        self.records += 1
+        self.cut |= damage.cut
+
+
+@dataclass(slots=True)
 class Filtered:
-    """What a run did, by input: counts by verdict; ``before`` are inputs that an earlier run had done."""
+    """What a run did, by input: counts by verdict; ``before`` are inputs that an earlier run had done.
+
+    ``broken`` is by file, snapshots among them; ``say`` takes a sentence about each broken record.
+    """
 
     crawl: str = ""
+    say: Callable[[str], None] | None = None
+    broken: dict[str, BrokenFile] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     protocols: Counter[str] = field(default_factory=Counter)
     before: set[str] = field(default_factory=set)
@@ -91,6 +114,15 @@ class Filtered:
     def count_request(self) -> None:
         """A host was asked."""
         self.requests += 1
+
+    def note(self, name: str, damage: Damage) -> None:
+        """Counts what is broken in a file, and says so, up to as many times as people read."""
+        broken = self.broken.setdefault(name, BrokenFile())
+        broken.add(damage)
+        if self.say and broken.records <= SENTENCES:
+            self.say(f"{damage}.")
+        if self.say and broken.records == SENTENCES:
+            self.say(f"{damage.file}: more broken records are counted, and not named here.")
 
     @property
     def total(self) -> Counter[str]:
@@ -103,9 +135,13 @@ class Filtered:
         return monotonic() - self.began
 
 
-def finished(config: FilterConfig, path: Path, reasons: Path) -> Counter[str]:
-    """The counts by verdict of a file of reasons that is complete. Raises BadConfig if other settings made it."""
+def finished(config: FilterConfig, path: Path, reasons: Path) -> tuple[Counter[str], BrokenFile | None]:
+    """The counts by verdict of a file of reasons that is complete, and what is broken in its input.
+
+    Raises BadConfig if other settings made it.
+    """
     about = pq.read_metadata(reasons).metadata or {}
     if about.get(b"settings", b"").decode() != config.settings:
         raise BadConfig(f"{config.out} holds what other settings made of {path.name}: name another folder.")
-    return Counter(json.loads(about[b"counts"]))
+    broken = json.loads(about.get(b"broken", b"null"))
+    return Counter(json.loads(about[b"counts"])), BrokenFile(**broken) if broken else None

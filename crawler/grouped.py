@@ -116,7 +116,7 @@ class Grouped:
                 part = f"part-{number:05}.parquet"
                 kept, reasons = (self._config.out / folder / name / part for folder in ("kept", "reasons"))
                 if reasons.exists():
-                    counts.update(finished(self._config, path, reasons))
+                    counts.update(finished(self._config, path, reasons)[0])
                     continue
                 before = False
                 for target in (kept, reasons):

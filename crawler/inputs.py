@@ -1,8 +1,7 @@
 """Data that others collected, read a few items at a time, and written again without some of them.
 
-WARC (1.0 and 1.1, each record compressed by itself, with gzip or Zstandard, or none; Common Crawl's WARC, WET and WAT
-as they are), Parquet with a column of URLs (Common Crawl's columnar index as it is), and lists of URLs. What stays is
-copied octet for octet, or row for row with all its columns.
+Parquet with a column of URLs (Common Crawl's columnar index as it is), and lists of URLs; other kinds are in files of
+their own. What stays is copied octet for octet, or row for row with all its columns.
 """
 
 from __future__ import annotations
@@ -14,26 +13,22 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from crawler.files import hidden, settle
-from optout.model import Capture, Failure
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
     from pathlib import Path
+
+    from crawler.warc_records import Damage
+    from optout.model import Capture
 
 ITEMS = 1_000
 """Items in memory at once, at most."""
 OCTETS = 32 * 1024 * 1024
 """Octets of items in memory at once; a larger item comes alone."""
-MAX_BODY = 64 * 1024 * 1024
 COLUMNS = ("url", "source_url", "page_url", "image_url", "uri", "link", "warc-target-uri")
 """Columns that hold the URL, the first that is there; in any case."""
-_CRAWLERS = "X-Crawler-"
 
 
 class BadInput(ValueError):
@@ -42,13 +37,17 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something with a URL. ``page`` is what stood there, where the data has it; ``where`` is for people."""
+    """Something with a URL. ``page`` is what stood there, where the data has it; ``where`` is for people.
+
+    ``damage`` is what of it is not whole in the data.
+    """
 
     where: str
     url: str | None
     page: Capture | None = None
     octets: int = 0
     content: Any = None
+    damage: tuple[Damage, ...] = ()
 
 
 class Source(ABC):
@@ -167,121 +166,3 @@ def url_column(names: Sequence[str], wanted: str | None, path: Path) -> str:
         if name in lower:
             return lower[name]
     raise BadInput(f"{path} has no column of URLs that is known as such: name it with --url-column")
-
-
-class Archive(Source):
-    """A WARC file; records in a row about one URL stay or leave together, other records stay."""
-
-    def items(self) -> Iterator[Item]:
-        """A group of records each: request, response and metadata of a page, or the text of one alone."""
-        self._out = self.part.open("wb")
-        self._in = self.path.open("rb")
-        group: list[tuple[int, int]] = []
-        about: str | None = None
-        page: Capture | None = None
-        for number, (record, start, end) in enumerate(_records(self.path)):
-            if number == 0:
-                self._copy([(0, start)])  # the dictionary that the records of a .warc.zst are compressed with
-            url = record.headers.get("WARC-Target-URI")
-            if url is None:
-                self._copy([(start, end)])
-                continue
-            url = url.strip("<>")
-            if group and url != about:
-                yield self._item(about, page, group)
-                group, page = [], None
-            about = url
-            group.append((start, end))
-            if record.record_type in (WarcRecordType.response, WarcRecordType.revisit, WarcRecordType.resource):
-                page = capture_of(record, url)
-        if group:
-            yield self._item(about, page, group)
-
-    def _item(self, url: str | None, page: Capture | None, group: list[tuple[int, int]]) -> Item:
-        octets = group[-1][1] - group[0][0] + (len(page.body) if page else 0)
-        return Item(f"octet {group[0][0]}", url, page, octets, group)
-
-    def keep(self, item: Item) -> None:
-        """The records as they were."""
-        self._copy(item.content)
-
-    def _copy(self, spans: list[tuple[int, int]]) -> None:
-        for start, end in spans:
-            self._in.seek(start)
-            self._out.write(self._in.read(end - start))
-
-    def finish(self) -> None:
-        """Completes the file."""
-        self._out.close()
-        self._in.close()
-        settle(self.part, self.target)
-
-
-def _records(path: Path) -> Iterator[tuple[WarcRecord, int, int]]:
-    """Each record with where it begins and ends in the file; of an HTTP response, the body is decoded.
-
-    Raises BadInput for a file that is compressed as a whole, and OSError for one that is damaged.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        before: WarcRecord | None = None
-        for record in ArchiveIterator(file, parse_http=False):
-            if before is not None:
-                if record.stream_pos <= before.stream_pos:
-                    raise BadInput(
-                        f"{path} is compressed as a whole: compress each record, as `warcio recompress` does"
-                    )
-                yield before, before.stream_pos, record.stream_pos
-            if record.record_type in (WarcRecordType.response, WarcRecordType.revisit, WarcRecordType.resource):
-                record.freeze()  # its content is read while the next record is looked for
-            before = record
-        if before is not None:
-            yield before, before.stream_pos, size
-
-
-def capture_of(record: WarcRecord, url: str) -> Capture | None:
-    """What a record says that stood at a URL; nothing for a revisit, whose content is elsewhere.
-
-    A record that was cut off (WARC-Truncated) or that cannot be read is no answer: then nothing is known.
-    """
-    try:
-        href = urls.parse(url).href
-    except NotAUrl:
-        return None
-    if record.record_type == WarcRecordType.revisit:
-        return None
-    if record.headers.get("WARC-Truncated"):
-        return Capture(href, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
-    try:
-        if record.record_type == WarcRecordType.resource:
-            kind = (("Content-Type", record.headers.get("Content-Type") or ""),)
-            return Capture(href, 200, kind, record.reader.read())
-        record.parse_http(auto_decode="all")
-        status = record.http_headers.status_code
-        body = record.reader.read(MAX_BODY + 1)
-    except (OSError, ValueError, AttributeError):
-        return Capture(href, error=Failure.PROTOCOL, memo={"detail": "the record in the archive cannot be read"})
-    if len(body) > MAX_BODY:
-        return Capture(href, error=Failure.TOO_LARGE)
-    headers = tuple((name.removeprefix(_CRAWLERS), value) for name, value in record.http_headers.astuples())
-    return Capture(href, status, headers, body)
-
-
-def responses(path: Path) -> Iterator[tuple[str, datetime, int]]:
-    """The canonical URL, time and offset of each HTTP response in a WARC file."""
-    for record, start, _ in _records(path):
-        if record.record_type == WarcRecordType.response:
-            try:
-                url = urls.parse((record.headers.get("WARC-Target-URI") or "").strip("<>")).href
-            except NotAUrl:
-                continue
-            yield url, record.record_date, start
-
-
-def response_at(path: Path, offset: int, url: str) -> Capture | None:
-    """The response that begins at an offset of a WARC file."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        for record in ArchiveIterator(file, parse_http=False):
-            return capture_of(record, url)
-    return None

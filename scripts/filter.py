@@ -60,12 +60,14 @@ OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
 @options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Hosts that are asked at once.")
 @options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, help="Seconds for an exchange.")
 @options.connecting
+@options.option("--tolerate-damage", is_flag=True, help="Exit with 0 though records are broken or files cut off.")
 @options.as_json
-def command(as_json: bool, **settings: Any) -> None:
+def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
     """Take out of WARC, Parquet, URL lists and images what is reserved, and what cannot be known.
 
     OUT/kept has the inputs without it, OUT/reasons a Parquet file for each with whose words were decisive. Every
-    decision is in the log. A run that was killed goes on with the same command.
+    decision is in the log. A run that was killed goes on with the same command. What is broken in a WARC file is left
+    out and named; the exit code is 1 then.
 
     \b
     Example:
@@ -89,13 +91,18 @@ def command(as_json: bool, **settings: Any) -> None:
         click.echo(json.dumps(_as_json(done, config)))
     else:
         _tell(done, config)
+    return 1 if done.broken and not tolerate_damage else 0
 
 
 def _watched(config: FilterConfig) -> Filtered:
     if not sys.stderr.isatty():
-        return run(config)
+        return run(config, say=lambda sentence: click.echo(show.plain(sentence).plain, err=True))
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-        return run(config, lambda done: live.update(Text(_counts(done))))
+        return run(
+            config,
+            lambda done: live.update(Text(_counts(done))),
+            lambda sentence: live.console.print(show.plain(sentence), soft_wrap=True),
+        )
 
 
 def _counts(done: Filtered) -> str:
@@ -112,6 +119,10 @@ def _tell(done: Filtered, config: FilterConfig) -> None:
             for name, counts in done.counts.items()
         ),
     )
+    records, cut = _broken(done)
+    if records:
+        files = _number(len(done.broken), "file")
+        show.line(f"Not whole: {_number(records, 'broken record')} in {files}, {cut:,} of them cut off.")
     if done.protocols:
         show.line(f"Decisive: {listed(done.protocols)}.")
     show.line(f"{done.requests:,} requests in {done.seconds:.1f} s. What stays: {config.out}/kept. Why the rest does")
@@ -125,7 +136,17 @@ def _when(done: Filtered, name: str) -> str:
     return "done before" if name in done.before else ""
 
 
+def _broken(done: Filtered) -> tuple[int, int]:
+    """How many records are broken, and how many files are cut off."""
+    return sum(each.records for each in done.broken.values()), sum(each.cut for each in done.broken.values())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
 def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:
+    records, cut = _broken(done)
     return {
         "crawl": done.crawl,
         "seconds": round(done.seconds, 3),
@@ -133,5 +154,8 @@ def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:
         "counts": dict(done.total),
         "by_protocol": dict(done.protocols),
         "inputs": {name: dict(counts) | {"before": name in done.before} for name, counts in done.counts.items()},
+        "broken_records": records,
+        "cut_files": cut,
+        "broken": {name: {"records": each.records, "cut": each.cut} for name, each in done.broken.items()},
         "out": str(config.out),
     }

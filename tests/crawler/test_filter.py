@@ -19,7 +19,9 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from crawler.web import Reply, Web
+from optout.protocols import PROTOCOLS
 from tests.crawler.crawls import Crawler, plain, until
+from tests.crawler.warcs import PACKINGS, PAGE, http, record
 from tests.forks import Done
 from tests.laws import check_laws
 from tests.optout.pictures import packet, picture
@@ -285,6 +287,66 @@ def test_offline_the_log_and_a_snapshot_answer_and_nobody_is_asked(crawler: Craw
     assert told["requests"] == 0
     assert len(web.hits) == hits
     check_laws(crawler.database, tmp_path / "none")
+
+
+def test_a_damaged_archive_is_filtered_as_far_as_it_is_whole(crawler: Crawler, tmp_path: Path, web: Web) -> None:
+    pack = PACKINGS["gzip"]
+    good = [pack(record(f"http://yes.example/{number}")) for number in range(3)]
+    torn = pack(record("http://yes.example/torn", http(PAGE + bytes(range(256)) * 40)))[:-90]
+    path = tmp_path / "data.warc.gz"
+    short = pack(record("http://yes.example/short", length=40))
+    path.write_bytes(good[0] + short + good[1] + torn[:200] + good[2] + torn)
+    done = filtered(crawler, web, path, code=1)
+    told = done.summary
+    assert told["counts"] == {"allowed": 3, "deferred": 3}
+    assert (told["broken_records"], told["cut_files"]) == (3, 1)
+    assert told["broken"] == {path.name: {"records": 3, "cut": True}}
+    assert (crawler.out / "kept" / path.name).read_bytes() == b"".join(good)
+    places = [len(good[0]), len(good[0] + short + good[1]), path.stat().st_size - len(torn)]
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [f"{path}, octet {at}" for at in places]
+    assert reasons(crawler, path.name) == {
+        "http://yes.example/short": ("deferred", ["protocol"]),
+        "http://yes.example/torn": ("deferred", ["truncated"]),
+    }
+    details = "\n".join(detail for (detail,) in crawler.rows("SELECT detail FROM gaps"))
+    assert all(f"octet {at}" in details for at in places)
+    again = filtered(crawler, web, path, code=1)
+    assert again.summary["broken"] == told["broken"]
+    assert again.summary["inputs"][path.name]["before"]
+    assert filtered(crawler, web, path, tolerate_damage=True).summary["broken_records"] == 3
+    shown = filtered(crawler, web, path, json=None, code=1).stdout
+    assert "Not whole: 3 broken records in 1 file, 1 of them cut off." in shown
+    check_laws(crawler.database, tmp_path / "none")
+
+
+def test_a_damaged_snapshot_defers_whom_it_speaks_of(crawler: Crawler, tmp_path: Path) -> None:
+    listed = tmp_path / "pages.txt"
+    names = ("whole", "torn", "newer", "older", "headless", "cut")
+    listed.write_text("".join(f"http://{name}.example/a\n" for name in names))
+    robots = http(b"User-agent: *\nAllow: /\n", b"Content-Type: text/plain")
+    late, early = (f"WARC-Date: {year}-01-01T00:00:00Z" for year in (2027, 2025))
+
+    def answer(host: str, path: str, block: bytes, *more: str, **wrong: Any) -> bytes:
+        made = record(f"http://{host}.example{path}", block, "response", *more, **wrong)
+        return gzip.compress(made.replace(b"WARC-Date: 2026-01-01T00:00:00Z\r\n", b"", len(more)))
+
+    absent = http(b"", first=b"HTTP/1.1 404 Not Found")
+    others = (place for protocol in PROTOCOLS for place in protocol.PLACES if place != "/robots.txt")
+    records = [answer(host, place, absent) for place in dict.fromkeys(others) for host in names]
+    records += [answer(host, "/robots.txt", robots) for host in ("whole", "newer", "older")]
+    records.append(answer("torn", "/robots.txt", robots, length=len(robots) - 4))
+    records.append(answer("newer", "/robots.txt", robots, late, length=len(robots) - 4))
+    records.append(answer("older", "/robots.txt", robots, early, length=len(robots) - 4))
+    records.append(answer("headless", "/robots.txt", b"User-agent: *\nDisallow: /\n"))
+    records.append(answer("cut", "/robots.txt", robots)[:-30])
+    snapshot = tmp_path / "robotstxt.warc.gz"
+    snapshot.write_bytes(b"".join(records))
+    done = filtered(crawler, None, listed, offline=True, contact=None, snapshot=snapshot, code=1)
+    assert {url: verdict for url, (verdict, _) in reasons(crawler, listed.name).items()} == {
+        f"http://{name}.example/a": "deferred" for name in ("torn", "newer", "headless", "cut")
+    }
+    assert done.summary["broken"] == {f"--snapshot {snapshot}": {"records": 5, "cut": True}}
+    assert len(done.stderr.splitlines()) == 5
 
 
 def logged(crawler: Crawler, least: int) -> bool:

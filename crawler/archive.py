@@ -1,0 +1,218 @@
+"""WARC files of others, filtered: what stood at a URL by the records about it, which stay or leave together.
+
+Common Crawl's WARC, WET and WAT are read as they are. What stays is copied octet for octet; a record that is not
+whole never stays, and neither do those about the same URL around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from crawler import stored_answer
+from crawler.files import settle
+from crawler.http import received
+from crawler.inputs import Item, Source
+from crawler.packed import Broken
+from crawler.warc_records import PAGES, Damage, Record, WarcFile
+from optout.model import Capture, Failure
+from optout.readers import url as urls
+from optout.readers.url import NotAUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Set
+    from datetime import datetime
+    from pathlib import Path
+
+MAX_BODY = 64 * 1024 * 1024
+_CRAWLERS = b"x-crawler-"
+_CONTENT = PAGES | {"conversion", "continuation"}
+"""Records that are nobody's to keep if it is not known where they are from."""
+_MAY_ANSWER = frozenset({"response", ""})
+"""The type of a response, and of what is so broken that it may be one."""
+_CHUNK = 1024 * 1024
+
+
+class Response(NamedTuple):
+    """An HTTP response of a file; ``at`` is None if its date cannot be read."""
+
+    at: datetime | None
+    offset: int
+    page: Capture
+
+
+class Archive(Source):
+    """A WARC file; records in a row about one URL stay or leave together, other records stay."""
+
+    def items(self) -> Iterator[Item]:
+        """A group of records each: request, response and metadata of a page, or the text of one alone."""
+        self._out = self.part.open("wb")
+        self._in = self.path.open("rb")
+        with self.path.open("rb") as file:
+            warc = WarcFile(file, str(self.path))
+            self._copy([(0, warc.first)])  # the dictionary that the records of a .warc.zst are compressed with
+            group: _Group | None = None
+            for record in warc.records():
+                if group and not group.holds(record):
+                    yield group.item()
+                    group = None
+                if group is None and (record.url is not None or record.damage or record.type in _CONTENT):
+                    group = _Group(record.url, record.start, record.type)
+                if group:
+                    group.add(record, str(self.path))
+                else:
+                    self._copy([(record.start, record.end)])
+            if group:
+                yield group.item()
+
+    def keep(self, item: Item) -> None:
+        """The records as they were."""
+        self._copy(item.content)
+
+    def _copy(self, spans: list[tuple[int, int]]) -> None:
+        for start, end in spans:
+            self._in.seek(start)
+            left = end - start
+            while octets := self._in.read(min(left, _CHUNK)):
+                left -= self._out.write(octets)
+
+    def finish(self) -> None:
+        """Completes the file."""
+        self._out.close()
+        self._in.close()
+        settle(self.part, self.target)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Records in a row about one URL, the first of them from an octet and of a type; of its pages, there is one."""
+
+    url: str | None
+    start: int
+    first: str
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    page: Capture | None = None
+    damage: list[Damage] = field(default_factory=list)
+
+    def holds(self, record: Record) -> bool:
+        """Whether a record belongs to those that are here. A second page begins another group, so does its request."""
+        if record.url is None:
+            if record.damage:  # behind a request it is the answer, in all likelihood
+                return self.types == {"request"}
+            named = {record.get("warc-concurrent-to"), record.get("warc-refers-to")}
+            return record.type not in _CONTENT and bool(self.ids & named)
+        paged = bool(self.types & PAGES)
+        begins = record.type in PAGES or (record.type == "request" and self.first == "request")
+        return record.url == self.url and not (paged and begins)
+
+    def add(self, record: Record, file: str) -> None:
+        """Takes a record in; one that is broken is never copied."""
+        page, damage = read_page(record, self.url, file)
+        record.block = b""  # it may be large, and is not needed any more
+        if damage:
+            self.damage.append(damage)
+        else:
+            self.spans.append((record.start, record.end))
+        if page and not (self.page and self.page.error):
+            self.page = page
+        self.ids.add(record.get("warc-record-id") or "")
+        self.types.add(record.type)
+
+    def item(self) -> Item:
+        """What is decided about."""
+        octets = len(self.page.body) if self.page else 0
+        return Item(f"octet {self.start}", self.url, self.page, octets, self.spans, tuple(self.damage))
+
+
+def read_page(record: Record, url: str | None, file: str) -> tuple[Capture | None, Damage | None]:
+    """What a record says that stood at a URL, and what is not whole of the record, its HTTP answer included.
+
+    There is no page where the URL is none, and none of a request, a text, metadata, or a revisit without a head.
+    """
+    damage, page = record.damage, None
+    try:
+        href = urls.parse(url or "").href
+    except NotAUrl:
+        return None, damage
+    try:
+        if damage:
+            raise Broken(damage.reason, damage.failure)
+        page = _read_page(record, href)
+    except Broken as error:
+        found = Damage(file, record.start, str(error), error.failure)
+        page = Capture(href, error=error.failure, memo={"detail": str(found)})
+        if error.failure is not Failure.TOO_LARGE:  # which is whole
+            damage = damage or found
+    return page, damage
+
+
+def _read_page(record: Record, url: str) -> Capture | None:
+    """Raises Broken, and nothing else: a fault of ours must neither open a door nor end the run."""
+    try:
+        return _page(record, url)
+    except Broken:
+        raise
+    except Exception as error:
+        raise Broken(f"the record cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _page(record: Record, url: str) -> Capture | None:
+    if record.type in _CONTENT and record.get("warc-segment-number") is not None:
+        return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the archive has it in several segments"})
+    if record.type not in PAGES:
+        return None
+    if record.get("warc-truncated") is not None:
+        return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
+    if record.large:
+        raise Broken(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
+    if record.type == "resource":
+        return Capture(
+            url, 200, received([(b"Content-Type", (record.get("content-type") or "").encode())]), record.block
+        )
+    if record.type == "revisit":
+        if not record.block.strip(b"\r\n"):
+            return None
+        answer = stored_answer.read_head(record.block)
+        # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
+        status = 200 if answer.status == 304 else answer.status
+    else:
+        answer = stored_answer.read(record.block, MAX_BODY)
+        status = answer.status
+    return Capture(url, status, received(map(_as_sent, answer.fields)), answer.body)
+
+
+def _as_sent(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A field that the crawler renamed, since the body is stored without its codings."""
+    name, value = pair
+    return (name[len(_CRAWLERS) :] if name.lower().startswith(_CRAWLERS) else name), value
+
+
+def responses(path: Path, wanted: Set[str], note: Callable[[Damage], None]) -> Iterator[Response]:
+    """The HTTP responses of a WARC file from URLs with these paths; ``note`` takes everything that is broken."""
+    with path.open("rb") as file:
+        for record in WarcFile(file, str(path)).records():
+            if record.damage:
+                note(record.damage)
+            try:
+                url = urls.parse(record.url or "")
+            except NotAUrl:
+                continue
+            if url.path not in wanted or record.type not in _MAY_ANSWER:
+                continue
+            page, damage = read_page(record, url.href, str(path))
+            if page and record.date is None and not page.error:
+                damage = Damage(str(path), record.start, "the record has no date", Failure.PROTOCOL)
+                page = Capture(url.href, error=damage.failure, memo={"detail": str(damage)})
+            if damage and not record.damage:
+                note(damage)
+            if page:
+                yield Response(record.date, record.start, page)
+
+
+def response_at(path: Path, offset: int) -> Capture | None:
+    """The page of the record that begins at an offset of a WARC file."""
+    with path.open("rb") as file:
+        record = WarcFile(file, str(path)).read(offset)
+    return read_page(record, record.url, str(path))[0]

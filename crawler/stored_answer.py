@@ -1,0 +1,186 @@
+"""Reads an HTTP answer as an archive stores it (RFC 9112): its octets as they came, or what a crawler made of them.
+
+Of the head, what the RFC permits is read, and what crawlers write that spoke HTTP/2. The body may be without the
+codings that the head still names, as in Common Crawl's news before May 2019: what does not begin in a coding is not in
+it, and is taken as it is. What begins in a coding and breaks is damaged.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from crawler.decoding import Undecodable, decode
+from crawler.packed import Broken
+from optout.model import Capture, Failure
+from optout.readers import container
+
+MAX_HEAD = 256 * 1024
+"""Octets of status line and fields."""
+MAX_FRAMING = 4 * 1024 * 1024
+"""Octets around the chunks of a body: one in chunks of one octet is work for nothing."""
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")  # RFC 9110 5.5, RFC 9112 2.2
+_STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
+_FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
+_NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field in HTTP/2 alone
+_CHUNK_SIZE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(?:;[^\r\n]*)?\r?\n")  # RFC 9112 7.1, 7.1.1
+_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+_LINE_END = re.compile(rb"\r?\n")
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # MIME Sniffing 3
+_SURE = 256
+"""So many octets are not compressed if none of them is binary; fewer have to be UTF-8 besides."""
+
+
+class Answer(NamedTuple):
+    """What was answered: ``fields`` are as stored, in order, ``body`` is without its codings."""
+
+    status: int
+    fields: Fields
+    body: bytes
+
+
+def read(block: bytes, limit: int) -> Answer:
+    """The answer in a block. Raises Broken if its head or body cannot be read, or the body has more octets."""
+    status, fields, begin = _head(block)
+    try:
+        return Answer(status, fields, _body(status, fields, block[begin:], limit))
+    except Broken:
+        if 300 <= status < 500:  # these say what there is to say without their body (RFC 9309 2.3.1.2, 2.3.1.3)
+            return Answer(status, fields, b"")
+        raise
+
+
+def read_head(block: bytes) -> Answer:
+    """What is left of an answer whose body is elsewhere, with or without the line that ends a head. Raises Broken."""
+    status, fields, _ = _head(block if _HEAD_END.search(block) else block.rstrip(b"\r\n") + b"\r\n\r\n")
+    return Answer(status, fields, b"")
+
+
+def _head(block: bytes) -> tuple[int, Fields, int]:
+    """Status, fields, and where the body begins, behind interim answers (RFC 9110 15.2)."""
+    begin = 0
+    while True:
+        match = _HEAD_END.search(block, begin, MAX_HEAD)
+        if not block.startswith(b"HTTP/", begin):
+            raise Broken(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")
+        if match is None:
+            if len(block) >= MAX_HEAD:
+                raise Broken(f"the HTTP head is longer than {MAX_HEAD} octets")
+            raise Broken("the HTTP head breaks off", Failure.TRUNCATED)
+        status, fields = _fields(block[begin : match.start()])
+        begin = match.end()
+        if status >= 200 or status == 101 or begin == len(block):
+            return status, fields, begin
+
+
+def _fields(head: bytes) -> tuple[int, Fields]:
+    if _FORBIDDEN.search(head.removesuffix(b"\r")):
+        raise Broken("the HTTP head has a NUL, or a CR without LF")
+    first, _, rest = head.partition(b"\n")
+    status = _STATUS_LINE.fullmatch(first.rstrip(b"\r"))
+    if status is None or rest.startswith((b" ", b"\t")):  # RFC 9112 2.2: a blank line there may hide a field
+        raise Broken(f"the HTTP head begins with {first[:40]!r}, which is no status line")
+    lines = _FOLD.sub(b" ", rest).split(b"\n")
+    return int(status[1]), tuple(_field(line.rstrip(b"\r")) for line in lines if line.rstrip(b"\r"))
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """RFC 9112 5; blanks before the colon are taken away (5.1)."""
+    colon = line.find(b":", 1)
+    name = line[:colon].rstrip(b" \t")
+    if colon < 0 or not _NAME.fullmatch(name):
+        raise Broken(f"{line[:40]!r} in the HTTP head is no field")
+    return name, line[colon + 1 :].strip(b" \t")
+
+
+def _body(status: int, fields: Fields, body: bytes, limit: int) -> bytes:
+    codings = _listed(fields, b"transfer-encoding", b"content-encoding")
+    if "chunked" in codings and not body and status != 204:
+        raise Broken("the answer is chunked and has no chunk", Failure.TRUNCATED)
+    for coding in codings:
+        body = _without(coding, body, limit)
+    if len(body) > limit:
+        raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
+    if not _was_coded(fields) and status != 204:
+        _check_length(fields, body)
+    return body
+
+
+def _listed(fields: Fields, *names: bytes) -> list[str]:
+    """The members of the fields, each a list, the last first; in lower case (RFC 9110 5.6.1)."""
+    values = [value.decode("latin-1").lower() for name in names[::-1] for key, value in fields if key.lower() == name]
+    members = [member.strip() for value in values for member in value.split(",")]
+    return [member for member in reversed(members) if member not in ("", "identity")]
+
+
+def _was_coded(fields: Fields) -> bool:
+    """Whether the body came in a coding, also where a crawler renamed the field: then its length is another one."""
+    return any(name.lower().endswith((b"content-encoding", b"transfer-encoding")) for name, _ in fields)
+
+
+def _check_length(fields: Fields, body: bytes) -> None:
+    """Raises Broken for a body that is shorter than the answer says (RFC 9112 8)."""
+    lengths = [int(each) for each in _listed(fields, b"content-length") if _LENGTH.fullmatch(each)]
+    if lengths and max(lengths) > len(body):
+        raise Broken(f"the answer should have {max(lengths)} octets and has {len(body)}", Failure.TRUNCATED)
+
+
+def _without(coding: str, body: bytes, limit: int) -> bytes:
+    """The body without a coding, or as it is if it plainly is not in it."""
+    if coding == "chunked":
+        return _dechunked(body) if _CHUNK_SIZE.match(body) else body
+    if not body or (not _begins(coding, body) and _is_plain(body)):
+        return body
+    try:
+        return decode(body, [coding], limit)
+    except Undecodable as error:
+        raise Broken(str(error), error.failure) from error
+
+
+def _begins(coding: str, body: bytes) -> bool:
+    """Whether the body begins as all do that are in this coding: gzip, or deflate with zlib's wrapper (RFC 1950)."""
+    if coding in ("gzip", "x-gzip"):
+        return body.startswith(b"\x1f\x8b")
+    return coding == "deflate" and body[0] & 0x8F == 8 and int.from_bytes(body[:2]) % 31 == 0
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether a body is not compressed: text, or a file that is known by its first octets."""
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or container.of(Capture("", body=body)):
+        return True
+    begin = body[: 2 * _SURE]
+    if _BINARY.search(begin):
+        return False
+    try:
+        return len(begin) >= _SURE or bool(begin.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _dechunked(body: bytes) -> bytes:
+    """RFC 9112 7.1; extensions and trailer fields are passed over, and what stands behind them."""
+    parts: list[bytes] = []
+    at = framing = 0
+    while match := _CHUNK_SIZE.match(body, at):
+        size, begin = min(int(match[1], 16), len(body)), match.end()
+        if not size and not parts and body[begin:].strip(b"\r\n"):
+            raise Broken("the body begins with its last chunk, and goes on")  # or with a line of a text
+        if not size:
+            return b"".join(parts)
+        line = _LINE_END.match(body, begin + size)
+        if line is None and begin + size + 2 <= len(body):
+            raise Broken("a chunk of the body is longer than it says")
+        framing += begin - at
+        if framing > MAX_FRAMING:
+            raise Broken(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
+        if line is None:
+            break
+        parts.append(body[begin : begin + size])
+        at = line.end()
+    if body[at : at + 1] and not _CHUNK_SIZE.match(body, at) and b"\n" in body[at : at + 64]:
+        raise Broken(f"{body[at : at + 20]!r} in the body is no size of a chunk")
+    raise Broken("the chunked body breaks off", Failure.TRUNCATED)

@@ -1,0 +1,338 @@
+"""Reads WARC files that others wrote: which records are whole, which are broken and why, and where the next one is.
+
+WARC 1.1 (ISO 28500:2017) and its forerunners from 0.17 on; records as they are, or each in a gzip member or Zstandard
+frame. A record is whole if its header can be read, its block has the length that the header says, and what it is
+packed in ends as it should. Behind a broken one the next is looked for: a member that unpacks to the beginning of a
+record, or a line with a version and a field behind it. Time is linear in the size of the file, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote_from_bytes
+
+from crawler.inputs import BadInput
+from crawler.packed import MAGIC, Broken, BrokenMember, Packed
+from optout.model import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Set
+
+    from crawler.packed import Member
+
+    Stream = BinaryIO | io.BufferedReader[Member]
+
+MAX_HEADER = 1024 * 1024
+MAX_BLOCK = 65 * 1024 * 1024
+"""Octets of a block that are kept in memory; of a larger one, none are."""
+PAGES = frozenset({"response", "revisit", "resource"})
+"""The records whose block is what stood at a URL."""
+
+_CHUNK = 64 * 1024
+_LITTLE = 512
+_STEP = 64
+"""Octets of a header that are unpacked at once: with those that hold a damaged place, what precedes it is lost."""
+_TRIAL = 256
+"""Octets that could be read again instead of trying whether a member begins somewhere."""
+_LINES = 64
+"""Line ends behind a block, at most; there should be two."""
+
+_PLAIN = "record"
+_VERSION = re.compile(rb"WARC/(0\.1[0-9]|1\.[0-9])[ \t]*\r?\n")
+_FIRST = re.compile(rb"(?!.+WARC/)[ -~\t]{1,80}\r?\n")
+"""What may be a version, damaged or not: the fields behind it are read."""
+# A version and a field behind it, wherever they stand: what was cut off before them may end in the middle of a line.
+_BEGINNING: dict[str, bytes] = {**MAGIC, _PLAIN: rb"WARC/[0-9]\.[0-9]{1,2}[ \t]{0,8}\r?\n(?i:WARC|Content)-"}
+_OVERLAP = 64
+# Behind a block: line ends and a record, also one of which only the version is damaged.
+_NEXT = re.compile(
+    rb"[\r\n]{0,64}(?=WARC/[0-9]\.[0-9]|%s|%s|[\x50-\x5f]\x2a\x4d\x18)|\r?\n\r?\n(?=[^\r\n]{1,80}\r?\n(?i:WARC)-)"
+    % tuple(MAGIC.values())
+)
+_LAST = re.compile(rb"[\r\n]{0,64}(?=(?:W(?:A(?:R(?:C(?:/.{0,3})?)?)?)?)?\Z)")
+_BEGUN = (b"WARC/", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_ONCE = (b"content-length", b"warc-type", b"warc-target-uri")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is not whole in a file: where it begins and why; ``cut`` if the file ends there, unfinished."""
+
+    file: str
+    offset: int
+    reason: str
+    failure: Failure
+    cut: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.file}, octet {self.offset}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Record:
+    """A record, from ``start`` to where the next begins; what could be read of it if it is broken (``damage``).
+
+    ``block`` is empty where it holds no page, and where it is ``large``.
+    """
+
+    start: int
+    end: int = 0
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    block: bytes = b""
+    large: bool = False
+    damage: Damage | None = None
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field; ``name`` in lower case."""
+        value = self._first(name.encode())
+        return None if value is None else value.decode("utf-8", "replace")
+
+    @property
+    def type(self) -> str:
+        """Its WARC-Type; empty if it has none."""
+        return (self.get("warc-type") or "").lower()
+
+    @property
+    def url(self) -> str | None:
+        """Its WARC-Target-URI, without the angle brackets of WARC 1.0; octets that are no UTF-8 are escaped."""
+        value = self._first(b"warc-target-uri")
+        if value is None:
+            return None
+        value = value.strip(b"<> ")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return quote_from_bytes(value, safe=bytes(range(128)))
+
+    @property
+    def date(self) -> datetime | None:
+        """Its WARC-Date (W3C-DTF, also of reduced precision); nothing if it is none."""
+        text = (self.get("warc-date") or "").removesuffix("Z")
+        text += "-01-01"[len(text) - 4 :] if len(text) in (4, 7) else ""
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    @property
+    def length(self) -> int:
+        """Its Content-Length. Raises Broken."""
+        value = self._first(b"content-length")
+        if value is None:
+            raise Broken("the record has no Content-Length")
+        if not value.isdigit() or len(value) > 18:
+            raise Broken(f"the Content-Length of the record is {value[:40]!r}")
+        return int(value)
+
+    def _first(self, name: bytes) -> bytes | None:
+        return next((value for key, value in self.fields if key == name), None)
+
+
+class WarcFile:
+    """The records of a file; ``name`` is what messages call it. Raises OSError."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self._name = file, name
+        self._size = file.seek(0, os.SEEK_END)
+        self._packed = Packed(file)
+        self._kinds: Set[str] = frozenset(_BEGINNING)
+        self._again = 2 * self._size
+        self._reached = 0
+        self.first = self._packed.first
+        """Where the records begin."""
+
+    def records(self) -> Iterator[Record]:
+        """Each record in order, whole or broken; what lies between two is a broken one too."""
+        at = self.first
+        while (at := self._between(at)) < self._size:
+            record = self.read(at)
+            yield record
+            at = record.end
+
+    def read(self, start: int) -> Record:
+        """The record that begins there."""
+        record = Record(start)
+        member = self._packed.member(start)
+        try:
+            if member:
+                self._unpack(record, member)
+            else:
+                self._read(record)
+        except Broken as error:
+            self._resume(record, error)
+        else:
+            self._kinds = frozenset({member.kind if member else _PLAIN})
+        return record
+
+    def _between(self, at: int) -> int:
+        """Behind line ends and skippable frames, which are no records."""
+        while at < self._size:
+            behind = self._packed.skip(at)
+            if behind > self._size:  # an octet of its length may be wrong: what is behind it is looked for
+                break
+            if behind == at:
+                self._file.seek(at)
+                octets = self._file.read(_LITTLE)
+                behind += len(octets) - len(octets.lstrip(b"\r\n"))
+            if behind == at:
+                break
+            at = behind
+        return at
+
+    def _unpack(self, record: Record, member: Member) -> None:
+        """A record in a member of its own, which is read to its end: it holds the checksum."""
+        stream = io.BufferedReader(member, _STEP)
+        broken: Broken | None = None
+        try:
+            _read_header(stream, record)
+            self._block(stream, record)
+            self._check_end(stream, record)
+        except BrokenMember:
+            raise
+        except Broken as error:
+            broken = error
+        while stream.read(_CHUNK):
+            pass
+        assert member.end is not None
+        record.end = member.end
+        if broken:
+            raise broken
+
+    def _block(self, stream: Stream, record: Record) -> None:
+        """Reads a block, and keeps it if it holds a page."""
+        left = length = record.length
+        record.large = length > MAX_BLOCK
+        if record.type in PAGES and not record.large:
+            record.block = stream.read(length)
+            left -= len(record.block)
+        while left and (octets := stream.read(min(left, _CHUNK))):
+            left -= len(octets)
+        if left:
+            raise Broken(f"the block should have {length} octets and has {length - left}", Failure.TRUNCATED)
+
+    def _check_end(self, stream: Stream, record: Record) -> None:
+        """Behind the block of a packed record there are line ends. Raises BadInput if there are more records."""
+        octets = stream.read(_LITTLE)
+        rest = octets.lstrip(b"\r\n")
+        if rest.startswith(b"WARC/"):
+            if record.start == self.first:
+                raise BadInput(
+                    f"{self._name} is compressed as a whole: compress each record, as `warcio recompress` does"
+                )
+            raise Broken("several records are packed together")
+        if rest or len(octets) > _LINES:
+            raise Broken(f"the block is longer than the {record.length} octets that the record says")
+
+    def _read(self, record: Record) -> None:
+        """A record that is not packed. What follows its block shows whether it has the length that it says."""
+        self._file.seek(record.start)
+        try:
+            _read_header(self._file, record)
+        finally:
+            self._reached = begin = self._file.tell()
+        length = record.length
+        if begin + length > self._size:
+            there = self._size - begin
+            raise Broken(f"the block should have {length} octets, {there} are left in the file", Failure.TRUNCATED)
+        record.end = self._behind(begin + length)
+        record.large = length > MAX_BLOCK
+        if record.type in PAGES and not record.large:
+            self._file.seek(begin)
+            record.block = self._file.read(length)
+
+    def _behind(self, end: int) -> int:
+        """Where the record after a block begins, or the file ends. Raises Broken if neither is there."""
+        self._file.seek(end)
+        octets = self._file.read(_LITTLE)
+        match = _NEXT.match(octets) or (_LAST.match(octets) if end + len(octets) == self._size else None)
+        if match:
+            return end + match.end()
+        raise Broken("the block has another length than the record says: no record follows")
+
+    def _resume(self, record: Record, error: Broken) -> None:
+        """Notes what is wrong with a record, and finds the next one.
+
+        It is looked for from within the broken one, since a wrong length may reach over others, and a member that was
+        cut off runs into the next. Where that was done too often, it goes on where reading ended.
+        """
+        record.block = b""
+        if not record.end:
+            reached = error.reached if isinstance(error, BrokenMember) else self._reached
+            self._again -= reached - record.start
+            near = self._again > 0 and error.failure is not Failure.TOO_LARGE
+            record.end = self._find(record.start + 1 if near else reached)
+        unfinished = error.failure is Failure.TRUNCATED and record.end == self._size
+        record.damage = Damage(self._name, record.start, str(error), error.failure, unfinished)
+
+    def _find(self, start: int) -> int:
+        """Where the next record begins that looks like one; the size of the file if there is none."""
+        pattern = re.compile(b"|".join(b"(%s)" % _BEGINNING[kind] for kind in sorted(self._kinds)))
+        at, size = start, _LITTLE
+        while at < self._size:
+            self._file.seek(at)
+            match = pattern.search(self._file.read(size + _OVERLAP))
+            if match is None:
+                at, size = at + size, min(2 * size, 16 * _CHUNK)
+                continue
+            found = at + match.start()
+            at, size = self._tried(found), _LITTLE
+            if at == found:
+                return found
+        return self._size
+
+    def _tried(self, at: int) -> int:
+        """The same place, if what looks like a member unpacks to a record there; else where to look next."""
+        member = self._packed.member(at)
+        if member is None:
+            return at
+        try:
+            if io.BufferedReader(member, 5).read(5) == b"WARC/":
+                return at
+        except BrokenMember:
+            pass
+        self._again -= _TRIAL + max(0, member.reached - at - _CHUNK)
+        return at + 1 if self._again > 0 else member.reached
+
+
+def _read_header(stream: Stream, record: Record) -> None:
+    """The version and the fields (ISO 28500:2017 4), as far as they can be read. Raises Broken."""
+    lines: list[bytes] = []
+    try:
+        _read_lines(stream, lines)
+    finally:
+        unfolded = _FOLD.sub(b" ", b"".join(lines[1:])).split(b"\n")
+        parts = (line.partition(b":") for line in unfolded if b":" in line)
+        record.fields = [(name.strip().lower(), value.strip()) for name, _, value in parts]
+    if not _VERSION.fullmatch(lines[0]):
+        raise Broken(f"no record of a known version begins here, but {lines[0][:20]!r}")
+    if not record.type:
+        raise Broken("the record has no WARC-Type")
+    for name in _ONCE:
+        if len({value for key, value in record.fields if key == name}) > 1:
+            raise Broken(f"the record has two fields {name.decode()} that differ")
+
+
+def _read_lines(stream: Stream, lines: list[bytes]) -> None:
+    """The lines of a header, up to the empty one that ends it, or to one that is not a field. Raises Broken."""
+    left = MAX_HEADER
+    while (line := stream.readline(left)) not in (b"\r\n", b"\n") or not lines:
+        left -= len(line)
+        if not line.endswith(b"\n"):
+            if left == 0:
+                raise Broken(f"the header of the record is longer than {MAX_HEADER} octets")
+            if lines or any(begun.startswith(line[: len(begun)]) for begun in _BEGUN):
+                raise Broken("the header of the record breaks off", Failure.TRUNCATED)
+            raise Broken("no record begins here")
+        if not lines and not _FIRST.fullmatch(line):
+            raise Broken("no record begins here")
+        if lines and not line.startswith((b" ", b"\t")) and b":" not in line:
+            begun = _VERSION.fullmatch(lines[0])
+            raise Broken("a line in the header of the record is not a field" if begun else "no record begins here")
+        lines.append(line)
