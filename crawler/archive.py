@@ -101,7 +101,7 @@ class _Group:
         if record.url is None:
             if record.damage:  # behind a request it is the answer, in all likelihood
                 return self.types == {"request"}
-            named = {record.get("warc-concurrent-to"), record.get("warc-refers-to")}
+            named = {record.get(b"warc-concurrent-to"), record.get(b"warc-refers-to")}
             return record.type not in _CONTENT and bool(self.ids & named)
         paged = bool(self.types & PAGES)
         begins = record.type in PAGES or (record.type == "request" and self.first == "request")
@@ -117,7 +117,7 @@ class _Group:
             self.spans.append((record.start, record.end))
         if page and not (self.page and self.page.error):
             self.page = page
-        self.ids.add(record.get("warc-record-id") or "")
+        self.ids.add(record.get(b"warc-record-id") or "")
         self.types.add(record.type)
 
     def item(self) -> Item:
@@ -159,17 +159,17 @@ def _read_page(record: Record, url: str) -> Capture | None:
 
 
 def _page(record: Record, url: str) -> Capture | None:
-    if record.type in _CONTENT and record.get("warc-segment-number") is not None:
+    if record.type in _CONTENT and record.get(b"warc-segment-number") is not None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the archive has it in several segments"})
     if record.type not in PAGES:
         return None
-    if record.get("warc-truncated") is not None:
+    if record.get(b"warc-truncated") is not None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
     if record.large:
         raise Broken(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
     if record.type == "resource":
         return Capture(
-            url, 200, received([(b"Content-Type", (record.get("content-type") or "").encode())]), record.block
+            url, 200, received([(b"Content-Type", (record.get(b"content-type") or "").encode())]), record.block
         )
     if record.type == "revisit":
         if not record.block.strip(b"\r\n"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
@@ -35,8 +36,8 @@ PAGES = frozenset({"response", "revisit", "resource"})
 
 _CHUNK = 64 * 1024
 _LITTLE = 512
-_STEP = 64
-"""Octets of a header that are unpacked at once: with those that hold a damaged place, what precedes it is lost."""
+_STEP = 32
+"""Octets of a broken member's header that are unpacked at once: with those that do, what precedes a fault is lost."""
 _TRIAL = 256
 """Octets that could be read again instead of trying whether a member begins somewhere."""
 _LINES = 64
@@ -78,42 +79,28 @@ class Damage:
 class Record:
     """A record, from ``start`` to where the next begins; what could be read of it if it is broken (``damage``).
 
+    ``type`` and ``url`` are its WARC-Type and WARC-Target-URI, ``fields`` all that its header has, the first of a name.
     ``block`` is empty where it holds no page, and where it is ``large``.
     """
 
     start: int
     end: int = 0
-    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    type: str = ""
+    url: str | None = None
+    fields: dict[bytes, bytes] = field(default_factory=dict)
     block: bytes = b""
     large: bool = False
     damage: Damage | None = None
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: bytes) -> str | None:
         """The first value of a field; ``name`` in lower case."""
-        value = self._first(name.encode())
+        value = self.fields.get(name)
         return None if value is None else value.decode("utf-8", "replace")
-
-    @property
-    def type(self) -> str:
-        """Its WARC-Type; empty if it has none."""
-        return (self.get("warc-type") or "").lower()
-
-    @property
-    def url(self) -> str | None:
-        """Its WARC-Target-URI, without the angle brackets of WARC 1.0; octets that are no UTF-8 are escaped."""
-        value = self._first(b"warc-target-uri")
-        if value is None:
-            return None
-        value = value.strip(b"<> ")
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return quote_from_bytes(value, safe=bytes(range(128)))
 
     @property
     def date(self) -> datetime | None:
         """Its WARC-Date (W3C-DTF, also of reduced precision); nothing if it is none."""
-        text = (self.get("warc-date") or "").removesuffix("Z")
+        text = (self.get(b"warc-date") or "").removesuffix("Z")
         text += "-01-01"[len(text) - 4 :] if len(text) in (4, 7) else ""
         try:
             at = datetime.fromisoformat(text)
@@ -124,15 +111,12 @@ class Record:
     @property
     def length(self) -> int:
         """Its Content-Length. Raises Broken."""
-        value = self._first(b"content-length")
+        value = self.fields.get(b"content-length")
         if value is None:
             raise Broken("the record has no Content-Length")
         if not value.isdigit() or len(value) > 18:
             raise Broken(f"the Content-Length of the record is {value[:40]!r}")
         return int(value)
-
-    def _first(self, name: bytes) -> bytes | None:
-        return next((value for key, value in self.fields if key == name), None)
 
 
 class WarcFile:
@@ -188,7 +172,7 @@ class WarcFile:
 
     def _unpack(self, record: Record, member: Member) -> None:
         """A record in a member of its own, which is read to its end: it holds the checksum."""
-        stream = io.BufferedReader(member, _STEP)
+        stream = io.BufferedReader(member, 2 * _LITTLE)
         broken: Broken | None = None
         try:
             _read_header(stream, record)
@@ -265,11 +249,18 @@ class WarcFile:
         record.block = b""
         if not record.end:
             reached = error.reached if isinstance(error, BrokenMember) else self._reached
+            self._salvage(record)
             self._again -= reached - record.start
             near = self._again > 0 and error.failure is not Failure.TOO_LARGE
             record.end = self._find(record.start + 1 if near else reached)
         unfinished = error.failure is Failure.TRUNCATED and record.end == self._size
         record.damage = Damage(self._name, record.start, str(error), error.failure, unfinished)
+
+    def _salvage(self, record: Record) -> None:
+        """Reads of the header of a broken member what can be read."""
+        if not record.url and (member := self._packed.member(record.start)):
+            with suppress(Broken):
+                _read_header(io.BufferedReader(member, _STEP), record)
 
     def _find(self, start: int) -> int:
         """Where the next record begins that looks like one; the size of the file if there is none."""
@@ -304,19 +295,34 @@ class WarcFile:
 def _read_header(stream: Stream, record: Record) -> None:
     """The version and the fields (ISO 28500:2017 4), as far as they can be read. Raises Broken."""
     lines: list[bytes] = []
+    differs = b""
     try:
         _read_lines(stream, lines)
     finally:
-        unfolded = _FOLD.sub(b" ", b"".join(lines[1:])).split(b"\n")
-        parts = (line.partition(b":") for line in unfolded if b":" in line)
-        record.fields = [(name.strip().lower(), value.strip()) for name, _, value in parts]
+        for line in _FOLD.sub(b" ", b"".join(lines[1:])).split(b"\n"):
+            name, _, value = line.partition(b":")
+            name, value = name.strip().lower(), value.strip()
+            if record.fields.setdefault(name, value) != value and name in _ONCE:
+                differs = name
+        record.type = (record.get(b"warc-type") or "").lower()
+        record.url = _url(record.fields.get(b"warc-target-uri"))
     if not _VERSION.fullmatch(lines[0]):
         raise Broken(f"no record of a known version begins here, but {lines[0][:20]!r}")
     if not record.type:
         raise Broken("the record has no WARC-Type")
-    for name in _ONCE:
-        if len({value for key, value in record.fields if key == name}) > 1:
-            raise Broken(f"the record has two fields {name.decode()} that differ")
+    if differs:
+        raise Broken(f"the record has two fields {differs.decode()} that differ")
+
+
+def _url(target: bytes | None) -> str | None:
+    """Without the angle brackets of WARC 1.0; if it is not UTF-8, its octets beyond ASCII are escaped."""
+    if target is None:
+        return None
+    target = target.strip(b"<> ")
+    try:
+        return target.decode()
+    except UnicodeDecodeError:
+        return quote_from_bytes(target, safe=bytes(range(128)))
 
 
 def _read_lines(stream: Stream, lines: list[bytes]) -> None:
