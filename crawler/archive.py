@@ -6,6 +6,7 @@ whole never stays, and neither do those about the same URL around it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from crawler.stored_answer import Fields
+
 MAX_BODY = 64 * 1024 * 1024
-_CRAWLERS = b"x-crawler-"
+_RENAMED = re.compile(rb"\Ax-(?:crawler|orig|archive-orig)-", re.IGNORECASE)
+"""What Nutch, Forbear, pywb and browsers' archivers put before the names of fields that are not so in the archive."""
 _CONTENT = PAGES | {"conversion", "continuation"}
 """Records that are nobody's to keep if it is not known where they are from."""
 _MAY_ANSWER = frozenset({"response", ""})
@@ -174,19 +178,18 @@ def _page(record: Record, url: str) -> Capture | None:
     if record.type == "revisit":
         if not record.block.strip(b"\r\n"):
             return None
-        answer = stored_answer.read_head(record.block)
+        head = stored_answer.read_head(record.block)
         # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
-        status = 200 if answer.status == 304 else answer.status
-    else:
-        answer = stored_answer.read(record.block, MAX_BODY)
-        status = answer.status
-    return Capture(url, status, received(map(_as_sent, answer.fields)), answer.body)
+        status = 200 if head.status == 304 else head.status
+        return Capture(url, status, _as_sent(head.fields, b"content-length"))
+    answer = stored_answer.read(record.block, MAX_BODY)
+    return Capture(url, answer.status, _as_sent(answer.fields), answer.body)
 
 
-def _as_sent(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """A field that the crawler renamed, since the body is stored without its codings."""
-    name, value = pair
-    return (name[len(_CRAWLERS) :] if name.lower().startswith(_CRAWLERS) else name), value
+def _as_sent(fields: Fields, *without: bytes) -> tuple[tuple[str, str], ...]:
+    """The fields under their own names; those ``without`` say something of a body that is elsewhere."""
+    named = ((_RENAMED.sub(b"", name), value) for name, value in fields)
+    return received((name, value) for name, value in named if name.lower() not in without)
 
 
 def responses(path: Path, wanted: Set[str], note: Callable[[Damage], None]) -> Iterator[Response]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from crawler.decoding import Undecodable, decode
 from crawler.packed import Broken
-from optout.model import Capture, Failure
-from optout.readers import container
+from optout.model import Failure
+from optout.readers import mime
 
 MAX_HEAD = 256 * 1024
 """Octets of status line and fields."""
@@ -28,9 +28,8 @@ _STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t]
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
 _NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field in HTTP/2 alone
 _CHUNK_SIZE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(?:;[^\r\n]*)?\r?\n")  # RFC 9112 7.1, 7.1.1
-_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 _LINE_END = re.compile(rb"\r?\n")
-_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")  # MIME Sniffing 3
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _SURE = 256
 """So many octets are not compressed if none of them is binary; fewer have to be UTF-8 besides."""
 
@@ -105,8 +104,6 @@ def _body(status: int, fields: Fields, body: bytes, limit: int) -> bytes:
         body = _without(coding, body, limit)
     if len(body) > limit:
         raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
-    if not _was_coded(fields) and status != 204:
-        _check_length(fields, body)
     return body
 
 
@@ -115,18 +112,6 @@ def _listed(fields: Fields, *names: bytes) -> list[str]:
     values = [value.decode("latin-1").lower() for name in names[::-1] for key, value in fields if key.lower() == name]
     members = [member.strip() for value in values for member in value.split(",")]
     return [member for member in reversed(members) if member not in ("", "identity")]
-
-
-def _was_coded(fields: Fields) -> bool:
-    """Whether the body came in a coding, also where a crawler renamed the field: then its length is another one."""
-    return any(name.lower().endswith((b"content-encoding", b"transfer-encoding")) for name, _ in fields)
-
-
-def _check_length(fields: Fields, body: bytes) -> None:
-    """Raises Broken for a body that is shorter than the answer says (RFC 9112 8)."""
-    lengths = [int(each) for each in _listed(fields, b"content-length") if _LENGTH.fullmatch(each)]
-    if lengths and max(lengths) > len(body):
-        raise Broken(f"the answer should have {max(lengths)} octets and has {len(body)}", Failure.TRUNCATED)
 
 
 def _without(coding: str, body: bytes, limit: int) -> bytes:
@@ -150,13 +135,13 @@ def _begins(coding: str, body: bytes) -> bool:
 
 def _is_plain(body: bytes) -> bool:
     """Whether a body is not compressed: text, or a file that is known by its first octets."""
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or container.of(Capture("", body=body)):
+    head = body[: mime.MAX_HEADER]
+    if mime.signature(head) or head.startswith(_UTF_16):
         return True
-    begin = body[: 2 * _SURE]
-    if _BINARY.search(begin):
+    if mime.text_or_binary(head) != "text/plain":
         return False
     try:
-        return len(begin) >= _SURE or bool(begin.decode())
+        return len(head) >= _SURE or bool(head.decode())
     except UnicodeDecodeError:
         return False
 
