@@ -42,7 +42,7 @@ bench-quick: setup-dev ## the same with fewer rounds and smaller sizes, printed 
 LOCK := echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --upgrade
 
-fuzz: setup-dev ## fuzz the readers, guided by what they execute: make fuzz ARGS="tdmrep rsl --seconds 300"
+fuzz: setup-dev ## fuzz every reader in turn on all cores: make fuzz ARGS="--minutes 60"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in

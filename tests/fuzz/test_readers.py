@@ -11,6 +11,7 @@ from optout.model import Capture, Profile, Verdict
 from optout.protocols import PROTOCOLS
 from tests.fuzz import harness
 from tests.fuzz.harness import BY_NAME, check, parse, seeds, written
+from tests.fuzz.targets import TARGETS
 
 NAMES = [protocol.NAME for protocol in PROTOCOLS]
 few = settings(max_examples=60, derandomize=True, deadline=None, database=None)
@@ -51,6 +52,12 @@ def scratched(draw: st.DrawFn, name: str) -> bytes:
 def test_what_the_fuzzer_begins_with(name: str) -> None:
     read = [check(name, octets) for octets in seeds(name)]
     assert any(decision and decision.statements for decision in read), "a reader with nothing to read is not tested"
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_earlier_runs_found(name: str) -> None:
+    for octets in TARGETS[name].inputs():
+        TARGETS[name].check(octets)
 
 
 @pytest.mark.parametrize("name", NAMES)

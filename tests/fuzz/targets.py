@@ -1,0 +1,164 @@
+"""What is fuzzed: every protocol with the answers of a site, and the readers below with octets of their own kind."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crawler import links, sitemaps
+from optout import representation
+from optout.model import Capture
+from optout.readers import mime, robots_mended, robots_tags
+from tests.fuzz import harness
+from tests.optout import markup_differential
+
+CORPUS = Path(__file__).parent / "corpus"
+URL = "https://site.example/a/page.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A check that raises AssertionError for what must not be, and the inputs that the fuzzer begins with."""
+
+    name: str
+    check: Callable[[bytes], Any]
+    seeds: Callable[[], Iterable[bytes]]
+
+    def inputs(self) -> list[bytes]:
+        """Returns the seeds, and the inputs that earlier runs found to be worth keeping."""
+        return list(dict.fromkeys((*self.seeds(), *saved(self.name))))
+
+
+def saved(name: str) -> list[bytes]:
+    """Returns the saved corpus of a target."""
+    path = CORPUS / f"{name}.zip"
+    if not path.exists():
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return [archive.read(member) for member in archive.namelist()]
+
+
+def save(name: str, inputs: Iterable[bytes]) -> None:
+    """Writes the saved corpus of a target: the same inputs make the same file."""
+    CORPUS.mkdir(exist_ok=True)
+    with zipfile.ZipFile(CORPUS / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, octets in enumerate(inputs):
+            archive.writestr(zipfile.ZipInfo(f"{number:04}"), octets, zipfile.ZIP_DEFLATED, 9)
+
+
+# --- what an answer is
+
+
+def answer(octets: bytes) -> Capture:
+    """Returns an answer from header lines, an empty line and a body."""
+    head, _, body = octets.partition(b"\n\n")
+    pairs = (line.partition(b":") for line in head.split(b"\n"))
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, _, value in pairs if name)
+    return Capture(URL, 200, headers, body)
+
+
+def check_representation(octets: bytes) -> None:
+    """Checks that any answer has a type, an encoding and a text, and that quotations lead back to their octets."""
+    capture = answer(octets)
+    known = representation.of(capture)
+    assert known.media_type in known.readings or not known.media_type or "/" not in known.media_type
+    found = mime.extract(mime.valid(capture.header("content-type")))
+    assert found is None or mime.parse(str(found)) == found
+    assert known.text == known.text.encode().decode()
+    assert "\r" not in known.text
+    middle = len(known.text) // 2
+    for start, end in ((0, middle), (middle, len(known.text))):
+        known.quote(start, end)
+        assert known.octets(start, end) in capture.body
+    links.links(capture, URL, "ForbearBot")
+
+
+_TYPES = (
+    b"text/html", b"text/html,text/html", b"text/plain; charset=utf-8", b"text/html; charset=shift_jis", b"*/*",
+    b"application/xhtml+xml", b"text/html;x=\",text/plain", b"text/markdown", b"image/png", b"",
+)  # fmt: skip
+_BODIES = (
+    b"<!doctype html><meta charset=koi8-r><p>\xd4\xc5\xcb\xd3\xd4", b"\xff\xfe<\0p\0>\0\r\0\n\0", b"a\x92\r\nb",
+    b"\x1b$B8l\x1b(B", b"%PDF-1.7",
+    b'<?xml version="1.0" encoding="euc-jp"?><html xmlns="http://www.w3.org/1999/xhtml">\xc6\xfc</html>',
+    b"<html a><body b><a href='?q=\xe9&copy=1'>x</a><base href=/b>", b"GIF89a", b"<\0h\0t\0m\0l\0>\0",
+)  # fmt: skip
+
+
+def _answers() -> Iterable[bytes]:
+    return (b"Content-Type: " + kind + b"\n\n" + body for kind in _TYPES for body in _BODIES)
+
+
+# --- markup, beside html5lib
+
+
+def check_markup(octets: bytes) -> None:
+    """Checks that nothing that html5lib sees as a reservation is missed."""
+    outcome = markup_differential.compare(octets.decode("utf-8", "replace"))
+    assert not outcome["missed"], outcome
+
+
+def _pages() -> Iterable[bytes]:
+    return (page.encode() for page in markup_differential.pages(200, 7))
+
+
+# --- smaller ones
+
+
+def check_robots_tags(octets: bytes) -> None:
+    """Checks that a rule that stands alone is found, whatever follows it."""
+    field = octets.decode("latin-1")
+    rules = robots_tags.for_agent(f"noai, {field}", "ForbearBot")
+    assert "noai" in rules
+    assert all(rule == rule.strip() and rule for rule in rules)
+
+
+def check_mended(octets: bytes) -> None:
+    """Checks that what is mended is quoted from the file."""
+    capture = Capture("https://site.example/robots.txt", 200, (), octets)
+    mended = robots_mended.of(capture)
+    if mended is not None:
+        for line in mended.file.rules_for("ForbearBot").lines:
+            assert mended.quote(line)
+            assert mended.where(line).startswith("line ")
+
+
+def check_sitemap(octets: bytes) -> None:
+    """Checks that a sitemap gives canonical URLs, each once."""
+    found = sitemaps.urls(Capture("https://site.example/sitemap.xml", 200, (), octets))
+    assert len(found) == len(set(found)) <= sitemaps.MAX_URLS
+
+
+_SITEMAPS = (
+    b"<urlset><url><loc>http://a.example/x?a=1&amp;b=2</loc></url></urlset>",
+    b"\n<?xml version='1.0'?><sitemapindex><sitemap><loc><![CDATA[/s.xml]]></loc></sitemap></sitemapindex>",
+    b"<feed><entry><link rel='alternate' href='/x'/></entry></feed>",
+    b"<rss><channel><item><link>/x<!-- y --></link></item></channel></rss>",
+    b"http://a.example/x\nhttp://a.example/y\n",
+    b"\x1f\x8b\x08",
+)
+_FIELDS = (
+    b"noindex, nofollow", b"otherbot: noai", b"unavailable_after: Wed, 25 Jun 2031 15:00:00 GMT, noai",
+    b"max-snippet:-1",
+)  # fmt: skip
+_ROBOTS = (
+    b"User-agent: * Disallow: /", b"User-agent: *<br>Disallow: /<br>", b'User-agent: "*"\nDisallow: "/"',
+    b"\xef\xbb\xbf\xef\xbb\xbfUser-agent: *\nDisallow: /", b"User-agent: *\\nDisallow: /",
+    b"User-agent=*\nDisallow\xef\xbc\x9a/",
+)  # fmt: skip
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        *(Target(name, partial(harness.check, name), partial(harness.seeds, name)) for name in harness.BY_NAME),
+        Target("representation", check_representation, _answers),
+        Target("markup", check_markup, _pages),
+        Target("robots-tags", check_robots_tags, lambda: _FIELDS),
+        Target("robots-mended", check_mended, lambda: _ROBOTS),
+        Target("sitemap", check_sitemap, lambda: _SITEMAPS),
+    )
+}
