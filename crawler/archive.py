@@ -167,21 +167,20 @@ def _page(record: Record, url: str) -> Capture | None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the archive has it in several segments"})
     if record.type not in PAGES:
         return None
-    if record.get(b"warc-truncated") is not None:
-        return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
     if record.large:
         raise Broken(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
-    if record.type == "resource":
-        return Capture(
-            url, 200, received([(b"Content-Type", (record.get(b"content-type") or "").encode())]), record.block
-        )
-    if record.type == "revisit":
+    if record.type == "revisit":  # WARC-Truncated says here that the body is elsewhere
         if not record.block.strip(b"\r\n"):
             return None
         head = stored_answer.read_head(record.block)
         # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
         status = 200 if head.status == 304 else head.status
         return Capture(url, status, _as_sent(head.fields, b"content-length"))
+    if record.get(b"warc-truncated") is not None:
+        return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
+    if record.type == "resource":
+        kind = (record.get(b"content-type") or "").encode()
+        return Capture(url, 200, received([(b"Content-Type", kind)]), record.block)
     answer = stored_answer.read(record.block, MAX_BODY)
     return Capture(url, answer.status, _as_sent(answer.fields), answer.body)
 

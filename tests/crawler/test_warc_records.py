@@ -127,6 +127,7 @@ HEADERS = {
     "one line end behind the block": record(A).removesuffix(b"\r\n"),
     "no line end behind the block": record(A).removesuffix(b"\r\n\r\n"),
     "LF behind the block": record(A).removesuffix(b"\r\n\r\n") + b"\n\n",
+    "a length with half a line end in it, as of some wget": record(A, length=len(http()) + 1),
     "a length with the line ends in it": record(A, length=len(http()) + 4),
 }
 
@@ -163,6 +164,7 @@ ANSWERS: dict[str, tuple[bytes, int | str, bytes]] = {
     "interim answers (RFC 9110 15.2)": (b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + http(), 200, PAGE),
     "no answer but an interim one": (b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 103, b""),
     "404": (http(b"no", first=b"HTTP/1.1 404 Not Found"), 404, b"no"),
+    "an empty line behind the head, as of Nutch in 2018": (http(b"\r\n" + PAGE), 200, b"\r\n" + PAGE),
     "no head": (PAGE, "protocol", b"no HTTP head"),
     "nothing": (b"", "protocol", b"no HTTP head"),
     "a head that breaks off": (b"HTTP/1.1 200 OK\r\nContent-Type: te", "truncated", b"breaks off"),
@@ -264,7 +266,15 @@ GROUPS: dict[str, tuple[list[bytes], list[tuple[str | None, object]]]] = {
         [record(A, http(b"", NOAI, first=b"HTTP/1.1 304 Not Modified"), "revisit")],
         [(A, 200)],
     ),
-    "a revisit without a head": ([record(A, b"", "revisit")], [(A, None)]),
+    "a revisit without a head": ([record(A, b"", "revisit", "WARC-Truncated: length")], [(A, None)]),
+    "a revisit whose body is elsewhere": (
+        [record(A, http(b"", NOAI, b"Content-Length: 9"), "revisit", "WARC-Truncated: length")],
+        [(A, 200)],
+    ),
+    "a revisit without the end of its header, as of Heritrix": (
+        [record(A, b"", "revisit").removesuffix(b"\r\n"), record(B)],
+        [(A, None), (B, 200)],
+    ),
     "a revisit that cannot be read": ([record(A, b"what", "revisit")], [(A, "protocol")]),
     "resource": ([record(A, PAGE, "resource", "Content-Type: text/html")], [(A, 200)]),
     "conversion": ([record(A, b"words", "conversion")], [(A, None)]),
@@ -324,6 +334,7 @@ def test_what_is_large_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(packed, "FREE", 1 << 20)
     head = record(A, length=len(http()) + (8 << 20)).removesuffix(b"\r\n\r\n")
     large = record(A, http(bytes(5000)))
+    assert found(items(tmp_path, record(A, bytes(5001), "revisit"))) == [(A, "too-large")]
     for octets, wrong in ((large, 0), (gzip.compress(large), 0), (bomb(head, 8 << 20), 1)):
         some = items(tmp_path, octets + (record(B) if octets is large else gzip.compress(record(B))))
         assert found(some) == [(A, "too-large"), (B, 200)]
