@@ -384,6 +384,26 @@ def test_killed_it_goes_on_with_the_row_it_was_at(crawler: Crawler, tmp_path: Pa
     check_laws(crawler.database, tmp_path / "none")
 
 
+def test_killed_in_a_damaged_archive_it_goes_on_and_counts_what_is_broken_once(
+    crawler: Crawler, tmp_path: Path, web: Web
+) -> None:
+    url = "http://yes.example/{}".format
+    octets = [gzip.compress(record(url(number), length=9 if number % 100 == 50 else None)) for number in range(1400)]
+    path = tmp_path / "data.warc.gz"
+    path.write_bytes(b"".join(octets))
+    crawler.program = "filter"
+    process = crawler.start(web, str(path), retries=None)
+    until(partial(logged, crawler, 1100))
+    process.kill()
+    process.wait()
+    told = filtered(crawler, web, path, code=1).summary
+    assert told["counts"] == {"allowed": 1386, "deferred": 14}
+    assert told["broken"] == {path.name: {"records": 14, "cut": False}}
+    kept = [each for number, each in enumerate(octets) if number % 100 != 50]
+    assert (crawler.out / "kept" / path.name).read_bytes() == b"".join(kept)
+    assert crawler.rows("SELECT count(*), count(DISTINCT url) FROM decisions") == [(1400, 1400)], "each once"
+
+
 def test_an_input_that_was_changed_meanwhile_is_begun_again(crawler: Crawler, tmp_path: Path, web: Web) -> None:
     listed = tmp_path / "pages.txt"
     listed.write_text("".join(f"http://yes.example/{number}\n" for number in range(1500)))
