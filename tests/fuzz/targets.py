@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crawler import links, sitemaps
+from crawler import archive, links, sitemaps, stored_answer
+from crawler.inputs import BadInput
+from crawler.packed import Broken
+from crawler.warc_records import WarcFile
 from optout import representation
 from optout.model import Capture
 from optout.readers import mime, robots_mended, robots_tags
+from tests.crawler import warcs
 from tests.fuzz import harness
 from tests.optout import markup_differential
 
@@ -151,6 +158,44 @@ _ROBOTS = (
     b"User-agent=*\nDisallow\xef\xbc\x9a/",
 )  # fmt: skip
 
+
+# --- other people's WARC files
+
+
+def check_warc(octets: bytes) -> None:
+    """Checks that records follow each other, that each is read alike alone, and that no broken one has a page."""
+    end = 0
+    with suppress(BadInput):
+        for number, record in enumerate(WarcFile(io.BytesIO(octets), "in.warc").records()):
+            assert end <= record.start < record.end <= len(octets)
+            end = record.end
+            page, damage = archive.read_page(record, record.url, "in.warc")
+            assert not (page and damage) or page.error
+            if number < 9 and not record.damage:
+                again = WarcFile(io.BytesIO(octets), "in.warc").read(record.start)
+                assert (again.end, again.block, again.fields) == (record.end, record.block, record.fields)
+
+
+def check_stored_answer(octets: bytes) -> None:
+    """Checks that the answer in a block is read or is broken, and that fields are lines and bodies bounded."""
+    for read in (partial(stored_answer.read, limit=100_000), stored_answer.read_head):
+        with suppress(Broken):
+            answer = read(octets)
+            assert len(answer.body) <= 100_000
+            assert all(name and not re.search(rb"[\0\r\n]", name + value) for name, value in answer.fields)
+
+
+_ANSWERS = (
+    warcs.http(), warcs.http(end=b"\n"), b"HTTP/2 103 x\r\n\r\n" + warcs.http(),
+    warcs.http(b"5;a=b\r\n<p>hi\r\n0\r\nc: d\r\n\r\n", b"Transfer-Encoding: chunked"),
+    warcs.http(warcs.PACKINGS["gzip"](warcs.PAGE), b"Content-Encoding: x-gzip, br"),
+)  # fmt: skip
+_RECORDS = tuple(
+    pack(warcs.record("http://a.example/", block)) + pack(warcs.record("<http://b.example/>", version="WARC/0.17"))[:-9]
+    for pack in warcs.PACKINGS.values()
+    for block in _ANSWERS
+)
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -160,5 +205,7 @@ TARGETS: dict[str, Target] = {
         Target("robots-tags", check_robots_tags, lambda: _FIELDS),
         Target("robots-mended", check_mended, lambda: _ROBOTS),
         Target("sitemap", check_sitemap, lambda: _SITEMAPS),
+        Target("warc", check_warc, lambda: _RECORDS),
+        Target("stored-answer", check_stored_answer, lambda: _ANSWERS),
     )
 }
