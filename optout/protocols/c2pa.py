@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from optout.captures import Asked
 from optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import c2pa_store, embedded_xmp, html, url
+from optout.readers import c2pa_store, embedded_xmp, html, url, xmp
 from optout.readers.c2pa_store import Manifest, Store
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
@@ -39,7 +39,6 @@ MAX_ENTRIES = 500
 """How many entries the assertions of a store may have."""
 MAX_REMOTE = 4
 """How many manifest stores an answer may name."""
-_PROVENANCE = ("http://purl.org/dc/terms/",)
 # RFC 8288 3.
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w!#$&+.^`|~*-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s\",;]*))?)*)")
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]*))", re.IGNORECASE)
@@ -90,7 +89,7 @@ def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
     by_xmp = [
         (item.where, item.value)
         for packet in embedded_xmp.read(page).packets
-        for item in packet.properties(_PROVENANCE)
+        for item in packet.properties((xmp.TERMS,))
         # The property is Dublin Core's and may hold any text; a store in the file itself is not remote.
         if item.name == "provenance" and re.match(r"https?://", item.value, re.IGNORECASE)
     ]

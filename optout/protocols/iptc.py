@@ -16,12 +16,11 @@ from optout.readers.c2pa_store import Manifest
 from optout.readers.properties import Property
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
-from optout.readers.xmp import Packet
+from optout.readers.xmp import PLUS, Packet
 
 NAME = "iptc"
 PLACES: tuple[str, ...] = ()
 
-_PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 # ExifTool wrote the code alone before version 12.67.
 _CODE = re.compile(r"(?:https?://ns\.useplus\.org/ldf/vocab/)?DMI-([A-Z-]+)")
 _METADATA = re.compile(r"(?:c2pa|cawg)\.metadata(?:__\d+)?|stds\.iptc(?:\.\w+)*(?:__\d+)?")
@@ -62,7 +61,7 @@ def read(asked: Asked) -> Reading:
 
 
 def _said(packet: Packet, page: Capture) -> Iterator[Statement | Gap]:
-    properties = list(packet.properties((_PLUS,)))
+    properties = list(packet.properties((PLUS,)))
     constraints = [item.value for item in properties if item.name == "OtherConstraints"]
     for item in properties:
         if item.name == "DataMining":
@@ -75,7 +74,7 @@ def _in_manifest(manifest: Manifest) -> Iterator[Property]:
         if not (_METADATA.fullmatch(label) and isinstance(assertion, dict)):
             continue
         context = assertion.get("@context")
-        prefixes = [key for key, uri in context.items() if uri == _PLUS] if isinstance(context, dict) else ["plus"]
+        prefixes = [key for key, uri in context.items() if uri == PLUS] if isinstance(context, dict) else ["plus"]
         for prefix in prefixes:
             value = assertion.get(f"{prefix}:DataMining")
             text = value.get("@id") if isinstance(value, dict) else value

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from optout import representation
 from optout.captures import Asked
 from optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import html, robots_tags, wishes
+from optout.readers import container, html, robots_tags, wishes
 from optout.readers.html import Element
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
@@ -23,8 +22,6 @@ PLACES: tuple[str, ...] = ()
 _RULES = ("noai", "noimageai")
 _ELSEWHERE = {"property": frozenset({"robots", "x-robots-tag"}), "http-equiv": frozenset({"x-robots-tag", "robots"})}
 _NOT_READ = "The attribute is name, and its value robots: in this form no crawler reads it."
-
-_IMAGES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
 
 def read(asked: Asked) -> Reading:
@@ -69,15 +66,8 @@ def _statements(words: frozenset[str], quote: str, page: Capture, where: str) ->
     for rule in _RULES:
         if rule not in words:
             continue
-        if rule == "noai" or _is_image(page):
+        if rule == "noai" or container.is_image(page):
             yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, AI_USES)
         else:
             note = "It speaks about images, and this is none."
             yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, frozenset(), note=note)
-
-
-def _is_image(page: Capture) -> bool:
-    """By its Content-Type, or by its first octets: images are served under wrong names too."""
-    return representation.of(page).media_type.startswith("image/") or (
-        page.body.startswith(_IMAGES) or (page.body[:4] == b"RIFF" and page.body[8:12] == b"WEBP")
-    )

@@ -11,7 +11,8 @@ from itertools import islice
 
 from optout.captures import Asked
 from optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import embedded_xmp, epub, html, json_source, pdf
+from optout.readers import container, embedded_xmp, epub, html, json_source, xmp
+from optout.readers.container import Container
 from optout.readers.json_source import Member, Object, Value
 from optout.readers.pattern import Pattern, Target
 from optout.readers.properties import Property
@@ -22,10 +23,6 @@ NAME = "tdmrep"
 PLACES: tuple[str, ...] = ("/.well-known/tdmrep.json",)
 MAX_FILE = 2_097_152
 """A longer tdmrep.json is not read: 2 MiB after content decoding."""
-
-# 6.5 and 6.6 differ in the last character; taken for each other easily, so both are read in both.
-_NAMESPACES = ("http://www.w3.org/ns/tdmrep#", "http://www.w3.org/ns/tdmrep/")
-
 
 _MISSPELT = ("tdm_reservation", "tdmreservation", "tdmrep")
 _NAMED = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
@@ -344,13 +341,14 @@ def _flagged(value: _Value, page: Capture, note: str = _NAMED) -> Iterator[State
 def _metadata(page: Capture) -> list[_Value]:
     """6.4 to 6.6: an EPUB book's or a PDF document's word about itself. The container is told by its octets."""
     properties: list[Property] = []
-    if epub.is_epub(page):
-        properties = list(epub.properties(page, _NAMESPACES, "tdm"))
-    elif pdf.is_pdf(page):
+    kind = container.of(page)
+    if kind is Container.EPUB:
+        properties = list(epub.properties(page, xmp.TDM[::-1], "tdm"))
+    elif kind is Container.PDF:
         found = embedded_xmp.read(page)
         if found.failures:
             raise Unreadable(found.failures[0])
-        properties = [item for packet in found.packets for item in packet.properties(_NAMESPACES[::-1])]
+        properties = [item for packet in found.packets for item in packet.properties(xmp.TDM)]
     policy = next((item.value for item in properties if item.name == "policy"), "")
     return [
         _Value(_reserved(item.value), item.quote, item.where, policy)

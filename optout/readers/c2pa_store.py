@@ -15,7 +15,7 @@ from typing import Any
 import c2pa  # type: ignore[import-untyped]
 
 from optout.model import Capture
-from optout.readers import container, pdf
+from optout.readers import bmff, container, embedded_xmp, images, pdf
 from optout.readers.container import Container
 from optout.readers.text import to_utf8
 from optout.readers.unreadable import Unreadable
@@ -24,6 +24,8 @@ MAX_OCTETS = 67_108_864
 """A larger file or store is not read: 64 MiB."""
 MAX_REPORT = 33_554_432
 """Characters of a store's contents as JSON."""
+MAX_BOXES = 20_000
+"""How many boxes an ISO base media file may have that has a store."""
 STORE_TYPE = "application/c2pa"
 
 # Whatever could make the reader ask somebody else: remote manifests (15.5.3), certificate status (14.5.3), identities
@@ -39,23 +41,22 @@ _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 
-_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-# Where videos and sounds name a store elsewhere; in images the XMP is read by embedded_xmp.
-_TERMS = b"http://purl.org/dc/terms/"
-# 11.3, A.3: what holds a store in each container, were it empty. A TIFF tag has two octets, too few for a mark.
-_MARKS: dict[Container, tuple[bytes, ...]] = {
-    Container.JPEG: (b"\xff\xeb",),
-    Container.PNG: (b"caBX",),
-    Container.GIF: (b"C2PA_GIF",),
-    Container.WEBP: (b"C2PA",),
-    Container.TIFF: (b"",),
-    Container.BMFF: (_BOX, _TERMS),
-    Container.SVG: (b"c2pa",),
-    Container.JPEG_XL: (b"jumb", _TERMS),
-    Container.RIFF: (b"C2PA", _TERMS),
-    Container.MP3: (b"jumb", b"c2pa", _TERMS),
-    Container.FLAC: (b"jumb", b"c2pa", _TERMS),
-    Container.ZIP: (b"content_credential.c2pa",),
+# The name by which the reader knows each container, and what marks a store in it, were it empty (11.3, A.3). A tag of
+# ID3 may compress what it holds; a box of hashes (A.5.2) is no store. TIFF has a field, which is looked for.
+_KNOWN = {
+    Container.JPEG: ("image/jpeg", rb"\xff\xeb"),
+    Container.PNG: ("image/png", rb"caBX"),
+    Container.GIF: ("image/gif", rb"C2PA_GIF"),
+    Container.WEBP: ("image/webp", rb"C2PA"),
+    Container.TIFF: ("image/tiff", rb""),
+    Container.BMFF: ("video/mp4", rb"\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81(?!.{4}merkle\0)"),
+    Container.JPEG_XL: ("image/jxl", rb"jumb"),
+    Container.SVG: ("image/svg+xml", rb"c2pa"),
+    Container.RIFF: ("audio/wav", rb"C2PA"),
+    Container.ID3: ("audio/mpeg", rb"GEO|jumb|c2pa"),
+    Container.FLAC: ("audio/flac", rb"jumb|c2pa"),
+    Container.ZIP: ("application/x-zip", rb"content_credential\.c2pa"),
+    Container.EPUB: ("application/x-zip", rb"content_credential\.c2pa"),
 }
 _UNTRUSTED = "signingCredential.untrusted"
 _MANIFEST = re.compile(r"/c2pa/([^/]+)")
@@ -111,13 +112,10 @@ def detached(store: Capture, asset: Capture) -> Store:
     key = f"c2pa_store at {store.url}"
     found: Store | None = asset.memo.get(key)
     if found is None:
-        kind = container.of(asset)
+        known = _KNOWN.get(container.of(asset) or Container.PDF)
         try:
             # What is bound to a page or a document is read without it: the reader does not know them well.
-            if kind is None or kind is Container.PDF:
-                found = _read(STORE_TYPE, store.body)
-            else:
-                found = _read(kind, asset.body, store.body)
+            found = _read(known[0], asset.body, store.body) if known else _read(STORE_TYPE, store.body)
         except (c2pa.C2paError.ManifestNotFound, _Elsewhere):
             raise Unreadable("It is no manifest store.") from None
         asset.memo[key] = found
@@ -126,23 +124,33 @@ def detached(store: Capture, asset: Capture) -> Store:
 
 def _embedded(capture: Capture, found: Embedded) -> None:
     kind = container.of(capture)
-    if kind is None:
+    try:
+        if kind is Container.PDF:
+            # The catalog may be compressed, so that no mark shows.
+            for store in pdf.manifest_stores(capture):
+                found.stores.append(_read(STORE_TYPE, store))
+        elif kind is not None and kind in _KNOWN and _shows_a_mark(kind, capture.body):
+            _refuse_what_takes_long(kind, capture)
+            found.stores.append(_read(_KNOWN[kind][0], capture.body))
+    except c2pa.C2paError.ManifestNotFound:
         return
-    if kind is Container.PDF:
-        # The catalog may be compressed, so that no mark shows.
-        found.stores += [_read(STORE_TYPE, store) for store in pdf.manifest_stores(capture)]
-    elif _shows_a_mark(kind, capture.body):
-        try:
-            found.stores.append(_read(kind, capture.body))
-        except c2pa.C2paError.ManifestNotFound:
-            return
-        except _Elsewhere as error:
-            found.remote = str(error)
+    except _Elsewhere as error:
+        found.remote = str(error)
+
+
+def _refuse_what_takes_long(kind: Container, capture: Capture) -> None:
+    """Raises Unreadable for a file in which the reader would be lost for minutes: it compares boxes with each other."""
+    if too_much := embedded_xmp.read(capture).too_much:
+        raise Unreadable(too_much)
+    if kind is Container.BMFF and bmff.has_more_boxes(capture.body, MAX_BOXES):
+        raise Unreadable(f"The file has more than {MAX_BOXES} boxes.")
 
 
 def _shows_a_mark(kind: Container, body: bytes) -> bool:
+    if kind is Container.TIFF:
+        return images.has_manifest_field(body)
     octets = to_utf8(body) if kind is Container.SVG else body
-    return any(mark in octets for mark in _MARKS[kind])
+    return re.search(_KNOWN[kind][1], octets, re.DOTALL) is not None
 
 
 class _Elsewhere(Exception):

@@ -1,4 +1,4 @@
-"""What kind of file an answer is, by its first octets: what Content-Type says of images is often wrong."""
+"""Tells what kind of file an answer is by its first octets: what Content-Type says of images is often wrong."""
 
 from __future__ import annotations
 
@@ -7,68 +7,184 @@ from enum import StrEnum
 
 from optout import representation
 from optout.model import Capture
-from optout.readers import pdf
-from optout.readers.text import to_utf8
+from optout.readers import xmp
+from optout.representation import HTML_TYPES
 
 
 class Container(StrEnum):
-    """The media type of each kind of file that carries metadata about itself."""
+    """The kinds of files that carry metadata about themselves, or that could."""
 
-    JPEG = "image/jpeg"
-    PNG = "image/png"
-    GIF = "image/gif"
-    WEBP = "image/webp"
-    TIFF = "image/tiff"
-    BMFF = "video/mp4"
-    """ISO/IEC 14496-12: AVIF and HEIC images, and most videos."""
-    SVG = "image/svg+xml"
-    PDF = "application/pdf"
-    JPEG_XL = "image/jxl"
-    RIFF = "audio/wav"
-    MP3 = "audio/mpeg"
-    FLAC = "audio/flac"
-    ZIP = "application/zip"
-    """Books and office documents too."""
+    JPEG = "JPEG"
+    PNG = "PNG"
+    """MNG and JNG too."""
+    GIF = "GIF"
+    WEBP = "WebP"
+    TIFF = "TIFF"
+    """Most raw formats of cameras too: DNG, CR2, NEF, ARW, RW2, ORF; and JPEG XR."""
+    BMFF = "ISO base media"
+    """ISO/IEC 14496-12: AVIF and HEIC images, MP4 and QuickTime videos, CR3."""
+    JPEG_XL = "JPEG XL"
+    JPEG_2000 = "JPEG 2000"
+    PSD = "Photoshop"
+    FLIF = "FLIF"
+    SVG = "SVG"
+    BITMAP = "another image"
+    PDF = "PDF"
+    EPUB = "EPUB"
+    ZIP = "ZIP"
+    """Office documents too; the pictures in it are not the file."""
+    RIFF = "RIFF"
+    """WAV and AVI."""
+    ID3 = "ID3"
+    """MP3; behind the tag may be something else."""
+    FLAC = "FLAC"
+    INDESIGN = "InDesign"
+    POSTSCRIPT = "PostScript"
+    """EPS and old Illustrator files too."""
+    XMP = "XMP"
+    """A packet that is a file of its own."""
+    ARCHIVE = "archive"
+    """Archives, databases and programs: a packet in one is about something in it."""
+    BINARY = "binary"
+    """No kind that is known here, and no text."""
 
 
-PICTURES = frozenset({*list(Container)[:5], "image/jpg", "image/apng", "image/avif", "image/heic", "image/heif"})
-"""The types of pictures whose metadata is read: what is called so and begins like none of them is unreadable."""
-
-_MAGIC = (
-    (b"\xff\xd8\xff", Container.JPEG),
-    (b"\x89PNG\r\n\x1a\n", Container.PNG),
-    (b"GIF87a", Container.GIF),
-    (b"GIF89a", Container.GIF),
-    (b"II*\0", Container.TIFF),
-    (b"MM\0*", Container.TIFF),
-    (b"II+\0", Container.TIFF),
-    (b"MM\0+", Container.TIFF),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", Container.JPEG_XL),
-    (b"RIFF", Container.RIFF),
-    (b"ID3", Container.MP3),
-    (b"fLaC", Container.FLAC),
-    (b"PK\x03\x04", Container.ZIP),
+_IMAGES = frozenset(list(Container)[:12]) - {Container.BMFF}
+# ISO/IEC 23008-12 10: the brands of images and of sequences of images; Canon's raw format.
+_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"crx "})
+_CALLED_PICTURES = frozenset(
+    f"image/{name}"
+    for name in ("jpeg", "jpg", "png", "apng", "gif", "webp", "tiff", "avif", "heic", "heif", "jxl", "svg+xml")
 )
-# XML 1.0 2.8: what may stand before the root element.
-_SVG = re.compile(
-    rb"\s*+(?:<\?[^>]*+>\s*+|<!--.*?-->\s*+|<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?>\s*+)*+<(?:[\w.-]++:)?svg[\s/>]",
-    re.DOTALL,
+
+_MAGIC = re.compile(
+    rb"""
+      (?P<JPEG>     \xff\xd8\xff)
+    | (?P<PNG>      [\x89\x8a\x8b](?:PNG|MNG|JNG)\r\n\x1a\n)
+    | (?P<GIF>      GIF8[79]a)
+    | (?P<WEBP>     RIFF....WEBP)
+    | (?P<RIFF>     (?:RIFF|RIFX|RF64|BW64)....[\w\ ]{4})
+      # TIFF 6.0 section 2, BigTIFF; Panasonic, Olympus and JPEG XR have a number of their own.
+    | (?P<TIFF>     II[*+]\0 | MM\0[*+] | IIU\0 | IIR[OS]\x08\0 | MMOR\0\0 | II\xbc[\0\1])
+    | (?P<BMFF>     ....ftyp | [\0-\x08]...(?:styp|moov|moof|mdat|wide|pnot|sidx|uuid|free|skip|udta|meta))
+    | (?P<JPEG_XL>  \0\0\0\x0cJXL\ \r\n\x87\n)
+    | (?P<JPEG_2000>\0\0\0\x0cjP(?:\ \ |\x1a\x1a)\r\n\x87\n)
+    | (?P<PSD>      8BPS\0[\1\2])
+    | (?P<FLIF>     FLIF[1-\x7f][0-2])
+    | (?P<ID3>      ID3[\2-\4].[\x00-\xff][\0-\x7f]{4})
+    | (?P<FLAC>     fLaC[\0-\x06\x7f-\x86])
+    | (?P<INDESIGN> \x06\x06\xed\xf5\xd8\x1d\x46\xe5\xbd\x31\xef\xe7\xfe\x74\xb7\x1d)
+    | (?P<POSTSCRIPT>\x04?%!PS | \xc5\xd0\xd3\xc6)
+    | (?P<ZIP>      PK\x03\x04 | PK\x05\x06\0{18})
+      # BMP, icons, JPEG XL and JPEG 2000 without a container, BPG, QOI, OpenEXR, GIMP, DjVu, Radiance, raw formats.
+    | (?P<BITMAP>   BM.{4}\0{4} | \0\0[\1\2]\0[\1-\xff]\0 | \xff\x0a | \xff\x4f\xff\x51 | BPG\xfb | qoif\0 | v/1\1
+                    | gimp\ xcf\  | AT&TFORM | \#\?RADIANCE | FUJIFILMCCD-RAW | II\x1a\0\0\0HEAPCCDR | \0MRM | FOVb)
+      # gzip, bzip2, xz, Zstandard, 7z, RAR, cabinet, compound files, SQLite, TNEF, WARC, tar.
+    | (?P<ARCHIVE>  \x1f\x8b\x08 | BZh[1-9]1AY&SY | \xfd7zXZ\0 | \x28\xb5\x2f\xfd | 7z\xbc\xaf\x27\x1c | Rar!\x1a\x07
+                    | MSCF\0{4} | \xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 | SQLite\ format\ 3\0 | \x78\x9f\x3e\x22 | WARC/[01]
+                    | .{257}ustar[\0\ ]
+      # Programs: ELF, Windows, Mach-O, Java, WebAssembly, Dalvik.
+                    | \x7fELF | MZ[\0-\x1f\x7f-\xff] | [\xce\xcf]\xfa\xed\xfe | \xfe\xed\xfa[\xce\xcf]
+                    | \xca\xfe\xba\xbe | \0asm | dex\n0)
+    """,
+    re.DOTALL | re.VERBOSE,
 )
 _PROLOG = 65_536
-"""How many octets may stand before the root element of an SVG image whose Content-Type is another."""
+"""How many octets may precede the root element of a drawing or packet whose Content-Type is another."""
+# XML 1.0 2.8: what may precede it.
+_ROOT = re.compile(
+    rb"(?:<\?[^>]*+>\s*+|<!--.*?-->\s*+|<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?>\s*+)*+"
+    rb"<(?:[\w.-]++:)?(svg|x[ma]pmeta|RDF)([\s/>][^>]*+)",
+    re.DOTALL,
+)
+_RSS = b"http://purl.org/rss/1.0/"
+# MIME Sniffing 7.2: what no text has, and how much of an answer is asked for it.
+_NO_TEXT = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_RESOURCE_HEADER = 1_445
+_OF_TEXT = re.compile(r"text/.*|.*[+/](?:xml|json)|application/(?:javascript|ecmascript|x-javascript|ld\+json)")
+_OF_BINARIES = ("image/", "audio/", "video/")
+_PDF_HEADER = re.compile(rb"(?:\A[\t\n\f\r \0]*+(?:\xef\xbb\xbf)?|[\r\n])%PDF-")
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<(?:!doctype|html|head|\?xml)\b", re.IGNORECASE)
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<(?:!doctype\s++)?html\b", re.IGNORECASE)
+_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 
 
 def of(capture: Capture) -> Container | None:
-    """The container of an answer, or nothing if it is none of these."""
-    body = capture.body
-    if body[4:8] == b"ftyp":
-        return Container.BMFF
-    for magic, container in _MAGIC:
-        if body.startswith(magic):
-            return Container.WEBP if container is Container.RIFF and body[8:12] == b"WEBP" else container
-    if pdf.is_pdf(capture):
+    """Returns the container of an answer, or nothing for a page or another text."""
+    found: Container | None = capture.memo.get("container")
+    if found is None and "container" not in capture.memo:
+        found = capture.memo["container"] = _of(capture.body, _declared(capture))
+    return found
+
+
+def is_image(capture: Capture) -> bool:
+    """Whether an answer is an image, by its Content-Type or by its octets: images are served under wrong names too."""
+    if _declared(capture).startswith("image/"):
+        return True
+    kind = of(capture)
+    head = capture.body[8:40]
+    return kind in _IMAGES or (
+        kind is Container.BMFF and any(head[at : at + 4] in _BRANDS for at in range(0, len(head), 4))
+    )
+
+
+def _declared(capture: Capture) -> str:
+    """What an answer is called; what it is by its octets if it is not called anything."""
+    known = representation.of(capture)
+    return known.stated or known.media_type
+
+
+def is_called_a_picture(capture: Capture) -> bool:
+    """Whether its Content-Type is that of an image whose metadata are read here."""
+    return _declared(capture) in _CALLED_PICTURES
+
+
+def _of(body: bytes, declared: str) -> Container | None:
+    if declared in HTML_TYPES and _PAGE.match(body):
+        return None
+    found = _MAGIC.match(body)
+    if found and found.lastgroup:
+        kind = Container[found.lastgroup]
+        is_book = declared == "application/epub+zip" or b"application/epub+zip" in body[:128]
+        # OCF 4.3 wants the first file to say so, and each book has this one.
+        return Container.EPUB if kind is Container.ZIP and (is_book or b"META-INF/container.xml" in body) else kind
+    if declared == "application/epub+zip":
+        return Container.EPUB
+    if _is_pdf(body, declared):
         return Container.PDF
+    return _by_root(body, declared) or (Container.BINARY if _is_binary(body, declared) else None)
+
+
+def _is_pdf(body: bytes, declared: str) -> bool:
+    """ISO 32000-2 Annex I: other octets may precede the header, which is within the first 1,024.
+
+    A page or article about PDF documents may have one there too, and what begins like one is not that.
+    """
+    head = body[:1024]
+    if declared == "application/pdf":
+        return b"%PDF-" in head
+    found = _PDF_HEADER.search(head)
+    if found is None or _MARKUP.match(head):
+        return False
+    is_alone = not head[: found.end() - 5].strip(b"\t\n\f\r \0\xef\xbb\xbf")
+    return is_alone or b"startxref" in body[-1024:] or _NO_TEXT.search(body) is not None
+
+
+def _by_root(body: bytes, declared: str) -> Container | None:
+    """XML by its root element; a feed of RSS 1.0 is RDF too, and no packet."""
+    before, _, _ = body[:1024].partition(b"<")
+    root = None
+    if len(before) < min(len(body), 1024) and not before.strip(b"\xef\xbb\xbf\xfe\xff\0\t\n\r "):
+        root = _ROOT.match(xmp.utf8(body[:_PROLOG]))
+    if root and root[1] != b"svg":
+        return None if _RSS in root[2] else Container.XMP
     # A page that begins with a drawing is a page.
-    if representation.of(capture).media_type not in representation.HTML_TYPES and _SVG.match(to_utf8(body[:_PROLOG])):
-        return Container.SVG
-    return Container.SVG if representation.of(capture).media_type == Container.SVG else None
+    is_drawing = root is not None and declared not in HTML_TYPES
+    return Container.SVG if is_drawing or declared == "image/svg+xml" else None
+
+
+def _is_binary(body: bytes, declared: str) -> bool:
+    if declared.startswith(_OF_BINARIES):
+        return True
+    head = body[:_RESOURCE_HEADER] if _OF_TEXT.fullmatch(declared) else body
+    return not body.startswith(_BOMS) and _NO_TEXT.search(head) is not None

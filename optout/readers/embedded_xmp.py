@@ -1,24 +1,45 @@
-"""The XMP packets that a file carries about itself, found and parsed once for all protocols that look into them."""
+"""Finds and parses the XMP packets that a file carries about itself, once for all protocols that look into them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from optout import representation
 from optout.model import Capture
-from optout.readers import container, images, pdf, xml, xmp
+from optout.readers import bmff, container, images, media, packet_scan, pdf, xmp
 from optout.readers.container import Container
-from optout.readers.pdf import MAX_PACKET
-from optout.readers.text import to_utf8
-from optout.readers.unreadable import Unreadable
+from optout.readers.packets import MAX_PACKET, Packets
+from optout.readers.unreadable import TooMuch, Unreadable
+from optout.readers.xml_events import MAX_TAGS
 
-MAX_PACKETS = 16
+MAX_PACKETS = 1_000
 """How many packets a file may have; one is the rule."""
+MAX_FAILURES = 16
+"""How many of them may be unreadable before no more are read."""
 
+_WALKS: dict[Container, Callable[[bytes], Packets]] = {
+    Container.JPEG: images.jpeg,
+    Container.PNG: images.png,
+    Container.GIF: images.gif,
+    Container.TIFF: images.tiff,
+    Container.PSD: images.psd,
+    Container.FLIF: images.flif,
+    Container.BMFF: bmff.packets,
+    Container.JPEG_XL: bmff.packets,
+    Container.JPEG_2000: bmff.packets,
+    Container.WEBP: media.riff,
+    Container.RIFF: media.riff,
+    Container.ID3: media.id3,
+    Container.FLAC: media.flac,
+    Container.INDESIGN: media.indesign,
+    Container.POSTSCRIPT: packet_scan.packets,
+    Container.BITMAP: packet_scan.packets,
+    Container.BINARY: packet_scan.packets,
+}
+# What no picture is, whatever it is called.
+_UNKNOWN = frozenset({None, Container.BINARY, Container.ARCHIVE})
 _END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>\s*\Z")
-_RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 
 @dataclass(slots=True)
@@ -27,46 +48,74 @@ class Embedded:
 
     packets: list[xmp.Packet] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    too_much: str = ""
+    """Why the file is too much for any reader, or empty."""
 
 
 def read(capture: Capture) -> Embedded:
-    """What an answer carries; nothing if it is no file that can."""
+    """Returns what an answer carries; nothing if it is not a file that can."""
     embedded: Embedded | None = capture.memo.get("embedded_xmp")
     if embedded is None:
-        embedded = capture.memo["embedded_xmp"] = _read(capture)
+        embedded = Embedded()
+        try:
+            _read(capture, embedded)
+        except Unreadable as error:
+            embedded.failures.append(str(error))
+            embedded.too_much = str(error) if isinstance(error, TooMuch) else ""
+        capture.memo["embedded_xmp"] = embedded  # not before: what fails in another way must fail again
     return embedded
 
 
-def _read(capture: Capture) -> Embedded:
-    embedded = Embedded()
+def _read(capture: Capture, embedded: Embedded) -> None:
     kind = container.of(capture)
-    try:
-        for number, (where, octets) in enumerate(_packets(kind, capture)):
-            if number == MAX_PACKETS:
-                raise Unreadable(f"The file has more than {MAX_PACKETS} XMP packets.")
-            try:
-                if len(octets) > MAX_PACKET:
-                    raise Unreadable(f"It has more than {MAX_PACKET} octets.")
-                embedded.packets.append(xmp.parse(octets, where, in_a_document=kind is Container.SVG))
-            except Unreadable as error:
-                embedded.failures.append(f"The XMP packet in {where}: {error}")
-    except Unreadable as error:
-        embedded.failures.append(str(error))
-    return embedded
+    octets_read = tags = 0
+    for number, (where, octets) in enumerate(_packets(kind, capture)):
+        octets_read += len(octets)
+        tags += octets.count(b"<")
+        if number == MAX_PACKETS or octets_read > MAX_PACKET or tags > MAX_TAGS:
+            limits = f"{MAX_PACKETS} XMP packets, or {MAX_PACKET} octets or {MAX_TAGS} tags in them"
+            raise Unreadable(f"The file has more than {limits}.")
+        try:
+            embedded.packets.append(xmp.parse(octets, where, in_a_document=kind is Container.SVG))
+        except Unreadable as error:
+            embedded.failures.append(f"The XMP packet in {where}: {error}")
+            if len(embedded.failures) == MAX_FAILURES:
+                raise Unreadable("The file has more XMP packets that cannot be read.") from None
 
 
-def _packets(kind: Container | None, capture: Capture) -> Iterator[tuple[str, bytes]]:
+def _packets(kind: Container | None, capture: Capture) -> Packets:
+    body = capture.body
     if kind is Container.PDF:
         if packet := pdf.packet(capture):
             yield "/Root/Metadata", packet
     elif kind is Container.SVG:
-        source = to_utf8(capture.body)
-        # A null octet is in no XML but one of wide characters, where the name is not to be found.
-        if _RDF in source or b"\0" in source:
-            yield "metadata", capture.body
-        elif not _END.search(source[-1024:]):
-            xml.parse(source)  # what is cut off may have had metadata
-    elif kind is None and representation.of(capture).media_type in container.PICTURES and capture.body.strip():
-        raise Unreadable(f"It is called {representation.of(capture).media_type}, and begins like no picture.")
-    else:
-        yield from images.packets(kind, capture.body)
+        yield from _drawing(xmp.utf8(body))
+    elif kind is Container.XMP:
+        yield "whole file", body
+    elif kind in _WALKS:
+        yield from _walked(_WALKS[kind], body)
+    if kind in _UNKNOWN and container.is_called_a_picture(capture) and body.strip():
+        raise Unreadable("It is called a picture, and begins like no picture.")
+
+
+def _walked(walk: Callable[[bytes], Packets], body: bytes) -> Packets:
+    """The packets to which a walk leads; if it ends before the first, those that can be seen without it."""
+    found = False
+    try:
+        for packet in walk(body):
+            found = True
+            yield packet
+    except Unreadable:
+        if not found:
+            yield from packet_scan.packets(body)
+        raise
+
+
+def _drawing(source: bytes) -> Packets:
+    """The whole drawing, if it has an element of RDF: their names are written as they are (XML 1.0 3.1)."""
+    if b"RDF" in source or b"Description" in source:
+        yield "metadata", source
+    elif not _END.search(source[-1024:]):
+        if len(source) > MAX_PACKET:
+            raise Unreadable(f"The drawing is cut off, or has more than {MAX_PACKET} octets.")
+        xmp.parse(source, "metadata", in_a_document=True)  # what is cut off may have had metadata

@@ -1,9 +1,8 @@
-"""EPUB books (EPUB 3.3, OPF 2.0.1): the metadata of the package document, for the whole book."""
+"""Reads EPUB books (EPUB 3.3, OPF 2.0.1): the metadata of the package document, which are about the whole book."""
 
 from __future__ import annotations
 
 import io
-import lzma
 import re
 import struct
 import zipfile
@@ -11,18 +10,24 @@ import zlib
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from optout import representation
 from optout.model import Capture
-from optout.readers import xml
 from optout.readers.properties import MAX_PROPERTIES, Property
-from optout.readers.text import readable, to_utf8
+from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
+from optout.readers.xml_events import Events
 
 MAX_DOCUMENT = 8_388_608
-"""A container.xml or package document that inflates to more octets is not read: 8 MiB."""
+"""Octets of a book's container.xml and package documents together, when inflated: 8 MiB."""
 MAX_PACKAGES = 16
+"""How many package documents a book may have."""
+MAX_MEMBERS = 100_000
+"""How many files a book may have."""
+MAX_STATED = 1_000
+"""How often a package document may state one of the properties that are looked for."""
+MAX_QUOTE = 1_000
+"""Octets up to which an element is quoted whole."""
 
-# What zipfile and the methods of compression raise for an archive that is none, some of it undocumented.
+# What zipfile raises for an archive that is none, some of it undocumented.
 _BROKEN = (
     zipfile.BadZipFile,
     KeyError,
@@ -31,90 +36,126 @@ _BROKEN = (
     EOFError,
     OverflowError,
     ValueError,
-    lzma.LZMAError,
     struct.error,
     zlib.error,
 )
 _CONTAINER = "META-INF/container.xml"
-_CONTAINER_NS = "{urn:oasis:names:tc:opendocument:xmlns:container}"
-_OPF = "{http://www.idpf.org/2007/opf}"
+_ROOTFILE = ("urn:oasis:names:tc:opendocument:xmlns:container", "rootfile")
+_OPF = "http://www.idpf.org/2007/opf"
 _PREFIX = re.compile(r"(\S+):\s+(\S+)")
 
 
-def is_epub(capture: Capture) -> bool:
-    """Whether an answer is an EPUB book, by its octets (OCF 4.3: the first file says so); else by its Content-Type.
-
-    Every book has a package document: what is called one and is no archive cannot be read.
-    """
-    said = capture.body.startswith(b"PK\x03\x04") and b"application/epub+zip" in capture.body[:128]
-    return said or representation.of(capture).media_type == "application/epub+zip"
-
-
 def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> Iterator[Property]:
-    """The properties of a vocabulary that the book states about itself.
+    """Yields the properties of a vocabulary that the book states about itself.
 
     EPUB 3: ``<meta property="prefix:name">value</meta>``, where ``prefix`` is declared for the vocabulary or not at
     all; EPUB 2: ``<meta name="prefix:name" content="value"/>``. Raises Unreadable.
     """
     seen: set[tuple[str, str]] = set()
     for path, document in _packages(capture):
-        source = to_utf8(document)
-        root = xml.parse(source)
-        declared = {prefix: vocabulary[0], **dict(_PREFIX.findall(root.get("prefix") or ""))}
-        names = {name for name, uri in declared.items() if uri in vocabulary}
-        for number, meta in enumerate(root.iter(f"{_OPF}meta"), 1):
-            # What is said about a part of the book is not said about the book.
-            if meta.get("refines"):
-                continue
-            for key, value in (
-                (meta.get("property"), "".join(meta.itertext())),
-                (meta.get("name"), meta.get("content")),
-            ):
-                used, _, name = (key or "").strip().partition(":")
-                text = (value or "").strip()
-                if used in names and value is not None and (name, text) not in seen:
-                    seen.add((name, text))
-                    if len(seen) > MAX_PROPERTIES:
-                        raise Unreadable(f"The book makes more than {MAX_PROPERTIES} statements.")
-                    yield Property(name, text, _as_written(source, key or "", text), f"{path}, (//meta)[{number}]")
+        package = _Package(document, vocabulary, prefix)
+        package.read()
+        for number, name, value, quote in package.stated:
+            if (name, value) not in seen:
+                seen.add((name, value))
+                if len(seen) > MAX_PROPERTIES:
+                    raise Unreadable(f"The book makes more than {MAX_PROPERTIES} statements.")
+                yield Property(name, value, quote, f"{path}, (//meta)[{number}]")
 
 
 def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
-    """Path and octets of each package document that the container names."""
+    """Yields path and octets of each package document that the container names."""
+    if capture.body.count(b"PK\x01\x02") > MAX_MEMBERS:
+        raise Unreadable(f"The book has more than {MAX_MEMBERS} files.")
+    left = MAX_DOCUMENT
     try:
         with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
-            container = xml.parse(_member(book, _CONTAINER))
-            paths = [node.get("full-path") or "" for node in container.iter(f"{_CONTAINER_NS}rootfile")]
-            if not paths or len(paths) > MAX_PACKAGES:
-                raise Unreadable(f"The book's {_CONTAINER} names {len(paths)} package documents.")
+            container = _Container(_member(book, _CONTAINER, left))
+            container.read()
+            left -= len(container.source)
+            if not container.paths or len(container.paths) > MAX_PACKAGES:
+                raise Unreadable(f"The book's {_CONTAINER} names {len(container.paths)} package documents.")
             names = frozenset(book.namelist())
-            for path in paths:
+            for path in container.paths:
                 # EPUB 3.3 4.2.6.3.1.3: a path of RFC 3986, so that a space in it is written as %20.
-                yield path, _member(book, path if path in names else unquote(path))
+                document = _member(book, path if path in names else unquote(path), left)
+                left -= len(document)
+                yield path, document
     except Unreadable:
         raise
     except _BROKEN as error:
         raise Unreadable(f"The book cannot be unpacked: {error}.") from None
 
 
-def _member(book: zipfile.ZipFile, path: str) -> bytes:
+def _member(book: zipfile.ZipFile, path: str, most: int) -> bytes:
+    # OCF 4.2: a file is stored or deflated; other methods take as much memory as the file says.
+    if book.getinfo(path).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Unreadable(f"{path} in the book is compressed in a way that no book may use.")
     with book.open(path) as file:
-        octets = file.read(MAX_DOCUMENT + 1)
-    if len(octets) > MAX_DOCUMENT:
-        raise Unreadable(f"{path} in the book has more than {MAX_DOCUMENT} octets.")
+        octets = file.read(most + 1)
+    if len(octets) > most:
+        raise Unreadable(f"{path} and what names it have more than {MAX_DOCUMENT} octets.")
     return octets
 
 
-def _as_written(source: bytes, key: str, value: str) -> str:
-    """The element as it stands in the package document; the value alone if it is written in some other way."""
-    name, plain = re.escape(key.encode()), re.escape(value.encode())
-    match = re.search(
-        rb"<(?:[\w.-]+:)?meta\s[^<>]{0,1000}\b" + name + rb"[^<>]{0,1000}>\s*" + plain + rb"\s*</(?:[\w.-]+:)?meta\s*>"
-        rb"|<(?:[\w.-]+:)?meta\s(?=[^<>]{0,1000}[\"']\s*"
-        + plain
-        + rb"\s*[\"'])[^<>]{0,1000}\b"
-        + name
-        + rb"[^<>]{0,1000}>",
-        source,
-    )
-    return readable(match[0]) if match else readable(value.encode())
+class _Container(Events):
+    """The paths of the package documents (EPUB 3.3 4.2.6.3.1)."""
+
+    def __init__(self, document: bytes) -> None:
+        super().__init__(document)
+        self.paths: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str], depth: int) -> None:
+        if tuple(name.split(" ")[:2]) == _ROOTFILE and len(self.paths) <= MAX_PACKAGES:
+            self.paths.append(attributes.get("full-path", ""))
+
+    def end(self, name: str, depth: int) -> None:
+        pass
+
+
+class _Package(Events):
+    """The properties of a vocabulary in a package document: number of the element, name, value and quotation."""
+
+    def __init__(self, document: bytes, vocabulary: tuple[str, ...], prefix: str) -> None:
+        super().__init__(document)
+        self.stated: list[tuple[int, str, str, str]] = []
+        self._vocabulary = vocabulary
+        self._prefixes = {prefix: vocabulary[0]}
+        self._number = self._begin = self._open = 0
+        self._name = ""
+        self._text: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str], depth: int) -> None:
+        if depth == 1:
+            self._prefixes.update(_PREFIX.findall(attributes.get("prefix", "")))
+        if name.split(" ")[:2] != [_OPF, "meta"] or self._open:
+            return
+        self._number += 1
+        # What is said about a part of the book is not said about the book.
+        if attributes.get("refines"):
+            return
+        if named := self._wanted(attributes.get("name", "")):
+            self._state(named, attributes.get("content", ""), self.tag(self.at))
+        if named := self._wanted(attributes.get("property", "")):
+            self._name, self._open, self._begin = named, depth, self.at
+            self._text.clear()
+            self.listen(self._text.append)
+
+    def end(self, name: str, depth: int) -> None:
+        if depth == self._open:
+            self.listen(None)
+            self._open = 0
+            end = self.source.find(b">", max(self.at - 1, self._begin)) + 1
+            self._state(self._name, "".join(self._text), self.source[self._begin : end])
+
+    def _wanted(self, written: str) -> str:
+        """The name of a property of the vocabulary, without its prefix; empty for another one."""
+        prefix, _, name = written.strip().partition(":")
+        return name if self._prefixes.get(prefix) in self._vocabulary else ""
+
+    def _state(self, name: str, value: str, quote: bytes) -> None:
+        if len(self.stated) == MAX_STATED:
+            raise Unreadable(f"A package document makes more than {MAX_STATED} statements.")
+        value = value.strip()
+        written = readable(quote) if len(quote) <= MAX_QUOTE else readable(value.encode())
+        self.stated.append((self._number, name, value, written))

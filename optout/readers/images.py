@@ -1,4 +1,4 @@
-"""Where images keep their XMP packets (XMP specification part 3, January 2020, 1.1): found, not decoded.
+"""Walks images to their XMP packets (XMP specification part 3, January 2020, 1.1): found, not decoded.
 
 The containers are walked here and not by Pillow: it passes over a packet that a TIFF file announces and does not
 hold, it does not see the packets of GIF files, and its WebP and AVIF readers run native decoders on the whole image.
@@ -10,77 +10,91 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from optout.readers import bmff
-from optout.readers.container import Container
+from optout.readers import packet_scan, xmp
 from optout.readers.octets import Octets
-from optout.readers.pdf import MAX_PACKET
+from optout.readers.packets import MAX_PACKET, Packets, inflated
 from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
+from optout.readers.unreadable import TooMuch, Unreadable
 
-MAX_PARTS = 500_000
-"""How many segments, chunks, blocks or fields an image may have."""
-
-Packets = Iterator[tuple[str, bytes]]
-"""Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""
+MAX_PARTS = 50_000
+"""How many segments, chunks, resources or directories and fields an image may have."""
+MAX_BLOCKS = 500_000
+"""How many blocks and sub-blocks a GIF image may have; each has 255 octets at most."""
+MAX_SUBFILES = 1_000
+"""How many subfiles a directory of a TIFF file may name. Their metadata are their own and not read."""
 
 _JPEG_MAIN = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_MORE = b"http://ns.adobe.com/xmp/extension/\0"
-_HAS_MORE = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([^\s\"'<]{1,64})")
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
+_JPEG_FILL = re.compile(rb"\xff+")
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
 
 
-def packets(container: Container | None, body: bytes) -> Packets:
-    """The packets of an image; none for containers that are no images."""
-    walk = _WALKS.get(container) if container else None
-    return walk(body) if walk else iter(())
+def jpeg(body: bytes) -> Packets:
+    """1.1.3: APP1 segments before the first scan; what does not fit into one is in further ones, by GUID.
 
-
-def _jpeg(body: bytes) -> Packets:
-    """1.1.3: APP1 segments before the first scan; what does not fit into one is in further ones, by GUID."""
+    What follows is scanned: cameras put further images and videos there, and some writers the packet.
+    """
     named: set[bytes] = set()
-    more: dict[bytes, dict[int, bytes]] = {}
+    more: dict[bytes, list[tuple[int, int, int]]] = {}
     whole: dict[bytes, int] = {}
-    for marker, segment in _segments(body):
-        if marker != _APP1:
-            continue
-        if segment.startswith(_JPEG_MAIN):
-            packet = segment[len(_JPEG_MAIN) :]
-            named.update(guid.upper() for guid in _HAS_MORE.findall(packet))
+    octets = Octets(body, 2)
+    for start, end in _app1(octets):
+        if body.startswith(_JPEG_MAIN, start):
+            packet = body[start + len(_JPEG_MAIN) : end]
+            named.update(_named(packet))
             yield "segment APP1", packet
-        elif segment.startswith(_JPEG_MORE):
-            part = Octets(segment, len(_JPEG_MORE))
+        elif body.startswith(_JPEG_MORE, start):
+            part = Octets(body, start + len(_JPEG_MORE), end)
             guid = part.take(32).upper()
             whole[guid], offset = part.number(4), part.number(4)
-            more.setdefault(guid, {})[offset] = part.take(part.left)
+            more.setdefault(guid, []).append((offset, part.at, end))
     # 1.1.3.1: extended XMP that the main packet does not name belongs to another version of the file.
     for guid in sorted(named):
-        extended = bytearray()
-        for offset, octets in sorted(more.get(guid, {}).items()):
-            if offset == len(extended):
-                extended += octets
-        if not extended or len(extended) != whole[guid]:
-            raise Unreadable(f"The image names an extended XMP packet, {readable(guid)}, that is not whole.")
-        yield "segments APP1, extended", bytes(extended)
+        yield "segments APP1, extended", _extended(body, more.get(guid, []), whole.get(guid, 0), guid)
+    yield from packet_scan.packets(body, octets.at)
 
 
-def _segments(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and contents of the segments before the first scan (ITU-T T.81 B.1.1)."""
-    octets = Octets(body, 2)
+def _app1(octets: Octets) -> Iterator[tuple[int, int]]:
+    """Yields start and end of the contents of APP1 segments before the first scan (ITU-T T.81 B.1.1)."""
+    body = octets.source
     for _ in range(MAX_PARTS):
-        at = body.find(b"\xff", octets.at)
-        octets.at = len(body) if at < 0 else at + 1
+        fill = _JPEG_FILL.search(body, octets.at)
+        octets.at = fill.end() if fill else octets.end
         marker = octets.number(1)
-        while marker == 0xFF:
-            marker = octets.number(1)
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
             return
         # An octet 0 is no marker but data, where no data should be; decoders pass over it.
         if marker and marker not in _JPEG_BARE:
-            yield marker, octets.take(octets.number(2) - 2)
+            start = octets.skip(octets.number(2) - 2)
+            if marker == _APP1:
+                yield start, octets.at
     raise _too_many("segments")
+
+
+def _named(packet: bytes) -> Iterator[bytes]:
+    """Yields the GUIDs of the extended packets that a main packet names."""
+    if b"HasExtendedXMP" in packet.replace(b"\0", b""):
+        try:
+            for item in xmp.parse(packet, "").properties((xmp.NOTE,)):
+                if item.name == "HasExtendedXMP":
+                    yield item.value.upper().encode()
+        except Unreadable:
+            return  # and is found to be so where it is read
+
+
+def _extended(body: bytes, parts: list[tuple[int, int, int]], whole: int, guid: bytes) -> bytes:
+    """The extended packet, of its parts: offset in it, start and end in the file."""
+    length, places = 0, []
+    for offset, start, end in sorted(parts):
+        if offset == length:
+            length += end - start
+            places.append((start, end))
+    if not length or length != whole or length > MAX_PACKET:
+        raise Unreadable(f"The image names an extended XMP packet, {readable(guid)}, that is not whole, or too long.")
+    return b"".join(body[slice(*place)] for place in places)
 
 
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
@@ -88,14 +102,15 @@ _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _PNG_PROFILE = b"Raw profile type xmp\0"
 
 
-def _png(body: bytes) -> Packets:
-    """1.1.5 and PNG 11.3.3: text chunks, before and behind the image data."""
+def png(body: bytes) -> Packets:
+    """1.1.5 and PNG 11.3.3: text chunks, before and behind the image data. What follows the last chunk is scanned."""
     octets = Octets(body, 8)
     for _ in range(MAX_PARTS):
         length, kind = octets.number(4), octets.take(4)
         start = octets.skip(length)
         octets.skip(4)
-        if kind == b"IEND":
+        if kind in (b"IEND", b"MEND"):
+            yield from packet_scan.packets(body, octets.at)
             return
         text = body[start : start + length] if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
         if kind == b"iTXt" and text.startswith(_PNG_KEYWORD):
@@ -103,24 +118,13 @@ def _png(body: bytes) -> Packets:
             parts = rest.split(b"\0", 2)
             if len(parts) < 3:
                 raise Unreadable("The image has an XMP chunk that is no text chunk.")
-            yield "chunk iTXt", _inflated(parts[2]) if flags[0] else parts[2]
+            yield "chunk iTXt", inflated(parts[2]) if flags[0] else parts[2]
         elif kind != b"iTXt" and text.startswith((_PNG_KEYWORD, _PNG_PROFILE)):
             # A slip of writers: the packet is in UTF-8 and belongs into an international text chunk.
             written = text.partition(b"\0")[2]
-            written = _inflated(written[1:]) if kind == b"zTXt" else written
+            written = inflated(written[1:]) if kind == b"zTXt" else written
             yield f"chunk {kind.decode()}", _profile(written) if text.startswith(_PNG_PROFILE) else written
     raise _too_many("chunks")
-
-
-def _inflated(octets: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        packet = inflater.decompress(octets, MAX_PACKET + 1)
-    except zlib.error as error:
-        raise Unreadable(f"The image has an XMP packet that does not inflate: {error}.") from None
-    if len(packet) > MAX_PACKET or not inflater.eof:
-        raise Unreadable(f"The image has an XMP packet that is cut off, or longer than {MAX_PACKET} octets.")
-    return packet
 
 
 def _profile(written: bytes) -> bytes:
@@ -131,45 +135,51 @@ def _profile(written: bytes) -> bytes:
         raise Unreadable("The image has a raw XMP profile that is no hexadecimal text.") from None
 
 
-def _webp(body: bytes) -> Packets:
-    """1.1.10 and RFC 9649 2.7.1.5: the XMP chunk; its name with a null octet is a slip of old writers."""
-    octets = Octets(body, 4, "little")
-    end = octets.number(4) + 8
-    octets.skip(4)
-    for _ in range(MAX_PARTS):
-        if octets.at + 8 > end:
-            return
-        kind, length = octets.take(4), octets.number(4)
-        start = octets.skip(length)
-        octets.skip(min(length % 2, octets.left))
-        if kind in (b"XMP ", b"XMP\0"):
-            yield "chunk XMP", body[start : start + length]
-    raise _too_many("chunks")
+_XMP_TAG, _C2PA_TAG, _SUBFILES = 700, 52_545, 330
+# TIFF 6.0 section 2: the sizes of types other than octets.
+_SIZES = {3: 2, 4: 4, 8: 2, 9: 4}
 
 
-_XMP_TAG = 700
+def tiff(body: bytes) -> Packets:
+    """1.1.8: field 700 of each image file directory."""
+    for place, length in _fields(body, _XMP_TAG):
+        yield "field 700", Octets(body, place).take(length)
 
 
-def _tiff(body: bytes) -> Packets:
-    """1.1.8 and TIFF 6.0 section 2: field 700 of each image file directory, in both orders; BigTIFF too."""
-    little, big = body[:2] == b"II", body[2:3] == b"+" or body[3:4] == b"+"
-    octets = Octets(body, 8 if big else 4, "little" if little else "big")
+def has_manifest_field(body: bytes) -> bool:
+    """Returns whether a TIFF file has a C2PA manifest store (C2PA 2.2 A.3.5), or may have one where it is broken."""
+    try:
+        return body[2:4] in _TIFF_NUMBERS and any(True for _ in _fields(body, _C2PA_TAG))
+    except Unreadable:
+        return True
+
+
+_TIFF_NUMBERS = (b"*\0", b"\0*", b"+\0", b"\0+")
+
+
+def _fields(body: bytes, wanted: int) -> Iterator[tuple[int, int]]:
+    """Yields start and length of the values of a field, in all directories (TIFF 6.0 section 2; BigTIFF)."""
+    little, big = body[:2] == b"II", body[2:4] in _TIFF_NUMBERS[2:]
+    octets = Octets(body, 8 if big else 4, order="little" if little else "big")
     word = 8 if big else 4
-    field = struct.Struct(("<" if little else ">") + ("HHQ8s" if big else "HHL4s"))
+    field = struct.Struct(("<" if little else ">") + ("HHQQ" if big else "HHLL"))
     seen: set[int] = set()
-    fields = 0
+    parts = 0
     while (at := octets.number(word)) and at not in seen:
         seen.add(at)
-        octets.at = min(at, len(body))
+        octets.at = min(at, octets.end)
         count = octets.number(8 if big else 2)
-        fields += count
-        if fields > MAX_PARTS:
-            raise _too_many("fields")
-        for tag, _, length, value in field.iter_unpack(octets.take(count * field.size)):
-            if tag == _XMP_TAG:
-                place = int.from_bytes(value, "little" if little else "big")
-                here = Octets(body, min(place, len(body)))
-                yield "field 700", value[:length] if length <= word else here.take(length)
+        parts += 1 + count
+        if parts > MAX_PARTS:
+            raise _too_many("directories and fields")
+        start = octets.skip(count * field.size)
+        for number in range(count):
+            tag, kind, length, place = field.unpack_from(body, start + number * field.size)
+            if tag == _SUBFILES and length > MAX_SUBFILES:
+                raise TooMuch(f"The image has more than {MAX_SUBFILES} subfiles.")
+            if tag == wanted:
+                size = length * _SIZES.get(kind, 1)
+                yield (place if size > word else start + (number + 1) * field.size - word), size
 
 
 _GIF_XMP = b"XMP DataXMP"
@@ -177,24 +187,36 @@ _GIF_XMP = b"XMP DataXMP"
 _GIF_TRAILER = b"\x01" + bytes(range(0xFF, -1, -1)) + b"\0"
 
 
-def _gif(body: bytes) -> Packets:
-    """1.1.2: the application extension; the packet stands in it as it is, or (a slip of writers) in sub-blocks."""
+def gif(body: bytes) -> Packets:
+    """1.1.2: the application extension; the packet is in it as it is, or (a slip of writers) in sub-blocks."""
     octets = Octets(body, 10)
     octets.skip(_colours(octets.number(1)) + 2)
+    blocks = MAX_BLOCKS
     while (introducer := octets.number(1)) != 0x3B:
+        blocks -= 1
         if introducer == 0x2C:
             octets.skip(8)
             octets.skip(_colours(octets.number(1)) + 1)
         elif introducer != 0x21:
             raise Unreadable(f"The image has no block at octet {octets.at - 1}.")
-        is_xmp = introducer == 0x21 and octets.take(1) == b"\xff" and body[octets.at + 1 :][:11] == _GIF_XMP
+        is_xmp = introducer == 0x21 and octets.take(1) == b"\xff" and body.startswith(_GIF_XMP, octets.at + 1)
         octets.skip(12 if is_xmp else 0)
         start = octets.at
-        blocks = list(_sub_blocks(octets))
+        joined = bytearray()
+        while length := octets.number(1):
+            blocks -= 1
+            if blocks < 0:
+                break
+            if is_xmp:
+                joined += octets.take(length)
+            else:
+                octets.skip(length)
+        if blocks < 0:
+            raise TooMuch(f"The image has more than {MAX_BLOCKS} blocks.")
         if is_xmp:
             written = body[start : octets.at]
-            whole = written.removesuffix(_GIF_TRAILER)
-            yield "extension XMP", whole if whole != written else b"".join(body[slice(*block)] for block in blocks)
+            yield "extension XMP", written if written.endswith(_GIF_TRAILER) else bytes(joined)
+    yield from packet_scan.packets(body, octets.at)
 
 
 def _colours(flags: int) -> int:
@@ -202,26 +224,52 @@ def _colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _sub_blocks(octets: Octets) -> Iterator[tuple[int, int]]:
-    """Start and end of each data sub-block (GIF89a 15)."""
+def psd(body: bytes) -> Packets:
+    """1.1.6 and Adobe Photoshop File Formats Specification: image resource 1060. The layers are not looked into."""
+    octets = Octets(body, 26)
+    octets.skip(octets.number(4))
+    length = octets.number(4)
+    start = octets.skip(length)
+    resources = Octets(body, start, octets.at)
     for _ in range(MAX_PARTS):
-        length = octets.number(1)
-        if not length:
+        if resources.left < 12:
             return
+        resources.skip(4)  # 8BIM, and other words of other writers
+        number, name = resources.number(2), resources.number(1)
+        resources.skip(name + (name + 1) % 2)
+        size = resources.number(4)
+        start = resources.skip(size)
+        resources.skip(min(size % 2, resources.left))
+        if number == 1060:
+            yield "resource 1060", body[start : start + size]
+    raise _too_many("resources")
+
+
+def flif(body: bytes) -> Packets:
+    """FLIF 16, part 2: the metadata chunks before the first octet below 32; their contents are deflated."""
+    octets = Octets(body, 6)
+    for _ in range(3 if body[4] > 0x4F else 2):
+        _varint(octets)
+    for _ in range(MAX_PARTS):
+        if octets.number(1) < 0x20:
+            return
+        octets.at -= 1
+        kind, length = octets.take(4), _varint(octets)
         start = octets.skip(length)
-        yield start, start + length
-    raise _too_many("sub-blocks")
+        if kind == b"eXmp":
+            yield "chunk eXmp", inflated(body[start : octets.at], -zlib.MAX_WBITS)
+    raise _too_many("chunks")
 
 
-def _too_many(parts: str) -> Unreadable:
-    return Unreadable(f"The image has more than {MAX_PARTS} {parts}.")
+def _varint(octets: Octets) -> int:
+    number = 0
+    for _ in range(8):
+        octet = octets.number(1)
+        number = number << 7 | octet & 0x7F
+        if octet < 0x80:
+            return number
+    raise Unreadable("The image has a number of more than 8 octets.")
 
 
-_WALKS: dict[Container, Callable[[bytes], Packets]] = {
-    Container.JPEG: _jpeg,
-    Container.PNG: _png,
-    Container.WEBP: _webp,
-    Container.TIFF: _tiff,
-    Container.GIF: _gif,
-    Container.BMFF: bmff.packets,
-}
+def _too_many(parts: str) -> TooMuch:
+    return TooMuch(f"The image has more than {MAX_PARTS} {parts}.")

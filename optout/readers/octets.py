@@ -1,4 +1,4 @@
-"""Binary files from strangers, read from front to back: nothing is taken that is not there."""
+"""Reads binary files from strangers front to back: nothing is taken that is not there, or copied unasked."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from optout.readers.unreadable import Unreadable
 
 
 class Octets:
-    """A position in octets; every step beyond their end raises Unreadable."""
+    """A position between the start and the end of a part of a file; every step beyond the end raises Unreadable."""
 
-    __slots__ = ("_order", "_source", "at")
+    __slots__ = ("_order", "at", "end", "source")
 
-    def __init__(self, source: bytes, at: int = 0, order: Literal["big", "little"] = "big") -> None:
-        self._source = source
+    def __init__(
+        self, source: bytes, at: int = 0, end: int | None = None, order: Literal["big", "little"] = "big"
+    ) -> None:
+        self.source = source
+        self.end = len(source) if end is None else min(end, len(source))
+        self.at = min(at, self.end)
         self._order: Literal["big", "little"] = order
-        self.at = at
 
     @property
     def left(self) -> int:
         """How many octets follow."""
-        return len(self._source) - self.at
+        return self.end - self.at
 
     def skip(self, count: int) -> int:
-        """Passes over octets; the position before them."""
+        """Passes over octets; returns the position before them."""
         start = self.at
-        if count < 0 or count > self.left:
-            raise Unreadable(f"It ends at octet {len(self._source)}, within a part that begins at octet {start}.")
-        self.at += count
+        if count < 0 or count > self.end - start:
+            raise Unreadable(f"It ends at octet {self.end}, within a part that begins at octet {start}.")
+        self.at = start + count
         return start
 
     def take(self, count: int) -> bytes:
-        """The next octets."""
+        """Returns the next octets."""
         start = self.skip(count)
-        return self._source[start : self.at]
+        return self.source[start : self.at]
 
     def number(self, size: int) -> int:
-        """The next unsigned integer of so many octets; 0 if it has none."""
+        """Returns the next unsigned integer of this many octets; 0 if it has none."""
         return int.from_bytes(self.take(size), self._order)

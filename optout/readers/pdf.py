@@ -13,25 +13,35 @@ from dataclasses import dataclass
 import pikepdf
 from pikepdf import settings
 
-from optout import representation
 from optout.model import Capture
+from optout.readers.packets import MAX_PACKET, inflated
 from optout.readers.unreadable import Unreadable
 
-MAX_PACKET = 8_388_608
-"""A metadata stream that inflates to more octets is not read: 8 MiB."""
 MAX_FILES = 1_000
 """How many files may be associated with the catalog."""
-_MAX_STREAM = 67_108_864
+MAX_STORE = 16_777_216
+"""Octets of all manifest stores of a document together, when inflated: 16 MiB."""
+MAX_ITEMS = 2_000_000
+"""How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.
+
+qpdf takes about 140 octets of memory for each; other text of a document, such as drawing operators, is not counted.
+"""
+MAX_OBJECTS = 100_000
+"""How many objects a document may have for what is damaged in it to be recovered: qpdf then looks at each."""
+_MAX_INFLATED = 4_194_304
+"""Octets of a cross-reference or object stream when inflated: 4 MiB. Where one lists numbers, they are items too."""
 
 # qpdf's own guards are off by default, and a cross-reference table can be a bomb as well as a picture can.
 settings.set_qpdf_limits(
     doc_max_warnings=100,
     max_stream_filters=4,
-    flate_max_memory=_MAX_STREAM,
-    png_max_memory=_MAX_STREAM,
-    run_length_max_memory=_MAX_STREAM,
-    tiff_max_memory=_MAX_STREAM,
-    dct_max_memory=_MAX_STREAM,
+    parser_max_nesting=100,
+    parser_max_container_size=1_000_000,
+    flate_max_memory=_MAX_INFLATED,
+    png_max_memory=_MAX_INFLATED,
+    run_length_max_memory=_MAX_INFLATED,
+    tiff_max_memory=_MAX_INFLATED,
+    dct_max_memory=_MAX_INFLATED,
 )
 
 
@@ -50,14 +60,6 @@ class _Document:
     stores: tuple[bytes, ...] = ()
     no_packet: str = ""
     no_stores: str = ""
-
-
-def is_pdf(capture: Capture) -> bool:
-    """Whether an answer is a PDF document, by its octets; by its Content-Type if something precedes its header."""
-    head = capture.body[:1024]
-    return head.lstrip(b"\t\n\f\r \0").startswith(b"%PDF-") or (
-        representation.of(capture).media_type == "application/pdf" and b"%PDF-" in head
-    )
 
 
 def packet(capture: Capture) -> bytes:
@@ -96,8 +98,12 @@ def _read(body: bytes) -> _Document:
     if _ends_within_a_revision(body):
         document.no_packet = document.no_stores = "The PDF is cut off: it begins a revision that does not end."
         return document
+    if _items(body) > MAX_ITEMS:
+        document.no_packet = document.no_stores = f"The PDF has more than {MAX_ITEMS} items in a row."
+        return document
     try:
-        with pikepdf.open(_Stream(body), suppress_warnings=True) as pdf:
+        recover = body.count(b"obj") - body.count(b"endobj") <= MAX_OBJECTS
+        with pikepdf.open(_Stream(body), suppress_warnings=True, attempt_recovery=recover) as pdf:
             try:
                 document.packet = _metadata(pdf, body)
             except _ERRORS as error:
@@ -112,6 +118,28 @@ def _read(body: bytes) -> _Document:
         if _may_say_something(body):
             document.no_packet = document.no_stores = f"The PDF cannot be read: {error}."
     return document
+
+
+_WINDOW = 65_536
+_MOST_ERRORS = 15
+_OBJECT_WORDS = frozenset({b"obj", b"endobj", b"R", b"n", b"f", b"true", b"false", b"null"})
+_NO_OPENING = bytes(set(range(256)) - set(b"([</"))
+
+
+def _items(body: bytes) -> int:
+    """How many items there are where one follows the other: words and brackets of 20 octets or less on the average.
+
+    A window in which there are drawing operators is not counted: qpdf gives up an object with some errors in it.
+    """
+    total = 0
+    for at in range(0, len(body), _WINDOW):
+        window = body[at : at + _WINDOW]
+        words = window.split()
+        items = len(words) + len(window.translate(None, _NO_OPENING))
+        if items * 20 > len(window):
+            others = sum(1 for word in words if word.isalpha() and word not in _OBJECT_WORDS)
+            total += items if others <= _MOST_ERRORS else 0
+    return total
 
 
 _NAMES = (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"/Linearized", b"#")
@@ -145,9 +173,7 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
         return b""
     if not isinstance(metadata, pikepdf.Stream):
         raise Unreadable("The PDF names metadata that are no stream.")
-    octets = metadata.read_bytes()
-    if len(octets) > MAX_PACKET:
-        raise Unreadable(f"The PDF's metadata have more than {MAX_PACKET} octets.")
+    octets = _decoded(metadata, MAX_PACKET)
     if not octets.strip():
         raise Unreadable("The PDF names metadata that are empty.")
     return octets
@@ -157,10 +183,28 @@ def _stores(pdf: pikepdf.Pdf, body: bytes) -> Iterator[bytes]:
     files = pdf.Root.get("/AF", pikepdf.Array())
     if not isinstance(files, pikepdf.Array) or len(files) > MAX_FILES:
         raise Unreadable(f"The PDF's associated files are no array, or more than {MAX_FILES}.")
-    found = False
+    streams: dict[tuple[int, int], pikepdf.Object] = {}
     for file in files:
         if isinstance(file, pikepdf.Dictionary) and file.get("/AFRelationship") == "/C2PA_Manifest":
-            found = True
-            yield file.EF.F.read_bytes()
-    if not found and pdf.get_warnings() and b"/C2PA_Manifest" in body:
+            # One that is named again is the same; a stream is always an object of its own (7.3.8.1).
+            streams.setdefault(file.EF.F.objgen, file.EF.F)
+    left = MAX_STORE
+    for stream in streams.values():
+        store = _decoded(stream, left)
+        left -= len(store)
+        yield store
+    if not streams and pdf.get_warnings() and b"/C2PA_Manifest" in body:
         raise Unreadable("The PDF is damaged, and its manifest store is not to be found.")
+
+
+def _decoded(stream: pikepdf.Object, most: int) -> bytes:
+    """The contents of a stream; one that is longer than qpdf may inflate is inflated here."""
+    try:
+        octets = stream.read_bytes()
+    except _ERRORS:
+        if stream.get("/Filter") != "/FlateDecode" or "/DecodeParms" in stream:
+            raise
+        octets = inflated(stream.read_raw_bytes())
+    if len(octets) > most:
+        raise Unreadable(f"It has more than {most} octets.")
+    return octets

@@ -136,3 +136,82 @@ def document(xmp: bytes) -> bytes:
     octets = io.BytesIO()
     pdf.save(octets, fix_metadata_version=False)
     return octets.getvalue()
+
+
+def jxl(*boxes: bytes) -> bytes:
+    """The boxes of a JPEG XL file, without a picture (ISO/IEC 18181-2)."""
+    head = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    return head + b"".join(boxes) + box(b"jxlc", b"\xff\n")
+
+
+def jp2(*boxes: bytes) -> bytes:
+    """The boxes of a JPEG 2000 file, without a picture (ISO/IEC 15444-1 Annex I)."""
+    head = b"\0\0\0\x0cjP  \r\n\x87\n" + box(b"ftyp", b"jp2 \0\0\0\0jp2 ") + box(b"jp2h")
+    return head + b"".join(boxes) + box(b"jp2c", b"\xff\x4f\xff\x51")
+
+
+def video(*boxes: bytes, brand: bytes = b"qt  ", moov: tuple[bytes, ...] = ()) -> bytes:
+    """The boxes of a video, without tracks (ISO/IEC 14496-12)."""
+    return box(b"ftyp", brand, bytes(4), brand) + box(b"moov", box(b"mvhd", bytes(100)), *moov) + b"".join(boxes)
+
+
+def psd(xmp: bytes, *, large: bool = False) -> bytes:
+    """A Photoshop file of three resources, the second a packet (Adobe Photoshop File Formats Specification)."""
+
+    def resource(number: int, name: bytes, octets: bytes) -> bytes:
+        named = bytes([len(name)]) + name + bytes((len(name) + 1) % 2)
+        head = b"8BIM" + struct.pack(">H", number) + named + struct.pack(">L", len(octets))
+        return head + octets + bytes(len(octets) % 2)
+
+    resources = resource(1061, b"", bytes(16)) + resource(1060, b"", xmp) + resource(1036, b"abc", b"x")
+    head = b"8BPS\0" + bytes([2 if large else 1]) + bytes(20)
+    return head + struct.pack(">L", 0) + struct.pack(">L", len(resources)) + resources + bytes(4)
+
+
+def flif(xmp: bytes) -> bytes:
+    """The head of a FLIF file with a packet, which is deflated without a header."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = deflate.compress(xmp) + deflate.flush()
+    assert len(packed) < 1 << 14
+    return b"FLIF31\7\7eXmp" + bytes([0x80 | len(packed) >> 7, len(packed) & 0x7F]) + packed + b"\0picture"
+
+
+def riff(form: bytes, *chunks: tuple[bytes, bytes], size: int | None = None) -> bytes:
+    """A RIFF file; ``size`` is what it says of itself, if it is wrong."""
+    made = b"".join(kind + struct.pack("<L", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<L", len(made) + 4 if size is None else size) + form + made
+
+
+def id3(*frames: tuple[bytes, bytes, int], version: int = 3, flags: int = 0, behind: bytes = b"\xff\xfb" * 20) -> bytes:
+    """An ID3v2 tag of frames: name, contents and format flags (ID3v2.3, ID3v2.4)."""
+    made = b""
+    for kind, data, marks in frames:
+        size = _synchsafe(len(data)) if version == 4 else struct.pack(">L", len(data))
+        made += kind + size + bytes([0, marks]) + data
+    made = made.replace(b"\xff", b"\xff\0") if flags & 0x80 and version == 3 else made
+    return b"ID3" + bytes([version, 0, flags]) + _synchsafe(len(made) + 10) + made + bytes(10) + behind
+
+
+def _synchsafe(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def flac(*blocks: tuple[int, bytes]) -> bytes:
+    """The metadata blocks of a FLAC file (RFC 9639 8)."""
+    made = [(0, bytes(34)), *blocks]
+    return b"fLaC" + b"".join(
+        bytes([kind | (0x80 if number == len(made) - 1 else 0)]) + len(data).to_bytes(3) + data
+        for number, (kind, data) in enumerate(made)
+    )
+
+
+def indesign(*streams: bytes) -> bytes:
+    """An InDesign document: two master pages, of which the second is newer, and streams (XMP part 3, 1.3.1)."""
+    master = bytes.fromhex("0606edf5d81d46e5bd31efe7fe74b71d") + b"DOCUMENT\1" + bytes(239)
+    pages = b"".join((master + struct.pack("<QQL", number, 0, 2 + number)).ljust(4096, b"\0") for number in range(2))
+    made = b""
+    for octets in streams:
+        head = bytes.fromhex("de39397951884b6c8e63eef8aee0dd38") + bytes(8) + struct.pack("<LL", len(octets) + 4, 0)
+        foot = bytes.fromhex("fdcedb70f7864b4fa4d3c728b3417106") + bytes(16)
+        made += head + struct.pack("<L", len(octets)) + octets + foot
+    return pages + bytes(4096) + made + bytes(-len(made) % 4096)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import socket
+import zipfile
 import zlib
 
+import brotli
 import pikepdf
 import pytest
 from hypothesis import given
@@ -30,9 +32,26 @@ from optout.model import (
 )
 from optout.protocols import c2pa, iptc
 from optout.readers import c2pa_store
+from optout.readers.pdf import MAX_STORE
 from tests.optout.conftest import PAGE
 from tests.optout.manifests import signed, training
-from tests.optout.pictures import DMI, box, jpeg, main, packet, picture
+from tests.optout.pictures import (
+    DMI,
+    box,
+    flac,
+    heic,
+    id3,
+    jp2,
+    jpeg,
+    jxl,
+    main,
+    packet,
+    picture,
+    png,
+    psd,
+    riff,
+    video,
+)
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
 STANDING, SUPERSEDED, CONTRADICTED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED
@@ -41,6 +60,7 @@ INFERENCE = frozenset({Use.AI_USE})
 NOTHING = frozenset[Use]()
 STORE = "https://manifests.example/1.c2pa"
 GENERATIVE = "cawg.ai_generative_training"
+BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 NO, YES = training({GENERATIVE: "notAllowed"}), training({GENERATIVE: "allowed"})
 
 ENTRIES = [
@@ -97,6 +117,67 @@ def test_picture_without_a_store_says_nothing(site, kind, media_type):
     assert site.ask(c2pa, site.page(picture(kind), media_type=media_type)) == ([], [])
 
 
+def packed(media_type: str) -> bytes:
+    octets = io.BytesIO()
+    with zipfile.ZipFile(octets, "w") as archive:
+        archive.writestr("mimetype", media_type)
+    return octets.getvalue()
+
+
+OTHERS = [
+    (video(), "video/quicktime"),
+    (video(brand=b"isom"), "video/mp4"),
+    (video(brand=b"M4A "), "audio/mp4"),
+    (heic(packet(">")), "image/heic"),
+    (jxl(), "image/jxl"),
+    (riff(b"WAVE", (b"fmt ", bytes(16)), (b"data", bytes(8))), "audio/wav"),
+    (riff(b"AVI ", (b"LIST", b"hdrl")), "video/avi"),
+    (id3((b"TIT2", b"\0tides", 0)), "audio/mpeg"),
+    (flac(), "audio/flac"),
+    (picture("TIFF"), "image/x-adobe-dng"),
+    *((packed(media_type), media_type) for media_type in (
+        "application/epub+zip", "application/vnd.oasis.opendocument.text",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asset", "media_type"), OTHERS, ids=[media_type for _, media_type in OTHERS])
+def test_every_container_that_c2pa_knows(site, asset, media_type):
+    octets, _ = signed(asset, NO, media_type=media_type)
+    statements, gaps = site.ask(c2pa, site.page(octets, media_type="application/octet-stream"))
+    assert ([s.quote for s in statements], gaps) == (["notAllowed"], [])
+    assert site.ask(c2pa, site.page(asset, media_type=media_type)) == ([], [])
+
+
+def test_a_manifest_elsewhere_is_named_in_any_container(site):
+    named = packet(f'dcterms:provenance="{STORE}">')
+    _, store = signed(jxl(), NO, media_type="image/jxl")
+    elsewhere = Capture(STORE, 200, (), store)
+    for asset in (jxl(box(b"brob", b"xml ", brotli.compress(named))), jp2(box(b"xml ", named)), psd(named)):
+        assert [s.quote for s in site.ask(c2pa, site.page(asset), elsewhere)[0]] == ["notAllowed"]
+
+
+TOO_MUCH = [
+    # what a reader in native code takes minutes for, in a file with the mark of a store
+    ("boxes", box(b"ftyp", b"isom") + box(b"uuid", BOX, bytes(30)) + box(b"moov", box(b"free") * 20_001)),
+    ("boxes in boxes", box(b"ftyp", b"isom") + box(b"uuid", BOX, bytes(30)) + box(b"moov", *[box(
+        b"trak", box(b"mdia", *[box(b"free")] * 99))] * 201)),
+    ("chunks", png(*[(b"caBX", b"")] * 50_001)),
+    ("segments", b"\xff\xd8" + b"\xff\xeb\0\4JP" * 50_001),
+    ("blocks", picture("GIF")[:-1] + b"!\xff\x0bC2PA_GIF\1\0\0\0" + b"!\xfe\0" * 500_001 + b";"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "octets"), TOO_MUCH, ids=[what for what, _ in TOO_MUCH])
+def test_what_is_too_much_is_not_given_to_the_reader(what, octets):
+    assert "more than" in c2pa_store.embedded(Capture(PAGE, 200, (), octets)).failure
+
+
+def test_hashes_of_a_segment_are_no_store(site):
+    segment = box(b"styp", b"msdh") + box(b"moof") + box(b"uuid", BOX, bytes(4), b"merkle\0", bytes(30))
+    assert site.ask(c2pa, site.page(segment, media_type="video/iso.segment")) == ([], [])
+
+
 def test_drawing(site):
     octets, _ = signed(b'<svg xmlns="http://www.w3.org/2000/svg"><path/></svg>', NO, media_type="image/svg+xml")
     assert [s.quote for s in site.ask(c2pa, site.page(octets, media_type="image/svg+xml"))[0]] == ["notAllowed"]
@@ -120,6 +201,22 @@ def test_document(site):
     assert b"C2PA_Manifest" not in octets
     statements, gaps = site.ask(c2pa, site.page(octets, media_type="application/pdf"))
     assert ([s.quote for s in statements], gaps) == (["notAllowed"], [])
+
+
+def test_document_that_names_an_empty_store_has_none(site):
+    """What the reader says of a file without a store is no failure."""
+    assert site.ask(c2pa, site.page(document(b""), media_type="application/pdf")) == ([], [])
+
+
+def test_stores_of_a_document_are_read_once_and_bounded(site):
+    _, store = signed(picture(), NO)
+    pdf = pikepdf.open(io.BytesIO(document(store)))
+    pdf.Root.AF = pikepdf.Array([*pdf.Root.AF] * 900)
+    octets = io.BytesIO()
+    pdf.save(octets)
+    assert len(c2pa_store.embedded(Capture(PAGE, 200, (), octets.getvalue())).stores) == 1
+    statements, gaps = site.ask(c2pa, site.page(document(bytes(MAX_STORE + 1)), media_type="application/pdf"))
+    assert (statements, [gap.quote for gap in gaps]) == ([], ["unreadable"])
 
 
 def test_document_whose_store_cannot_be_read(site):
@@ -194,7 +291,6 @@ def test_statements_come_in_the_same_order_each_time(site):
 
 
 WHOLE, APART = signed(picture(), NO)
-BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 START = WHOLE.index(b"\xff\xeb")
 TORN = [
     ("zeroed", WHOLE[: START + 40] + bytes(len(APART) - 100) + WHOLE[START + len(APART) - 60 :]),

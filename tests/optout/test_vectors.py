@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pikepdf
 import pytest
 
@@ -76,8 +77,9 @@ def check_quote(said: dict[str, Any], captures: Captures) -> None:
 
 
 def texts_of(capture: Capture) -> Iterator[bytes]:
-    """The body, and what is packed up in it: the files of an EPUB book, metadata of PDF, PNG and SVG."""
+    """The body, and what is packed up in it: the files of a book, metadata of PDF, PNG, JPEG XL and SVG, UTF-16."""
     yield capture.body
+    yield capture.body.replace(b"\0", b"")
     if capture.body.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
             yield from map(book.read, book.namelist())
@@ -87,5 +89,7 @@ def texts_of(capture: Capture) -> Iterator[bytes]:
     elif capture.body.startswith(b"\x89PNG"):
         for packed in capture.body.split(b"iTXtXML:com.adobe.xmp\0\1\0\0\0")[1:]:
             yield zlib.decompressobj().decompress(packed)
+    for box in re.finditer(rb"(....)brobxml ", capture.body, re.DOTALL):
+        yield brotli.decompress(capture.body[box.end() : box.start() + int.from_bytes(box[1])])
     for manifest in re.findall(rb"<c2pa:manifest[^>]*>([^<]+)<", capture.body):
         yield base64.b64decode(manifest)
