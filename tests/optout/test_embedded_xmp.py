@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import re
 import struct
+import tracemalloc
 import zlib
+from pathlib import Path
 
 import brotli
 import pytest
@@ -41,6 +45,7 @@ from tests.optout.pictures import (
 )
 from tests.steps import PER_OCTET, steps
 
+ROOT = Path(__file__).parents[2]
 PACKET = packet()
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
 NAMES_MORE = packet(f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{GUID.decode()}">')
@@ -424,3 +429,31 @@ def test_a_directory_that_leads_to_itself_is_read_once():
 def test_packets_are_parsed_once():
     capture = Capture("https://lens.example/1", 200, (), jpeg(main(PACKET)))
     assert embedded_xmp.read(capture) is embedded_xmp.read(capture)
+
+
+LIMITS = re.findall(
+    r"^\| .*? \| ([\d,]+)( MiB)? \| `(\w+)\.(\w+)` \|$", (ROOT / "docs/containers.md").read_text(encoding="utf-8"), re.M
+)
+
+
+@pytest.mark.parametrize(("number", "unit", "module", "constant"), LIMITS, ids=[limit[3] for limit in LIMITS])
+def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
+    value = getattr(importlib.import_module(f"optout.readers.{module}"), constant)
+    assert value == int(number.replace(",", "")) << (20 if unit else 0)
+    assert len(LIMITS) == 22
+
+
+def test_nested_items_cost_their_text_once():
+    """Each level that keeps its text anew takes gigabytes for a picture of some kilobytes."""
+    text = "\U0001f600" + "a" * 1_000_000
+    xmp = packet(f"><plus:Licensor>{'<rdf:li>' * 200}{text[:60_000]}{'</rdf:li>' * 200}</plus:Licensor>").replace(
+        b"</rdf:RDF>", f"<dc:x xmlns:dc='d'>{'<rdf:li>' * 200}{text}{'</rdf:li>' * 200}</dc:x></rdf:RDF>".encode()
+    )
+    body = png(text_chunk(xmp, compressed=True))
+    tracemalloc.start()
+    try:
+        assert read(body).failures == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * len(xmp)

@@ -16,7 +16,7 @@ import brotli
 import pikepdf
 import pytest
 
-from optout import case, policy
+from optout import case, policy, representation
 from optout.captures import Captures
 from optout.decide import decide
 from optout.model import Capture, Decision, Failure
@@ -77,8 +77,9 @@ def check_quote(said: dict[str, Any], captures: Captures) -> None:
 
 
 def texts_of(capture: Capture) -> Iterator[bytes]:
-    """The body, and what is packed up in it: the files of a book, metadata of PDF, PNG, JPEG XL and SVG, UTF-16."""
+    """The body, its text, and what is packed up in it: the files of a book, metadata of many kinds, UTF-16."""
     yield capture.body
+    yield representation.of(capture).source
     yield capture.body.replace(b"\0", b"")
     if capture.body.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
