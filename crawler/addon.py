@@ -15,6 +15,7 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
+from crawler.bounded import BoundedReader
 from crawler.enforce import Enforcement, Refused, is_web, slow_down
 from crawler.operator import (
     BadConfig,
@@ -27,6 +28,7 @@ from crawler.operator import (
     user_agent,
 )
 from crawler.session import Asking, Ruling, Session
+from crawler.workers import WorkerPool
 from optout import __version__
 from optout.model import Capture, Profile, Use, Verdict
 from storage import crawls, lists
@@ -172,7 +174,8 @@ class ProjectEnforcement(Enforcement):
         asking = Asking(
             self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
         )
-        super().__init__(crawler, Session(asking, self._writer))
+        self._pool = WorkerPool()
+        super().__init__(crawler, Session(asking, self._writer, BoundedReader(self._pool)))
         self.session.fetch_by(self.fetch_place)
         self._refused: WeakSet[Request] = WeakSet()
         self._closing: asyncio.Task[None] | None = None
@@ -205,6 +208,7 @@ class ProjectEnforcement(Enforcement):
             await asyncio.wrap_future(end)
         except StorageError as error:
             self._fail(error)
+        await asyncio.to_thread(self._pool.close)
         await asyncio.to_thread(self._writer.close)
         self._engine.dispose()
 

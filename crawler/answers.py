@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batch.snapshot import Known
+    from crawler.bounded import BoundedReader
     from crawler.live import Live
     from crawler.warc_records import Damage
 
@@ -78,9 +79,16 @@ class Places(Session):
     """
 
     def __init__(
-        self, asking: Asking, writer: Writer, archives: Archives, hosts: Snapshot | None, *, offline: bool
+        self,
+        asking: Asking,
+        writer: Writer,
+        reader: BoundedReader,
+        archives: Archives,
+        hosts: Snapshot | None,
+        *,
+        offline: bool,
     ) -> None:
-        super().__init__(asking, writer)
+        super().__init__(asking, writer, reader)
         self._archives, self._hosts, self._offline = archives, hosts, offline
 
     async def _stored(self, url: str) -> CaptureRecord | None:

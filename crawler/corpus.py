@@ -10,10 +10,12 @@ import fcntl
 import hashlib
 import os
 from collections import OrderedDict
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from crawler import warc
+from crawler.reading import DISK
 from crawler.repair import Repaired, repair
 from crawler.table import Table, row
 from crawler.warc import Original, Page
@@ -21,6 +23,8 @@ from crawler.warc import Original, Page
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from crawler.bounded import BoundedReader
 
 __all__ = ["Corpus", "Original", "Page", "Repaired", "Stored", "repair"]
 
@@ -46,7 +50,8 @@ class Corpus:
 
     ``write`` is called after the decision is committed, and the row about the page is committed after that, in the
     order of writing: then ``repair`` finds every page whole. ``worker`` tells apart processes that share a folder;
-    ``seen`` finds content that is in the corpus already by its SHA-256, beside what this object remembers itself.
+    ``seen`` finds content that is in the corpus already by its SHA-256, beside what this object remembers itself;
+    ``reader`` reads the text of pages.
     Raises OSError; a page that could not be written leaves nothing behind.
     """
 
@@ -59,10 +64,11 @@ class Corpus:
         user_agent: str = "",
         max_bytes: int = MAX_BYTES,
         seen: Callable[[str], Original | None] | None = None,
+        reader: BoundedReader | None = None,
     ) -> None:
         self._out, self._worker, self._max_bytes = out, worker, max_bytes
         self._software, self._user_agent = software, user_agent
-        self._seen = seen
+        self._seen, self._reader = seen, reader
         self._known: OrderedDict[str, Original] = OrderedDict()
         self._serial = 0
         self._part: _Part | None = None
@@ -70,13 +76,17 @@ class Corpus:
 
     def write(self, page: Page) -> Stored:
         """Writes a page; it has been handed to the operating system when this returns."""
+        with self._reader.here(page.url, DISK) if self._reader else nullcontext():
+            return self._write(page)
+
+    def _write(self, page: Page) -> Stored:
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
         part = self._part = self._part or self._begin()
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
         part.table.flush()  # may fail, so it comes before anything is written of this page
-        entry, offset = row(page, sha256, part.name, part.end), part.end
+        entry, offset = row(page, sha256, part.name, part.end, self._reader), part.end
         part.append(warc.pack(page, sha256, part.warcinfo, original))
         part.table.add(entry)
         self._remember(sha256, original or Original(page.url, page.fetched_at, part.name, offset))

@@ -7,9 +7,9 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from crawler import versions
 from crawler.bot_auth import read_signer
+from crawler.bounded import BoundedReader
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
@@ -28,8 +29,10 @@ from crawler.metrics import Monitor
 from crawler.network import Guard
 from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
+from crawler.reading import ReadingNow, died_of
 from crawler.rewrite import Erased, erase
 from crawler.session import Asking, Session
+from crawler.workers import WorkerPool
 from optout import __version__
 from optout.model import Decision, Profile, Use, Verdict
 from optout.policy import Policy
@@ -304,13 +307,18 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
         writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
-        mend(config.out, writer)
+        reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
+        mend(config.out, writer, reader)
         # Pages are counted only if their number matters: there may be a hundred million.
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result() if config.max_pages else 0
         asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
-        session = Session(asking, writer)
+        session = Session(asking, writer, reader)
         corpus = Corpus(
-            config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}", user_agent=config.user_agent
+            config.out,
+            worker=crawl.id[-6:],
+            software=f"Forbear/{__version__}",
+            user_agent=config.user_agent,
+            reader=reader,
         )
         context = Context(config, crawl.id, kept, writer, session, corpus)
         if monitor:
@@ -321,7 +329,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         if isinstance(context.error, StorageError):
             raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
         corpus.close()
-        mend(config.out, writer)  # of a process that was killed beside this one
+        mend(config.out, writer, reader)  # of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         how = "The crawl is finished." if summary.finished else "The crawl was stopped."
@@ -356,10 +364,23 @@ def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Craw
     return crawl
 
 
-def mend(out: Path, writer: Writer) -> Erased:
+@contextmanager
+def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
+    """What a crawl reads with; what earlier processes died of while they read it counts against it. Raises OSError."""
+    died = died_of(out)
+    writer.call(lambda connection: frontier.note_deaths(connection, died)).result()
+    with WorkerPool() as pool, ReadingNow(out, crawl) as reading:
+        yield BoundedReader(pool, reading=reading)
+
+
+def mend(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
     """Brings the corpus into the state that the log knows: pages that had to leave are gone, torn files are cut."""
     erased = erase(out, writer)
-    repair(out, lambda name: writer.call(lambda connection: removals.end_of(connection, name)).result(), erased.waiting)
+
+    def end_of(name: str) -> int | None:
+        return writer.call(lambda connection: removals.end_of(connection, name)).result()
+
+    repair(out, end_of, erased.waiting, reader)
     return erased
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from crawler.answers import Archives, Network, Places, opened
 from crawler.archive import Archive
 from crawler.bot_auth import read_signer
+from crawler.bounded import BoundedReader
 from crawler.crawl import begin
 from crawler.files import hidden, settle
 from crawler.filtering import REASONS, FilterConfig, Filtered, finished
@@ -31,6 +32,7 @@ from crawler.network import Guard
 from crawler.operator import read_infringing, read_list, read_policy
 from crawler.session import Asking, Session
 from crawler.shards import Shard
+from crawler.workers import WorkerPool
 from optout import __version__
 from optout.case import reason_to_json
 from optout.model import Verdict
@@ -104,7 +106,8 @@ def run(
             if config.grouped:
                 Grouped(config, asking, writer, done).run(list(_named(config.inputs)), watch)
             else:
-                asyncio.run(_run(config, asking, writer, hosts, done, watch))
+                reader = BoundedReader(ends.enter_context(WorkerPool()))
+                asyncio.run(_run(config, asking, writer, reader, hosts, done, watch))
             state = CrawlState.FINISHED
         finally:
             writer.call(lambda connection: crawls.end(connection, crawl.id, state, now())).result()
@@ -126,13 +129,14 @@ async def _run(
     config: FilterConfig,
     asking: Asking,
     writer: Writer,
+    reader: BoundedReader,
     hosts: Snapshot | None,
     done: Filtered,
     watch: Callable[[Filtered], None] | None,
 ) -> None:
     guard = Guard(resolve=config.resolve, allow_private=config.allow_private_networks)
     archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
-    session = Places(asking, writer, archives, hosts, offline=config.offline)
+    session = Places(asking, writer, reader, archives, hosts, offline=config.offline)
     live = Live(
         guard,
         agent=config.agent,

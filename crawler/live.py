@@ -16,7 +16,6 @@ from crawler.http import received
 from crawler.network import explain
 from crawler.transport import Transport, failure
 from optout.captures import Captures
-from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
 from optout.readers import robots_txt
 from optout.readers import url as urls
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from crawler.bot_auth import Signer
+    from crawler.bounded import BoundedReader
     from crawler.network import Guard
     from optout.policy import Policy
     from optout.readers.url import Url
@@ -142,7 +142,13 @@ class Outcome:
 
 
 async def ask(
-    question: Question, policy: Policy, live: Live, *, known: Iterable[Capture] = (), page: bool = True
+    question: Question,
+    policy: Policy,
+    live: Live,
+    reader: BoundedReader,
+    *,
+    known: Iterable[Capture] = (),
+    page: bool = True,
 ) -> Outcome:
     """May this URL be used, as the web stands now? Raises NotAUrl.
 
@@ -150,24 +156,24 @@ async def ask(
     off: the page itself is left alone, and the answer is whether it may be requested.
     """
     captures = Captures(known)
-    seen: list[Capture] = []
+    seen: list[str] = []
     while True:
-        step = decide(question, captures, policy)
+        step = await reader.decide_later(question, captures, policy)
         if isinstance(step, Decision):
             if step.stage is Stage.PAGE or step.verdict is not Verdict.ALLOWED or not page:
-                return Outcome(step, tuple(seen))
+                return Outcome(step, tuple(filter(None, map(captures.get, seen))))
             wanted = [step.url]
         else:
             wanted = list(dict.fromkeys(place.url for place in step))
         for url in wanted:
             if captures.get(url) is not None:
                 raise AssertionError(f"{url} was asked for twice: somebody's server is not to pay for a fault of ours")
-            seen.append(await live.fetch(url))
-            captures.add(seen[-1])
+            captures.add(fetched := await live.fetch(url))
+            seen.append(fetched.url)
 
 
 async def survey(
-    question: Question, policy: Policy, live: Live, *, known: Iterable[Capture] = ()
+    question: Question, policy: Policy, live: Live, reader: BoundedReader, *, known: Iterable[Capture] = ()
 ) -> tuple[Capture, ...]:
     """Every exchange that both profiles want to know of, for a site's owner, ``known`` first. Raises NotAUrl.
 
@@ -175,7 +181,7 @@ async def survey(
     speak about that, and what shuts the page shuts it here too.
     """
     seen = list(known)
-    seen += (await ask(replace(question, use=Use.SEARCH), policy, live, known=seen)).captures
+    seen += (await ask(replace(question, use=Use.SEARCH), policy, live, reader, known=seen)).captures
     for profile in Profile:
-        seen += (await ask(replace(question, profile=profile), policy, live, known=seen, page=False)).captures
+        seen += (await ask(replace(question, profile=profile), policy, live, reader, known=seen, page=False)).captures
     return tuple(seen)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -23,9 +23,10 @@ from crawler.handler import CHECK, CutOff
 from crawler.places import retry_after
 from crawler.scheduler import ENTRY, NotHeld
 from crawler.session import Outcome, Ruling, Session
+from crawler.workers import TooCostly
 from optout import representation
 from optout.captures import MAX_REDIRECTS, redirect
-from optout.model import Capture, Stage, Verdict
+from optout.model import Capture, Failure, Stage, Verdict
 from optout.protocols import robots
 from optout.readers import robots_txt
 from optout.readers import url as urls
@@ -45,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
+
+DEATHS = 40
+"""What deaths of processes may count against an entry (storage.frontier) until it is given up: four that read it."""
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
@@ -113,6 +117,8 @@ class Pages(Enforcement):
             return
         entry: Entry = request.meta[ENTRY]
         request.meta[CHECK] = partial(scheduler.check, entry.host, entry)
+        if entry.deaths >= DEATHS:
+            await self._give_up(entry)
         try:
             ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
             self._after(entry, ruling)
@@ -179,6 +185,12 @@ class Pages(Enforcement):
             self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
         return record
 
+    async def _give_up(self, entry: Entry) -> None:
+        """Asks no more for what every process died of, as it seems. Raises Refused."""
+        detail = "several processes have died that had asked for it"
+        url = urls.parse(entry.url).href
+        await self._rule_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
+
     def _count_failure(self, capture: Capture) -> None:
         if capture.error:
             self._context.tally.failures[str(capture.error)] += 1
@@ -193,6 +205,8 @@ class Pages(Enforcement):
         except (HostBusy, CutOff):
             self._done(entry, BUSY_RETRY)
             raise
+        if ruling.page and ruling.page.capture is not capture:
+            self._count_failure(ruling.page.capture)
         self._after(entry, ruling)
         return ruling
 
@@ -305,9 +319,10 @@ class KeepPages:
         """Keeps the page, unless this is a rehearsal; its links go into the frontier in the same transaction."""
         context = self._context
         try:
-            listed = self._listed(item)
+            listed = await self._listed(item)
             if listed is not None or context.config.shadow:
-                await context.settle(item.entry, State.SKIPPED, self._links(item) if listed is None else listed)
+                found = await self._links(item) if listed is None else listed
+                await context.settle(item.entry, State.SKIPPED, found)
                 raise DropItem("a sitemap, or a rehearsal, is not kept")
             await self._keep(item)
         except DropItem:
@@ -330,6 +345,7 @@ class KeepPages:
             http_version=item.response.protocol or "HTTP/1.1",
             ip_address=str(item.response.ip_address or ""),
         )
+        found = await self._links(item)
         if not await context.scheduler.make_sure(item.entry):
             raise DropItem(f"{item.entry.host} is served by another process, which asks for {page.url} again")
         disk = partial(asyncio.get_running_loop().run_in_executor, context.disk)
@@ -347,7 +363,7 @@ class KeepPages:
             bytes=len(capture.body),
         )
         try:
-            await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), self._links(item)))
+            await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), found))
         except Superseded as error:
             for _ in range(TAKE_BACK_TRIES):  # what was written behind it may have to go too
                 if await disk(context.corpus.take_back, record.decision, stored):
@@ -359,7 +375,7 @@ class KeepPages:
         context.tally.kept += 1
         context.tally.octets += len(capture.body)
 
-    def _listed(self, item: Collected) -> tuple[Link, ...] | None:
+    async def _listed(self, item: Collected) -> tuple[Link, ...] | None:
         """What a sitemap lists that is followed; None if the page is none."""
         context, entry, capture = self._context, item.entry, _page_of(item)
         if not context.config.sitemaps:
@@ -367,17 +383,28 @@ class KeepPages:
         if entry.url not in context.session.sitemaps(entry.url) and not _SITEMAP.search(capture.body[:2048]):
             return None
         source = urls.parse(entry.url)
-        wanted = (url for url in sitemaps.urls(capture) if context.follows(source, urls.parse(url)))
+        found = await self._read(sitemaps.urls, capture)
+        wanted = (url for url in found if context.follows(source, urls.parse(url)))
         return tuple(Link(url, entry.depth, entry.id) for url in wanted)
 
-    def _links(self, item: Collected) -> tuple[Link, ...]:
+    async def _links(self, item: Collected) -> tuple[Link, ...]:
         context, entry = self._context, item.entry
         if context.config.max_depth is not None and entry.depth >= context.config.max_depth:
             return ()
+        if not representation.of(_page_of(item)).is_page:
+            return ()
         source = urls.parse(entry.url)
-        found = links.links(_page_of(item), entry.url, context.config.agent)
+        found = await self._read(links.links, _page_of(item), entry.url, context.config.agent)
         wanted = (url for url in found if context.follows(source, urls.parse(url)))
         return tuple(Link(url, entry.depth + 1, entry.id) for url in wanted)
+
+    async def _read(self, function: Callable[..., list[str]], capture: Capture, *more: str) -> list[str]:
+        """The URLs that a page leads to; none of one that costs too much to read for them."""
+        try:
+            return await self._context.session.reader.read_later(function, capture, *more)
+        except TooCostly as error:
+            logger.warning("No links were read from %s: %s", capture.url, error)
+            return []
 
 
 def _page_of(item: Collected) -> Capture:

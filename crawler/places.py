@@ -8,12 +8,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
+from optout.model import Capture, Failure
 from storage.records import CaptureRecord, now
-
-if TYPE_CHECKING:
-    from optout.model import Capture
 
 LONGEST = timedelta(hours=24)
 """RFC 9309 2.4: a cached robots.txt should not be used for more than 24 hours; the same for every such file."""
@@ -43,6 +40,8 @@ def retry_after(capture: Capture, at: datetime) -> timedelta:
 
 def expiry(capture: Capture, at: datetime) -> datetime:
     """Until when an answer is used: as its Cache-Control says, within SHORTEST and LONGEST (RFC 9309 2.4)."""
+    if capture.error is Failure.TOO_COSTLY:
+        return at + SHORTEST  # it would cost us as much again
     if capture.error or capture.status == 429 or (capture.status or 0) >= 500:
         return at + max(retry_after(capture, at), AFTER_FAILURE)
     control = ", ".join(capture.header("cache-control"))
@@ -93,7 +92,11 @@ class Places:
             record = await self._stored(url) or await self._fetch(url)
         finally:
             del self._asked[url]
-        self._known[url] = record
+        return self.replace(record)
+
+    def replace(self, record: CaptureRecord) -> CaptureRecord:
+        """Remembers a record in the place of what was known of its URL."""
+        self._known[record.capture.url] = record
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return record

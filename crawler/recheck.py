@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from crawler import warc
 from crawler.corpus import Corpus
-from crawler.crawl import Config, Context, Summary, begin, end, make_version, mend, scrape, settings
+from crawler.crawl import Config, Context, Summary, begin, end, make_version, mend, reader_of, scrape, settings
 from crawler.enforce import PLACE, capture_of
 from crawler.operator import read_infringing, read_list, read_policy
 from crawler.pages import Pages
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from scrapy.http import Request, Response
     from sqlalchemy import Engine
 
+    from crawler.bounded import BoundedReader
     from crawler.crawl import Tally
     from crawler.session import Ruling
     from storage.frontier import Entry
@@ -178,31 +180,31 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
     policy = read_policy(config.policy, "--policy")
     engine = open_database(config.db, create=False, evidence=config.evidence)
     writer = Writer(engine)
-    writer.start()
-    try:
-        mend(config.out, writer)
+    with ExitStack() as ends:
+        ends.callback(engine.dispose)
+        writer.start()
+        ends.callback(writer.close)
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
+        reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
+        mend(config.out, writer, reader)
         since = writer.call(lambda connection: _started(connection, crawl.id)).result()
         pages = _fill(engine, writer, config.out, crawl.id, since)
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
         asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         nothing = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
-        context = Rechecking(config, crawl.id, 0, writer, Session(asking, writer, since), nothing)
+        context = Rechecking(config, crawl.id, 0, writer, Session(asking, writer, reader, since), nothing)
         chosen = settings(config)
         chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"crawler.recheck.Again": 50}, "ITEM_PIPELINES": {}})
         scrape(context, chosen, watch)
         if isinstance(context.error, StorageError):
             raise context.error
         context.finished = context.finished and not context.spent
-        erased = Erased() if config.shadow else _remove(config, crawl.id, writer)
+        erased = Erased() if config.shadow else _remove(config, crawl.id, writer, reader)
         version = make_version(config, "recheck", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         removed = writer.call(lambda connection: removals.standing(connection, crawl.id)).result()
         return Rechecked(summary, removed, erased, pages)
-    finally:
-        writer.close()
-        engine.dispose()
 
 
 def _started(connection: Connection, crawl: str) -> datetime:
@@ -235,7 +237,7 @@ def _add(connection: Connection, crawl: str, some: Sequence[tuple[str, str]]) ->
     connection.execute(known.values(decision=bindparam("kept_by")), rows)
 
 
-def _remove(config: RecheckConfig, crawl: str, writer: Writer) -> Erased:
+def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:
     """First the tombstones, then the files."""
 
     def note(connection: Connection) -> int:
@@ -243,4 +245,4 @@ def _remove(config: RecheckConfig, crawl: str, writer: Writer) -> Erased:
         return removals.note(connection, crawl, because, _files(config.out), now())
 
     writer.call(note).result()
-    return mend(config.out, writer)
+    return mend(config.out, writer, reader)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from crawler.bounded import BoundedReader
     from crawler.warc import Kept
 
 _SOFTWARE = "Forbear, repaired after an interruption"
@@ -34,13 +35,18 @@ class Repaired:
     pages: int = 0
 
 
-def repair(out: Path, ends: Callable[[str], int | None], leave: Collection[str] = ()) -> Repaired:
+def repair(
+    out: Path,
+    ends: Callable[[str], int | None],
+    leave: Collection[str] = (),
+    reader: BoundedReader | None = None,
+) -> Repaired:
     """Cuts every WARC file that nobody writes after the last page the log knows of, and makes its table anew.
 
     ``ends`` gives the offset at which the last committed page of a file ends, None if the log knows no page of it: an
     unfinished file of that kind is removed, a finished one is another log's and left alone. A folder is for
-    one log, and files to ``leave`` are not touched. It can be interrupted and repeated, and runs beside other
-    crawls. Raises OSError.
+    one log, and files to ``leave`` are not touched. ``reader`` reads the text of pages. It can be interrupted and
+    repeated, and runs beside other crawls. Raises OSError.
     """
     done = Repaired()
     for path in sorted((out / "warc").glob("*.warc.gz")):
@@ -48,7 +54,7 @@ def repair(out: Path, ends: Callable[[str], int | None], leave: Collection[str] 
             continue
         with path.open("r+b") as file:
             if _locked(file):
-                _repair(out, path, file, ends, done)
+                _repair(out, path, file, ends, done, reader)
     for left in sorted((out / "pages").glob(".*.parquet.part")):
         if not (out / "warc" / left.name[1:].replace(".parquet.part", ".warc.gz")).exists():
             left.unlink(missing_ok=True)
@@ -64,13 +70,20 @@ def _locked(file: IO[bytes]) -> bool:
     return os.fstat(file.fileno()).st_nlink > 0
 
 
-def _repair(out: Path, path: Path, file: IO[bytes], ends: Callable[[str], int | None], done: Repaired) -> None:
+def _repair(
+    out: Path,
+    path: Path,
+    file: IO[bytes],
+    ends: Callable[[str], int | None],
+    done: Repaired,
+    reader: BoundedReader | None,
+) -> None:
     name, table = f"warc/{path.name}", out / "pages" / path.name.replace(".warc.gz", ".parquet")
     size, end = os.fstat(file.fileno()).st_size, ends(name)
     if table.exists() and end in (None, size):
         return
     table.unlink(missing_ok=True)  # first: a table must never say more than its WARC file holds
-    pages = _rebuild(out, name, file, table, end) if end else 0
+    pages = _rebuild(out, name, file, table, end, reader) if end else 0
     if not pages:
         hidden(table).unlink(missing_ok=True)
         path.unlink()
@@ -84,13 +97,13 @@ def _repair(out: Path, path: Path, file: IO[bytes], ends: Callable[[str], int | 
         done.short.append(name)
 
 
-def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int) -> int:
+def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int, reader: BoundedReader | None) -> int:
     """Cuts the file after its last whole page up to ``end``, writes the table, and says how many pages it has."""
     if os.fstat(file.fileno()).st_size > end:
         file.truncate(end)
     table, pages, last = Table(path, _SOFTWARE), 0, 0
     for kept in warc.read(file):
-        table.add(_row(out, name, kept))
+        table.add(_row(out, name, kept, reader))
         table.flush()
         pages, last = pages + 1, kept.end
     if pages:
@@ -102,12 +115,12 @@ def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int) -> int
     return pages
 
 
-def _row(out: Path, name: str, kept: Kept) -> dict[str, Any]:
+def _row(out: Path, name: str, kept: Kept, reader: BoundedReader | None) -> dict[str, Any]:
     if kept.original is None:
-        return row(kept.page, kept.sha256, name, kept.offset)
+        return row(kept.page, kept.sha256, name, kept.offset, reader)
     body = _body(out, kept)
     page = replace(kept.page, capture=replace(kept.page.capture, body=body or b"", memo={}))
-    entry = row(page, kept.sha256, name, kept.offset)
+    entry = row(page, kept.sha256, name, kept.offset, reader)
     if body is None:
         entry |= {"title": None, "text": None, "text_sha256": None, "bytes": None}
     return entry

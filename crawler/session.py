@@ -12,11 +12,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from crawler.operator import with_complaints
-from crawler.places import Fetch, Places
+from crawler.places import Fetch, Places, expiry
 from optout.captures import Asked, Captures
-from optout.decide import decide
 from optout.host_rules import HostRules
-from optout.model import Capture, Decision, Profile, Question, Use
+from optout.model import Capture, Decision, Failure, Profile, Question, Use
 from optout.policy import Policy
 from optout.protocols import robots
 from optout.readers import url as urls
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from crawler.bounded import BoundedReader
 
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""
@@ -85,13 +85,17 @@ Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
 
 
 class Session:
-    """Decides for one crawl; ``fetch_by`` has to be called before anything is decided."""
+    """Decides for one crawl; ``fetch_by`` has to be called before anything is decided.
 
-    def __init__(self, asking: Asking, writer: Writer, since: datetime | None = None) -> None:
+    ``reader`` keeps what answers cost within limits.
+    """
+
+    def __init__(self, asking: Asking, writer: Writer, reader: BoundedReader, since: datetime | None = None) -> None:
         """Files with reservations that were fetched before ``since`` are asked for again, fresh or not."""
         self._since = since
         self.asking = asking
         self.writer = writer
+        self.reader = reader
         self._policy = asking.policy
         self._list: tuple[CaptureRecord, ...] = ()
         self._infringing = _recorded(asking.infringing_list)
@@ -120,7 +124,7 @@ class Session:
         then nothing was decided.
         """
         question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
-        question, decision, records = await self._decide(question, page)
+        question, decision, records, page = await self._decide(question, page)
         ruling = Ruling(new_id(), question.at, decision, page, _stale_at(decision, records))
         settle, links = outcome(ruling) if outcome else (None, ())
         await self._write(question, ruling, records, settle, links, status)
@@ -151,8 +155,11 @@ class Session:
 
     async def _decide(
         self, question: Question, page: CaptureRecord | None
-    ) -> tuple[Question, Decision, list[CaptureRecord]]:
-        """The decision, what it rests on, and the question with the time at which it was answered, to ask it again."""
+    ) -> tuple[Question, Decision, list[CaptureRecord], CaptureRecord | None]:
+        """The decision, what it rests on, and the question with the time at which it was answered, to ask it again.
+
+        The page comes last, as what it was taken for: one that costs too much is a failure.
+        """
         origin = urls.parse(question.url).origin
         records = {record.capture.url: record for record in self._places.known(origin)}
         listed = await self._operator_list()
@@ -162,16 +169,37 @@ class Session:
             decision = self._by_host(origin, question, known)
             if decision:
                 self._places.remember(origin, records.values())
-                return question, decision, known
+                return question, decision, known, None
         captures = Captures(record.capture for record in known)
         if page:
             captures.add(page.capture)
+        question, result = await self._look(question, captures, records)
+        page = page and _as_read(page, captures)
+        self._places.remember(origin, records.values())
+        known = [*listed, *records.values()]
+        if page is None and self.reader.is_ready(captures):
+            self._compiled[origin] = (
+                frozenset(record.id for record in known),
+                HostRules(question, captures, self._policy),
+            )
+            if len(self._compiled) > HOSTS_IN_MEMORY:
+                self._compiled.popitem(last=False)
+        return question, result, [*known, *([page] if page else [])], page
+
+    async def _look(
+        self, question: Question, captures: Captures, records: dict[str, CaptureRecord]
+    ) -> tuple[Question, Decision]:
+        """Looks at every place that is wanted, until the question can be answered; adds what stands there to both."""
         asked: set[str] = set()
         while True:
             question = replace(question, at=now())
-            result = decide(question, captures, self._policy)
+            result = await self.reader.decide_later(question, captures, self._policy)
+            for url, record in records.items():
+                records[url] = _as_read(record, captures)
+                if records[url] is not record:
+                    self._places.replace(records[url])
             if isinstance(result, Decision):
-                break
+                return question, result
             wanted = [place.url for place in result]
             if not asked.isdisjoint(wanted):
                 raise RuntimeError(f"{wanted} was asked for twice: somebody's server is not to pay for a fault of ours")
@@ -179,16 +207,6 @@ class Session:
             for record in await asyncio.gather(*map(self._places.get, wanted)):
                 records[record.capture.url] = record
                 captures.add(record.capture)
-        self._places.remember(origin, records.values())
-        known = [*listed, *records.values()]
-        if page is None:
-            self._compiled[origin] = (
-                frozenset(record.id for record in known),
-                HostRules(question, captures, self._policy),
-            )
-            if len(self._compiled) > HOSTS_IN_MEMORY:
-                self._compiled.popitem(last=False)
-        return question, result, [*known, *([page] if page else [])]
 
     def _by_host(self, origin: str, question: Question, known: Sequence[CaptureRecord]) -> Decision | None:
         """The decision about a URL that was not fetched yet, if there was one about its host by the very same files."""
@@ -250,6 +268,15 @@ class Session:
                     self._list_revision = revision
                 self._list_due = monotonic() + LIST_SECONDS
             return (*self._list, *self._infringing)
+
+
+def _as_read(record: CaptureRecord, captures: Captures) -> CaptureRecord:
+    """The record of an answer that was given up while it was read, as that failure; any other as it is."""
+    capture = captures.get(record.capture.url)
+    if capture is None or capture.error is not Failure.TOO_COSTLY or record.capture.error:
+        return record
+    expires_at = record.expires_at and expiry(capture, now())
+    return replace(record, id=new_id(), expires_at=expires_at, capture=capture)
 
 
 def _recorded(a_list: Capture | None) -> tuple[CaptureRecord, ...]:

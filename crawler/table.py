@@ -17,6 +17,7 @@ from storage.names import domain_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crawler.bounded import BoundedReader
     from crawler.warc import Page
 
 _ROW_GROUP = 32 * 1024 * 1024
@@ -53,10 +54,12 @@ SCHEMA = pa.schema(
 )
 
 
-def row(page: Page, sha256: str, warc_file: str, warc_offset: int) -> dict[str, Any]:
-    """What the table says about a page; its title, language and text are read from its body here."""
+def row(
+    page: Page, sha256: str, warc_file: str, warc_offset: int, reader: BoundedReader | None = None
+) -> dict[str, Any]:
+    """What the table says about a page; its title, language and text are read from its body here, by ``reader``."""
     url, capture = urls.parse(page.url), page.capture
-    found = extract(capture)
+    found = extract(capture, reader)
     digest = None if found.text is None else hashlib.sha256(found.text.encode()).hexdigest()
     return {
         "url": page.url,

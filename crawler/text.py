@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
+from crawler.workers import TooCostly
 from optout import representation
 from optout.readers.unreadable import Unreadable
 
 if TYPE_CHECKING:
+    from crawler.bounded import BoundedReader
     from optout.model import Capture
     from optout.representation import Representation
 
@@ -39,10 +41,19 @@ class Text(NamedTuple):
     text: str | None
 
 
-def extract(capture: Capture) -> Text:
-    """Title, declared language and main text; all the text of an HTML page without main content. Never raises."""
-    language = _language(*capture.header("content-language"))
+def extract(capture: Capture, reader: BoundedReader | None = None) -> Text:
+    """Title, declared language and main text; all the text of an HTML page without main content. Never raises.
+
+    With a reader, a heavy page is read by a worker, and has no text if that is given up.
+    """
     known = representation.of(capture)
+    if reader and known.is_page:
+        try:
+            return reader.read(extract, capture)
+        except TooCostly as reason:
+            logger.warning("No text was read from %s: %s", capture.url, reason)
+            return Text(None, None, None)
+    language = _language(*capture.header("content-language"))
     try:
         if known.is_page:
             return _of_page(known, language)

@@ -67,7 +67,8 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
     if capture.error is not None:
         name = str(capture.error)
         why = str(capture.memo.get("detail", name)).rstrip(".")  # whoever fetched may know more than the name
-        return Gap(protocol, name, capture.url, "connection", f"{capture.url} gave no complete answer: {why}.")
+        how = "cannot be read" if capture.error is Failure.TOO_COSTLY else "gave no complete answer"
+        return Gap(protocol, name, capture.url, "connection", f"{capture.url} {how}: {why}.")
     status = capture.status or 0
     if 200 <= status < 300 and not representation.of(capture).is_complete:
         detail = f"{capture.url} announces more octets than came (RFC 9112 8)."

@@ -153,6 +153,8 @@ def _read(protocol: Protocol, step: Asked) -> Reading:
     """What a protocol finds; a reader that fails leaves a gap that defers, whatever its failure was."""
     try:
         yield from protocol.read(step)
+    except MemoryError:
+        raise  # says more of the machine than of the site
     except Exception as error:  # noqa: BLE001 - a bug in one reader must neither open a door nor end the crawl
         source = step.page.url if step.page else step.url.href
         detail = f"The reader of {protocol.NAME} failed: {type(error).__name__}: {error}"

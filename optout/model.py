@@ -85,6 +85,8 @@ class Failure(StrEnum):
     PROTOCOL = "protocol"
     UNASKED = "unasked"
     """Nobody asked: whoever decides has no network."""
+    TOO_COSTLY = "too-costly"
+    """It was given up while it was read: it took more processor time or memory than one answer may."""
     EXPIRED = "expired"
     """What is known is too old to be used, and nobody asked again."""
 
@@ -118,6 +120,11 @@ class Capture:
     body: bytes = b""
     error: Failure | None = None
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What goes to another process: not what readers made of the body, but what whoever fetched knows."""
+        told = {name: self.memo[name] for name in ("detail",) if name in self.memo}
+        return Capture, (self.url, self.status, self.headers, self.body, self.error, told)
 
     def header(self, name: str) -> list[str]:
         """All values of a header field, in order; ``name`` in lower case."""

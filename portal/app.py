@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
+from crawler.workers import WorkerPool
 from optout import __version__
 from portal import (
     api,
@@ -40,8 +41,8 @@ DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
 """Those of whoever is signed in."""
 
 
-def create_app(engine: Engine, settings: Settings) -> FastAPI:
-    """The portal on an opened database."""
+def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
+    """The portal on an opened database, with workers that read what sites answer."""
     if settings.keeps_secret:
         engine = engine.execution_options(vault=Vault(settings.secret))
     app = FastAPI(
@@ -54,7 +55,7 @@ def create_app(engine: Engine, settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         redirect_slashes=False,  # a redirect would lead to whatever the Host field of the request names
     )
-    app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates))
+    app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates), pool)
     app.add_middleware(Shield, is_https=settings.is_https)
     app.add_middleware(Proxies, named=settings.trusted_proxies)
     app.mount("/static", StaticFiles(packages=[("portal", "static")]), name="static")

@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
+from crawler.advice import advise_later
+from crawler.bounded import BoundedReader
 from crawler.live import Live, survey
 from crawler.network import Guard, NotPublic
 from crawler.operator import read_infringing, with_complaints
+from crawler.workers import TooCostly
 from optout import __version__
-from optout.advice import UNDERSTOOD, Finding, Level, advise
+from optout.advice import UNDERSTOOD, Finding, Level
 from optout.captures import Captures
-from optout.decide import decide
 from optout.model import Capture, Decision, Profile, Question
 from optout.policy import Policy
 from optout.readers.text import readable, to_utf8
@@ -143,10 +145,16 @@ async def check(request: Request, portal: Here, url: Annotated[str, Form(max_len
     settings = portal.settings
     question = Question(asked.href, settings.agent, settings.use, settings.profile)
     rules = settings.policy
+    reader = BoundedReader(portal.pool, everything=True)
     async with live(portal, request, asked.host) as network:
         listed = await asyncio.to_thread(_listed, portal)
-        seen = await survey(question, rules, network, known=listed)
-    checked = await asyncio.to_thread(_read, question, seen, rules)
+        seen = await survey(question, rules, network, reader, known=listed)
+    try:
+        checked = await _read(question, seen, rules, reader)
+    except TooCostly as error:
+        raise HTTPException(
+            422, f"What {asked.unicode_host} answers takes too much to be explained: {error}."
+        ) from None
     return render(request, "check.html", url=url, checked=checked, headings=HEADINGS, protocols=rules.protocols)
 
 
@@ -159,16 +167,17 @@ def _listed(portal: Portal) -> list[Capture]:
     return [capture for capture in (own, infringing) if capture]
 
 
-def _read(question: Question, seen: Sequence[Capture], rules: Policy) -> Checked:
+async def _read(question: Question, seen: Sequence[Capture], rules: Policy, reader: BoundedReader) -> Checked:
+    """Decides and advises, in workers. Raises TooCostly."""
     decisions = {}
     for profile in Profile:
-        asked = Question(question.url, question.agent, question.use, profile, question.at)
-        decision = decide(asked, Captures(seen), rules)
+        decision = await reader.decide_later(replace(question, profile=profile), Captures(seen), rules)
         assert isinstance(decision, Decision)
         decisions[profile] = decision
-    files = tuple(_file(capture) for capture in seen if not capture.url.startswith(OF_OURS))
-    findings = tuple(found for found in advise(question, seen, rules) if not found.source.startswith(OF_OURS))
-    return Checked(question.url, question.agent, decisions, files, findings)
+    findings = await advise_later(question, seen, rules, reader)
+    files = await asyncio.to_thread(lambda: tuple(_file(one) for one in seen if not one.url.startswith(OF_OURS)))
+    told = tuple(found for found in findings if not found.source.startswith(OF_OURS))
+    return Checked(question.url, question.agent, decisions, files, told)
 
 
 def _file(capture: Capture) -> File:

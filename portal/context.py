@@ -11,6 +11,7 @@ from fastapi import Request
 from jinja2 import Environment
 from sqlalchemy import Connection, Engine
 
+from crawler.workers import WorkerPool
 from portal.limits import Limits
 from portal.settings import Settings
 from storage.database import translated, writing
@@ -18,12 +19,13 @@ from storage.database import translated, writing
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """What every page is made with."""
+    """What every page is made with; ``pool`` reads what strangers' sites answer."""
 
     engine: Engine
     settings: Settings
     templates: Environment
     limits: Limits
+    pool: WorkerPool
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager

@@ -18,12 +18,12 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Res
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from crawler.live import Live
-from optout import representation
+from crawler.workers import TooCostly
 from optout.model import Capture
-from optout.readers.unreadable import Unreadable
 from portal.check import live
 from portal.context import Portal, portal_of
 from portal.lookup import MEANINGS
+from portal.metas import contents_of
 from portal.rendering import render
 from portal.zone import servers, texts_of
 from storage import controls
@@ -80,7 +80,7 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
     control = _control(portal, secret)
     looked: list[Looked] = []
     async with live(portal, request, control.host) as network:
-        found = await _in_zone(portal, control, looked) or await _find(network, control, looked)
+        found = await _in_zone(portal, control, looked) or await _find(portal, network, control, looked)
     with portal.writing() as connection:
         controls.prove(connection, control, found, now())
     control = _control(portal, secret)
@@ -99,12 +99,13 @@ async def _in_zone(portal: Portal, control: Control, looked: list[Looked]) -> st
     return None
 
 
-async def _find(network: Live, control: Control, looked: list[Looked]) -> str | None:
+async def _find(portal: Portal, network: Live, control: Control, looked: list[Looked]) -> str | None:
     """Where the token is on the site, in the file or in an element of the home page: by https, else by http (weak)."""
     async for capture in _answers(network, control.host):
         if capture.status == 200:
             file = capture.url.endswith(FILE)
-            said = [capture.body[:200].decode("utf-8", "replace").strip()] if file else _metas(capture)
+            words = [capture.body[:200].decode("utf-8", "replace").strip()]
+            said = words if file else await _metas(portal, capture)
             if control.token in said:
                 return capture.url
         looked.append(Looked(capture.url, _came(capture)))
@@ -123,15 +124,12 @@ async def _answers(network: Live, host: str) -> AsyncIterator[Capture]:
             yield await network.fetch(f"{scheme}://{host}{path}")
 
 
-def _metas(capture: Capture) -> list[str]:
-    """The contents of all meta elements of this name; a page that cannot be parsed shows nothing."""
+async def _metas(portal: Portal, capture: Capture) -> list[str]:
+    """The contents of all meta elements of the name, read by a worker; none of a page that takes too much."""
     try:
-        known = representation.of(capture)
-        metas = known.document.iter_elements("meta") if known.is_page else ()
-    except Unreadable:
+        return await portal.pool.call(contents_of, capture, NAME)
+    except TooCostly:
         return []
-    named = [meta for meta in metas if (meta.attr("name") or "").strip().lower() == NAME]
-    return [(meta.attr("content") or "").strip() for meta in named]
 
 
 def _control(portal: Portal, secret: str) -> Control:

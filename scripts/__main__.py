@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from optout import __version__
+from scripts.memory import OUT_OF_MEMORY, is_out_of_memory
 from scripts.settings import Settings
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ def _failed(error: Exception) -> int:
     if _is(error, "optout.readers.url", "NotAUrl"):
         click.echo(f"Error: {error}.", err=True)
         return 2
+    if is_out_of_memory(error):
+        click.echo(f"Error: {OUT_OF_MEMORY}", err=True)
+        return 4
     if isinstance(error, OSError) and error.filename is not None:
         error = OSError(f"{error.filename} cannot be used ({error.strerror}): name another place, or set it right.")
     if isinstance(error, OSError) or _is(error, "storage.database", "StorageError"):

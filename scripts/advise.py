@@ -16,8 +16,11 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 
+from crawler.advice import advise_later
+from crawler.bounded import BoundedReader
 from crawler.folder import published
 from crawler.live import Live, survey
+from crawler.workers import TooCostly, WorkerPool
 from optout import policy
 from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
 from optout.model import Question
@@ -71,10 +74,13 @@ def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: 
             raise click.UsageError(f"{target} is a folder: say with --as URL which address its files will have.")
         urls.parse(address if target in folders and address else target)
     read = {target: of_folder(folder, address, agent) for target, folder in folders.items() if address}
-    return asyncio.run(_print_all(targets, read, agent, live, form))
+    with WorkerPool() as pool:
+        return asyncio.run(_print_all(targets, read, agent, live, BoundedReader(pool), form))
 
 
-async def _print_all(targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, form: Form) -> int:
+async def _print_all(
+    targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, reader: BoundedReader, form: Form
+) -> int:
     given: list[Advice] = []
     async with live:
         for target in targets:
@@ -82,7 +88,7 @@ async def _print_all(targets: tuple[str, ...], read: dict[str, Advice], agent: s
                 given.append(read[target])
             else:
                 with Console(stderr=True).status(f"asking {urls.parse(target).host} …"):
-                    given.append(await of_site(Question(target, agent), live))
+                    given.append(await of_site(Question(target, agent), live, reader))
             if form is Form.JSON:
                 click.echo(show.json_line(as_json(given[-1])), nl=False)
             elif form is Form.TEXT:
@@ -92,11 +98,17 @@ async def _print_all(targets: tuple[str, ...], read: dict[str, Advice], agent: s
     return exit_code(given)
 
 
-async def of_site(question: Question, live: Live) -> Advice:
-    """Asks the site as it is. Raises NotAUrl."""
+async def of_site(question: Question, live: Live, reader: BoundedReader) -> Advice:
+    """Asks the site as it is. Raises NotAUrl, and UsageError for one that takes too much to be advised."""
     rules = policy.load()
-    seen = await survey(question, rules, live)
-    return Advice(question.url, advise(question, seen, rules), {}, _lines(seen))
+    seen = await survey(question, rules, live, reader)
+    try:
+        findings = await advise_later(question, seen, rules, reader)
+    except TooCostly as error:
+        raise click.UsageError(
+            f"{question.url} cannot be advised: {error}. Use `forbear check` without --advise."
+        ) from None
+    return Advice(question.url, findings, {}, _lines(seen))
 
 
 def of_folder(folder: Path, address: str, agent: str) -> Advice:

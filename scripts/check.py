@@ -12,9 +12,11 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
+from crawler.bounded import BoundedReader
 from crawler.live import Live, Outcome, ask
 from crawler.network import Guard
 from crawler.operator import with_complaints
+from crawler.workers import WorkerPool
 from optout import case
 from optout.advice.protego_compare import other_reading
 from optout.captures import Captures
@@ -107,7 +109,9 @@ def command(
     for each in url:
         urls.parse(each)  # before anybody is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
-    return asyncio.run(_check_all(questions, _live(agent, **connection), rules, known, as_json=as_json))
+    with WorkerPool() as pool:
+        checked = _check_all(questions, _live(agent, **connection), BoundedReader(pool), rules, known, as_json=as_json)
+        return asyncio.run(checked)
 
 
 def _listed(db: str | None) -> Capture | None:
@@ -139,12 +143,18 @@ def _live(
 
 
 async def _check_all(
-    questions: list[Question], live: Live, rules: Policy, known: tuple[Capture, ...], *, as_json: bool
+    questions: list[Question],
+    live: Live,
+    reader: BoundedReader,
+    rules: Policy,
+    known: tuple[Capture, ...],
+    *,
+    as_json: bool,
 ) -> int:
     verdicts: set[Verdict] = set()
     async with live:
         room = asyncio.Semaphore(AT_ONCE)
-        answers = [asyncio.create_task(_answer(question, live, rules, known, room)) for question in questions]
+        answers = [asyncio.create_task(_answer(question, live, reader, rules, known, room)) for question in questions]
         for question, answer in zip(questions, answers, strict=True):
             with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
                 outcomes = await answer
@@ -157,7 +167,12 @@ async def _check_all(
 
 
 async def _answer(
-    question: Question, live: Live, rules: Policy, known: tuple[Capture, ...], room: asyncio.Semaphore
+    question: Question,
+    live: Live,
+    reader: BoundedReader,
+    rules: Policy,
+    known: tuple[Capture, ...],
+    room: asyncio.Semaphore,
 ) -> Outcomes:
     """The outcome in both profiles; the page is fetched only if the chosen one allows it.
 
@@ -165,8 +180,9 @@ async def _answer(
     """
     (other,) = set(Profile) - {question.profile}
     async with room:
-        chosen = await ask(question, rules, live, known=known)
-        second = await ask(replace(question, profile=other), rules, live, known=(*known, *chosen.captures), page=False)
+        chosen = await ask(question, rules, live, reader, known=known)
+        known = (*known, *chosen.captures)
+        second = await ask(replace(question, profile=other), rules, live, reader, known=known, page=False)
     remark = other_reading(question, Captures((*chosen.captures, *second.captures)))
     if remark:
         decision = replace(chosen.decision, gaps=(*chosen.decision.gaps, remark))

@@ -18,6 +18,7 @@ from crawler.crawl import BadConfig, Config, run
 from crawler.pages import FOLLOW
 from scripts import checkpoint, options, show
 from scripts.lists import warn
+from scripts.memory import sentence
 from storage.database import StorageError, shown
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def command(
         if log_format == "text":
             raise
         return _failed([str(error)], log_format)
-    failures = [] if summary.error is None else [str(summary.error)]
+    failures = [] if summary.error is None else [sentence(summary.error)]
     sealed = checkpoint.seal(config.db, sealing, failures)
     if as_json:
         click.echo(json.dumps({**_as_json(summary, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
@@ -184,7 +185,7 @@ def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
         "frontier": {str(state): count for state, count in summary.left.items()},
         "version": summary.version,
         "out": str(config.out),
-        "error": None if summary.error is None else str(summary.error),
+        "error": None if summary.error is None else sentence(summary.error),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from crawler.bounded import BoundedReader
+from crawler.workers import WorkerPool
 from optout import case
-from optout.decide import decide
 from optout.model import Capture, Decision
 from optout.policy import Policy
 from optout.readers.url import NotAUrl
@@ -41,17 +42,20 @@ def command(path: str, policy: Path | None, infringing_list: Path | None) -> int
     """
     rules, infringing = options.rules(policy), options.infringing(infringing_list)
     broken = False
-    with click.open_file(path, "rb") as cases:
+    with WorkerPool() as pool, click.open_file(path, "rb") as cases:
+        reader = BoundedReader(pool)
         for number, line in enumerate(cases, 1):
             if line.strip():
-                answer = _answer(line, number, rules, infringing)
+                answer = _answer(line, number, reader, rules, infringing)
                 broken |= "error" in answer
                 sys.stdout.write(show.json_line(answer))
                 sys.stdout.flush()
     return 2 if broken else 0
 
 
-def _answer(line: bytes, number: int, rules: Policy, infringing: Capture | None) -> dict[str, Any]:
+def _answer(
+    line: bytes, number: int, reader: BoundedReader, rules: Policy, infringing: Capture | None
+) -> dict[str, Any]:
     """The decision, or the error of a line that is no case."""
     content: Any = None
     try:
@@ -59,7 +63,7 @@ def _answer(line: bytes, number: int, rules: Policy, infringing: Capture | None)
         name, question, captures = case.from_json(content)
         if infringing and not captures.get(infringing.url):
             captures.add(infringing)
-        decision = decide(question, captures, rules)
+        decision = reader.decide(question, captures, rules)
         assert isinstance(decision, Decision), "places are left, though all that is not listed counts as answered"
         return case.to_json(name, question.url, decision, rules)
     except (case.BadCase, NotAUrl) as error:

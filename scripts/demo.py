@@ -19,6 +19,7 @@ from optout.readers.url import parse
 from scripts import options, show
 from scripts.crawl import tell
 from scripts.lookup import command as lookup
+from scripts.memory import sentence
 from storage import frontier
 from storage.database import open_database
 from storage.queries import Filter, log, unheeded
@@ -83,7 +84,7 @@ def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
         summary = run(config)
         _tell(config, summary)
         if summary.error:
-            click.echo(f"Error: {summary.error}", err=True)
+            click.echo(f"Error: {sentence(summary.error)}", err=True)
             return FAILED
         if opt_out:
             sites[opt_out] = OPTED_OUT

@@ -19,6 +19,7 @@ from crawler.recheck import RecheckConfig, run
 from scripts import checkpoint, options, show
 from scripts.crawl import FAILED, listed
 from scripts.lists import warn
+from scripts.memory import sentence
 from storage.database import shown
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def command(as_json: bool, **settings: Any) -> int | None:
         done = _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
-    failures = [] if done.summary.error is None else [str(done.summary.error)]
+    failures = [] if done.summary.error is None else [sentence(done.summary.error)]
     sealed = checkpoint.seal(config.db, sealing, failures)
     if as_json:
         click.echo(json.dumps({**_as_json(done, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
@@ -127,5 +128,5 @@ def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
         "waiting": sorted(done.erased.waiting),
         "version": summary.version,
         "out": str(config.out),
-        "error": None if summary.error is None else str(summary.error),
+        "error": None if summary.error is None else sentence(summary.error),
     }

@@ -19,7 +19,7 @@ from scripts import options, show
 from scripts.filters import chosen, filters
 from scripts.options import option
 from storage import redact
-from storage.replay import Difference, How, Replayed, replay
+from storage.replay import Costly, Difference, How, Replayed, replay
 
 EXAMPLES = 3
 """Decisions shown of each cause, unless all are asked for."""
@@ -27,7 +27,10 @@ EXAMPLES = 3
 
 @dataclass(slots=True)
 class Told:
-    """What a replay found, summed up; ``groups`` holds a few decisions of each cause, ``counts`` says how many."""
+    """What a replay found, summed up; ``groups`` holds a few decisions of each cause, ``counts`` says how many.
+
+    ``costly`` are the decisions that depend on the machine that they were made on.
+    """
 
     decisions: int = 0
     different: int = 0
@@ -36,6 +39,7 @@ class Told:
     unrecorded: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     groups: dict[str, list[Difference]] = field(default_factory=dict)
+    costly: list[Costly] = field(default_factory=list)
 
 
 @click.command()
@@ -76,7 +80,9 @@ def command(
     Each decision is made anew by this version of Forbear, with the time, agent and use, the policy and the profile
     that it was made with, unless --profile, --policy or --shipped-policy say otherwise. Those that come out otherwise
     are shown by cause, with the words that decided then and those that decide now. Of a page that was not kept only
-    what was read in it is stored: it is judged again by that. Exit code: 0 all come out as they did, 1 some do not.
+    what was read in it is stored: it is judged again by that. What rests on an answer that took too much to be read
+    (too-costly) depends on the machine of then, and is shown apart. Exit code: 0 all come out as they did, 1 some do
+    not.
 
     --json prints a line for each decision that comes out otherwise, and a last one that sums up.
 
@@ -99,7 +105,7 @@ def command(
     if as_json:
         sys.stdout.write(show.json_line({"summary": _sum(told)}))
     else:
-        show.lines(map(show.plain, _tell(told, profile, rules.digest if rules else None)))
+        show.lines(map(show.plain, _tell(told, profile, rules.digest if rules else None, every=every)))
     return 1 if told.different else 0
 
 
@@ -110,6 +116,7 @@ def _count(batches: Iterable[Replayed], told: Told, *, every: bool, redacted: bo
         told.erased += batch.erased
         told.unrecorded.update(batch.unrecorded)
         told.different += len(batch.differences)
+        told.costly += [replace(one, url=redact.url(one.url)) if redacted else one for one in batch.costly]
         for found in batch.differences:
             difference = _redacted(found) if redacted else found
             group = told.groups.setdefault(difference.cause, [])
@@ -138,12 +145,13 @@ def _sum(told: Told) -> dict[str, Any]:
         "judged_by_what_was_read": told.as_read,
         "erased": told.erased,
         "policies_not_on_record": dict(told.unrecorded),
+        "machine_dependent": [one.id for one in told.costly],
         "engine": __version__,
         "causes": dict(told.counts.most_common()),
     }
 
 
-def _tell(told: Told, profile: str | None, policy: str | None) -> Iterator[str]:
+def _tell(told: Told, profile: str | None, policy: str | None, *, every: bool) -> Iterator[str]:
     by = [f"profile {profile}"] * bool(profile) + [f"policy {policy}"] * bool(policy)
     how = f" by {' and '.join(by)}" if by else ""
     same = told.decisions - told.erased - told.different
@@ -164,6 +172,14 @@ def _tell(told: Told, profile: str | None, policy: str | None) -> Iterator[str]:
             yield from _words("now ", difference.now or difference.problem, difference.reasons_now)
         if count > len(told.groups[cause]):
             yield f"  … and {count - len(told.groups[cause]):,} more: --all shows them."
+    if told.costly:
+        yield ""
+        yield f"{len(told.costly):,} rest on an answer that took more processor time or memory than one may take"
+        yield "(too-costly). Another machine may have read it, so these depend on the machine of then:"
+        for one in told.costly if every else told.costly[:EXAMPLES]:
+            yield f"  {one.at}  {one.stage}  {one.url}"
+        if len(told.costly) > EXAMPLES and not every:
+            yield f"  … and {len(told.costly) - EXAMPLES:,} more: --all shows them."
 
 
 def _words(when: str, verdict: str, reasons: list[dict[str, str]]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import uvicorn
 
 from crawler.bot_auth import Signer, read_signer
 from crawler.operator import BadConfig, read_list
+from crawler.workers import WorkerPool
 from optout.model import Capture, Profile, Use
 from optout.readers.url import NotAUrl, parse
 from portal.app import create_app
@@ -155,8 +156,9 @@ def command(
     if secret_file:
         told = replace(told, secret=_secret(secret_file), keeps_secret=True)
     engine = open_database(db, evidence=evidence)
+    pool = WorkerPool()
     try:
-        app = create_app(engine, told)
+        app = create_app(engine, told, pool)
         _check_codes(app.state.portal)
         show.line(f"The portal is at {base} until you press Ctrl+C.")
         if told.is_https and not told.trusted_proxies:
@@ -173,6 +175,7 @@ def command(
             proxy_headers=False,  # portal.proxies reads them: uvicorn takes malformed entries for addresses
         )
     finally:
+        pool.close()
         engine.dispose()
 
 

@@ -25,9 +25,17 @@ OPEN = tuple(map(str, (State.WAITING, State.DEFERRED, State.ALLOWED)))
 """Where an entry stands that something is left to do for."""
 
 
+DEATH, READ_DEATH = 1, 10
+"""How much it counts that a process died while it had an entry, and while it was reading it: most are innocent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A URL to be decided about and fetched; ``id`` names it in Settle and in ``Link.found_on``."""
+    """A URL to be decided about and fetched; ``id`` names it in Settle and in ``Link.found_on``.
+
+    ``attempts``: how often it was deferred. ``deaths``: how many processes died that had it, as DEATH and READ_DEATH
+    count them.
+    """
 
     id: int
     url: str
@@ -36,6 +44,7 @@ class Entry:
     found_on: int | None
     redirects: int
     attempts: int
+    deaths: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,9 @@ def take_all(connection: Connection, crawl: str, wanted: Mapping[str, int], at: 
         )
         for row in connection.execute(union_all(*(_first(queue, wanted[names[queue]]) for queue in sorted(names)))):
             host = names[row.queue]
-            taken[host].append(Entry(row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts))
+            taken[host].append(
+                Entry(row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts, row.deaths or 0)
+            )
     for entries in taken.values():
         entries.sort(key=lambda entry: (entry.depth, entry.id))
     return taken
@@ -157,7 +168,9 @@ def _first(queue: int, limit: int) -> Select[Any]:
     """What waits in a queue, from the index in its order: one part of a statement about many."""
     columns = frontier.c
     named = (columns.id, columns.queue, columns.url, columns.depth, columns.found_on, columns.redirects)
-    waiting = select(*named, columns.attempts).where(columns.queue == queue, columns.state == State.WAITING.value)
+    waiting = select(*named, columns.attempts, columns.deaths).where(
+        columns.queue == queue, columns.state == State.WAITING.value
+    )
     return select(waiting.order_by(columns.depth, columns.id).limit(limit).subquery())
 
 
@@ -205,13 +218,20 @@ def hold(connection: Connection, some: Sequence[int]) -> set[int]:
     return held
 
 
+def note_deaths(connection: Connection, keys: Sequence[bytes]) -> None:
+    """Counts that processes died while they read entries, once for each time that the key of one is there."""
+    for key in keys:
+        read = frontier.update().where(frontier.c.key == key)
+        connection.execute(read.values(deaths=func.coalesce(frontier.c.deaths, 0) + READ_DEATH))
+
+
 def reopen(connection: Connection, crawl: str) -> int:
     """Lets what was deferred or given up wait again, as if it were new; returns how many URLs these are."""
     mine = select(queues.c.id).where(queues.c.crawl == crawl)
     states = [State.DEFERRED.value, State.ABANDONED.value]
     undone = frontier.update().where(frontier.c.queue.in_(mine), frontier.c.state.in_(states))
     again = connection.scalars(
-        undone.values(state=State.WAITING.value, due_at=None, attempts=0).returning(frontier.c.queue)
+        undone.values(state=State.WAITING.value, due_at=None, attempts=0, deaths=None).returning(frontier.c.queue)
     ).all()
     for some in chunks(sorted(set(again))):
         connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=now()))

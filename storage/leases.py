@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from storage.dialects import chunks
+from storage.frontier import DEATH
 from storage.hosts import meet
 from storage.owners import is_dead
 from storage.records import State
@@ -31,7 +32,8 @@ class Lease:
 def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: datetime, seconds: float) -> list[Lease]:
     """Up to ``n`` hosts of the crawl that have something due, for ``seconds``; longest ready first.
 
-    Entries of these hosts that another process was fetching when it died wait again.
+    Entries of these hosts that another process was fetching when it died wait again; the death counts against them, as
+    it may have died of the answer.
     """
     leased: list[Lease] = []
     until = at + timedelta(seconds=seconds)
@@ -56,7 +58,8 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
             else:
                 free.append(row)
         _hold(connection, [row.host for row in free], owner, until)
-        _recover_entries(connection, [row.id for row in free])
+        _recover_entries(connection, [row.id for row in free if row.lease_owner is not None], DEATH)
+        _recover_entries(connection, [row.id for row in free if row.lease_owner is None], 0)
         leased += [Lease(row.host, row.next_at, row.lease_owner is not None) for row in free]
     return leased
 
@@ -87,10 +90,12 @@ def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> N
     connection.execute(waiting.values(ready_at=until))
 
 
-def _recover_entries(connection: Connection, some: Sequence[int]) -> None:
+def _recover_entries(connection: Connection, some: Sequence[int], deaths: int) -> None:
     for part in chunks(some):
         orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == State.ALLOWED.value)
-        connection.execute(orphans.values(state=State.WAITING.value))
+        connection.execute(
+            orphans.values(state=State.WAITING.value, deaths=func.coalesce(frontier.c.deaths, 0) + deaths)
+        )
 
 
 def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime, seconds: float) -> set[str]:

@@ -18,7 +18,20 @@ from optout import policy as policies
 from optout.captures import Captures
 from optout.case import reason_to_json
 from optout.decide import decide, judge_again
-from optout.model import Capture, Decision, Force, Gap, Place, Preference, Profile, Question, Stage, Statement, Use
+from optout.model import (
+    Capture,
+    Decision,
+    Failure,
+    Force,
+    Gap,
+    Place,
+    Preference,
+    Profile,
+    Question,
+    Stage,
+    Statement,
+    Use,
+)
 from optout.policy import Policy
 from storage import evidence
 from storage import policies as on_record
@@ -88,13 +101,24 @@ def _key(reason: dict[str, str]) -> tuple[str, ...]:
     return tuple(reason[name] for name in ("protocol", "preference", "quote", "source", "where", "measure"))
 
 
+@dataclass(frozen=True, slots=True)
+class Costly:
+    """A decision that rests on an answer which was given up while it was read: another machine may have read it."""
+
+    id: str
+    at: str
+    url: str
+    stage: str
+
+
 @dataclass(slots=True)
 class Replayed:
     """What came of some decisions.
 
     ``as_read`` counts those about pages whose content was not at hand: they were judged again by what had been read
     in it. ``erased`` counts those that cannot be made again, since they or their evidence were erased. ``unrecorded``
-    counts decisions by policies that are not in the log; the one that ships was taken instead.
+    counts decisions by policies that are not in the log; the one that ships was taken instead. ``costly`` are those
+    that depend on the machine of then, whatever they come out as now.
     """
 
     decisions: int = 0
@@ -102,6 +126,7 @@ class Replayed:
     erased: int = 0
     unrecorded: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
+    costly: list[Costly] = field(default_factory=list)
 
 
 def replay(
@@ -184,6 +209,8 @@ class _Worker:
                 done.erased += 1
                 continue
             answer = self._answer(connection, row, rests.get(key, []), kept.get(key), done)
+            if any(said["quote"] == Failure.TOO_COSTLY for said in because.get(key, [])):
+                done.costly.append(Costly(row.id, row.at.isoformat(), row.canonical, row.stage))
             difference = _compare(row, because.get(key, []), answer)
             if difference:
                 done.differences.append(difference)

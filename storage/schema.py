@@ -414,6 +414,9 @@ frontier = Table(
     Column("due_at", Instant, comment="When a deferred URL is asked about again (UTC)."),
     Column("attempts", Integer, nullable=False, comment="How often it was deferred."),
     Column("decision", Text, ForeignKey("decisions.id"), comment="The latest decision about it."),
+    Column(
+        "deaths", Integer, comment="How many processes died that had it: 1 for each, 10 for one that was reading it."
+    ),
     comment="What each crawl found and has still to do: one row for each URL of a crawl.",
 )
 for _name, _state, _columns in (

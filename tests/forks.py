@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.killed_at import watch
+from crawler import workers
+from tests.killed_at import watch, watch_pages
 
 ROOT = Path(__file__).parents[1]
 LATE = ("crawler.handler", "crawler.pages", "crawler.scheduler", "psycopg")
@@ -35,7 +36,8 @@ class Asked:
     """``words``: the command line. ``folder`` has the files ``stdin``, which may be missing, ``stdout`` and ``stderr``.
 
     It runs in ``work`` with ``environment``; ``largest``: octets that no file of it can grow beyond, as if the disk
-    were full; ``dies``: the step of writing files in which folder that it is killed at.
+    were full; ``dies``: the step of writing files in which folder that it is killed at; ``memory``: octets
+    that reading an answer may take; ``deadly``: words of a page that it dies of.
     """
 
     words: Sequence[str]
@@ -44,6 +46,8 @@ class Asked:
     environment: dict[str, str]
     largest: int | None = None
     dies: tuple[int, str] | None = None
+    memory: int | None = None
+    deadly: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class Forks:
         env: dict[str, str] | None = None,
         largest: int | None = None,
         dies: tuple[int, str] | None = None,
+        memory: int | None = None,
+        deadly: str | None = None,
     ) -> Process:
         """``forbear`` with these words, in an environment that sets nothing of ours but ``env``."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +134,7 @@ class Forks:
             (folder / "stdin").write_bytes(stdin)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
         environment |= {"PYTHONPATH": str(ROOT), **(env or {})}
-        pid = self.ask(**asdict(Asked(list(words), str(folder), str(work), environment, largest, dies)))
+        pid = self.ask(**asdict(Asked(list(words), str(folder), str(work), environment, largest, dies, memory, deadly)))
         self.running.add(pid)
         return Process(pid, folder, self)
 
@@ -161,6 +167,10 @@ def run(asked: Asked) -> NoReturn:
     sys.argv = ["forbear", *asked.words]
     if asked.dies:
         watch(*asked.dies)
+    if asked.deadly:
+        watch_pages(asked.deadly)
+    if asked.memory:
+        workers.MEMORY = asked.memory
     code = 1
     try:
         program()

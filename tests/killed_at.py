@@ -1,4 +1,4 @@
-"""Has a program killed with SIGKILL at the n-th step of writing files in a folder."""
+"""Has a program killed with SIGKILL: at the n-th step of writing files in a folder, or where it reads a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+from crawler import bounded
+from optout.decide import decide
 
 
 def watch(left: int, folder: str) -> None:
@@ -22,3 +26,14 @@ def watch(left: int, folder: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
+
+
+def watch_pages(words: str) -> None:
+    """Kills this process when it decides about a page with these words, as a fault in a library would."""
+
+    def read(question: Any, captures: Any, policy: Any) -> Any:
+        if any(words.encode() in capture.body for capture in captures):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decide(question, captures, policy)
+
+    vars(bounded)["decide"] = read

@@ -78,12 +78,20 @@ class Crawler:
         return self.folder / "corpus"
 
     def start(
-        self, web: Web | None, *seeds: str, largest: int | None = None, dies: int | None = None, **options: Any
+        self,
+        web: Web | None,
+        *seeds: str,
+        largest: int | None = None,
+        dies: int | None = None,
+        memory: int | None = None,
+        deadly: str | None = None,
+        **options: Any,
     ) -> Process:
         """A crawl of seeds; an option that is False or None is left out, one that is True has no value.
 
         ``largest``: octets that no file of it can grow beyond, as if the disk were full. ``dies``: the step of writing
-        files of the corpus that it is killed at.
+        files of the corpus that it is killed at. ``memory``: octets that reading an answer may take. ``deadly``:
+        words of a page that it dies of.
         """
         chosen = {
             "out": self.out,
@@ -102,7 +110,8 @@ class Crawler:
                 words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         self.started += 1
         kill = None if dies is None else (dies, str(self.out))
-        return self.forks.start(words, self.folder / f"run-{self.started}", largest=largest, dies=kill)
+        folder = self.folder / f"run-{self.started}"
+        return self.forks.start(words, folder, largest=largest, dies=kill, memory=memory, deadly=deadly)
 
     def run(self, web: Web | None, *seeds: str, code: int = 0, **options: Any) -> Done:
         """A crawl from its start to its end, which is asserted to be the exit code ``code``."""

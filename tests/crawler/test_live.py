@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from crawler.bounded import BoundedReader
 from crawler.live import Live, Outcome, ask
 from crawler.network import Guard
+from crawler.workers import WorkerPool
 from optout import policy
 from optout.model import Capture, Failure, Profile, Question, Stage, Verdict
 from optout.readers.url import NotAUrl
@@ -29,8 +31,10 @@ def asked(
     url: str, *, profile: Profile = Profile.STANDARD, page: bool = True, known: Iterable[Capture] = ()
 ) -> Outcome:
     async def run() -> Outcome:
-        async with Live(Guard(allow_private=True), version="1") as live:
-            return await ask(Question(url, profile=profile), policy.load(), live, known=known, page=page)
+        with WorkerPool() as pool:
+            reader = BoundedReader(pool)
+            async with Live(Guard(allow_private=True), version="1") as live:
+                return await ask(Question(url, profile=profile), policy.load(), live, reader, known=known, page=page)
 
     return asyncio.run(run())
 

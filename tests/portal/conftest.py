@@ -17,6 +17,7 @@ from argon2.profiles import CHEAPEST
 from sqlalchemy import Engine
 
 from crawler.web import Reply, Web
+from crawler.workers import WorkerPool
 from optout.model import Stage, Verdict
 from portal.app import create_app
 from portal.settings import Rates, Settings
@@ -68,14 +69,21 @@ def zone() -> Iterator[Zone]:
         yield zone
 
 
+@pytest.fixture(scope="session")
+def pool() -> Iterator[WorkerPool]:
+    """Workers for all portals."""
+    with WorkerPool() as pool:
+        yield pool
+
+
 @pytest.fixture
-def serve(engine: Engine, zone: Zone) -> Iterator[Serve]:
+def serve(engine: Engine, zone: Zone, pool: WorkerPool) -> Iterator[Serve]:
     """Starts portals on the database of the test."""
     running: list[tuple[uvicorn.Server, threading.Thread, httpx.Client]] = []
 
-    def start(lifespan: Any = "off", **changes: Any) -> Served:
+    def start(lifespan: Any = "off", pool: WorkerPool = pool, **changes: Any) -> Served:
         settings = Settings(contact="https://operator.example/bot", base_url="http://portal.example", rates=PLENTY)
-        app = create_app(engine, replace(settings, dns_servers=(zone.server,), **changes))
+        app = create_app(engine, replace(settings, dns_servers=(zone.server,), **changes), pool)
         server = uvicorn.Server(
             uvicorn.Config(
                 app, port=0, log_level="critical", server_header=False, proxy_headers=False, lifespan=lifespan

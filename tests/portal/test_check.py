@@ -8,21 +8,26 @@ import httpx
 import pytest
 from fastapi import HTTPException
 
+from crawler import bounded, workers
 from crawler.demo import SITES
 from crawler.web import Reply, Web
 from portal.limits import Room
 from portal.proxies import networks
 from portal.settings import Rates
+from tests.crawler import hostile_calls
 from tests.crawler.crawls import until
 from tests.portal.conftest import PLENTY
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
+BOMB = {"bomb.example": {"/": Reply(b"<title>a bomb</title>")}}
+
+
 @pytest.fixture
 def web() -> Iterator[Web]:
     torn = {"/robots.txt": Reply(b"User-agent: *\nDissallow: /\n", 200, (("Content-Type", "text/plain"),))}
-    with Web({**SITES, "typo.example": {"/": Reply(b"<title>x</title>"), **torn}}) as web:
+    with Web({**SITES, "typo.example": {"/": Reply(b"<title>x</title>"), **torn}, **BOMB}) as web:
         yield web
 
 
@@ -195,3 +200,22 @@ def test_places_are_shared_between_clients_networks_and_targets(database_url):
         assert [asks(room, 2, f"10.0.{number}.1") for number in range(5)] == [1, 1, 1, 1, 0]
     with ExitStack() as stack:
         assert [asks(room, 2, f"10.0.{number}.1") for number in range(8)] == [2, 2, 2, 2, 2, 2, 1, 1]
+
+
+def test_a_site_that_takes_too_much_keeps_nobody_else_waiting(web, serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reads is at work in other processes, which are ended: health is asked all the while."""
+    monkeypatch.setattr(bounded, "cost", hostile_calls.burn_at_a_bomb)
+    monkeypatch.setattr(workers, "SECONDS", 1.0)
+    with workers.WorkerPool(1) as pool, ThreadPoolExecutor(1) as thread:
+        portal = serve(proxy=web.proxy, pool=pool)
+        form = portal.form("/check")
+        asked = {"form_token": form, "url": "http://bomb.example/"}
+        check = thread.submit(portal.client.post, "/check", data=asked)
+        answers = 0
+        while not check.done():
+            assert httpx.get(f"{portal.url}/health").status_code == 200
+            answers += 1
+        page = check.result()
+    assert answers > 20
+    assert (page.status_code, "In doubt: nothing is kept until it is known" in page.text) == (200, True)
+    assert "too-costly: more than 1 seconds of processor time were needed" in page.text

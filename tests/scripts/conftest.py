@@ -19,9 +19,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def forbear(forks: Forks, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs ``python -m scripts`` in an empty folder, with an environment that sets nothing of ours."""
 
-    def run(*words: str, text: str | bytes = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        stdin = text.encode() if isinstance(text, str) else text
-        process = forks.start(words, tmp_path_factory.mktemp("program"), work=tmp_path, stdin=stdin, env=env)
+    def run(
+        *words: str, text: str | bytes = "", env: dict[str, str] | None = None, memory: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        stdin, folder = text.encode() if isinstance(text, str) else text, tmp_path_factory.mktemp("program")
+        process = forks.start(words, folder, work=tmp_path, stdin=stdin, env=env, memory=memory)
         done = process.wait()
         return subprocess.CompletedProcess(words, done.code, done.stdout, done.stderr)
 

@@ -135,3 +135,17 @@ def test_sites_are_asked_at_the_same_time_and_answered_in_order(forbear) -> None
         thread.join()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(answer["url"], answer["verdict"]) for answer in answers] == [(url, "allowed") for url in urls]
+
+
+def test_an_answer_that_takes_too_much_is_deferred_by_its_name(forbear, site) -> None:
+    origin, files = site
+    files |= {"/a": "\0 as in a picture", "/b": "<p>text</p>"}
+    done = forbear("check", LOCAL, "--json", f"{origin}/a", f"{origin}/b", memory=1 << 20)
+    costly, other = map(json.loads, done.stdout.splitlines())
+    assert (costly["verdict"], costly["reasons"][0]["quote"]) == ("deferred", "too-costly")
+    [looked] = [place for place in costly["looked_at"] if place["url"] == f"{origin}/a"]
+    assert (looked["error"], looked["detail"]) == ("too-costly", "more than 1 MiB of memory were needed")
+    assert (other["verdict"], done.returncode, done.stderr) == ("allowed", 3, "")
+    advised = forbear("check", "--advise", LOCAL, f"{origin}/a", memory=1 << 20)
+    assert "cannot be read: more than 1 MiB of memory were needed. What stands there is not known" in advised.stdout
+    assert (advised.returncode, advised.stderr) == (3, "")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def answers(done) -> list[dict[str, object]]:
+def answers(done) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -74,3 +75,16 @@ def test_a_long_line_is_a_line(forbear) -> None:
     exchange = {**SHUT["exchanges"][0], "body": body}  # type: ignore[dict-item]
     done = forbear("decide", text=json.dumps({**SHUT, "exchanges": [exchange]}))
     assert (done.returncode, answers(done)[0]["verdict"]) == (0, "excluded")
+
+
+def test_an_answer_that_takes_too_much_is_deferred_by_its_name(forbear) -> None:
+    exchange = {"url": SHUT["url"], "status": 200, "headers": [["Content-Type", "image/png"]], "body": "PNG"}
+    lines = [json.dumps({**SHUT, "id": "2", "exchanges": [exchange]}), json.dumps(SHUT)]
+    done = forbear("decide", text="\n".join(lines), memory=1 << 20)
+    costly, other = answers(done)
+    assert (costly["verdict"], costly["reasons"][0]["quote"]) == ("deferred", "too-costly")
+    assert costly["gaps"][0]["detail"] == f"{SHUT['url']} cannot be read: more than 1 MiB of memory were needed."
+    assert (other["verdict"], done.returncode, done.stderr) == ("excluded", 0, "")
+    answer = {"url": SHUT["url"], "error": "too-costly"}
+    (again,) = answers(forbear("decide", text=json.dumps({**SHUT, "exchanges": [answer]})))
+    assert (again["verdict"], again["reasons"]) == ("deferred", costly["reasons"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -233,6 +235,28 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypa
     assert "Traceback" not in plain.stderr
     monkeypatch.setenv("FORBEAR_DEBUG", "1")
     assert "Traceback" in CliRunner().invoke(cli, ["decide"], input="{}\n").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (MemoryError(), True),
+        (pa.lib.ArrowMemoryError("malloc of size 128 failed"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (ImportError("x.so: failed to map segment from shared object"), True),
+        (RuntimeError("can't start new thread"), True),
+        (RuntimeError("Cannot allocate attention"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+    ],
+)
+def test_that_memory_is_used_up_is_a_sentence(monkeypatch, error: Exception, is_told: bool) -> None:
+    def burst(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("scripts.decide.case.from_json", burst)
+    done = CliRunner().invoke(cli, ["decide"], input="{}\n")
+    assert done.exit_code == 4
+    assert done.stderr.startswith("Error: There is not enough memory. Give the program more (ulimit -v,") == is_told
 
 
 def test_whoever_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:

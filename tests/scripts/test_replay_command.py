@@ -78,3 +78,19 @@ def test_wrong_use(forbear, demo: Path) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     done = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--out", "nowhere")
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_what_depends_on_the_machine_is_listed_apart(forbear, demo: Path) -> None:
+    with sqlite3.connect(demo / "forbear.db") as connection:
+        connection.execute("UPDATE captures SET error = 'too-costly', status = NULL WHERE status = 503")
+        costly = connection.execute("UPDATE reasons SET quote = 'too-costly', place = 'connection' WHERE quote = '503'")
+        assert costly.rowcount == 1
+    connection.close()
+    db = f"sqlite:///{demo}/forbear.db"
+    done = forbear("replay", "--db", db, "--out", str(demo / "corpus"))
+    first, *_, title, _, one = done.stdout.splitlines()
+    assert (done.returncode, first.endswith(" as then, 0 not.")) == (0, True)
+    assert title.startswith("1 rest on an answer that took more processor time or memory")
+    assert one.endswith("http://storm.example/")
+    done = forbear("replay", "--db", db, "--out", str(demo / "corpus"), "--json")
+    assert len(json.loads(done.stdout)["summary"]["machine_dependent"]) == 1
