@@ -7,6 +7,7 @@ their own. What stays is copied octet for octet, or row for row with all its col
 from __future__ import annotations
 
 import gzip
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -91,12 +92,18 @@ class UrlList(Source):
         """A line each."""
         self._out = self._open(self.part, "wb")
         with self._open(self.path, "rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(self._lines(file), 1):
                 text = line.strip()
                 if not text or text.startswith(b"#"):
                     self._out.write(line)
                 else:
                     yield Item(f"line {number}", text.decode("utf-8", "replace"), None, len(line), line)
+
+    def _lines(self, file: IO[bytes]) -> Iterator[bytes]:
+        try:
+            yield from file
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise BadInput(f"{self.path} is damaged or cut off: {error}") from None
 
     def _open(self, path: Path, mode: str) -> IO[bytes]:
         packed = self.path.suffix == ".gz"
@@ -126,13 +133,19 @@ class Rows(Source):
         self._batch: pa.RecordBatch | None = None
         self._kept: list[int] = []
         first = 0
-        for batch in self._file.iter_batches(batch_size=16 * ITEMS):
+        for batch in self._batches():
             octets = batch.nbytes // max(batch.num_rows, 1)
             for number, url in enumerate(batch[self._column].to_pylist()):
                 yield Item(
                     f"row {first + number}", url if isinstance(url, str) else None, None, octets, (batch, number)
                 )
             first += batch.num_rows
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._file.iter_batches(batch_size=16 * ITEMS)
+        except (pa.ArrowException, OSError) as error:
+            raise BadInput(f"{self.path} is damaged: {error}") from None
 
     def keep(self, item: Item) -> None:
         """The row as it was."""

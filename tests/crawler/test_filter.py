@@ -420,7 +420,14 @@ def test_what_is_of_no_known_kind_is_wrong_use(crawler: Crawler, tmp_path: Path)
     (tmp_path / "data.bin").write_bytes(b"\0")
     (tmp_path / "bad.parquet").write_bytes(b"no")
     pq.write_table(pa.table({"address": ["http://yes.example/"]}), tmp_path / "other.parquet")
+    rows = pa.table({"url": [f"http://yes.example/{each}" for each in range(5000)]})
+    pq.write_table(rows, tmp_path / "hurt.parquet", compression="gzip")
+    octets = (tmp_path / "hurt.parquet").read_bytes()
+    (tmp_path / "hurt.parquet").write_bytes(octets[:2000] + bytes(2000) + octets[4000:])
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"http://yes.example/\n" * 999)[:-9])
     told = {
+        "hurt.parquet": "is damaged",
+        "cut.txt.gz": "is damaged or cut off",
         "data.bin": "say which with --kind",
         "bad.parquet": "is no Parquet file",
         "other.parquet": "name it with --url-column",
