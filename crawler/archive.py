@@ -114,7 +114,6 @@ class _Group:
     def add(self, record: Record, file: str) -> None:
         """Takes a record in; one that is broken is never copied."""
         page, damage = read_page(record, self.url, file)
-        record.block = b""  # it may be large, and is not needed any more
         if damage:
             self.damage.append(damage)
         else:
@@ -172,7 +171,7 @@ def _page(record: Record, url: str) -> Capture | None:
     if record.type == "revisit":  # WARC-Truncated says here that the body is elsewhere
         if not record.block.strip(b"\r\n"):
             return None
-        head = stored_answer.read_head(record.block)
+        head = stored_answer.read_head(record.block, ends=False)
         # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
         status = 200 if head.status == 304 else head.status
         return Capture(url, status, _as_sent(head.fields, b"content-length"))
@@ -180,9 +179,10 @@ def _page(record: Record, url: str) -> Capture | None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
     if record.type == "resource":
         kind = (record.get(b"content-type") or "").encode()
-        return Capture(url, 200, received([(b"Content-Type", kind)]), record.block)
-    answer = stored_answer.read(record.block, MAX_BODY)
-    return Capture(url, answer.status, _as_sent(answer.fields), answer.body)
+        return Capture(url, 200, received([(b"Content-Type", kind)]), record.take())
+    head = stored_answer.read_head(record.block)
+    body = stored_answer.read_body(head, record.take(head.begin), MAX_BODY)
+    return Capture(url, head.status, _as_sent(head.fields), body)
 
 
 def _as_sent(fields: Fields, *without: bytes) -> tuple[tuple[str, str], ...]:

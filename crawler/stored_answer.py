@@ -30,37 +30,26 @@ _NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which 
 _CHUNK_SIZE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(?:;[^\r\n]*)?\r?\n")  # RFC 9112 7.1, 7.1.1
 _LINE_END = re.compile(rb"\r?\n")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_MAX_CODINGS = 6
 _SURE = 256
 """So many octets are not compressed if none of them is binary; fewer have to be UTF-8 besides."""
 
 
-class Answer(NamedTuple):
-    """What was answered: ``fields`` are as stored, in order, ``body`` is without its codings."""
+class Head(NamedTuple):
+    """Status line and fields of an answer, as stored and in order, and where the body begins in the block."""
 
     status: int
     fields: Fields
-    body: bytes
+    begin: int
 
 
-def read(block: bytes, limit: int) -> Answer:
-    """The answer in a block. Raises Broken if its head or body cannot be read, or the body has more octets."""
-    status, fields, begin = _head(block)
-    try:
-        return Answer(status, fields, _body(status, fields, block[begin:], limit))
-    except Broken:
-        if 300 <= status < 500:  # these say what there is to say without their body (RFC 9309 2.3.1.2, 2.3.1.3)
-            return Answer(status, fields, b"")
-        raise
+def read_head(block: bytes, *, ends: bool = True) -> Head:
+    """The head of the answer in a block, behind interim ones (RFC 9110 15.2). Raises Broken.
 
-
-def read_head(block: bytes) -> Answer:
-    """What is left of an answer whose body is elsewhere, with or without the line that ends a head. Raises Broken."""
-    status, fields, _ = _head(block if _HEAD_END.search(block) else block.rstrip(b"\r\n") + b"\r\n\r\n")
-    return Answer(status, fields, b"")
-
-
-def _head(block: bytes) -> tuple[int, Fields, int]:
-    """Status, fields, and where the body begins, behind interim answers (RFC 9110 15.2)."""
+    ``ends`` is False where the body is elsewhere, and the line that ends the head may be, too.
+    """
+    if not ends and not _HEAD_END.search(block):
+        block = block.rstrip(b"\r\n") + b"\r\n\r\n"
     begin = 0
     while True:
         match = _HEAD_END.search(block, begin, MAX_HEAD)
@@ -73,7 +62,24 @@ def _head(block: bytes) -> tuple[int, Fields, int]:
         status, fields = _fields(block[begin : match.start()])
         begin = match.end()
         if status >= 200 or status == 101 or begin == len(block):
-            return status, fields, begin
+            return Head(status, fields, begin)
+
+
+def read_body(head: Head, body: bytes, limit: int) -> bytes:
+    """The body of an answer without its codings. Raises Broken if it cannot be read, or has more octets than that."""
+    codings = _codings(head.fields)
+    try:
+        if "chunked" in codings and not body and head.status != 204:
+            raise Broken("the answer is chunked and has no chunk", Failure.TRUNCATED)
+        for coding in codings:
+            body = _without(coding, body, limit)
+    except Broken:
+        if 300 <= head.status < 500:  # these say what they have to without a body (RFC 9309 2.3.1.2, 2.3.1.3)
+            return b""
+        raise
+    if len(body) > limit:
+        raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
+    return body
 
 
 def _fields(head: bytes) -> tuple[int, Fields]:
@@ -96,22 +102,15 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     return name, line[colon + 1 :].strip(b" \t")
 
 
-def _body(status: int, fields: Fields, body: bytes, limit: int) -> bytes:
-    codings = _listed(fields, b"transfer-encoding", b"content-encoding")
-    if "chunked" in codings and not body and status != 204:
-        raise Broken("the answer is chunked and has no chunk", Failure.TRUNCATED)
-    for coding in codings:
-        body = _without(coding, body, limit)
-    if len(body) > limit:
-        raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
-    return body
-
-
-def _listed(fields: Fields, *names: bytes) -> list[str]:
-    """The members of the fields, each a list, the last first; in lower case (RFC 9110 5.6.1)."""
-    values = [value.decode("latin-1").lower() for name in names[::-1] for key, value in fields if key.lower() == name]
-    members = [member.strip() for value in values for member in value.split(",")]
-    return [member for member in reversed(members) if member not in ("", "identity")]
+def _codings(fields: Fields) -> list[str]:
+    """What is to be undone, in that order: transfer codings, then content codings, each from the last."""
+    found: list[str] = []
+    for name in (b"transfer-encoding", b"content-encoding"):
+        values = ",".join(value.decode("latin-1").lower() for key, value in fields if key.lower() == name)
+        found += (member for each in reversed(values.split(",")) if (member := each.strip()) not in ("", "identity"))
+    if len(found) > _MAX_CODINGS:
+        raise Broken(f"the body is in {len(found)} codings")
+    return found
 
 
 def _without(coding: str, body: bytes, limit: int) -> bytes:
@@ -148,7 +147,8 @@ def _is_plain(body: bytes) -> bool:
 
 def _dechunked(body: bytes) -> bytes:
     """RFC 9112 7.1; extensions and trailer fields are passed over, and what stands behind them."""
-    parts: list[bytes] = []
+    view = memoryview(body)
+    parts: list[memoryview] = []
     at = framing = 0
     while match := _CHUNK_SIZE.match(body, at):
         size, begin = min(int(match[1], 16), len(body)), match.end()
@@ -164,7 +164,7 @@ def _dechunked(body: bytes) -> bytes:
             raise Broken(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
         if line is None:
             break
-        parts.append(body[begin : begin + size])
+        parts.append(view[begin : begin + size])
         at = line.end()
     if body[at : at + 1] and not _CHUNK_SIZE.match(body, at) and b"\n" in body[at : at + 64]:
         raise Broken(f"{body[at : at + 20]!r} in the body is no size of a chunk")

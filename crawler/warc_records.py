@@ -97,6 +97,11 @@ class Record:
         value = self.fields.get(name)
         return None if value is None else value.decode("utf-8", "replace")
 
+    def take(self, begin: int = 0) -> bytes:
+        """The block from an octet on, which the record does not hold any more then: it may be large."""
+        block, self.block = self.block, b""
+        return block[begin:]
+
     @property
     def date(self) -> datetime | None:
         """Its WARC-Date (W3C-DTF, also of reduced precision); nothing if it is none."""
