@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import brotli
 
@@ -14,7 +15,7 @@ from optout.readers.unreadable import TooMuch, Unreadable
 MAX_BOXES = 100_000
 """How many boxes and items a file may have, at all levels together."""
 MAX_PACKET_ITEMS = 16
-"""How many items of a file may be XMP packets."""
+"""How many items of a file may be XMP packets or Exif."""
 MAX_NESTED = 16
 """How deep boxes may be nested."""
 
@@ -81,9 +82,9 @@ class _Walk:
                 yield "box uuid (XMP)", body[at + 16 : until]
             elif kind == b"XMP_" or (kind == b"xml " and packet_scan.mentions_rdf(body, at, until)):
                 yield f"box {kind.decode()}".rstrip(), body[at:until]
-            elif kind == b"brob" and body.startswith(b"xml ", at):
-                yield "box brob (xml)", _unpacked(body[at + 4 : until])
-            elif not kind:
+            elif kind == b"brob":
+                yield from _packed(body[at : at + 4], body[at + 4 : until])
+            elif kind in (b"Exif", b""):
                 yield from packet_scan.packets(body, at, until)
 
     def _boxes(self, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -115,19 +116,30 @@ class _Walk:
         boxes = {kind: (at, until) for kind, at, until in self._boxes(start, end)}
         if b"xml " in boxes and packet_scan.mentions_rdf(self._body, *boxes[b"xml "]):
             yield "box xml", self._body[slice(*boxes[b"xml "])]
-        wanted = list(dict.fromkeys(self._packet_items(*boxes[b"iinf"]))) if b"iinf" in boxes else []
-        if len(wanted) > MAX_PACKET_ITEMS:
-            raise Unreadable(f"The file has more than {MAX_PACKET_ITEMS} XMP packets among its items.")
-        if wanted:
-            at, until = boxes.get(b"iloc", (0, 0))
-            located = self._located(Octets(self._body, at, until), frozenset(wanted), boxes.get(b"idat", (0, 0)))
-            for item in wanted:
-                if item not in located:
-                    raise Unreadable(f"The file names an XMP packet, item {item}, and does not say where it is.")
-                yield f"item {item}", b"".join(self._body[slice(*extent)] for extent in located[item])
+        kinds = dict(self._metadata_items(*boxes[b"iinf"])) if b"iinf" in boxes else {}
+        wanted = [item for item, kind in kinds.items() if kind == b"mime"]
+        if len(kinds) > MAX_PACKET_ITEMS:
+            raise Unreadable(f"The file has more than {MAX_PACKET_ITEMS} items of metadata.")
+        for item, octets in self._contents(wanted, boxes):
+            yield f"item {item}", octets
+        exif: list[tuple[int, bytes]] = []
+        with suppress(Unreadable):  # it need not be where it is said to be
+            exif += self._contents([item for item in kinds if item not in wanted], boxes)
+        for _, octets in exif:  # as in JPEG
+            yield from packet_scan.packets(octets)
 
-    def _packet_items(self, start: int, end: int) -> Iterator[int]:
-        """Yields the numbers of the items that are XMP packets (8.11.6)."""
+    def _contents(self, items: list[int], boxes: dict[bytes, tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+        if not items:
+            return
+        at, until = boxes.get(b"iloc", (0, 0))
+        located = self._located(Octets(self._body, at, until), frozenset(items), boxes.get(b"idat", (0, 0)))
+        for item in items:
+            if item not in located:
+                raise Unreadable(f"The file names a packet of metadata, item {item}, and does not say where it is.")
+            yield item, b"".join(self._body[slice(*extent)] for extent in located[item])
+
+    def _metadata_items(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yields numbers and types of the items that are XMP packets or Exif (8.11.6, ISO/IEC 23008-12 A.2)."""
         version_of_list = Octets(self._body, start, end).number(1)
         for kind, at, until in self._boxes(start + (8 if version_of_list else 6), end):
             entry = Octets(self._body, at, until)
@@ -136,12 +148,15 @@ class _Walk:
             entry.skip(3)
             item = entry.number(2 if version == 2 else 4)
             entry.skip(2)
-            if entry.take(4) == b"mime":
+            item_type = entry.take(4)
+            if item_type == b"Exif":
+                yield item, item_type
+            elif item_type == b"mime":
                 _, content_type, encoding, *_ = *entry.take(entry.left).split(b"\0"), b"", b""
                 if content_type.strip().lower() == _XMP_TYPE:
                     if encoding:
                         raise Unreadable(f"The file has an XMP packet in an encoding that is not read, item {item}.")
-                    yield item
+                    yield item, item_type
 
     def _located(
         self, octets: Octets, wanted: frozenset[int], idat: tuple[int, int]
@@ -182,6 +197,13 @@ class _Walk:
             if sum(until - at for at, until in found[item]) > MAX_PACKET:
                 raise Unreadable(f"The file has an XMP packet of more than {MAX_PACKET} octets.")
         return found
+
+
+def _packed(kind: bytes, packed: bytes) -> Packets:
+    if kind == b"xml ":
+        yield "box brob (xml)", _unpacked(packed)
+    elif kind == b"Exif":
+        yield from packet_scan.packets(_unpacked(packed))
 
 
 def _unpacked(packed: bytes) -> bytes:

@@ -41,15 +41,16 @@ _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 
+_BOX = rb"\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81"
 # The name by which the reader knows each container, and what marks a store in it, were it empty (11.3, A.3). A tag of
-# ID3 may compress what it holds; a box of hashes (A.5.2) is no store. TIFF has a field, which is looked for.
+# ID3 may compress what it holds. TIFF has a field, which is looked for.
 _KNOWN = {
     Container.JPEG: ("image/jpeg", rb"\xff\xeb"),
     Container.PNG: ("image/png", rb"caBX"),
     Container.GIF: ("image/gif", rb"C2PA_GIF"),
     Container.WEBP: ("image/webp", rb"C2PA"),
     Container.TIFF: ("image/tiff", rb""),
-    Container.BMFF: ("video/mp4", rb"\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81(?!.{4}merkle\0)"),
+    Container.BMFF: ("video/mp4", _BOX),
     Container.JPEG_XL: ("image/jxl", rb"jumb"),
     Container.SVG: ("image/svg+xml", rb"c2pa"),
     Container.RIFF: ("audio/wav", rb"C2PA"),
@@ -58,6 +59,12 @@ _KNOWN = {
     Container.ZIP: ("application/x-zip", rb"content_credential\.c2pa"),
     Container.EPUB: ("application/x-zip", rb"content_credential\.c2pa"),
 }
+# A segment of a stream has hashes in such boxes, which are checked against the store in its first file (A.5.2).
+_SEGMENTS = (b"styp", b"moof", b"sidx", b"emsg", b"prft")
+_NOT_OF_HASHES = re.compile(_BOX + rb"(?!.{4}merkle\0)", re.DOTALL)
+# JUMBF's description of a manifest store (11.1.4.2), and where one is the file's own wherever it is.
+_STORE = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71"
+_OWN = frozenset({Container.JPEG, Container.PNG, Container.GIF, Container.WEBP, Container.JPEG_XL})
 _UNTRUSTED = "signingCredential.untrusted"
 _MANIFEST = re.compile(r"/c2pa/([^/]+)")
 
@@ -133,7 +140,8 @@ def _embedded(capture: Capture, found: Embedded) -> None:
             _refuse_what_takes_long(kind, capture)
             found.stores.append(_read(_KNOWN[kind][0], capture.body))
     except c2pa.C2paError.ManifestNotFound:
-        return
+        if kind in _OWN and _STORE in capture.body:
+            raise Unreadable("It has a manifest store in a place where none belongs.") from None
     except _Elsewhere as error:
         found.remote = str(error)
 
@@ -149,6 +157,8 @@ def _refuse_what_takes_long(kind: Container, capture: Capture) -> None:
 def _shows_a_mark(kind: Container, body: bytes) -> bool:
     if kind is Container.TIFF:
         return images.has_manifest_field(body)
+    if kind is Container.BMFF and body[4:8] in _SEGMENTS:
+        return _NOT_OF_HASHES.search(body) is not None
     octets = to_utf8(body) if kind is Container.SVG else body
     return re.search(_KNOWN[kind][1], octets, re.DOTALL) is not None
 

@@ -94,9 +94,10 @@ _PROLOG = 65_536
 # XML 1.0 2.8: what may precede it.
 _ROOT = re.compile(
     rb"(?:<\?[^>]*+>\s*+|<!--.*?-->\s*+|<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?>\s*+)*+"
-    rb"<(?:[\w.-]++:)?(svg|x[ma]pmeta|RDF)([\s/>][^>]*+)",
+    rb"<(?:[\w.-]++:)?([\w.-]++)([\s/>][^>]*+)",
     re.DOTALL,
 )
+_META = b"adobe:ns:meta/"  # Some writers call the element that is around RDF as they like.
 _RSS = b"http://purl.org/rss/1.0/"
 # MIME Sniffing 7.2: what no text has, and how much of an answer is asked for it.
 _NO_TEXT = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
@@ -176,10 +177,10 @@ def _by_root(body: bytes, declared: str) -> Container | None:
     root = None
     if len(before) < min(len(body), 1024) and not before.strip(b"\xef\xbb\xbf\xfe\xff\0\t\n\r "):
         root = _ROOT.match(xmp.utf8(body[:_PROLOG]))
-    if root and root[1] != b"svg":
+    if root and root[1] not in (b"svg", b"html") and (root[1] == b"RDF" or _META in root[2]):
         return None if _RSS in root[2] else Container.XMP
     # A page that begins with a drawing is a page.
-    is_drawing = root is not None and declared not in HTML_TYPES
+    is_drawing = root is not None and root[1] == b"svg" and declared not in HTML_TYPES
     return Container.SVG if is_drawing or declared == "image/svg+xml" else None
 
 

@@ -42,6 +42,10 @@ _UNKNOWN = frozenset({None, Container.BINARY, Container.ARCHIVE})
 _END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>\s*\Z")
 
 
+class _BeyondLimits(Unreadable):
+    """More packets than are read."""
+
+
 @dataclass(slots=True)
 class Embedded:
     """The packets of a file in its order, and a sentence on each that could not be read, or may be missing."""
@@ -57,30 +61,52 @@ def read(capture: Capture) -> Embedded:
     embedded: Embedded | None = capture.memo.get("embedded_xmp")
     if embedded is None:
         embedded = Embedded()
+        kind = container.of(capture)
+        is_broken = False
         try:
-            _read(capture, embedded)
+            for where, octets in _bounded(_packets(kind, capture)):
+                is_broken |= not packet_scan.may_be_whole(octets)
+                _parse(octets, where, embedded, in_a_document=kind is Container.SVG)
         except Unreadable as error:
             embedded.failures.append(str(error))
             embedded.too_much = str(error) if isinstance(error, TooMuch) else ""
+            is_broken = not isinstance(error, TooMuch | _BeyondLimits)
+        if embedded.failures and is_broken and kind in _WALKS:
+            _search(capture.body, embedded)
         capture.memo["embedded_xmp"] = embedded  # not before: what fails in another way must fail again
     return embedded
 
 
-def _read(capture: Capture, embedded: Embedded) -> None:
-    kind = container.of(capture)
+def _bounded(packets: Packets) -> Packets:
     octets_read = tags = 0
-    for number, (where, octets) in enumerate(_packets(kind, capture)):
+    for number, (where, octets) in enumerate(packets):
         octets_read += len(octets)
         tags += octets.count(b"<")
         if number == MAX_PACKETS or octets_read > MAX_PACKET or tags > MAX_TAGS:
             limits = f"{MAX_PACKETS} XMP packets, or {MAX_PACKET} octets or {MAX_TAGS} tags in them"
-            raise Unreadable(f"The file has more than {limits}.")
-        try:
-            embedded.packets.append(xmp.parse(octets, where, in_a_document=kind is Container.SVG))
-        except Unreadable as error:
-            embedded.failures.append(f"The XMP packet in {where}: {error}")
-            if len(embedded.failures) == MAX_FAILURES:
-                raise Unreadable("The file has more XMP packets that cannot be read.") from None
+            raise _BeyondLimits(f"The file has more than {limits}.")
+        yield where, octets
+
+
+def _parse(octets: bytes, where: str, embedded: Embedded, *, in_a_document: bool) -> None:
+    try:
+        embedded.packets.append(xmp.parse(octets, where, in_a_document=in_a_document))
+    except Unreadable as error:
+        embedded.failures.append(f"The XMP packet in {where}: {error}")
+        if len(embedded.failures) == MAX_FAILURES:
+            raise _BeyondLimits("The file has more XMP packets that cannot be read.") from None
+
+
+def _search(body: bytes, embedded: Embedded) -> None:
+    """Adds the packets that can be seen in a broken file, whatever leads to them, if they say something new."""
+    seen = Embedded()
+    try:
+        for where, octets in _bounded(packet_scan.packets(body)):
+            _parse(octets, where, seen, in_a_document=False)
+    except Unreadable:
+        pass  # that something cannot be read is known
+    known = {said for packet in embedded.packets for said in packet.said}
+    embedded.packets += [packet for packet in seen.packets if not packet.said <= known]
 
 
 def _packets(kind: Container | None, capture: Capture) -> Packets:
@@ -93,22 +119,9 @@ def _packets(kind: Container | None, capture: Capture) -> Packets:
     elif kind is Container.XMP:
         yield "whole file", body
     elif kind in _WALKS:
-        yield from _walked(_WALKS[kind], body)
+        yield from _WALKS[kind](body)
     if kind in _UNKNOWN and container.is_called_a_picture(capture) and body.strip():
         raise Unreadable("It is called a picture, and begins like no picture.")
-
-
-def _walked(walk: Callable[[bytes], Packets], body: bytes) -> Packets:
-    """The packets to which a walk leads; if it ends before the first, those that can be seen without it."""
-    found = False
-    try:
-        for packet in walk(body):
-            found = True
-            yield packet
-    except Unreadable:
-        if not found:
-            yield from packet_scan.packets(body)
-        raise
 
 
 def _drawing(source: bytes) -> Packets:

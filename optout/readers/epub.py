@@ -70,15 +70,15 @@ def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
     left = MAX_DOCUMENT
     try:
         with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
-            container = _Container(_member(book, _CONTAINER, left))
+            members = {_plain(each.filename): each for each in book.infolist()}
+            container = _Container(_member(book, _CONTAINER, members, left))
             container.read()
             left -= len(container.source)
             if not container.paths or len(container.paths) > MAX_PACKAGES:
                 raise Unreadable(f"The book's {_CONTAINER} names {len(container.paths)} package documents.")
-            names = frozenset(book.namelist())
             for path in container.paths:
                 # EPUB 3.3 4.2.6.3.1.3: a path of RFC 3986, so that a space in it is written as %20.
-                document = _member(book, path if path in names else unquote(path), left)
+                document = _member(book, path if _plain(path) in members else unquote(path), members, left)
                 left -= len(document)
                 yield path, document
     except Unreadable:
@@ -87,11 +87,19 @@ def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
         raise Unreadable(f"The book cannot be unpacked: {error}.") from None
 
 
-def _member(book: zipfile.ZipFile, path: str, most: int) -> bytes:
+def _plain(name: str) -> str:
+    """A name as it is compared: some writers use the signs of Windows, and no two may differ in case (OCF 4.1.3)."""
+    return name.replace("\\", "/").lstrip("./").casefold()
+
+
+def _member(book: zipfile.ZipFile, path: str, members: dict[str, zipfile.ZipInfo], most: int) -> bytes:
+    member = members.get(_plain(path))
+    if member is None:
+        raise Unreadable(f"There is no {path} in the book.")
     # OCF 4.2: a file is stored or deflated; other methods take as much memory as the file says.
-    if book.getinfo(path).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Unreadable(f"{path} in the book is compressed in a way that no book may use.")
-    with book.open(path) as file:
+    with book.open(member) as file:
         octets = file.read(most + 1)
     if len(octets) > most:
         raise Unreadable(f"{path} and what names it have more than {MAX_DOCUMENT} octets.")

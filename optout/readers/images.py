@@ -51,6 +51,8 @@ def jpeg(body: bytes) -> Packets:
             guid = part.take(32).upper()
             whole[guid], offset = part.number(4), part.number(4)
             more.setdefault(guid, []).append((offset, part.at, end))
+        else:  # Exif, in which Android puts it as TIFF files have it
+            yield from packet_scan.packets(body, start, end)
     # 1.1.3.1: extended XMP that the main packet does not name belongs to another version of the file.
     for guid in sorted(named):
         yield "segments APP1, extended", _extended(body, more.get(guid, []), whole.get(guid, 0), guid)
@@ -112,6 +114,8 @@ def png(body: bytes) -> Packets:
         if kind in (b"IEND", b"MEND"):
             yield from packet_scan.packets(body, octets.at)
             return
+        if kind == b"eXIf":  # as in JPEG
+            yield from packet_scan.packets(body, start, start + length)
         text = body[start : start + length] if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
         if kind == b"iTXt" and text.startswith(_PNG_KEYWORD):
             flags, rest = text[len(_PNG_KEYWORD) :][:2], text[len(_PNG_KEYWORD) + 2 :]

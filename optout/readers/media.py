@@ -40,6 +40,8 @@ def riff(body: bytes) -> Packets:
         start = octets.skip(length)
         if kind in _RIFF_XMP:
             yield f"chunk {kind[:4].decode().strip(chr(0) + ' ')}", body[start : octets.at]
+        elif kind == b"EXIF":  # of WebP, as in JPEG
+            yield from packet_scan.packets(body, start, octets.at)
         elif kind.lower() == b"id3 ":
             yield from id3(body, start, octets.at)
         # Chunks begin at even octets; some writers do not know.

@@ -32,6 +32,11 @@ def mentions_rdf(body: bytes, start: int, end: int) -> bool:
     return _RDF.search(body, start, end) is not None
 
 
+def may_be_whole(packet: bytes) -> bool:
+    """Returns whether the letters RDF are in a packet twice, as in the tags by which the element begins and ends."""
+    return sum(1 for _ in islice(_RDF.finditer(packet), 2)) == 2
+
+
 def packets(body: bytes, start: int = 0, end: int | None = None) -> Packets:
     """Yields the place and octets of each packet between two positions.
 

@@ -172,7 +172,9 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
             raise Unreadable("The PDF is damaged, and its metadata are not to be found.")
         return b""
     if not isinstance(metadata, pikepdf.Stream):
-        raise Unreadable("The PDF names metadata that are no stream.")
+        if pdf.get_warnings():
+            raise Unreadable("The PDF is damaged, and names metadata that are no stream.")
+        return b""  # some writers name a font
     octets = _decoded(metadata, MAX_PACKET)
     if not octets.strip():
         raise Unreadable("The PDF names metadata that are empty.")

@@ -42,6 +42,11 @@ class Packet:
     where: str
     _stated: tuple[tuple[str, Property], ...]
 
+    @property
+    def said(self) -> frozenset[tuple[str, str, str]]:
+        """Namespace, name and value of all wanted properties, wherever they are."""
+        return frozenset((namespace, item.name, item.value) for namespace, item in self._stated)
+
     def properties(self, namespaces: tuple[str, ...]) -> Iterator[Property]:
         """Yields the top-level properties of these namespaces, which are among WANTED. Raises Unreadable."""
         seen: set[tuple[str, str]] = set()
@@ -60,7 +65,10 @@ def parse(packet: bytes, where: str, *, in_a_document: bool = False) -> Packet:
     A packet brings no document type with it; ``in_a_document`` is true for one that is in a larger XML document, which
     may, and which is read to its end. Raises Unreadable.
     """
-    events = _Statements(packet if in_a_document else utf8(packet), where, in_a_document=in_a_document)
+    document = packet if in_a_document else utf8(packet)
+    if not document:  # a wrapper around nothing
+        return Packet(where, ())
+    events = _Statements(document, where, in_a_document=in_a_document)
     events.read()
     return Packet(where, tuple(events.stated))
 
@@ -82,7 +90,9 @@ def utf8(packet: bytes) -> bytes:
         # In the wrong order the octets of ASCII make the same characters, until others come between.
         source = max(read, key=lambda text: text.count("<") + text.count(">")).encode()
     # The wrapper says nothing that is not known by now, and some writers put odd octets into it.
-    return source[max(source.find(b"?>") + 2, 0) :].lstrip() if source.startswith(b"<?xpacket") else source
+    while source.startswith(b"<?xpacket") and (end := source.find(b"?>")) >= 0:
+        source = source[end + 2 :].lstrip()
+    return source
 
 
 class _Statements(Events):

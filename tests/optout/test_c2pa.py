@@ -178,6 +178,22 @@ def test_hashes_of_a_segment_are_no_store(site):
     assert site.ask(c2pa, site.page(segment, media_type="video/iso.segment")) == ([], [])
 
 
+def test_a_store_that_is_called_hashes_is_no_silence(site):
+    """What a box is for is not signed."""
+    octets, _ = signed(picture("AVIF"), NO, media_type="image/avif")
+    for other in (b"merkle\0\0\0", b"manifesX\0"):
+        _, gaps = site.ask(c2pa, site.page(octets.replace(b"manifest\0", other)))
+        assert [gap.defers for gap in gaps] == [ALWAYS]
+
+
+def test_a_store_in_a_place_where_none_belongs_is_no_silence(site):
+    start = WHOLE.index(b"\xff\xeb")
+    end = start + 2 + int.from_bytes(WHOLE[start + 2 : start + 4])
+    behind = WHOLE[:start] + WHOLE[end:].removesuffix(b"\xff\xd9") + WHOLE[start:end] + b"\xff\xd9"
+    _, gaps = site.ask(c2pa, site.page(behind))
+    assert [gap.defers for gap in gaps] == [ALWAYS]
+
+
 def test_drawing(site):
     octets, _ = signed(b'<svg xmlns="http://www.w3.org/2000/svg"><path/></svg>', NO, media_type="image/svg+xml")
     assert [s.quote for s in site.ask(c2pa, site.page(octets, media_type="image/svg+xml"))[0]] == ["notAllowed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import io
 import re
 import struct
 import tracemalloc
@@ -11,6 +12,7 @@ import zlib
 from pathlib import Path
 
 import brotli
+import pikepdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,6 +158,16 @@ FILES = [
     ("Panasonic", tiff(PACKET).replace(b"*", b"U", 1)),
     ("a file of its own", PACKET),
     ("a file of its own, without a wrapper", b"\xef\xbb\xbf\n" + BARE),
+    ("Exif in JPEG, as Android writes it", jpeg(b"Exif\0\0" + tiff(PACKET))),
+    ("Exif in PNG", png((b"eXIf", tiff(PACKET)))),
+    ("Exif in WebP", riff(b"WEBP", (b"VP8X", bytes(10)), (b"EXIF", tiff(PACKET)))),
+    ("Exif in HEIC", heic(tiff(PACKET)).replace(b"mime\0application/rdf+xml", b"Exif\0application/rdf+xml")),
+    ("Exif in JPEG XL", jxl(box(b"Exif", bytes(4), tiff(PACKET)))),
+    ("Exif in JPEG XL, compressed", jxl(box(b"brob", b"Exif", brotli.compress(bytes(4) + tiff(PACKET))))),
+    ("remains of a longer packet", png(text_chunk(BARE + b"  <rdf:li/></rdf:Seq></x:xmpmeta>"))),
+    ("UTF-8 in UTF-8", jpeg(main(PACKET.decode("latin-1").encode()))),
+    ("a file of its own, with a root of another name",
+     b"<?xml version='1.0' encoding='utf-8'?>\n" + BARE.replace(b"xmpmeta", b"xml_doc")),
     ("a file of its own, RDF alone", b'<?xml version="1.0"?>' + RDF),
     *(("a file of its own", ("\ufeff" + BARE.decode()).encode(name)) for name in WIDE),
     *(("a file of its own", BARE.decode().encode(name)) for name in WIDE),
@@ -205,6 +217,15 @@ def test_packet_that_no_structure_leads_to(what, body, media_type):
     assert (values(found), found.failures) == ([PROHIBITED], []), what
 
 
+def other_metadata() -> bytes:
+    """Documents of an old writer name a font where their metadata should be."""
+    with pikepdf.open(io.BytesIO(document(PACKET))) as pdf:
+        pdf.Root.Metadata = pdf.make_indirect(pikepdf.Dictionary(Type=pikepdf.Name.FontDescriptor))
+        octets = io.BytesIO()
+        pdf.save(octets, fix_metadata_version=False)
+        return octets.getvalue()
+
+
 SILENT = [
     ("no metadata", picture("JPEG")),
     ("no metadata", picture("PNG")),
@@ -231,6 +252,9 @@ SILENT = [
     ("layers of a picture", psd(packet(">")) + PACKET),
     ("a text box that is no packet", jp2(box(b"xml ", b"<broken"))),
     ("RDF in words", b"\0\1RDF <RDF> </RDF> <rdf:RDF" + bytes(99)),
+    ("a wrapper around nothing", document(b'<?xpacket begin="" id=""?>\n<?xpacket end="w"?>')),
+    ("a packet without RDF", document(b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')),
+    ("metadata that are a font", other_metadata()),
     ("RDF of another kind", b"\0\1<rdf:RDF xmlns:rdf='http://example.org/'>"),
 ]
 
@@ -360,6 +384,12 @@ def test_damage_of_any_kind_is_no_crash(body, data):
 
 def test_what_was_read_before_a_file_ends_counts_beside_the_doubt():
     found = read(png(text_chunk(PACKET))[:-14])
+    assert (values(found), len(found.failures)) == ([PROHIBITED], 1)
+
+
+def test_what_broken_lengths_cut_off_is_seen_whole():
+    cut = b"\xff\xe1" + struct.pack(">H", 200) + main(PACKET)
+    found = read(jpeg().replace(b"\xff\xd8", b"\xff\xd8" + cut, 1))
     assert (values(found), len(found.failures)) == ([PROHIBITED], 1)
 
 

@@ -282,6 +282,16 @@ TORN_BOOKS = [
 ]
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"/", b"\\"), (b"META-INF", b"meta-inf"), (b"OEBPS/c", b"oebps/C")])
+def test_book_by_names_of_another_writer(site, old, new):
+    """Windows' signs between folders, other letters: the names in the archive's headers, not those in its files."""
+    octets = book(opf(TWO))
+    for name in (b"META-INF/container.xml", b"OEBPS/content.opf"):
+        octets = octets.replace(name, name.replace(old, new))
+    statements, _ = site.ask(tdmrep, site.page(octets, media_type="application/epub+zip"))
+    assert [s.preference for s in statements] == [Preference.DISALLOW]
+
+
 @pytest.mark.parametrize(("what", "octets"), TORN_BOOKS, ids=[what for what, _ in TORN_BOOKS])
 def test_book_that_cannot_be_read(site, what, octets):
     statements, gaps = site.ask(tdmrep, site.page(octets, media_type="application/epub+zip"))
