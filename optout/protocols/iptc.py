@@ -13,7 +13,7 @@ from optout.captures import Asked
 from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
 from optout.readers import c2pa_store, embedded_xmp
 from optout.readers.c2pa_store import Manifest
-from optout.readers.properties import Property
+from optout.readers.properties import MAX_PROPERTIES, Property
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
 from optout.readers.xmp import PLUS, Packet
@@ -48,9 +48,10 @@ def read(asked: Asked) -> Reading:
     if page is None:
         return
     found = embedded_xmp.read(page)
+    told: set[str] = set()
     for packet in found.packets:
         try:
-            yield from _said(packet, page)
+            yield from _said(packet, page, told)
         except Unreadable as error:
             yield Gap(NAME, "unreadable", page.url, packet.where, str(error))
     for failure in found.failures:
@@ -60,11 +61,15 @@ def read(asked: Asked) -> Reading:
             yield from _statement(item, "", page)
 
 
-def _said(packet: Packet, page: Capture) -> Iterator[Statement | Gap]:
+def _said(packet: Packet, page: Capture, told: set[str]) -> Iterator[Statement | Gap]:
+    """What a packet says that none before it has told: a file may have hundreds that say the same."""
     properties = list(packet.properties((PLUS,)))
     constraints = [item.value for item in properties if item.name == "OtherConstraints"]
     for item in properties:
-        if item.name == "DataMining":
+        if item.name == "DataMining" and item.value not in told:
+            told.add(item.value)
+            if len(told) > MAX_PROPERTIES:
+                raise Unreadable(f"The file makes more than {MAX_PROPERTIES} statements.")
             yield from _statement(item, "; ".join(constraints)[:MAX_CONSTRAINT], page)
 
 

@@ -124,6 +124,13 @@ def test_a_yes_in_one_packet_lifts_no_no_in_another(site):
     assert {s.preference: s.force for s in statements} == {ALLOW: STANDING, DISALLOW: STANDING}
 
 
+def test_what_many_packets_say_is_told_once(site):
+    assert len(site.ask(iptc, site.page(jpeg(*[main(packet())] * 40)))[0]) == 1
+    each = [main(packet(f'plus:DataMining="{number}">')) for number in range(40)]
+    _, gaps = site.ask(iptc, site.page(jpeg(*each)))
+    assert {gap.quote for gap in gaps if gap.defers is ALWAYS} == {"unreadable"}
+
+
 def test_a_packet_that_cannot_be_read_defers(site):
     statements, gaps = site.ask(iptc, site.page(jpeg(main(packet()[:-50]))))
     assert (statements, [(gap.quote, gap.defers) for gap in gaps]) == ([], [("unreadable", ALWAYS)])
