@@ -158,7 +158,8 @@ class Packed:
         if file.read(4) == _DICTIONARY:
             size = int.from_bytes(file.read(4), "little")
             self.first = 8 + size
-            self._dictionary = _dictionary(file.read(min(size, _MAX_DICTIONARY)))
+            octets = file.read(min(size, _MAX_DICTIONARY))
+            self._dictionary = _dictionary(octets) if len(octets) == size else None
 
     def member(self, start: int) -> Member | None:
         """The member that begins there; nothing if none does."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote_from_bytes
 
 from crawler.inputs import BadInput
-from crawler.packed import MAGIC, Broken, BrokenMember, Packed
+from crawler.packed import MAGIC, Broken, BrokenMember, Kind, Packed
 from optout.model import Failure
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ PAGES = frozenset({"response", "revisit", "resource"})
 
 _CHUNK = 64 * 1024
 _LITTLE = 512
+"""Octets that are read at once where few are expected."""
 _STEP = 32
 """Octets of a broken member's header that are unpacked at once: with those that do, what precedes a fault is lost."""
 _TRIAL = 256
@@ -131,11 +132,20 @@ class WarcFile:
         self._file, self._name = file, name
         self._size = file.seek(0, os.SEEK_END)
         self._packed = Packed(file)
-        self._kinds: Set[str] = frozenset(_BEGINNING)
+        self._kinds = self._begins_with()
         self._again = 2 * self._size
         self._reached = 0
-        self.first = self._packed.first
+        self.first = self._packed.first if self._packed.first <= self._size else 0
         """Where the records begin."""
+
+    def _begins_with(self) -> Set[str]:
+        """What the first octets are that a record could be packed in; anything, if they are of no kind."""
+        self._file.seek(0)
+        octets = self._file.read(_LITTLE)
+        kinds = [kind for kind, beginning in _BEGINNING.items() if re.match(beginning, octets)]
+        if self._packed.first:
+            kinds = [Kind.ZSTD]
+        return frozenset(kinds or _BEGINNING)
 
     def records(self) -> Iterator[Record]:
         """Each record in order, whole or broken; what lies between two is a broken one too."""

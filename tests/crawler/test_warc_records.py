@@ -326,7 +326,9 @@ def test_a_dictionary_that_is_broken_leaves_nothing(tmp_path: Path) -> None:
     packed_head = head[:4] + len(zstandard.compress(words.as_bytes())).to_bytes(4, "little")
     assert found(items(tmp_path, packed_head + zstandard.compress(words.as_bytes()) + octets)) == [(A, 200), (B, 200)]
     for broken in (head[:4] + b"\xff\xff\xff\xff" + words.as_bytes(), head + bytes(len(words.as_bytes()))):
-        assert not any(item.page and item.page.status for item in items(tmp_path, broken + octets))
+        some = items(tmp_path, broken + octets)
+        assert damage(some)
+        assert not any(item.page and item.page.status for item in some)
 
 
 def test_what_is_large_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
