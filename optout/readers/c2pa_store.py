@@ -15,7 +15,7 @@ from typing import Any
 import c2pa  # type: ignore[import-untyped]
 
 from optout.model import Capture
-from optout.readers import bmff, container, embedded_xmp, images, pdf
+from optout.readers import c2pa_bounds, container, embedded_xmp, images, pdf
 from optout.readers.container import Container
 from optout.readers.text import to_utf8
 from optout.readers.unreadable import Unreadable
@@ -24,8 +24,6 @@ MAX_OCTETS = 67_108_864
 """A larger file or store is not read: 64 MiB."""
 MAX_REPORT = 33_554_432
 """Characters of a store's contents as JSON."""
-MAX_BOXES = 20_000
-"""How many boxes an ISO base media file may have that has a store."""
 STORE_TYPE = "application/c2pa"
 
 # Whatever could make the reader ask somebody else: remote manifests (15.5.3), certificate status (14.5.3), identities
@@ -36,7 +34,7 @@ _SETTINGS = {
         "allow_redirects": False,
         "backing_store_memory_threshold_in_mb": 512,
         "decode_identity_assertions": False,
-        "max_decompressed_manifest_size_in_mb": 16,
+        "max_decompressed_manifest_size_in_mb": 1,
     },
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
@@ -120,6 +118,7 @@ def detached(store: Capture, asset: Capture) -> Store:
     found: Store | None = asset.memo.get(key)
     if found is None:
         known = _KNOWN.get(container.of(asset) or Container.PDF)
+        c2pa_bounds.check(None, store.body)
         try:
             # What is bound to a page or a document is read without it: the reader does not know them well.
             found = _read(known[0], asset.body, store.body) if known else _read(STORE_TYPE, store.body)
@@ -135,6 +134,7 @@ def _embedded(capture: Capture, found: Embedded) -> None:
         if kind is Container.PDF:
             # The catalog may be compressed, so that no mark shows.
             for store in pdf.manifest_stores(capture):
+                c2pa_bounds.check(None, store)
                 found.stores.append(_read(STORE_TYPE, store))
         elif kind is not None and kind in _KNOWN and _shows_a_mark(kind, capture.body):
             _refuse_what_takes_long(kind, capture)
@@ -148,10 +148,11 @@ def _embedded(capture: Capture, found: Embedded) -> None:
 
 def _refuse_what_takes_long(kind: Container, capture: Capture) -> None:
     """Raises Unreadable for a file in which the reader would be lost for minutes: it compares boxes with each other."""
-    if too_much := embedded_xmp.read(capture).too_much:
+    found = embedded_xmp.read(capture)
+    # What the frames of a tag inflate to is only known of one that is whole.
+    if too_much := found.too_much or (found.failures[0] if kind is Container.ID3 and found.failures else ""):
         raise Unreadable(too_much)
-    if kind is Container.BMFF and bmff.has_more_boxes(capture.body, MAX_BOXES):
-        raise Unreadable(f"The file has more than {MAX_BOXES} boxes.")
+    c2pa_bounds.check(kind, capture.body)
 
 
 def _shows_a_mark(kind: Container, body: bytes) -> bool:

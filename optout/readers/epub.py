@@ -21,14 +21,14 @@ MAX_DOCUMENT = 8_388_608
 MAX_PACKAGES = 16
 """How many package documents a book may have."""
 MAX_MEMBERS = 100_000
-"""How many files a book may have."""
+"""How many files an archive may have."""
 MAX_STATED = 1_000
 """How often a package document may state one of the properties that are looked for."""
 MAX_QUOTE = 1_000
 """Octets up to which an element is quoted whole."""
 
 # What zipfile raises for an archive that is none, some of it undocumented.
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile,
     KeyError,
     RuntimeError,
@@ -65,11 +65,9 @@ def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> It
 
 def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
     """Yields path and octets of each package document that the container names."""
-    if capture.body.count(b"PK\x01\x02") > MAX_MEMBERS:
-        raise Unreadable(f"The book has more than {MAX_MEMBERS} files.")
     left = MAX_DOCUMENT
     try:
-        with zipfile.ZipFile(io.BytesIO(capture.body)) as book:
+        with opened(capture.body) as book:
             members = {_plain(each.filename): each for each in book.infolist()}
             container = _Container(_member(book, _CONTAINER, members, left))
             container.read()
@@ -83,8 +81,15 @@ def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
                 yield path, document
     except Unreadable:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise Unreadable(f"The book cannot be unpacked: {error}.") from None
+
+
+def opened(body: bytes) -> zipfile.ZipFile:
+    """Opens an archive, of which the names and places of all files are read. Raises Unreadable, and what is BROKEN."""
+    if body.count(b"PK\x01\x02") > MAX_MEMBERS:
+        raise Unreadable(f"The archive has more than {MAX_MEMBERS} files.")
+    return zipfile.ZipFile(io.BytesIO(body))
 
 
 def _plain(name: str) -> str:

@@ -29,7 +29,7 @@ _JPEG_MAIN = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_FILL = re.compile(rb"\xff+")
-_START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
+_START_OF_SCAN, _END_OF_IMAGE, _APP1, APP11 = 0xDA, 0xD9, 0xE1, 0xEB
 
 
 def jpeg(body: bytes) -> Packets:
@@ -41,7 +41,7 @@ def jpeg(body: bytes) -> Packets:
     more: dict[bytes, list[tuple[int, int, int]]] = {}
     whole: dict[bytes, int] = {}
     octets = Octets(body, 2)
-    for start, end in _app1(octets):
+    for start, end in segments(octets, _APP1):
         if body.startswith(_JPEG_MAIN, start):
             packet = body[start + len(_JPEG_MAIN) : end]
             named.update(_named(packet))
@@ -59,8 +59,8 @@ def jpeg(body: bytes) -> Packets:
     yield from packet_scan.packets(body, octets.at)
 
 
-def _app1(octets: Octets) -> Iterator[tuple[int, int]]:
-    """Yields start and end of the contents of APP1 segments before the first scan (ITU-T T.81 B.1.1)."""
+def segments(octets: Octets, wanted: int) -> Iterator[tuple[int, int]]:
+    """Yields start and end of the contents of JPEG's segments of a kind before the first scan (ITU-T T.81 B.1.1)."""
     body = octets.source
     for _ in range(MAX_PARTS):
         fill = _JPEG_FILL.search(body, octets.at)
@@ -71,7 +71,7 @@ def _app1(octets: Octets) -> Iterator[tuple[int, int]]:
         # An octet 0 is no marker but data, where no data should be; decoders pass over it.
         if marker and marker not in _JPEG_BARE:
             start = octets.skip(octets.number(2) - 2)
-            if marker == _APP1:
+            if marker == wanted:
                 yield start, octets.at
     raise _too_many("segments")
 
@@ -206,21 +206,25 @@ def gif(body: bytes) -> Packets:
         is_xmp = introducer == 0x21 and octets.take(1) == b"\xff" and body.startswith(_GIF_XMP, octets.at + 1)
         octets.skip(12 if is_xmp else 0)
         start = octets.at
-        joined = bytearray()
         while length := octets.number(1):
+            octets.skip(length)
             blocks -= 1
             if blocks < 0:
                 break
-            if is_xmp:
-                joined += octets.take(length)
-            else:
-                octets.skip(length)
         if blocks < 0:
             raise TooMuch(f"The image has more than {MAX_BLOCKS} blocks.")
         if is_xmp:
             written = body[start : octets.at]
-            yield "extension XMP", written if written.endswith(_GIF_TRAILER) else bytes(joined)
+            yield "extension XMP", written if written.endswith(_GIF_TRAILER) else sub_blocks(Octets(body, start))
     yield from packet_scan.packets(body, octets.at)
+
+
+def sub_blocks(octets: Octets) -> bytes:
+    """Returns the contents of data sub-blocks (GIF89a 15)."""
+    joined = bytearray()
+    while octets.left and (length := octets.number(1)):
+        joined += octets.take(min(length, octets.left))
+    return bytes(joined)
 
 
 def _colours(flags: int) -> int:

@@ -6,11 +6,13 @@ import zlib
 
 from optout.readers import packet_scan
 from optout.readers.octets import Octets
-from optout.readers.packets import MAX_PACKET, Packets, inflated
+from optout.readers.packets import Packets, inflated
 from optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_PARTS = 50_000
 """How many chunks, frames, blocks or objects a file may have."""
+MAX_INFLATED = 1_048_576
+"""Octets that all compressed frames of a tag may inflate to: 1 MiB."""
 
 _RIFF_XMP = (b"XMP ", b"XMP\0", b"_PMX")
 _RIFF_FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
@@ -90,8 +92,8 @@ def _frames(tag: bytes, version: int, flags: int) -> Packets:
         start = octets.skip(_frame_size(tag, octets.at, size) if version == 4 else int.from_bytes(size))
         if marks & (0x80 if version == 3 else 0x08):
             inflates += _inflates_to(tag[start : octets.at])
-            if inflates > MAX_PACKET:
-                raise TooMuch(f"The tag has frames that inflate to more than {MAX_PACKET} octets.")
+            if inflates > MAX_INFLATED:
+                raise TooMuch(f"The tag has frames that inflate to more than {MAX_INFLATED} octets.")
         if kind == b"PRIV":
             frame = _frame(tag[start : octets.at], version, marks)
             if frame.startswith(b"XMP\0"):
@@ -126,7 +128,7 @@ def _inflates_to(octets: bytes) -> int:
     """How long a compressed frame is at least, whatever precedes its contents."""
     for start in range(6):
         try:
-            return len(zlib.decompressobj().decompress(octets[start:], MAX_PACKET + 1))
+            return len(zlib.decompressobj().decompress(octets[start:], MAX_INFLATED + 1))
         except zlib.error:
             continue
     return 0

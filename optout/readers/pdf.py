@@ -14,13 +14,12 @@ import pikepdf
 from pikepdf import settings
 
 from optout.model import Capture
+from optout.readers.c2pa_bounds import MAX_STORE
 from optout.readers.packets import MAX_PACKET, inflated
 from optout.readers.unreadable import Unreadable
 
 MAX_FILES = 1_000
 """How many files may be associated with the catalog."""
-MAX_STORE = 16_777_216
-"""Octets of all manifest stores of a document together, when inflated: 16 MiB."""
 MAX_ITEMS = 2_000_000
 """How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.
 
