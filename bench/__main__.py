@@ -2,8 +2,8 @@
 
 ``--quick`` takes fewer rounds; ``--write`` puts the table into bench/RESULTS.md. ``readers`` prints the
 readers' shares instead, ``chain`` measures the chain over the log, ``questions`` what is asked of it, ``batch [N]``
-decisions over a data set of N rows, ``portal`` its pages, ``workers`` several worker processes on one PostgreSQL, and
-``frontier [N]`` a crawl that knows N URLs.
+decisions over a data set of N rows, ``portal`` its pages, ``workers`` several worker processes on one PostgreSQL,
+``frontier [N]`` a crawl that knows N URLs, and ``limits`` what hostile files cost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench import batch, chain, frontier, pipeline, portal, questions, readers, small, workers, writer
+from bench import batch, chain, frontier, limits, pipeline, portal, questions, readers, small, workers, writer
 from bench.figures import Figure
 
 OTHERS = {
@@ -24,6 +24,7 @@ OTHERS = {
     "portal": portal.main,
     "workers": workers.main,
     "frontier": frontier.main,
+    "limits": limits.main,
 }
 PIECES = {
     "rules": small.rules,

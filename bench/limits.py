@@ -1,0 +1,300 @@
+"""``python -m bench limits [FOLDER] [--only COMMAND]``: what hostile files cost each command that reads them.
+
+For each file and command: the verdict with what it quotes, the processor's seconds, and the most memory of the process
+itself and of its workers; for the portal, how long others waited for an answer of /health meanwhile. The files are
+those of ``bench.bombs`` and of a folder. ``python -m bench limits cost`` measures what workers cost ordinary answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import mimetypes
+import os
+import random
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.bombs import BOMBS, Bomb
+from bench.readers import ORIGIN, pages, photographs
+from bench.site import ROBOTS
+from crawler.bounded import BoundedReader
+from crawler.web import Reply, Web
+from crawler.workers import WorkerPool
+from optout import policy
+from optout.captures import Captures
+from optout.decide import decide
+from optout.model import Capture, Question
+from optout.readers.heavy import LIGHT
+
+HOST = "hostile.example"
+URL = f"http://{HOST}/file"
+ROUNDS = 7
+_PROGRAM = (sys.executable, "-m", "scripts")
+_PLAIN = (("Content-Type", "text/plain"),)
+
+
+@dataclass
+class Cost:
+    """What a command took: ``memory`` and ``workers`` in MiB at most, ``processor`` and ``stall`` in seconds."""
+
+    verdict: str = "-"
+    processor: float = 0.0
+    memory: int = 0
+    workers: int = 0
+    stall: float | None = None
+
+    def __str__(self) -> str:
+        """As cells of a table."""
+        stall = "" if self.stall is None else f"{self.stall * 1e3:,.0f} ms"
+        return f"{self.verdict} | {self.processor:.1f} s | {self.memory} MiB | {self.workers} MiB | {stall}"
+
+
+@dataclass
+class Watched:
+    """A program that was started, and what it and its children had in memory at most."""
+
+    process: subprocess.Popen[bytes]
+    cost: Cost = field(default_factory=Cost)
+    ended: bool = False
+
+    def watch(self) -> None:
+        """Looks until it has ended."""
+        while not self.ended:
+            self.cost.memory = max(self.cost.memory, _peak(self.process.pid))
+            for child in _children(self.process.pid):
+                self.cost.workers = max(self.cost.workers, _peak(child))
+            time.sleep(0.01)
+
+
+def _peak(pid: int) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/status").read_text("ascii").split("VmHWM:")[1].split()[0]) >> 10
+    return 0
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [
+            int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+        ]
+    return []
+
+
+@contextmanager
+def watched(words: Sequence[str], **options: Any) -> Iterator[Watched]:
+    """Starts ``forbear`` with these words, and watches it until it ends; whoever asks for it has to end it."""
+    process = subprocess.Popen([*_PROGRAM, *words], **options)
+    program = Watched(process)
+    thread = threading.Thread(target=program.watch)
+    thread.start()
+    try:
+        yield program
+    finally:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        program.ended = True
+        thread.join()
+        program.cost.processor = used.ru_utime + used.ru_stime
+
+
+def _read(words: Sequence[str], stdin: bytes = b"") -> tuple[Cost, str]:
+    """What a command that prints JSON took, and its first line."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out:
+        given.write(stdin)
+        given.seek(0)
+        with watched(words, stdin=given, stdout=out, stderr=subprocess.DEVNULL) as program:
+            pass
+        out.seek(0)
+        return program.cost, out.read().decode().partition("\n")[0]
+
+
+def _said(reasons: list[dict[str, str]]) -> str:
+    return ", ".join(dict.fromkeys(reason["quote"][:30] for reason in reasons))
+
+
+def _of_decision(cost: Cost, line: str) -> Cost:
+    answer = json.loads(line) if line else {"verdict": "none", "reasons": []}
+    cost.verdict = f"{answer['verdict']} {_said(answer['reasons'])}".strip()
+    return cost
+
+
+def by_decide(bomb: Bomb, body: bytes, _web: Web, _folder: Path) -> Cost:
+    """``forbear decide``."""
+    exchanges = [{"url": URL, "status": 200, "headers": [["Content-Type", bomb.kind]]}]
+    exchanges[0]["body_b64"] = base64.b64encode(body).decode()
+    robots = {"url": f"http://{HOST}/robots.txt", "status": 200, "headers": [["Content-Type", "text/plain"]]}
+    exchanges += [{**robots, "body": bomb.robots.decode()}] if bomb.robots else []
+    return _of_decision(*_read(["decide"], json.dumps({"id": "1", "url": URL, "exchanges": exchanges}).encode()))
+
+
+def by_check(_bomb: Bomb, _body: bytes, web: Web, _folder: Path) -> Cost:
+    """``forbear check``."""
+    return _of_decision(*_read(["check", "--json", "--proxy", web.proxy, URL]))
+
+
+_ROWS = """SELECT verdict, quote FROM decisions LEFT JOIN reasons ON reasons.decision = decisions.id
+WHERE decisions.url = ? ORDER BY decisions.id"""
+
+
+def _of_log(cost: Cost, database: Path) -> Cost:
+    connection = sqlite3.connect(database)
+    rows = connection.execute(_ROWS, (URL,)).fetchall()
+    connection.close()
+    cost.verdict = " ".join(str(word)[:30] for word in rows[-1] if word) if rows else "none"
+    return cost
+
+
+def by_crawl(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
+    """``forbear crawl``."""
+    words = ["crawl", URL, "--out", str(folder / "out"), "--db", f"sqlite:///{folder}/crawl.db", "--sitemaps"]
+    options = ["--contact", "https://operator.example/bot", "--delay", "0", "--retries", "0", "--json"]
+    cost, _ = _read([*words, *options, "--proxy", web.proxy])
+    return _of_log(cost, folder / "crawl.db")
+
+
+def by_filter(bomb: Bomb, body: bytes, web: Web, folder: Path) -> Cost:
+    """``forbear filter`` of a WARC file."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {bomb.kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    record = (
+        "WARC/1.1\r\nWARC-Type: response\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
+        "WARC-Record-ID: <urn:uuid:00000000-0000-4000-8000-000000000000>\r\n"
+        f"WARC-Target-URI: {URL}\r\nContent-Type: application/http; msgtype=response\r\n"
+        f"Content-Length: {len(head) + len(body)}\r\n\r\n"
+    ).encode()
+    (folder / "one.warc").write_bytes(record + head + body + b"\r\n\r\n")
+    words = ["filter", str(folder / "one.warc"), "--out", str(folder / "filtered"), "--proxy", web.proxy, "--json"]
+    options = ["--contact", "https://operator.example/bot", "--db", f"sqlite:///{folder}/filter.db"]
+    cost, _ = _read([*words, *options])
+    return _of_log(cost, folder / "filter.db")
+
+
+def by_portal(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
+    """The live check of ``forbear serve``, while somebody else asks for /health."""
+    subprocess.run([*_PROGRAM, "db", "--db", f"sqlite:///{folder}/portal.db"], check=False, capture_output=True)
+    port = random.randrange(20_000, 30_000)
+    words = ["serve", "--port", str(port), "--db", f"sqlite:///{folder}/portal.db", "--proxy", web.proxy]
+    with (
+        watched([*words, "--contact", "https://operator.example/bot"], stdout=subprocess.DEVNULL) as program,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client,
+    ):
+        try:
+            _wait_for(client)
+            token = re.search(r'name="form_token" value="(\w+)"', client.get("/check").text)
+            assert token
+            stalls: list[float] = []
+            ended = threading.Event()
+            asker = threading.Thread(target=_ask_health, args=(client.base_url, ended, stalls))
+            asker.start()
+            page = client.post("/check", data={"form_token": token[1], "url": URL})
+            ended.set()
+            asker.join()
+            verdict = re.search(r'class="narrow answer (\w+)"', page.text)
+            quote = re.search(r"The answer was: <code>([^<]*)", page.text)
+            words_of = f"{verdict[1] if verdict else page.status_code} {quote[1] if quote else ''}"
+            program.cost.verdict, program.cost.stall = words_of.strip(), max(stalls)
+        finally:
+            program.process.terminate()
+    return program.cost
+
+
+def _wait_for(client: httpx.Client) -> None:
+    while True:
+        with suppress(httpx.TransportError):
+            client.get("/health")
+            return
+        time.sleep(0.05)
+
+
+def _ask_health(url: httpx.URL, ended: threading.Event, stalls: list[float]) -> None:
+    while not ended.is_set():
+        begin = time.perf_counter()
+        httpx.get(f"{url}health", timeout=120)
+        stalls.append(time.perf_counter() - begin)
+        ended.wait(0.02)
+
+
+COMMANDS: dict[str, Callable[[Bomb, bytes, Web, Path], Cost]] = {
+    "decide": by_decide,
+    "check": by_check,
+    "crawl": by_crawl,
+    "filter": by_filter,
+    "portal": by_portal,
+}
+
+
+def _files(folder: Path | None) -> Iterator[Bomb]:
+    yield from BOMBS
+    for path in sorted(folder.iterdir()) if folder else ():
+        kind, _ = mimetypes.guess_type(path.name)
+        if kind and path.is_file():
+            yield Bomb(path.name, kind, path.read_bytes)
+
+
+def costs(folder: Path | None, only: Sequence[str]) -> None:
+    """Prints a line for each file and command."""
+    print("| file | octets | command | verdict | processor | memory | workers | /health |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for bomb in _files(folder):
+        body = bomb.make()
+        site = {"/file": Reply(body, headers=(("Content-Type", bomb.kind),))}
+        site |= {"/robots.txt": Reply(bomb.robots, headers=_PLAIN)} if bomb.robots else {}
+        for name, run in COMMANDS.items():
+            if not only or name in only:
+                with Web({HOST: site}) as web, tempfile.TemporaryDirectory(prefix="forbear-bench-") as place:
+                    print(f"| {bomb.name} | {len(body):,} | {name} | {run(bomb, body, web, Path(place))} |", flush=True)
+
+
+# --- what it costs ordinary answers
+
+
+def ordinary() -> None:
+    """Prints what decisions take with and without a BoundedReader, in turns, about the same answers."""
+    law = policy.load()
+    light = [page for page in pages() if len(page[2]) <= LIGHT][:300]
+    for what, of in (("pages of a real site", light), ("pictures", photographs()[:300])):
+        with WorkerPool(1) as pool:
+            reader = BoundedReader(pool)
+            turns = [(_seconds(of, decide, law), _seconds(of, reader.decide, law)) for _ in range(ROUNDS + 1)][1:]
+        for clock, name in ((0, "in all"), (1, "of this process's processor")):
+            pairs = [(alone[clock], bounded[clock]) for alone, bounded in turns]
+            alone, bounded = (statistics.median(column) / len(of) * 1e3 for column in zip(*pairs, strict=True))
+            ratio = statistics.median(second / first for first, second in pairs)
+            print(f"{len(of)} {what}, ms {name}: {alone:.3f} each, {bounded:.3f} within limits, ratio {ratio:.3f}")
+
+
+def _seconds(
+    of: Sequence[tuple[str, Any, bytes]], function: Callable[..., object], law: policy.Policy
+) -> tuple[float, float]:
+    robots = Capture(f"{ORIGIN}/robots.txt", 200, _PLAIN, ROBOTS)
+    begin, spent = time.perf_counter(), time.process_time()
+    for path, headers, body in of:
+        url = ORIGIN + path
+        function(Question(url), Captures([robots, Capture(url, 200, headers, body)], complete=True), law)
+    return time.perf_counter() - begin, time.process_time() - spent
+
+
+def main(words: list[str]) -> None:
+    """Measures what the command line names."""
+    if words == ["cost"]:
+        ordinary()
+        return
+    parser = argparse.ArgumentParser(prog="python -m bench limits", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="further files, of the types that their names tell")
+    parser.add_argument("--only", action="append", choices=COMMANDS, default=[], help="these commands alone")
+    chosen = parser.parse_args(words)
+    costs(chosen.folder, chosen.only)
