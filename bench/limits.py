@@ -198,7 +198,7 @@ def by_portal(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
             assert token
             stalls: list[float] = []
             ended = threading.Event()
-            asker = threading.Thread(target=_ask_health, args=(client.base_url, ended, stalls))
+            asker = threading.Thread(target=_ask_health, args=(f"http://127.0.0.1:{port}/health", ended, stalls))
             asker.start()
             page = client.post("/check", data={"form_token": token[1], "url": URL})
             ended.set()
@@ -220,12 +220,13 @@ def _wait_for(client: httpx.Client) -> None:
         time.sleep(0.05)
 
 
-def _ask_health(url: httpx.URL, ended: threading.Event, stalls: list[float]) -> None:
-    while not ended.is_set():
-        begin = time.perf_counter()
-        httpx.get(f"{url}health", timeout=120)
-        stalls.append(time.perf_counter() - begin)
-        ended.wait(0.02)
+def _ask_health(url: str, ended: threading.Event, stalls: list[float]) -> None:
+    with httpx.Client(timeout=120) as client:
+        while not ended.is_set():
+            begin = time.perf_counter()
+            client.get(url)
+            stalls.append(time.perf_counter() - begin)
+            ended.wait(0.01)
 
 
 COMMANDS: dict[str, Callable[[Bomb, bytes, Web, Path], Cost]] = {

@@ -32,6 +32,7 @@ from portal.pulse import beating
 from portal.rendering import environment
 from portal.security import Shield, protect
 from portal.settings import Settings
+from storage.names import domain_of
 from storage.vault import Vault
 
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
@@ -45,6 +46,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     """The portal on an opened database, with workers that read what sites answer."""
     if settings.keeps_secret:
         engine = engine.execution_options(vault=Vault(settings.secret))
+    domain_of("example.org")  # loads the Public Suffix List now, and not while somebody waits
     app = FastAPI(
         lifespan=beating,
         title="Forbear",
