@@ -70,7 +70,7 @@ def read(capture: Capture) -> Embedded:
         except Unreadable as error:
             embedded.failures.append(str(error))
             embedded.too_much = str(error) if isinstance(error, TooMuch) else ""
-            is_broken = not isinstance(error, TooMuch | _BeyondLimits)
+            is_broken = not isinstance(error, _BeyondLimits)
         if embedded.failures and is_broken and kind in _WALKS:
             _search(capture.body, embedded)
         capture.memo["embedded_xmp"] = embedded  # not before: what fails in another way must fail again

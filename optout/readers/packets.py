@@ -20,7 +20,7 @@ def inflated(octets: bytes, window: int = zlib.MAX_WBITS) -> bytes:
     try:
         packet = inflater.decompress(octets, MAX_PACKET + 1)
     except zlib.error as error:
-        raise Unreadable(f"It has an XMP packet that does not inflate: {error}.") from None
+        raise Unreadable(f"It has metadata that do not inflate: {error}.") from None
     if len(packet) > MAX_PACKET or not inflater.eof:
-        raise Unreadable(f"It has an XMP packet that is cut off, or longer than {MAX_PACKET} octets.")
+        raise Unreadable(f"It has metadata that are cut off, or longer than {MAX_PACKET} octets.")
     return packet

@@ -14,6 +14,7 @@ import json
 import mimetypes
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,12 +49,14 @@ _MARKS = {"plus": ("XMP-plus:DataMining", "Prohibited"), "tdm": ("XMP-tdm:reserv
 
 
 def main() -> int:
-    """1 if a marked file is allowed, or a file is not decided about."""
+    """1 if a marked file is allowed, or a file is not decided about; 2 if there is none."""
     words = argparse.ArgumentParser(prog="python -m tests.optout.samples", description=__doc__)
     words.add_argument("folder", type=Path)
     words.add_argument("--mark", choices=("plus", "tdm", "c2pa"))
     words.add_argument("--exiftool", default="exiftool", metavar="COMMAND", type=shlex.split)
     given = words.parse_args()
+    if given.mark in _MARKS and shutil.which(given.exiftool[0]) is None:
+        words.error(f"{given.exiftool[0]}: no such program; name ExifTool with --exiftool")
     samples = _samples(given.folder)
     if given.mark == "c2pa":
         samples = _signed(samples)
@@ -76,6 +79,11 @@ def main() -> int:
             gaps = dict.fromkeys(f"{gap.protocol}: {gap.detail}" for gap in decision.gaps)
             reasons = [f"{reason.protocol}: {reason.quote}" for reason in decision.reasons]
             print(f"{decision.verdict:<9} {name} ({media_type}) {'; '.join([*reasons, *gaps])[:300]}", flush=True)
+    if not counted:
+        print(
+            "There is no file to decide about. ExifTool knows the PLUS property since 12.67: --exiftool names another."
+        )
+        return 2
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counted.items())), end="")
     print(f"; the slowest took {slowest:.1f} s of processor time")
     return int(counted["not decided"] > 0 or (given.mark is not None and counted[Verdict.ALLOWED] > 0))
