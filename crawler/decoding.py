@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import brotli
 
+from crawler.http1 import BadAnswer
 from optout.model import Failure
 
 if TYPE_CHECKING:
@@ -20,12 +21,8 @@ _MAX_CODINGS = 4
 _MAX_MEMBERS = 64
 
 
-class Undecodable(ValueError):
-    """The body is not what its codings say, or too much of it; ``failure`` is the name in decide.md."""
-
-    def __init__(self, sentence: str, failure: Failure = Failure.PROTOCOL) -> None:
-        super().__init__(sentence)
-        self.failure = failure
+class Undecodable(BadAnswer):
+    """The body is not what its codings say, or too much of it."""
 
 
 def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:

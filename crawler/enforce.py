@@ -10,14 +10,15 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
 
+from crawler.client import failure
 from crawler.decoding import Undecodable, decode
-from crawler.handler import CutOff, failure
+from crawler.handler import CutOff
 from crawler.network import explain
 from crawler.places import expiry
 from optout.captures import redirect
 from optout.model import Capture, Failure, Verdict
 from optout.readers import url as urls
-from optout.readers.text import readable
+from optout.readers.text import field_text
 from optout.readers.url import NotAUrl
 from storage.database import StorageError
 from storage.records import CaptureRecord, Keep, new_id, now
@@ -77,12 +78,12 @@ def capture_of(request: Request, response: Response) -> Capture:
     Raises decoding.Undecodable.
     """
     received = request.meta.get("received_headers") or [
-        (readable(name), readable(value)) for name, values in response.headers.items() for value in values or ()
+        (field_text(name), field_text(value)) for name, values in response.headers.items() for value in values or ()
     ]
     url = urls.parse(request.url).href
     if _BROKEN_OFF & set(response.flags) or (PLACE in request.meta and _UNBOUNDED in response.flags):
         return Capture(url, error=Failure.TRUNCATED)
-    codings = [readable(coding) for coding in response.headers.getlist("Content-Encoding")]
+    codings = [field_text(coding) for coding in response.headers.getlist("Content-Encoding")]
     body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
     return Capture(url, response.status, tuple(received), body)
 

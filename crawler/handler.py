@@ -1,210 +1,183 @@
-"""The connections of a crawl: Scrapy's aiohttp handler behind the guard, without leniency (Scrapy 2.19)."""
+"""Scrapy's download handler of a crawl, over the one client that all of Forbear has (Scrapy 2.19)."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from contextlib import asynccontextmanager
+import time
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-import aiohttp
-import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
-from scrapy import exceptions
-from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
-from scrapy.http import Headers, Request, Response, TextResponse
-from scrapy.responsetypes import responsetypes
+from scrapy import exceptions, signals
+from scrapy.core.downloader.handlers.base import BaseDownloadHandler
+from scrapy.http import Headers, Request, Response
+from scrapy.utils._download_handlers import check_stop_download, make_response
 
-from crawler import http
 from crawler.bot_auth import read_signer
-from crawler.decoding import ACCEPTED, decode
-from crawler.http import Name
-from crawler.network import Guard
+from crawler.client import Client, Proxy, failure
+from crawler.decoding import ACCEPTED
+from crawler.http1 import BadAnswer
+from crawler.network import Guard, NotPublic, explain
 from optout.model import Failure
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from scrapy.crawler import Crawler
 
-_EXACT = (
-    Name(exceptions.DownloadTimeoutError, Failure.TIMEOUT),
-    Name(exceptions.DownloadCancelledError, Failure.TOO_LARGE),
-    Name(aiohttp.ServerDisconnectedError, Failure.RESET),
-    Name(aiohttp.http_exceptions.ContentLengthError, Failure.TRUNCATED),
-    # A chunked body that ends early, and not one with a broken chunk:
-    Name(aiohttp.http_exceptions.TransferEncodingError, Failure.TRUNCATED, "Not enough data"),
-)
-_VAGUE = (
-    Name(aiohttp.ClientConnectorDNSError, Failure.DNS),
-    Name(aiohttp.ClientConnectorError, Failure.REFUSED),
-)
+    from crawler.client import Answer
+    from optout.readers.url import Url
+
 _NO_LIMIT = 1 << 40
 
 CUT_OFF = object()
-"""Signal: whoever sends it wants no more answers, and what is under way ends at once with CutOff."""
+"""Signal: no more answers are wanted, and what is under way ends at once with CutOff."""
 
 
 CHECK = "forbear_check"
 """Where, in ``request.meta``, a function stands that is called before the request is sent, and may raise CutOff."""
+
+_SCRAPYS = {
+    Failure.DNS: exceptions.CannotResolveHostError,
+    Failure.REFUSED: exceptions.DownloadConnectionRefusedError,
+    Failure.TIMEOUT: exceptions.DownloadTimeoutError,
+    Failure.TOO_LARGE: exceptions.DownloadCancelledError,
+    Failure.TRUNCATED: exceptions.ResponseDataLossError,
+}
+"""What Scrapy's own handlers raise, and its middlewares know; for all others DownloadFailedError."""
 
 
 class CutOff(exceptions.IgnoreRequest):
     """The crawl ended before the answer came, or had to leave the host: that says nothing about the site."""
 
 
-def failure(exception: BaseException) -> Failure:
-    """What the failure of a download is called in decide.md."""
-    return http.failure(exception, _EXACT, _VAGUE)
-
-
-class GuardedHandler(AiohttpDownloadHandler):
+class GuardedHandler(BaseDownloadHandler):
     """Downloads what the guard lets through, and gives a whole answer or a failure.
 
     Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins),
     ``FORBEAR_SIGNING_KEY`` (path) with ``FORBEAR_SIGNATURE_AGENT`` (origin), Scrapy's
     ``DOWNLOAD_TIMEOUT`` (seconds, for the whole exchange) and ``DOWNLOAD_MAXSIZE`` (octets, before and after decoding;
-    0 is none). ``COMPRESSION_ENABLED`` must be off: Scrapy takes half a gzip file for a whole one.
-    ``request.meta["received_headers"]`` gets the header fields as they came, in order, as ``model.Capture`` has them.
+    0 is none). ``request.meta["received_headers"]`` gets the header fields as they came, in order, as
+    ``model.Capture`` has them.
     """
-
-    experimental: ClassVar[bool] = False  # its edges are what tests/crawler/test_failures.py is about
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         settings = crawler.settings
-        self._guard = Guard(
+        guard = Guard(
             allow_private=settings.getbool("FORBEAR_ALLOW_PRIVATE_NETWORKS"),
             resolve=settings.getlist("FORBEAR_RESOLVE"),
         )
         key = settings.get("FORBEAR_SIGNING_KEY")
         self._signer = read_signer(Path(key) if key else None, settings.get("FORBEAR_SIGNATURE_AGENT"))
-        self._to_proxy = self._session  # the operator's own choice, wherever it is
-        self._session = self._open_session()
+        self._timeout = settings.getfloat("DOWNLOAD_TIMEOUT")
+        self._limit = settings.getint("DOWNLOAD_MAXSIZE")
+        self._client = Client(guard, keep=True)
+        # Scrapy's downloader may start two requests to a host where it is to have one (2.19: _process_queue).
+        self._one_at_a_time = settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN") == 1
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._under_way: set[asyncio.Task[Response]] = set()
         self._ended = False
         crawler.signals.connect(self._cut_off, signal=CUT_OFF)
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        """Keeps no cookies, adds no header, decodes nothing, reads nothing from the environment."""
-        connector = aiohttp.TCPConnector(
-            ssl=ssl.create_default_context(),
-            limit=self._pool_size_total,
-            limit_per_host=self._pool_size_per_host,
-            resolver=_Resolver(self._guard),
-            socket_factory=self._guard.open_socket,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            response_class=_ClientResponse,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
-
     async def download_request(self, request: Request) -> Response:
-        """The answer with its body decoded; raises what ``failure`` has a name for, or CutOff."""
+        """The answer with its body decoded; raises Scrapy's exceptions, which ``client.failure`` names, or CutOff."""
         if self._ended:
             raise CutOff(f"{request.url} was not asked for")
-        self._guard.check_literal(request.url)
-        request.headers[b"Accept-Encoding"] = ACCEPTED.encode()
-        if self._signer:
-            request.headers.update(self._signer.request_headers(request.method, urls.parse(request.url).origin))
-        task = asyncio.ensure_future(super().download_request(request))
+        task = asyncio.ensure_future(self._download(request))
         self._under_way.add(task)
         try:
-            response = await task
+            return await task
         except asyncio.CancelledError:
             raise CutOff(f"{request.url} has not answered yet") from None
+        except NotPublic:
+            raise
+        except (BadAnswer, OSError) as error:
+            raise _SCRAPYS.get(failure(error), exceptions.DownloadFailedError)(explain(error)) from error
         finally:
             self._under_way.discard(task)
-        limit = request.meta.get("download_maxsize", self._default_maxsize) or _NO_LIMIT
-        return _decoded(response, limit)
+
+    async def _download(self, request: Request) -> Response:
+        url = urls.parse(request.url)
+        if not self._one_at_a_time:
+            return await self._ask(request, url)
+        async with self._turns.setdefault(url.host, asyncio.Lock()):
+            return await self._ask(request, url)
+
+    async def _ask(self, request: Request, url: Url) -> Response:
+        request.headers[b"Accept-Encoding"] = ACCEPTED.encode()
+        if self._signer:
+            request.headers.update(self._signer.request_headers(request.method, url.origin))
+        began = time.monotonic()
+        async with self._client.ask(
+            url,
+            [(name, value) for name, values in request.headers.items() for value in values or ()],
+            timeout=request.meta.get("download_timeout", self._timeout),
+            proxy=_proxy(request),
+            method=request.method,
+            content=request.body,
+            before=request.meta.get(CHECK),  # as late as can be
+        ) as answer:
+            request.meta["received_headers"] = answer.fields
+            request.meta["download_latency"] = time.monotonic() - began
+            return await self._read(request, answer)
+
+    async def _read(self, request: Request, answer: Answer) -> Response:
+        """Reads the body, unless a signal handler of the project stops that."""
+        head, octets = answer.head, bytearray()
+        made = partial(
+            make_response,
+            request.url,
+            head.status,
+            headers := Headers(head.fields),
+            certificate=answer.certificate,
+            ip_address=ip_address(answer.address),
+            protocol=head.version,
+        )
+
+        def tell(signal: object, **about: Any) -> None:
+            if stop := check_stop_download(signal, self.crawler, request, **about):
+                raise _Stopped(made(body=bytes(octets), stop_download=stop))
+
+        def seen(part: bytes) -> None:
+            octets.extend(part)
+            tell(signals.bytes_received, data=part)
+
+        lengths = head.listed(b"content-length")
+        limit = request.meta.get("download_maxsize", self._limit) or _NO_LIMIT
+        try:
+            tell(signals.headers_received, headers=headers, body_length=int(lengths[0]) if lengths else None)
+            body = await answer.body(limit, seen)
+        except _Stopped as stopped:
+            return stopped.response
+        headers.pop(b"Content-Encoding", None)
+        return made(body=body)
 
     def _cut_off(self) -> None:
         self._ended = True
         for task in self._under_way:
             task.cancel()
 
-    @asynccontextmanager
-    async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:  # noqa: ASYNC109
-        """As Scrapy's own, but the URL goes out in the octets that were decided about."""
-        proxy = self._extract_proxy_url_with_creds(request)
-        session = self._to_proxy if proxy else self._session
-        if CHECK in request.meta:  # as late as can be
-            request.meta[CHECK]()
-        try:
-            async with session.request(
-                request.method,
-                _verbatim(request.url),
-                data=request.body or None,
-                headers=self._request_headers(request).to_tuple_list(),
-                timeout=aiohttp.ClientTimeout(total=timeout),
-                allow_redirects=False,
-                proxy=proxy,
-            ) as response:
-                request.meta["received_headers"] = http.received(response.raw_headers)
-                yield cast("_ClientResponse", response)
-        except TimeoutError as error:
-            raise exceptions.DownloadTimeoutError(f"{request.url} took longer than {timeout} seconds") from error
-        except aiohttp.ClientConnectorDNSError as error:
-            raise exceptions.CannotResolveHostError(str(error)) from error
-        except aiohttp.ClientConnectorError as error:
-            raise exceptions.DownloadConnectionRefusedError(str(error)) from error
-        except aiohttp.ClientError as error:
-            raise exceptions.DownloadFailedError(str(error)) from error
-
-    @staticmethod
-    def _extract_headers(response: _ClientResponse) -> Headers:
-        """As Scrapy's own, which fails at octets that are no UTF-8."""
-        return Headers(response.raw_headers)
-
     async def close(self) -> None:
         """Ends every connection."""
-        await super().close()
-        await self._to_proxy.close()
+        await self._client.close()
 
 
-class _Resolver(AbstractResolver):
-    """Gives aiohttp the addresses that the guard has checked, to connect to as they are."""
+class _Stopped(Exception):
+    """A signal handler of the project wants no more of an answer."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._guard.lookup(host, port)
-        kinds = [(address, socket.AF_INET6 if ":" in address else socket.AF_INET) for address in found]
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
-            for address, kind in kinds
-            if family in (socket.AF_UNSPEC, kind)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
 
 
-def _verbatim(url: str) -> yarl.URL:
-    """The URL as aiohttp sends it on unchanged: yarl would drop an empty query, which rules can speak about."""
-    parts = urls.parse(url)
-    authority = parts.origin.partition("://")[2]
-    return yarl.URL.build(scheme=parts.scheme, authority=authority, path=parts.target, encoded=True)
-
-
-def _decoded(response: Response, limit: int) -> Response:
-    """The same answer without its content codings; raises Undecodable."""
-    codings = response.headers.getlist("Content-Encoding")
-    if not codings:
-        return response
-    body = decode(response.body, [coding.decode("latin-1") for coding in codings], limit)
-    headers = response.headers.copy()
-    del headers["Content-Encoding"]
-    kind = responsetypes.from_args(headers=headers, url=response.url, body=body)
-    if issubclass(kind, TextResponse):
-        return response.replace(cls=kind, headers=headers, body=body, encoding=None)
-    return response.replace(cls=kind, headers=headers, body=body)
+def _proxy(request: Request) -> Proxy | None:
+    """The proxy that the request's own meta names, with what HttpProxyMiddleware has for it."""
+    url = request.meta.get("proxy")
+    if not url:
+        return None
+    proxy = Proxy.parse(url)
+    credentials = request.headers.get(b"Proxy-Authorization")
+    return replace(proxy, credentials=credentials) if credentials else proxy

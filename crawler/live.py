@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-import httpx
-
-from crawler.decoding import ACCEPTED, decode, too_large
-from crawler.http import received
+from crawler.client import Client, Proxy, failure
+from crawler.decoding import ACCEPTED
 from crawler.network import explain
-from crawler.transport import Transport, failure
 from optout.captures import Captures
 from optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
 from optout.readers import robots_txt
@@ -66,7 +62,6 @@ class Live:
         max_body: int = MAX_BODY,
         signer: Signer | None = None,
     ) -> None:
-        self._guard = guard
         self._agent = agent
         identity = f"{agent}/{version}" + (f" (+{contact})" if contact else "")
         self._timeout = timeout
@@ -74,15 +69,10 @@ class Live:
         self._max_body = max_body
         self._signer = signer
         self._turns: defaultdict[str, _Turn] = defaultdict(lambda: _Turn(asyncio.Lock(), delay))
-        self._client = httpx.AsyncClient(
-            transport=Transport(guard, proxy),
-            # A connection that is kept may be closed just when it is used again, which would look like a fault.
-            headers={"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED, "Connection": "close"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            # The connection is up or given up before the whole is: httpcore forgets a socket whose TLS is cut short.
-            timeout=httpx.Timeout(timeout, connect=timeout / 3),
-            trust_env=False,
-        )
+        self._proxy = Proxy.parse(proxy) if proxy else None
+        self._client = Client(guard, keep=False)  # for a few requests, and no server is asked twice
+        headers = {"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
+        self._fields = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,7 +80,7 @@ class Live:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
     async def fetch(self, url: str) -> Capture:
         """What comes back from a URL now; a failure is a Capture too, its sentence in ``memo["detail"]``.
@@ -112,25 +102,10 @@ class Live:
         return capture
 
     async def _exchange(self, url: Url) -> Capture:
-        self._guard.check_literal(url)
         signature = self._signer.request_headers("GET", url.origin) if self._signer else {}
-        body = bytearray()
-        try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._client.stream(
-                    "GET", url.origin, headers=signature, extensions={"target": url.target.encode()}
-                ) as response,
-            ):
-                async for part in response.aiter_raw():
-                    body += part
-                    if len(body) > self._max_body:
-                        raise too_large(self._max_body)
-        except TimeoutError as error:
-            raise TimeoutError(f"no complete answer within {self._timeout:g} seconds") from error
-        headers = received(response.headers.raw)
-        codings = [value for name, value in headers if name.lower() == "content-encoding"]
-        return Capture(url.href, response.status_code, headers, decode(bytes(body), codings, self._max_body))
+        fields = self._fields + [(name.encode(), value.encode()) for name, value in signature.items()]
+        async with self._client.ask(url, fields, timeout=self._timeout, proxy=self._proxy) as answer:
+            return Capture(url.href, answer.head.status, answer.fields, await answer.body(self._max_body))
 
 
 @dataclass(frozen=True, slots=True)

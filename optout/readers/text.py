@@ -24,3 +24,25 @@ def readable(octets: bytes) -> str:
     r"""UTF-8 as text; octets that are not UTF-8, and control characters that no database keeps, as ``\xNN``."""
     text = octets.decode("utf-8", "backslashreplace")
     return text if text.isprintable() else _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def field_text(octets: bytes) -> str:
+    """The value of a header field as text that ``field_octets`` makes the same octets of.
+
+    UTF-8 as text; an octet that is not UTF-8 as half a surrogate pair (Python's surrogateescape), as it is no character
+    that anybody could send. ``readable`` is how people are shown it.
+    """
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def field_octets(text: str) -> bytes:
+    """The octets of a header field's value."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # of a case in JSON, which may hold half a pair of another kind
+        return text.encode("utf-8", "surrogatepass")
+
+
+def quoted(text: str) -> str:
+    """A header field's value, or a part of it, as it is quoted."""
+    return readable(field_octets(text))

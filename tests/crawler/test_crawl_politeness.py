@@ -124,7 +124,7 @@ def big() -> dict[str, tuple[Reply, str]]:
         "links.example": (page(*(f"/p/{number}?{'x' * 60}" for number in range(100_000))), "kept"),
         "large.example": (Reply(bytes(40 * MEGABYTE)), "abandoned"),
         "bomb.example": (Reply(bomb, headers=(*HTML, ("Content-Encoding", "gzip"))), "abandoned"),
-        "header.example": (Reply(b"x", headers=(*HTML, ("X-Long", "x" * 100_000))), "abandoned"),
+        "header.example": (Reply(b"x", headers=(*HTML, ("X-Long", "x" * 300_000))), "abandoned"),
         "headers.example": (
             Reply(b"x", headers=(*HTML, *((f"X-{n}", "x" * 5_000) for n in range(1_000)))),
             "abandoned",

@@ -11,7 +11,8 @@ from scrapy import Request
 from scrapy.http import HtmlResponse, Response
 from scrapy.utils.test import get_crawler
 
-from crawler.handler import GuardedHandler, failure
+from crawler.client import failure
+from crawler.handler import GuardedHandler
 from crawler.network import NotPublic
 from optout.model import Failure
 from optout.readers.url import parse

@@ -1,0 +1,240 @@
+r"""Reads an answer of HTTP/1.0 or HTTP/1.1 from its octets as they come (RFC 9112); does no input or output of its own.
+
+    reader = AnswerReader()
+    reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe")
+    reader.feed(b"llo\r\n0\r\n\r\n")
+    reader.head.status, reader.take(), reader.complete  # 200, b"hello", True
+
+What the RFC permits is read: a length sent twice, lines that end with LF alone, folded fields, an empty line in front.
+Where nobody can know how long a body is, there is no answer: BadAnswer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optout.model import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_HEAD = 256 * 1024
+"""Octets of status lines and header fields together; about what curl (300 kB) and Chromium (256 KiB) take."""
+
+MAX_FRAMING = 2 * 1024 * 1024
+"""Octets around the chunks of a body, and of its trailer: a body in chunks of one octet is work for nothing."""
+
+_LINE_END = re.compile(rb"\n")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")  # RFC 9110 5.5, RFC 9112 2.2
+_STATUS_LINE = re.compile(rb"(HTTP/[0-9]\.[0-9]) ([1-9][0-9]{2})(?: .*)?")
+_FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?\r\n")
+
+
+class BadAnswer(ValueError):
+    """What came is no answer that can be used; ``failure`` is its name in decide.md, the message a sentence."""
+
+    def __init__(self, sentence: str, failure: Failure = Failure.PROTOCOL) -> None:
+        super().__init__(sentence)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status line and header fields: ``version`` as sent (``HTTP/1.1``), ``fields`` as received, in order."""
+
+    version: str
+    status: int
+    fields: tuple[tuple[bytes, bytes], ...]
+
+    def values(self, name: bytes) -> list[bytes]:
+        """All values of a field, in order; ``name`` in lower case."""
+        return [value for key, value in self.fields if key.lower() == name]
+
+    def listed(self, name: bytes) -> list[bytes]:
+        """The members of a field that is a list, in lower case; empty ones are left out (RFC 9110 5.6.1.2)."""
+        members = b",".join(self.values(name)).lower().split(b",")
+        return [member for each in members if (member := each.strip(b" \t"))]
+
+
+class AnswerReader:
+    """Takes octets (``feed``, at last ``end``) and gives the head once it is there, and the body in parts (``take``).
+
+    ``method`` is the request's. Raises BadAnswer, after which nothing more can be read.
+    """
+
+    def __init__(self, method: str = "GET") -> None:
+        self.head: Head | None = None
+        self.begun = False
+        """Whether anything came at all."""
+        self.complete = False
+        self.persistent = False
+        """Whether the connection can carry another exchange, once this one is complete (RFC 9112 9.3)."""
+        self._method = method
+        self._octets = bytearray()
+        self._searched = 0
+        self._body = bytearray()
+        self._left = 0
+        self._overhead = 0
+        self._read: Callable[[], bool] = self._read_head
+
+    def feed(self, octets: bytes) -> None:
+        """Takes what came in."""
+        self.begun = True
+        self._octets += octets
+        while self._octets and not self.complete and self._read():
+            pass
+        if self.complete and self._octets:
+            self.persistent = False  # RFC 9112 9.3: what follows the answer answers nothing
+
+    def end(self, *, closed: bool) -> None:
+        """Takes the end of the connection; ``closed`` is False if TLS does not vouch for it (RFC 9112 9.8)."""
+        self.persistent = False
+        if self.complete:
+            return
+        if self.head is None:
+            raise BadAnswer("The server closed the connection before it had answered.", Failure.RESET)
+        if self._read == self._read_to_end and not closed:
+            sentence = "The answer does not say how long it is, and the connection did not end as it should."
+            raise BadAnswer(sentence, Failure.TRUNCATED)
+        # RFC 9112 8: the last chunk completes a body, whatever becomes of the trailer.
+        if self._read not in (self._read_to_end, self._read_trailer):
+            raise BadAnswer("The server closed the connection in the middle of the body.", Failure.TRUNCATED)
+        self.complete = True
+
+    def take(self) -> bytes:
+        """What has come of the body since the last time, without its transfer coding."""
+        taken = bytes(self._body)
+        self._body.clear()
+        return taken
+
+    def _read_head(self) -> bool:
+        blank = len(self._octets) - len(self._octets.lstrip(b"\r\n")) if self._octets[0] in b"\r\n" else 0
+        self._overhead += blank
+        del self._octets[:blank]
+        if not b"HTTP/".startswith(self._octets[:5]):
+            raise BadAnswer(f"The answer is not HTTP/1: it begins with {bytes(self._octets[:20])!r}.")
+        block = self._upto(_HEAD_END, MAX_HEAD)
+        if block is None:
+            return False
+        head = _head(block)
+        if head.status == 101:
+            raise BadAnswer("The server changed to a protocol that was not asked for.")
+        if head.status >= 200:  # all others are interim, and the answer follows (RFC 9110 15.2)
+            self.head, self._overhead = head, 0
+            self._frame(head)
+        return True
+
+    def _frame(self, head: Head) -> None:
+        """Finds out how long the body is (RFC 9112 6.3)."""
+        said = head.listed(b"connection")
+        persistent = b"close" not in said and (head.version >= "HTTP/1.1" or b"keep-alive" in said)
+        codings = [coding for coding in head.listed(b"transfer-encoding") if coding != b"identity"]
+        lengths = head.values(b"content-length")
+        if self._method == "HEAD" or head.status in (204, 304) or (self._method == "CONNECT" and head.status < 300):
+            self.complete, self.persistent = True, persistent
+        elif codings:
+            if set(codings) != {b"chunked"}:
+                raise BadAnswer(f"The transfer coding {b', '.join(codings).decode('latin-1')!r} was not asked for.")
+            # It overrides a length; said twice, it is applied once (6.1). Neither makes the connection trustworthy.
+            self.persistent = persistent and len(codings) == 1 and not lengths and head.version >= "HTTP/1.1"
+            self._read = self._read_chunk_size
+        elif lengths:
+            self._left = _length(lengths)
+            self.complete, self.persistent = self._left == 0, persistent
+            self._read = self._read_sized
+        else:
+            self._read = self._read_to_end
+
+    def _read_sized(self) -> bool:
+        self._move()
+        self.complete = self._left == 0
+        return False
+
+    def _read_to_end(self) -> bool:
+        self._body += self._octets
+        self._octets.clear()
+        return False
+
+    def _read_chunk_size(self) -> bool:
+        line = self._upto(_LINE_END, MAX_FRAMING)
+        if line is None:
+            return False
+        match = _CHUNK_SIZE.fullmatch(line)
+        if match is None:
+            raise BadAnswer(f"{line[:40]!r} is no size of a chunk.")
+        self._left = int(match[1], 16)
+        self._read = self._read_chunk if self._left else self._read_trailer
+        return True
+
+    def _read_chunk(self) -> bool:
+        self._move()
+        if self._left or len(self._octets) < 2:
+            return False
+        if self._octets[:2] != b"\r\n":
+            raise BadAnswer("A chunk of the body does not end where it says.")
+        del self._octets[:2]
+        self._read = self._read_chunk_size
+        return True
+
+    def _read_trailer(self) -> bool:
+        """Passes over the trailer: no field that is read here may stand in one (RFC 9110 6.5.1)."""
+        line = self._upto(_LINE_END, MAX_FRAMING)
+        self.complete = line is not None and not line.strip(b"\r\n")
+        return line is not None
+
+    def _move(self) -> None:
+        """Adds to the body what has come of the part whose length is known."""
+        part = self._octets[: self._left]
+        self._body += part
+        self._left -= len(part)
+        del self._octets[: len(part)]
+
+    def _upto(self, end: re.Pattern[bytes], limit: int) -> bytes | None:
+        """Takes what stands before the end of a line or head, with it; None if that has not come yet."""
+        match = end.search(self._octets, self._searched)
+        taken = self._octets[: match.end()] if match else self._octets
+        if self._overhead + len(taken) > limit:
+            raise BadAnswer(f"More than {limit} octets of the answer are not its content.")
+        if match is None:
+            self._searched = max(len(self._octets) - 2, 0)
+            return None
+        self._overhead += len(taken)
+        self._searched = 0
+        found = bytes(taken)
+        del self._octets[: len(found)]
+        return found
+
+
+def _head(block: bytes) -> Head:
+    """Status line and header fields, as RFC 9112 4 and 5 have them."""
+    if _FORBIDDEN.search(block):
+        raise BadAnswer("A header field has a NUL, or a CR without LF.")
+    status, _, fields = block.partition(b"\n")
+    match = _STATUS_LINE.fullmatch(status.rstrip(b"\r"))
+    if match is None or fields[:1] in (b" ", b"\t"):  # RFC 9112 2.2: a blank line there may hide a field
+        raise BadAnswer(f"{block[:60]!r} does not begin with a status line and a header field.")
+    lines = _FOLD.sub(b" ", fields).splitlines()
+    return Head(match[1].decode(), int(match[2]), tuple(_field(line) for line in lines if line))
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """Name and value; a blank before the colon is to be taken away (RFC 9112 5.1)."""
+    name, colon, value = line.partition(b":")
+    name = name.rstrip(b" \t")
+    if not colon or not _NAME.fullmatch(name):
+        raise BadAnswer(f"{line[:40]!r} is no header field.")
+    return name, value.strip(b" \t")
+
+
+def _length(values: list[bytes]) -> int:
+    """The one length that a message says it has, however often (RFC 9110 8.6, RFC 9112 6.3)."""
+    said = [each.strip(b" \t") for value in values for each in value.split(b",")]
+    if not all(map(_LENGTH.fullmatch, said)) or len(set(map(int, said))) != 1:
+        raise BadAnswer(f"{b', '.join(values)[:40].decode('latin-1')!r} is no length of a body.")
+    return int(said[0])
