@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from optout.captures import refusal
 from optout.model import Capture, Failure
 from storage.records import CaptureRecord, now
 
@@ -42,7 +43,7 @@ def expiry(capture: Capture, at: datetime) -> datetime:
     """Until when an answer is used: as its Cache-Control says, within SHORTEST and LONGEST (RFC 9309 2.4)."""
     if capture.error is Failure.TOO_COSTLY:
         return at + SHORTEST  # it would cost us as much again
-    if capture.error or capture.status == 429 or (capture.status or 0) >= 500:
+    if capture.error or capture.status == 429 or (capture.status or 0) >= 500 or any(refusal(capture)):
         return at + max(retry_after(capture, at), AFTER_FAILURE)
     control = ", ".join(capture.header("cache-control"))
     named = _MAX_AGE.search(control)

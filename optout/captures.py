@@ -11,6 +11,7 @@ from optout.model import IN_STRICT, Capture, Failure, Gap, Place, Question
 from optout.policy import Policy, load
 from optout.readers import url as urls
 from optout.readers.pattern import Target
+from optout.readers.text import quoted
 from optout.readers.url import NotAUrl, Url
 
 Answer = TypeVar("Answer", bound=Hashable)
@@ -40,6 +41,19 @@ class Captures:
     def get(self, url: str) -> Capture | None:
         """What came back from this very URL, or nothing if that is not known."""
         return self._by_url.get(url)
+
+
+REFUSED = "access"
+"""The protocol of the gap that a refusal leaves, as of every other shut door (protocols.access)."""
+
+# Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction; Vercel: its firewall's
+# answers, as seen.
+_CHALLENGES = {
+    "cf-mitigated": frozenset({"challenge"}),
+    "x-amzn-waf-action": frozenset({"captcha", "challenge"}),
+    "x-vercel-mitigated": frozenset({"challenge", "deny"}),
+}
+_PRICE = "crawler-price"  # Cloudflare: Pay per crawl
 
 
 def redirect(capture: Capture) -> Url | None:
@@ -76,6 +90,35 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
     if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
         return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")
     return None
+
+
+def challenges(capture: Capture) -> Iterator[tuple[str, str]]:
+    """The header fields, by name and value, that show an answer to be a challenge to visitors or a block."""
+    for name, values in _CHALLENGES.items():
+        yield from ((name, value.strip()) for value in capture.header(name) if value.strip().lower() in values)
+
+
+def refusal(capture: Capture) -> Iterator[Gap]:
+    """The gaps that are left by a file which was refused to us: whether it exists, or what it says, is not known.
+
+    402, a challenge, or an error with a price for crawlers. A plain 401 or 403 is none (RFC 9309 2.3.1.3).
+    """
+    url, status = capture.url, capture.status or 0
+    if 300 <= status < 400:
+        return
+    if status == 402:
+        yield Gap(REFUSED, "402", url, "status", f"{url} was refused: it answered 402, Payment Required.")
+    fields = list(challenges(capture))
+    if status >= 400:
+        fields += ((_PRICE, value.strip()) for value in capture.header(_PRICE))
+    for name, value in fields:
+        detail = f"{url} was refused: it answered {status} with {name}: {quoted(value)}."
+        yield Gap(REFUSED, quoted(value) or name, url, f"header {name}", detail)
+
+
+def is_refusal(gap: Gap) -> bool:
+    """Whether a gap was left by a refusal: it keeps the name of its protocol where it defers."""
+    return gap.protocol == REFUSED and gap.where.startswith(("status", "header "))
 
 
 class Asked:
@@ -122,7 +165,8 @@ class Asked:
         """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.
 
         Yields what hinders on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
-        nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds.
+        nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds, a refusal one that
+        defers always.
         """
         seen: set[str] = set()
         for _ in range(MAX_REDIRECTS + 1):
@@ -149,14 +193,16 @@ class Asked:
                 return self.captures.complete
             target = redirect(capture)
             if target is None:
-                return 400 <= (capture.status or 0) < 500 and capture.status != 429
+                absent = 400 <= (capture.status or 0) < 500 and capture.status != 429
+                return absent and not any(refusal(capture))
             url = target.href
         return False
 
     def _answer(self, protocol: str, capture: Capture) -> Generator[Gap, None, Capture | None]:
+        refused = list(refusal(capture))
         gap = failure(capture, protocol)
-        if gap is not None:
-            yield gap
+        if refused or gap:
+            yield from refused or ((gap,) if gap else ())
             return None
         if capture.status in (401, 403):
             detail = f"{capture.url} answered {capture.status}: whether a reservation stands there is not known."

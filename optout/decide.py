@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, redirect
+from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, is_refusal, redirect
 from optout.model import (
     Capture,
     Decision,
@@ -121,7 +121,8 @@ def _because(item: Statement | Gap, verdict: Verdict, policy: Policy) -> Reason:
     measure = policy.measure(item.protocol)
     if verdict is Verdict.EXCLUDED and isinstance(item, Statement):
         return Reason(item.protocol, item.preference, item.quote, item.source, item.where, measure)
-    return Reason(UNREACHABLE, Preference.UNKNOWN, item.quote, item.source, item.where, measure)
+    name = item.protocol if isinstance(item, Gap) and is_refusal(item) else UNREACHABLE
+    return Reason(name, Preference.UNKNOWN, item.quote, item.source, item.where, measure)
 
 
 def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Asked], Stage, list[Gap]]:
@@ -179,7 +180,8 @@ def _may_look(
             if isinstance(item, Place):
                 return (item,), ()
             if isinstance(item, Gap) and policy.defers(item, question.use, question.profile):
-                shut.append(Gap(place.protocol, item.quote, item.source, item.where, f"{place.url}: {item.detail}"))
+                of = item.protocol if is_refusal(item) else place.protocol
+                shut.append(Gap(of, item.quote, item.source, item.where, f"{place.url}: {item.detail}"))
                 break
             if isinstance(item, Statement) and policy.counts(item, question.use, question.profile):
                 detail = f"robots.txt shuts {place.url}, so it was not asked for."

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, cast, exists, func, null, or_, select, union_all
 
+from optout.captures import REFUSED
 from optout.model import Preference, Verdict
 from optout.readers.text import readable, to_utf8
 from storage import crawl_sums, evidence
@@ -92,12 +93,12 @@ def _removed(domain: str | None) -> Select[Any]:
 
 
 def unreadable(connection: Connection, domain: str | None = None) -> Rows:
-    """Sites whose robots.txt could not be read, so that decisions were deferred. Raises NotAUrl."""
+    """Sites whose robots.txt could not be read, or was refused, so that decisions were deferred. Raises NotAUrl."""
     columns = host_reasons.c
     failed = (
         select(host_reasons, hosts.c.domain)
         .join_from(host_reasons, hosts, hosts.c.host == columns.host)
-        .where(columns.verdict == str(Verdict.DEFERRED), columns.protocol == "unreachable")
+        .where(columns.verdict == str(Verdict.DEFERRED), columns.protocol.in_(("unreachable", REFUSED)))
         .where(columns.source.endswith("/robots.txt"))
         .order_by(columns.host, columns.first_at)
     )

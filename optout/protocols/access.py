@@ -9,28 +9,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from optout.captures import Asked, redirect
+from optout.captures import REFUSED, Asked, challenges, redirect
 from optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
 from optout.readers import html, json_source, mime
 from optout.readers.html import Element
 from optout.readers.json_source import Object, Value
 from optout.readers.schema_org import ADMISSION_TYPES
-from optout.readers.text import readable
+from optout.readers.text import quoted, readable
 from optout.readers.unreadable import Unreadable
 from optout.readers.url import Url, parse
 
-NAME = "access"
+NAME = REFUSED
 PLACES: tuple[str, ...] = ()
 
 SHUT = frozenset({401, 402, 403, 407, 451})
 
-# Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction; Vercel: its firewall's
-# answers, as seen.
-_CHALLENGES = {
-    "cf-mitigated": frozenset({"challenge"}),
-    "x-amzn-waf-action": frozenset({"captcha", "challenge"}),
-    "x-vercel-mitigated": frozenset({"challenge", "deny"}),
-}
 _BLOCKED = "Blocked: a challenge to visitors, which is no opt-out."
 _LOGIN = "Blocked: the page is for those who log in."
 _TURNED_AWAY = "Blocked: visitors of this kind are sent away."
@@ -68,12 +61,8 @@ def read(asked: Asked) -> Reading:
         return
     if capture.status in SHUT:
         yield _no(str(capture.status), capture, "status")
-    for name, values in _CHALLENGES.items():
-        for value in capture.header(name):
-            if value.strip().lower() in values:
-                yield _no(
-                    readable(value.strip().encode("utf-8", "surrogatepass")), capture, f"header {name}", note=_BLOCKED
-                )
+    for name, value in challenges(capture):
+        yield _no(quoted(value), capture, f"header {name}", note=_BLOCKED)
     if asked.page is not None:
         yield from _in_page(asked, asked.page)
 
@@ -96,8 +85,7 @@ def _turned_away(capture: Capture) -> Iterator[Statement]:
     target = redirect(capture)
     if target is not None and _segment(_DENIED_SEGMENT, target) and not _segment(_DENIED_SEGMENT, parse(capture.url)):
         location = capture.header("location")[0].strip()
-        quote = readable(location.encode("utf-8", "surrogatepass"))
-        yield _no(quote, capture, "header location", note=_TURNED_AWAY)
+        yield _no(quoted(location), capture, "header location", note=_TURNED_AWAY)
 
 
 def _segment(words: re.Pattern[str], url: Url) -> bool:
