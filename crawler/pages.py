@@ -30,6 +30,7 @@ from optout.model import Capture, Failure, Stage, Verdict
 from optout.protocols import robots
 from optout.readers import robots_txt
 from optout.readers import url as urls
+from optout.readers.text import field_text
 from optout.readers.url import Url
 from storage.database import StorageError
 from storage.log import Superseded
@@ -414,7 +415,5 @@ def _page_of(item: Collected) -> Capture:
 
 def _sent(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, values in request.headers.items()
-        for value in values or ()
+        (field_text(name), field_text(value)) for name, values in request.headers.items() for value in values or ()
     )

@@ -29,6 +29,7 @@ from crawler.session import Asking, Session
 from optout import __version__
 from optout.captures import MAX_REDIRECTS, redirect
 from optout.model import Capture, Verdict
+from optout.readers.text import field_octets
 from storage import frontier, lists, removals
 from storage.database import StorageError, open_database
 from storage.names import digest
@@ -108,7 +109,7 @@ class Again(Pages):
             held = await self._context.call(lambda connection: removals.held_by(connection, number))
             request.meta[HELD] = held
             for name, value in _validators(held):
-                request.headers[name] = value
+                request.headers[name] = field_octets(value)
         await super().process_request(request)
 
     async def process_response(self, request: Request, response: Response) -> Response:

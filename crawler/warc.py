@@ -25,6 +25,7 @@ from fastwarc.warc import WarcRecord, WarcRecordType
 
 from optout.model import Capture
 from optout.readers import url as urls
+from optout.readers.text import field_octets, field_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -209,7 +210,7 @@ def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
 
 def _kept(offset: int, record: WarcRecord, block: bytes, end: int, metadata: bytes) -> Kept:
     head, _, body = block.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
+    status, *lines = field_text(head).split("\r\n")
     version, code = status.split(" ")[:2]
     fields = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
     known = dict(line.split(": ", 1) for line in metadata.decode().splitlines())
@@ -279,4 +280,4 @@ def _http1(page: Page) -> str:
 
 
 def _lines(fields: Iterable[tuple[str, str]]) -> bytes:
-    return b"".join(_BREAK.sub(" ", f"{name}: {value}").encode("utf-8", "replace") + b"\r\n" for name, value in fields)
+    return b"".join(field_octets(_BREAK.sub(" ", f"{name}: {value}")) + b"\r\n" for name, value in fields)

@@ -109,9 +109,10 @@ class Question:
 class Capture:
     """One HTTP request and what came back; compared by identity.
 
-    ``url`` is canonical (``readers.url``); ``headers`` are as received, in order, names repeat; ``body`` is after
-    content decoding. Where ``error`` is set there is no status. ``memo`` keeps what readers made of the body, so that
-    a file that decides about a thousand pages is parsed once; it never changes what the capture means.
+    ``url`` is canonical (``readers.url``); ``headers`` are as received, in order, names repeat, octets as text by
+    ``readers.text.field_text``; ``body`` is after content decoding. Where ``error`` is set there is no status. ``memo``
+    keeps what readers made of the body, so that a file that decides about a thousand pages is parsed once; it never
+    changes what the capture means.
     """
 
     url: str

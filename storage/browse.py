@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
 from optout.model import Verdict
+from optout.readers.text import quoted
 from storage import chain, checkpoints, evidence
 from storage.merkle import root_by_inclusion
 from storage.queries import Filter, conditions, reasons_of
@@ -238,7 +239,8 @@ def _evidence(connection: Connection, id_: str) -> list[Evidence]:
     held = evidence.held(connection, [row.id for row in rows])
     return [
         Evidence(
-            row.id, row.url, row.fetched_at, row.status, row.error, tuple((name, value) for name, value in row.headers),
+            row.id, row.url, row.fetched_at, row.status, row.error,
+            tuple((quoted(name), quoted(value)) for name, value in row.headers),
             held[row.id].capture.body if row.id in held else None, row.id in held and held[row.id].whole,
             row.body_bytes, row.body_sha256,
         )

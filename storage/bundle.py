@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from optout.model import Capture
 from optout.policy import Policy
-from optout.readers.text import readable, to_utf8
+from optout.readers.text import quoted, readable, to_utf8
 from storage import chain, checkpoints, evidence, notes, policies, redact
 from storage.chain import Sealed
 from storage.columns import LOG
@@ -322,7 +322,9 @@ def _texts(capture: Capture, where: str) -> Iterator[str]:
         yield f"HTTP status {capture.status}"
     elif where.startswith("header "):
         name = where.removeprefix("header ")
-        yield "\n".join(f"{field}: {value}" for field, value in capture.headers if field.lower() == name.lower())
+        yield "\n".join(
+            f"{field}: {quoted(value)}" for field, value in capture.headers if field.lower() == name.lower()
+        )
     elif capture.error:
         yield f"no answer: {capture.error}"
     text = readable(to_utf8(capture.body))

@@ -14,7 +14,7 @@ from warcio.archiveiterator import ArchiveIterator
 from optout import representation
 from optout.captures import redirect
 from optout.model import Capture
-from optout.readers.text import readable, to_utf8
+from optout.readers.text import quoted, readable, to_utf8
 from storage import evidence
 
 FAILURES = ("too many redirects", "too-large", "html", "text/html", "malformed", "unreadable")
@@ -86,7 +86,7 @@ def _says(capture: Capture, row: Any) -> bool:
     if row.place == "status":
         return bool(row.quote == str(capture.status))
     if row.place.startswith("header "):
-        return any(row.quote in value for value in capture.header(row.place.removeprefix("header ")))
+        return any(row.quote in quoted(value) for value in capture.header(row.place.removeprefix("header ")))
     text = representation.of(capture).decode(capture.body)
     return row.quote in readable(to_utf8(capture.body)) or row.quote in text
 

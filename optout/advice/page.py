@@ -14,7 +14,7 @@ from optout.protocols import PROTOCOLS, robots
 from optout.readers import html, robots_txt
 from optout.readers.markup import tags
 from optout.readers.pattern import Target
-from optout.readers.text import readable
+from optout.readers.text import quoted, readable
 
 META = '<meta name="robots" content="noai, noimageai">'
 TDM_META = '<meta name="tdm-reservation" content="1">'
@@ -92,7 +92,7 @@ def header(site: Site) -> Iterator[Found]:
     if site.page is None or site.reserving():
         return
     for path, capture in _places(site):
-        for name, value in capture.headers:
+        for name, value in ((name, quoted(value)) for name, value in capture.headers):
             speaks = name.lower() in _HEADERS or (name.lower() == "x-robots-tag" and "noai" in value.lower())
             if speaks and not site.page.header(name.lower()):
                 message = f"The header speaks of {path} alone, on which it stands; the page is sent without it."
@@ -106,7 +106,7 @@ def denied_by_redirect(site: Site) -> Iterator[Found]:
     target = redirect(capture) if capture else None
     if capture and target and _REFUSAL.search(target.path):
         message = "The redirect leads to a page like any other: answer 403, which every crawler takes for a no."
-        yield Found(message, capture.header("location")[0], capture.url, "header location")
+        yield Found(message, quoted(capture.header("location")[0]), capture.url, "header location")
 
 
 @rule("page/images-only", Level.WARNING, "DeviantArt, 11 November 2022", "noimageai on a page leaves its text open.")
@@ -157,7 +157,7 @@ def usage_header(site: Site) -> Iterator[Found]:
     if site.page is None:
         return
     broken = {statement.quote: statement.note for statement in site.missed("aipref")}
-    for value in site.page.header("content-usage"):
+    for value in map(quoted, site.page.header("content-usage")):
         faults = [*usage_faults(value)] or [broken[quote] for quote in (value,) if quote in broken]
         if faults:
             fix = Fix(f"Content-Usage: {usage_mended(value)}", Goes.HEADER)

@@ -10,7 +10,7 @@ from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rul
 from optout.model import Capture
 from optout.readers import xml_source
 from optout.readers.rsl import NAMESPACE
-from optout.readers.text import readable, to_utf8
+from optout.readers.text import field_octets, readable, to_utf8
 from optout.readers.unreadable import Unreadable
 from optout.readers.xml_source import Node
 
@@ -152,7 +152,7 @@ def not_named(site: Site) -> Iterator[Found]:
         path = capture.url.removeprefix(site.url.origin)
         naming = [robots.body if robots else b""]
         if site.page:
-            naming += [site.page.body, *(value.encode("utf-8", "replace") for value in site.page.header("link"))]
+            naming += [site.page.body, *(field_octets(value) for value in site.page.header("link"))]
         if capture is not site.page and not any(path.encode() in text for text in naming):
             message = "No robots.txt, header or page names this licence, so no crawler finds it."
             yield _found(capture, root, message, Fix(f"License: {capture.url}", Goes.ROBOTS))

@@ -13,7 +13,7 @@ from optout.protocols import robots
 from optout.readers import robots_txt, structured_headers, wishes
 from optout.readers.pattern import Pattern, Target
 from optout.readers.robots_txt import Line, RobotsTxt
-from optout.readers.text import readable
+from optout.readers.text import field_octets, readable
 from optout.readers.unreadable import Unreadable
 
 NAME = "aipref"
@@ -166,7 +166,7 @@ def _rule(line: Line, file: RobotsTxt) -> _Rule:
 
 def _header(page: Capture) -> Reading:
     """Attach 2: the response header, about the content of this very answer; several field lines are one field."""
-    lines = [line.strip(" \t").encode("utf-8", "surrogatepass") for line in page.header(_FIELD)]
+    lines = [field_octets(line.strip(" \t")) for line in page.header(_FIELD)]
     said = _said(b", ".join(lines))
     where = f"header {_FIELD}"
     if said.error:

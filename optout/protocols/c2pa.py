@@ -13,7 +13,7 @@ from optout.captures import Asked
 from optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
 from optout.readers import c2pa_store, embedded_xmp, html, url, xmp
 from optout.readers.c2pa_store import Manifest, Store
-from optout.readers.text import readable
+from optout.readers.text import quoted, readable
 from optout.readers.unreadable import Unreadable
 
 NAME = "c2pa"
@@ -67,9 +67,7 @@ def _elsewhere(asked: Asked, page: Capture, by_reader: str) -> Reading:
         try:
             named.setdefault(url.join(page.url, target).href, where)
         except url.NotAUrl:
-            yield Gap(
-                NAME, readable(target.encode("utf-8", "surrogatepass")), page.url, where, "It is no URL.", IN_STRICT
-            )
+            yield Gap(NAME, quoted(target), page.url, where, "It is no URL.", IN_STRICT)
     for failure in embedded_xmp.read(page).failures:
         yield Gap(NAME, "unreadable", page.url, "XMP", failure)
     if len(named) > MAX_REMOTE:

@@ -13,7 +13,7 @@ from optout.captures import Asked
 from optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
 from optout.readers import container, html, robots_tags, wishes
 from optout.readers.html import Element
-from optout.readers.text import readable
+from optout.readers.text import quoted
 from optout.readers.unreadable import Unreadable
 
 NAME = "robots-meta"
@@ -31,7 +31,7 @@ def read(asked: Asked) -> Reading:
         return
     agent = asked.question.agent
     for field in page.header("x-robots-tag"):
-        quote = readable(field.strip().encode("utf-8", "surrogatepass"))
+        quote = quoted(field.strip())
         yield from _statements(robots_tags.for_agent(field, agent), quote, page, "header x-robots-tag")
     try:
         markup = html.read(page)

@@ -32,7 +32,7 @@ from optout.readers import url as urls
 from optout.readers.html import Element
 from optout.readers.robots_txt import Line, RobotsTxt
 from optout.readers.rsl import Document, Term, TooLarge
-from optout.readers.text import readable
+from optout.readers.text import quoted, readable
 from optout.readers.unreadable import Unreadable
 from optout.readers.url import NotAUrl
 from optout.readers.xml_source import NotXml
@@ -214,10 +214,10 @@ def _in_header(page: Capture) -> Iterator[_Named]:
     for field in page.header("link"):
         for link in _LINK.finditer(field):
             parameters: dict[str, str] = {}
-            for name, quoted, plain in _PARAMETER.findall(link[2]):
-                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain.strip("'"))
+            for name, marked, plain in _PARAMETER.findall(link[2]):
+                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", marked) or plain.strip("'"))
             if _is_licence(parameters):
-                yield _named(link[1], readable(link[0].encode("utf-8", "surrogatepass")), page, "header link")
+                yield _named(link[1], quoted(link[0]), page, "header link")
 
 
 def _in_elements(markup: html.Page, page: Capture) -> Iterator[_Named]:

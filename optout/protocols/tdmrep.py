@@ -16,7 +16,7 @@ from optout.readers.container import Container
 from optout.readers.json_source import Member, Object, Value
 from optout.readers.pattern import Pattern, Target
 from optout.readers.properties import Property
-from optout.readers.text import readable, to_utf8
+from optout.readers.text import quoted, readable, to_utf8
 from optout.readers.unreadable import Unreadable
 
 NAME = "tdmrep"
@@ -283,10 +283,10 @@ def _in_broken_json(text: str) -> Iterator[_Rule]:
 
 def _header(page: Capture) -> Generator[Gap, None, list[_Value]]:
     """6.2: the response header; a field that lists several values says each of them (RFC 9110 5.3)."""
-    policy = next((readable(value.encode("utf-8", "surrogatepass")) for value in page.header("tdm-policy")), "")
+    policy = next((quoted(value) for value in page.header("tdm-policy")), "")
     values = []
     for field in page.header("tdm-reservation"):
-        quote = readable(field.strip().encode("utf-8", "surrogatepass"))
+        quote = quoted(field.strip())
         if not quote:
             yield Gap(NAME, "malformed", page.url, "header tdm-reservation", "The header has no value.", IN_STRICT)
             continue
@@ -314,7 +314,7 @@ def _misspelt(page: Capture) -> Iterator[Statement]:
     """
     for name in _MISSPELT:
         for field in page.header(name):
-            value = _Value(_reserved(field), readable(field.strip().encode("utf-8", "surrogatepass")), f"header {name}")
+            value = _Value(_reserved(field), quoted(field.strip()), f"header {name}")
             yield from _flagged(value, page)
     try:
         found = html.read(page)

@@ -10,6 +10,7 @@ import ada_url
 import idna
 
 DEFAULT_PORT = {"http": 80, "https": 443}
+_OCTET = re.compile("[\udc80-\udcff]")
 
 
 class NotAUrl(ValueError):
@@ -67,7 +68,11 @@ def parse(url: str) -> Url:
 
 
 def join(base: str, reference: str) -> Url:
-    """The canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl."""
+    """The canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl.
+
+    An octet of a header field that is not UTF-8 (``readers.text.field_text``) is asked for as it came: ``%E9``.
+    """
+    reference = _OCTET.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", reference)
     try:
         href = ada_url.join_url(base, reference)
     except ValueError:
