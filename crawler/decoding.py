@@ -1,14 +1,22 @@
-"""Content codings undone, completely or not at all (RFC 9110 8.4; RFC 1950, 1951, 1952, 7932)."""
+"""Content codings undone, completely or not at all (RFC 9110 8.4; RFC 1950, 1951, 1952, 7932, 8878, 9659)."""
 
 from __future__ import annotations
 
+import codecs
+import sys
 import zlib
 from typing import TYPE_CHECKING
 
 import brotli
+import turbohtml.detect  # noqa: F401 registers the codecs "whatwg-…"
 
 from crawler.http1 import BadAnswer
 from optout.model import Failure
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +24,15 @@ if TYPE_CHECKING:
 ACCEPTED = "gzip, deflate, br"
 """The Accept-Encoding that this module keeps the promise of."""
 
+_NOTHING = frozenset({"", "identity", "none", "null", "7bit", "8bit", "binary", "aws-chunked"})
+"""What stands in Content-Encoding of answers that are in no coding, beside character encodings and media types.
+
+Content-Transfer-Encodings (RFC 2045 6.2), and what Amazon S3 keeps of an upload in parts: browsers pass over all of
+them. A coding that exists, or a name that tells nothing, is passed over by no means.
+"""
+
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_WINDOW = {int(zstd.DecompressionParameter.window_log_max): 23}  # RFC 9659 3: 8 MB
 _MAX_CODINGS = 4
 _MAX_MEMBERS = 64
 
@@ -32,7 +48,7 @@ def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
     half a robots.txt reads like one that reserves less.
     """
     listed = [coding.strip().lower() for value in content_encoding for coding in value.split(",")]
-    codings = [coding for coding in listed if coding not in ("", "identity")]
+    codings = [coding for coding in listed if not _is_none(coding)]
     if len(codings) > _MAX_CODINGS:
         raise Undecodable(f"{len(codings)} content codings on top of each other are more than anybody needs")
     for coding in reversed(codings if body else ()):
@@ -42,15 +58,26 @@ def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
     return body
 
 
+def _is_none(coding: str) -> bool:
+    if coding in _NOTHING or "/" in coding:
+        return True
+    try:
+        return bool(codecs.lookup(f"whatwg-{coding}"))
+    except (LookupError, ValueError):  # a label of no encoding (Encoding standard, 4.2)
+        return False
+
+
 def _undo(coding: str, body: bytes, limit: int) -> bytes:
     try:
         if coding in ("gzip", "x-gzip"):
             return _gunzip(body, limit)
-        if coding == "deflate":
+        if coding in ("deflate", "x-deflate"):
             return _inflate(body, limit)
         if coding == "br":
             return _unbrotli(body, limit)
-    except (zlib.error, brotli.error) as error:
+        if coding == "zstd":
+            return _unzstd(body, limit)
+    except (zlib.error, brotli.error, zstd.ZstdError) as error:
         raise Undecodable(f"the body is no {coding}: {error}") from error
     raise Undecodable(f"the content coding {coding!r} was not asked for and is not known")
 
@@ -96,6 +123,22 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
     if len(unpacked) > limit:
         raise too_large(limit)
     return bytes(unpacked)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    """All frames (RFC 8878 3): unlike with gzip, nothing else may follow."""
+    whole = b""
+    for _ in range(_MAX_MEMBERS):
+        stream = zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
+        whole += stream.decompress(body, limit + 1 - len(whole))
+        if len(whole) > limit:
+            raise too_large(limit)
+        if not stream.eof:
+            raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+        body = stream.unused_data
+        if not body:
+            return whole
+    raise Undecodable(f"the body has more than {_MAX_MEMBERS} Zstandard frames")
 
 
 def too_large(limit: int) -> Undecodable:

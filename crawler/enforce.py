@@ -75,16 +75,22 @@ class Refused(IgnoreRequest):
 def capture_of(request: Request, response: Response) -> Capture:
     """An answer as the decision sees it: headers as received where the handler noted them, the body decoded and whole.
 
-    Raises decoding.Undecodable.
+    As with ``client.Answer``, an answer that is not 2xx needs no body. Raises decoding.Undecodable.
     """
     received = request.meta.get("received_headers") or [
         (field_text(name), field_text(value)) for name, values in response.headers.items() for value in values or ()
     ]
     url = urls.parse(request.url).href
+    is_page = 200 <= response.status < 300
     if _BROKEN_OFF & set(response.flags) or (PLACE in request.meta and _UNBOUNDED in response.flags):
-        return Capture(url, error=Failure.TRUNCATED)
+        return Capture(url, error=Failure.TRUNCATED) if is_page else Capture(url, response.status, tuple(received))
     codings = [field_text(coding) for coding in response.headers.getlist("Content-Encoding")]
-    body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
+    try:
+        body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
+    except Undecodable:
+        if is_page:
+            raise
+        body = b""
     return Capture(url, response.status, tuple(received), body)
 
 

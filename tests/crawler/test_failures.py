@@ -12,6 +12,7 @@ import zlib
 
 import brotli
 import pytest
+from backports import zstd
 
 from crawler.network import Guard
 from optout.model import Failure
@@ -81,9 +82,21 @@ FAULTS = {
     "no gzip": (encoded(b"gzip", ROBOTS), Failure.PROTOCOL),
     "gzip with a wrong checksum": (encoded(b"gzip", GZIPPED[:-8] + bytes(8)), Failure.PROTOCOL),
     "no brotli": (encoded(b"br", ROBOTS), Failure.PROTOCOL),
+    "half a Zstandard frame": (encoded(b"zstd", zstd.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
+    "a Zstandard bomb": (encoded(b"zstd", zstd.compress(b"#" * 10_000_000)), Failure.TOO_LARGE),
+    "no Zstandard": (encoded(b"zstd", ROBOTS), Failure.PROTOCOL),
     "a coding that is not known": (encoded(b"rot13", ROBOTS), Failure.PROTOCOL),
+    "a coding that is known and not undone": (encoded(b"compress", ROBOTS), Failure.PROTOCOL),
     "a coding too many": (encoded(b"gzip, gzip, gzip, gzip, gzip", GZIPPED), Failure.PROTOCOL),
 }
+
+
+CUT = [
+    octets
+    for octets, _ in FAULTS.values()
+    if isinstance(octets, bytes) and b"\r\n\r\n" in octets and b"many" not in octets
+]
+"""Answers whose head can be read, and whose body cannot."""
 
 
 @both
@@ -95,6 +108,27 @@ def test_a_fault_has_its_name(server, fetch: Fetch, fault: str) -> None:
     capture = asyncio.run(fetch(f"{server.origin}/", patience=patience))
     assert (capture.status, capture.error) == (None, failure), capture
     assert capture.memo["detail"]
+
+
+@both
+@pytest.mark.parametrize("rest", [octets.partition(b"\r\n")[2] for octets in CUT])
+def test_a_status_says_all_there_is_to_know(server, fetch: Fetch, rest: bytes) -> None:
+    """RFC 9309 2.3.1.2 to 2.3.1.4: only of a file that is there, what it says matters."""
+    for number, status in enumerate((b"404 Not Found", b"301 Moved", b"503 Busy")):
+        server.answers[f"/{number}"] = b"HTTP/1.1 %b\r\n%b" % (status, rest)
+        capture = asyncio.run(fetch(f"{server.origin}/{number}"))
+        assert (capture.status, capture.error, capture.body) == (int(status[:3]), None, b"")
+
+
+@both
+def test_a_status_says_so_even_if_its_content_never_ends(server, fetch: Fetch) -> None:
+    def drip_of_404(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 1000\r\n\r\n")
+        connection.recv(1)
+
+    server.answers["/robots.txt"] = drip_of_404
+    capture = asyncio.run(fetch(f"{server.origin}/robots.txt", patience=SHORT))
+    assert (capture.status, capture.error) == (404, None)
 
 
 @both
@@ -145,7 +179,17 @@ def test_no_tls_where_it_was_asked_for(server, fetch: Fetch) -> None:
         (b"deflate", zlib.compress(ROBOTS)),
         (b"deflate", zlib.compress(ROBOTS, wbits=-15)),
         (b"br", brotli.compress(ROBOTS)),
+        (b"zstd", zstd.compress(ROBOTS[:1000]) + zstd.compress(ROBOTS[1000:])),
+        (b"x-deflate", zlib.compress(ROBOTS)),
         (b"identity", ROBOTS),
+        (b"none", ROBOTS),
+        (b"utf-8", ROBOTS),
+        (b"ISO-8859-1", ROBOTS),
+        (b"binary", ROBOTS),
+        (b"text/plain", ROBOTS),
+        (b"", ROBOTS),
+        (b"aws-chunked,gzip", GZIPPED),
+        (b"UTF-8, gzip", GZIPPED),
         (b"br, gzip", gzip.compress(brotli.compress(ROBOTS), mtime=0)),
     ],
 )
