@@ -134,7 +134,7 @@ class Client:
 
         Raises BadAnswer, OSError (network.NotPublic is one), and what ``before`` raises.
         """
-        self._guard.check_literal(url)
+        self._guard.check_literal(url, by_proxy=proxy is not None)
         until = asyncio.get_running_loop().time() + timeout
         own = () if self._keep else ((b"Connection", b"close"),)
         octets = _request(method, url, fields, own, content, proxy)

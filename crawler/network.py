@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING
 
 from optout.readers.url import Url, parse
+from storage.names import is_delegated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,10 +47,49 @@ _NOT_PUBLIC_V6 = tuple(
 )
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: how an IPv6-only machine reaches the IPv4 web
 
-_LOCAL_NAMES = frozenset(
-    # RFC 6761, RFC 6762, RFC 8375, ICANN 2024.07.29.06; RFC 6762 appendix G
-    ("localhost", "local", "home.arpa", "internal", "localdomain", "intranet", "private", "corp", "home", "lan")
+_METADATA = frozenset(
+    ip_address(address)
+    for address in (  # where clouds have what gives keys to whoever asks from inside, beside the link-local addresses
+        "100.100.100.200",  # Alibaba Cloud
+        "168.63.129.16",  # Azure, in the public range
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:c1::a9fe:a9fe",  # the same
+        "fd00:ec2::254",  # AWS: instances
+        "fd00:ec2::23",  # AWS: Kubernetes
+        "fd20:ce::254",  # Google Cloud
+        "fd00:42::42",  # Scaleway
+    )
 )
+_METADATA_NAMES = frozenset(
+    ("metadata", "metadata.google.internal", "metadata.goog", "metadata.tencentyun.com", "instance-data")
+)
+
+_LOCAL_NAMES = frozenset(
+    # RFC 6761, RFC 6762 with appendix G, RFC 7686, RFC 8375, RFC 9476, ICANN 2024.07.29.06; Kubernetes, Consul, as seen
+    [
+        "localhost",
+        "local",
+        "localdomain",
+        "intranet",
+        "private",
+        "corp",
+        "home",
+        "lan",
+        "test",
+        "onion",
+        "home.arpa",
+        "alt",
+        "internal",
+        "svc",
+        "cluster",
+        "consul",
+        "intra",
+        "docker",
+        "domain",
+        "workgroup",
+    ]
+)
+_FOR_EXAMPLES = "example"  # RFC 6761 6.5: nothing is there, in- or outside
 _PIN = re.compile(r"(?P<host>[^:\s]+):(?P<port>\d{1,5}|\*):(?P<addresses>\S+)")
 
 
@@ -73,9 +113,18 @@ def _reached(address: str) -> IPv4Address | IPv6Address:
     return ip
 
 
+def _name(host: str) -> str:
+    return host.rstrip(".").lower()
+
+
 def _is_local_name(host: str) -> bool:
-    labels = host.rstrip(".").lower().split(".")
+    labels = _name(host).split(".")
     return len(labels) == 1 or labels[-1] in _LOCAL_NAMES or ".".join(labels[-2:]) in _LOCAL_NAMES
+
+
+def _is_delegated(host: str) -> bool:
+    """Whether a name can be looked up outside: its last label is a top-level domain, by the bundled list."""
+    return _name(host).rpartition(".")[2] == _FOR_EXAMPLES or is_delegated(_name(host))
 
 
 def _literal(host: str) -> str | None:
@@ -115,20 +164,29 @@ class Guard:
     def allows(self, address: str) -> bool:
         """Whether an IP address may be connected to.
 
-        Link-local ones never: no web is there, but the metadata service of a cloud, keys included.
+        Link-local ones never, nor others where a cloud has its metadata service: no web is there, but keys are.
         """
-        return is_public(address) or (self._allow_private and not _reached(address).is_link_local)
+        reached = _reached(address)
+        if reached.is_link_local or reached in _METADATA:
+            return False
+        return self._allow_private or is_public(address)
 
-    def check_literal(self, url: str | Url) -> None:
+    def check_literal(self, url: str | Url, *, by_proxy: bool = False) -> None:
         """Raises NotPublic if the URL itself names an address or a host that is not public; NotAUrl if it is none.
 
-        All that can be checked where a proxy does the looking up.
+        ``by_proxy``: a proxy looks the name up, so that this is all that can be checked. Then a name has to be one that
+        can be looked up outside.
         """
         host = parse(url).host if isinstance(url, str) else url.host
         address = _literal(host)
-        if self.allows(address) if address else self._allow_private or not _is_local_name(host):
-            return
-        raise NotPublic(f"{host} is not on the public Internet, and nothing else is fetched")
+        if address:
+            allowed = self.allows(address)
+        elif self._allow_private:
+            allowed = _name(host) not in _METADATA_NAMES
+        else:
+            allowed = not _is_local_name(host) and (not by_proxy or _is_delegated(host))
+        if not allowed:
+            raise NotPublic(f"{host} is not on the public Internet, and nothing else is fetched")
 
     async def lookup(self, host: str, port: int, *, check: bool = True) -> list[str]:
         """The addresses of a host that may be connected to, in order of preference; never an empty list.
@@ -146,7 +204,7 @@ class Guard:
         return allowed
 
     def _pinned(self, host: str, port: int) -> list[str]:
-        name = host.rstrip(".").lower()
+        name = _name(host)
         keys = ((name, str(port)), (name, "*"), ("*", str(port)), ("*", "*"))
         return list(next((self._pins[key] for key in keys if key in self._pins), ()))
 

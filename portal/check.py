@@ -90,12 +90,12 @@ class Checked:
 class WebPorts(Guard):
     """The crawler's guard, which for a stranger's question lets nothing through but the ports that the web is on."""
 
-    def check_literal(self, url: str | Url) -> None:
+    def check_literal(self, url: str | Url, *, by_proxy: bool = False) -> None:
         """Raises NotPublic for any other port too, so that nobody has the portal knock at doors for them."""
         parts = parse(url) if isinstance(url, str) else url
         if parts.port not in PORTS:
             raise NotPublic(f"port {parts.port} is not asked from here, only {' and '.join(map(str, PORTS))}")
-        super().check_literal(parts)
+        super().check_literal(parts, by_proxy=by_proxy)
 
 
 @asynccontextmanager

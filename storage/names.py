@@ -41,6 +41,11 @@ def domain_of(host: str) -> str:
     return parts.top_domain_under_public_suffix or host
 
 
+def is_delegated(host: str) -> bool:
+    """Whether the host is below a top-level domain that the Public Suffix List has, as it does those of the root."""
+    return bool(_suffixes()(host).suffix)
+
+
 @cache
 def _suffixes() -> TLDExtract:
     from tldextract import TLDExtract  # noqa: PLC0415 it loads a client for HTTP, and a look-up does without both

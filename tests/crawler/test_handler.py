@@ -43,7 +43,7 @@ def test_a_decoded_page_is_html_and_has_no_coding_left(server) -> None:
 def test_through_a_proxy_names_are_its_business_and_the_guard_stays(server) -> None:
     server.answers["http://site.example/a?"] = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nby proxy"
     assert download("http://site.example/a?", allow_private=False, proxy=server.origin).body == b"by proxy"
-    for host in ("127.0.0.1", "localhost", "10.0.0.1"):
+    for host in ("127.0.0.1", "localhost", "10.0.0.1", "db.stage", "kubernetes.default.svc"):
         with pytest.raises(NotPublic) as raised:
             download(f"http://{host}/", allow_private=False, proxy=server.origin)
         assert failure(raised.value) is Failure.REFUSED

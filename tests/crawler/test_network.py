@@ -124,7 +124,7 @@ LINK_LOCAL = ["169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.
 
 @pytest.mark.parametrize("address", [address for _, address in NOT_PUBLIC])
 def test_the_flag_lets_in_all_but_link_local(address: str) -> None:
-    """The metadata service of a cloud is there, and gives keys to whoever asks from inside."""
+    """The metadata service of a cloud is there, and gives keys to any client inside."""
     link_local = address in (*LINK_LOCAL, "::ffff:a9fe:a9fe")
     assert Guard(allow_private=True).allows(address) is not link_local
 
@@ -136,6 +136,73 @@ def test_link_local_is_never_fetched(address: str) -> None:
     if "%" not in address:  # a URL has no zone (WHATWG URL 3.5)
         with pytest.raises(NotPublic):
             Guard(allow_private=True).check_literal(f"http://{host}/")
+
+
+METADATA = [
+    *("100.100.100.200", "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "192.0.0.192", "168.63.129.16"),
+    *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42"),
+]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_of_a_cloud_is_never_fetched(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    for guard in (Guard(), Guard(allow_private=True)):
+        assert not guard.allows(address)
+        with pytest.raises(NotPublic):
+            guard.check_literal(f"http://{host}/latest/meta-data/")
+        with pytest.raises(NotPublic):
+            lookup(guard, address)
+
+
+@pytest.mark.parametrize("host", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "metadata.goog"])
+def test_nor_is_it_by_a_name_that_a_proxy_looks_up(host: str) -> None:
+    with pytest.raises(NotPublic):
+        Guard(allow_private=True).check_literal(f"http://{host}/", by_proxy=True)
+
+
+INSIDE = [
+    *("kubernetes.default.svc", "a.svc.cluster.local", "KUBERNETES.default.SVC.", "kubernetes"),
+    *("consul.service.consul", "a.test", "a.onion", "a.intra", "a.internal", "a.alt", "nas.lan", "a.b.corp", "x.home"),
+    *("printer.local", "router.home.arpa", "wiki.intranet", "host.docker.internal", "a.docker", "db.cluster"),
+]
+UNDELEGATED = [
+    "kubernetes.default",
+    "a.example1",
+    "db.stage",
+    "a.kube",
+    "vault.dc1",
+    "xn--bcher-kva.xn--bcher-kva",
+    "a.bücher",
+    "a.invalid",
+    "a.b..",
+]
+OUTSIDE = [
+    "a.example",
+    "a.com",
+    "a.co.uk",
+    "A.DE.",
+    "пример.рф",
+    "a.xn--p1ai",
+    "例え.みんな",
+    "a.b.github.io",
+    "a.museum",
+]
+
+
+def test_a_name_that_exists_inside_alone_is_refused_by_name() -> None:
+    for host in INSIDE:
+        for by_proxy in (False, True):
+            with pytest.raises(NotPublic):
+                Guard().check_literal(f"http://{host}/", by_proxy=by_proxy)
+    for host in UNDELEGATED:  # where no proxy is between, its addresses are looked at
+        Guard().check_literal(f"http://{host}/")
+        with pytest.raises(NotPublic):
+            Guard().check_literal(f"http://{host}/", by_proxy=True)
+    for host in OUTSIDE:
+        Guard().check_literal(f"http://{host}/", by_proxy=True)
+    for host in (*INSIDE, *UNDELEGATED, *OUTSIDE):
+        Guard(allow_private=True).check_literal(f"http://{host}/", by_proxy=True)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -153,7 +220,7 @@ def test_what_is_no_address_is_not_judged(address: str) -> None:
 def test_a_url_that_names_a_place_nearby(url: str) -> None:
     with pytest.raises(NotPublic, match="not on the public Internet"):
         Guard().check_literal(url)
-    if "169.254" not in url:
+    if "169.254" not in url and "metadata" not in url:
         Guard(allow_private=True).check_literal(url)
 
 
