@@ -11,7 +11,7 @@ from batch.snapshot import File, Known
 from optout.captures import Captures
 from optout.decide import decide
 from optout.host_rules import Hosts
-from optout.model import Capture, Decision, Failure, Profile, Question, Use
+from optout.model import SKEW, Capture, Decision, Failure, Profile, Question, Use
 from optout.readers import url as urls
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Snapshot:
     """What a snapshot makes of URLs, for one product token, use and profile.
 
     ``path`` is a file that ``forbear export hosts`` wrote, or a URL of one that fsspec knows. ``at`` is the time that
-    the decisions are about, by default that of opening: answers that had expired by then are not used. What the
+    the decisions are about, by default that of opening: answers that had expired by then, or are dated
+    into the future, are not used. What the
     snapshot does not have is deferred, quoted as ``unasked``; what has expired is deferred as ``expired``. ``policy``
     and ``lists`` (captures of the operator's lists) take the place of those in the snapshot. The rules of as many as
     ``hosts`` are in memory, those that were asked about last.
@@ -57,7 +58,8 @@ class Snapshot:
         lists: Sequence[Capture] | None = None,
         hosts: int = 10_000,
     ) -> None:
-        self.at = at or datetime.now(UTC)
+        self._opened = datetime.now(UTC)
+        self.at = at or self._opened
         self._question = Question("", agent, Use(use), Profile(profile), self.at)
         self._file = File(path)
         self.path, self.about = self._file.path, self._file.about
@@ -149,7 +151,10 @@ class Snapshot:
         return self._valid(known, at)
 
     def _valid(self, known: Known, at: datetime | None = None) -> Known:
-        if known.expires_at is None or (at or self.at) < known.expires_at:
+        at = at or self.at
+        ahead = known.fetched_at > max(at, self._opened) + SKEW  # by a clock that ran ahead
+        if not ahead and (known.expires_at is None or at < known.expires_at):
             return known
-        detail = f"the answer of {known.fetched_at:%Y-%m-%d %H:%M} expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
+        ends = "is dated into the future" if ahead else f"expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
+        detail = f"the answer of {known.fetched_at:%Y-%m-%d %H:%M} {ends}"
         return Known(Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail}), self.at)

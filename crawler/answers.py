@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 60.0
 _PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES)
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def recorded(known: Known) -> CaptureRecord:
@@ -100,7 +99,9 @@ class Places(Session):
             return record
         if known:
             return recorded(known)
-        found = await asyncio.wrap_future(self.writer.call(lambda connection: evidence.fresh(connection, [url], _EVER)))
+        found = await asyncio.wrap_future(
+            self.writer.call(lambda connection: evidence.fresh(connection, [url], now(), expired=True))
+        )
         if not found:
             return None
         [(capture_id, capture, _)] = found

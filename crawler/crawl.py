@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,6 +29,7 @@ from crawler.metrics import Monitor
 from crawler.network import Guard
 from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
 from crawler.pages import FOLLOW, PageSpider
+from crawler.places import LONGEST
 from crawler.reading import ReadingNow, died_of
 from crawler.rewrite import Erased, erase
 from crawler.session import Asking, Session
@@ -184,7 +185,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended; ``version`` is that of the corpus which it made, None if it changed nothing."""
+    """How a run ended; ``version`` is that of the corpus which it made, None if it changed nothing.
+
+    ``idle`` is why it asked no site for anything, a sentence; None if it did.
+    """
 
     crawl: str
     resumed: bool
@@ -193,6 +197,7 @@ class Summary:
     left: dict[State, int]
     error: BaseException | None
     version: int | None = None
+    idle: str | None = None
 
 
 class Context:
@@ -393,7 +398,32 @@ def end(connection: Connection, context: Context, resumed: bool, version: int | 
     finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
     left = frontier.tally(connection, context.crawl)
-    return Summary(context.crawl, resumed, finished, context.tally, left, context.error, version)
+    idle = None if context.tally.requests or context.error else _idle(connection, context, finished, left)
+    return Summary(context.crawl, resumed, finished, context.tally, left, context.error, version, idle)
+
+
+def _idle(connection: Connection, context: Context, finished: bool, left: Mapping[State, int]) -> str:
+    """Why a crawl ends without a request."""
+    at, tally = now(), context.tally
+    next_at = frontier.outlook(connection, context.crawl).next_at
+    if not finished:
+        return "No site was asked: the crawl was stopped before its first request."
+    if context.full(0):
+        return "No site was asked: a limit such as --max-pages is reached already."
+    if tally.pages_excluded or tally.pages_deferred:
+        return "No site was asked: by what is known of them, every URL that was due is excluded or deferred."
+    if leases.held(connection, context.crawl, at):
+        return "No site was asked: another process is at work on the hosts that are left."
+    if next_at and next_at > at + LONGEST:
+        return (
+            f"No site was asked: nothing is due before {next_at:%Y-%m-%d %H:%M} (UTC), which a clock that ran ahead "
+            "may have set; --resume asks now."
+        )
+    if next_at:
+        return f"No site was asked: nothing is due before {next_at:%Y-%m-%d %H:%M} (UTC); --resume asks now."
+    if left:
+        return f"No site was asked: this crawl has brought all of its {sum(left.values()):,} URLs to an end already."
+    return "No site was asked: the crawl has no URLs."
 
 
 def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Writer) -> int | None:

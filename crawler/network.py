@@ -65,29 +65,10 @@ _METADATA_NAMES = frozenset(
 )
 
 _LOCAL_NAMES = frozenset(
-    # RFC 6761, RFC 6762 with appendix G, RFC 7686, RFC 8375, RFC 9476, ICANN 2024.07.29.06; Kubernetes, Consul, as seen
-    [
-        "localhost",
-        "local",
-        "localdomain",
-        "intranet",
-        "private",
-        "corp",
-        "home",
-        "lan",
-        "test",
-        "onion",
-        "home.arpa",
-        "alt",
-        "internal",
-        "svc",
-        "cluster",
-        "consul",
-        "intra",
-        "docker",
-        "domain",
-        "workgroup",
-    ]
+    (  # RFC 6761, RFC 6762 with appendix G, RFC 7686, 8375, 9476, ICANN 2024.07.29.06; Kubernetes, Consul, as seen
+        *("localhost", "local", "localdomain", "intranet", "private", "corp", "home", "lan", "test", "onion"),
+        *("home.arpa", "alt", "internal", "svc", "cluster", "consul", "intra", "docker", "domain", "workgroup"),
+    )
 )
 _FOR_EXAMPLES = "example"  # RFC 6761 6.5: nothing is there, in- or outside
 _PIN = re.compile(r"(?P<host>[^:\s]+):(?P<port>\d{1,5}|\*):(?P<addresses>\S+)")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from optout.captures import refusal
-from optout.model import Capture, Failure
+from optout.model import SKEW, Capture, Failure
 from storage.records import CaptureRecord, now
 
 LONGEST = timedelta(hours=24)
@@ -103,8 +103,8 @@ class Places:
         return record
 
     def _fresh(self, url: str) -> CaptureRecord | None:
-        record = self._known.get(url)
-        if record is None or (record.expires_at and record.expires_at <= now()):
+        record, at = self._known.get(url), now()
+        if record is None or record.fetched_at > at + SKEW or (record.expires_at and record.expires_at <= at):
             return None
         self._known.move_to_end(url)
         return record

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+
+SKEW = timedelta(minutes=1)
+"""What the clocks of several machines may differ by; what was noted later than that, a clock noted that ran ahead."""
 
 
 class Use(StrEnum):

@@ -155,6 +155,8 @@ def tell(summary: Summary, config: Config) -> None:
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
+    if summary.idle:
+        show.line(summary.idle)
     if summary.version:
         show.line(f"This is version {summary.version} of the corpus: forbear corpus versions --out {config.out}")
     show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {shown(config.db)}.")
@@ -183,6 +185,7 @@ def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
         "deferred": {"decisions": tally.pages_deferred, "by_failure": dict(tally.deferred)},
         "outcomes": {str(state): count for state, count in tally.outcomes.items()},
         "frontier": {str(state): count for state, count in summary.left.items()},
+        "idle": summary.idle,
         "version": summary.version,
         "out": str(config.out),
         "error": None if summary.error is None else sentence(summary.error),

@@ -100,6 +100,8 @@ def _tell(done: Rechecked, config: RecheckConfig) -> None:
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
+    if summary.idle:
+        show.line(summary.idle)
     files = "file" if done.erased.files == 1 else "files"
     show.line(f"  removed    {sum(done.removed.values()):,} pages, from {done.erased.files} {files}")
     if done.erased.waiting:
@@ -126,6 +128,7 @@ def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
         "removed": done.removed,
         "rewritten": {"files": done.erased.files, "bytes": done.erased.octets, "seconds": done.erased.seconds},
         "waiting": sorted(done.erased.waiting),
+        "idle": summary.idle,
         "version": summary.version,
         "out": str(config.out),
         "error": None if summary.error is None else sentence(summary.error),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from optout.model import Capture, Failure, Reason
+from optout.model import SKEW, Capture, Failure, Reason
 from storage.dialects import add, add_new, chunks, find
 from storage.leaves import NOTHING, compact
 from storage.names import digest
@@ -198,12 +198,19 @@ def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
     return found
 
 
-def fresh(connection: Connection, urls: Sequence[str], now: datetime, since: datetime | None = None) -> list[Fresh]:
-    """The newest capture of each canonical URL that has not expired, whichever crawl made it; none before ``since``."""
+def fresh(
+    connection: Connection, urls: Sequence[str], now: datetime, since: datetime | None = None, *, expired: bool = False
+) -> list[Fresh]:
+    """The newest capture of each canonical URL that has not expired, whichever crawl made it; none before ``since``.
+
+    ``expired``: however old it is. What a clock that ran ahead has dated into the future is never fresh: nobody knows
+    when it was fetched.
+    """
     newest: dict[str, Fresh] = {}
     for some in chunks(urls):
         expected = {digest(url) for url in some}
-        stored = _stored().where(captures.c.url_key.in_(expected), captures.c.expires_at > now)
+        valid = captures.c.expires_at.is_not(None) if expired else captures.c.expires_at > now
+        stored = _stored().where(captures.c.url_key.in_(expected), valid, captures.c.fetched_at <= now + SKEW)
         if since is not None:
             stored = stored.where(captures.c.fetched_at >= since)
         rows = connection.execute(stored.order_by(captures.c.fetched_at, captures.c.id)).all()

@@ -226,7 +226,12 @@ def note_deaths(connection: Connection, keys: Sequence[bytes]) -> None:
 
 
 def reopen(connection: Connection, crawl: str) -> int:
-    """Lets what was deferred or given up wait again, as if it were new; returns how many URLs these are."""
+    """Lets what was deferred or given up wait again, as if it were new; returns how many URLs these are.
+
+    What else waits is looked at now too, whenever it would have been: a clock that ran ahead may have said so.
+    """
+    at = now()
+    connection.execute(queues.update().where(queues.c.crawl == crawl, queues.c.ready_at > at).values(ready_at=at))
     mine = select(queues.c.id).where(queues.c.crawl == crawl)
     states = [State.DEFERRED.value, State.ABANDONED.value]
     undone = frontier.update().where(frontier.c.queue.in_(mine), frontier.c.state.in_(states))
@@ -234,7 +239,7 @@ def reopen(connection: Connection, crawl: str) -> int:
         undone.values(state=State.WAITING.value, due_at=None, attempts=0, deaths=None).returning(frontier.c.queue)
     ).all()
     for some in chunks(sorted(set(again))):
-        connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=now()))
+        connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=at))
     return len(again)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
+from optout.model import SKEW
 from storage.dialects import chunks
 from storage.frontier import DEATH
 from storage.hosts import meet
@@ -40,6 +42,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
     while len(leased) < n:
         ready = (
             select(queues.c.id, queues.c.host, hosts.c.next_at, hosts.c.lease_owner, hosts.c.lease_until)
+            .add_columns(hosts.c.last_seen)
             .join_from(queues, hosts)
             .where(queues.c.crawl == crawl, queues.c.ready_at <= at)
             .order_by(queues.c.ready_at)  # and no further: the index has them so, and nothing has to be sorted
@@ -52,7 +55,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
         free = []
         for row in rows:
             held = row.lease_owner is not None and row.lease_until > at
-            later = row.lease_until if held else row.next_at
+            later = row.lease_until if held else _next_at(row, at)
             if later is not None and later > at:  # look again then, so that nobody passes it by until that
                 connection.execute(queues.update().where(queues.c.id == row.id).values(ready_at=later))
             else:
@@ -60,7 +63,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
         _hold(connection, [row.host for row in free], owner, until)
         _recover_entries(connection, [row.id for row in free if row.lease_owner is not None], DEATH)
         _recover_entries(connection, [row.id for row in free if row.lease_owner is None], 0)
-        leased += [Lease(row.host, row.next_at, row.lease_owner is not None) for row in free]
+        leased += [Lease(row.host, _next_at(row, at), row.lease_owner is not None) for row in free]
     return leased
 
 
@@ -70,13 +73,20 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
     Who holds it already gets it again: within a process, taking turns is the caller's task.
     """
     meet(connection, [host], at)
-    columns = select(hosts.c.next_at, hosts.c.lease_owner, hosts.c.lease_until).where(hosts.c.host == host)
+    of = hosts.c
+    columns = select(of.next_at, of.last_seen, of.lease_owner, of.lease_until).where(of.host == host)
     known = connection.execute(columns.with_for_update(key_share=True)).one()
     mine = known.lease_owner == owner
     if known.lease_owner is not None and not mine and known.lease_until > at:
         return None
     _hold(connection, [host], owner, at + timedelta(seconds=seconds))
-    return Lease(host, known.next_at, known.lease_owner is not None and not mine)
+    return Lease(host, _next_at(known, at), known.lease_owner is not None and not mine)
+
+
+def _next_at(row: Row[*tuple[Any, ...]], at: datetime) -> datetime | None:
+    """When the host may be asked again; at once if that was noted by a clock that ran ahead."""
+    next_at: datetime | None = row.next_at
+    return None if row.last_seen > at + SKEW else next_at
 
 
 def _hold(connection: Connection, some: Sequence[str], owner: str, until: datetime) -> None:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from optout.model import Capture
+from optout.model import SKEW, Capture
 from optout.readers import url as urls
 from optout.readers.url import NotAUrl
 from storage import evidence
 from storage.dialects import chunks
+from storage.records import now
 from storage.schema import captures
 
 
@@ -29,6 +30,8 @@ class Answer(NamedTuple):
 def answers(connection: Connection) -> Iterator[Answer]:
     """The newest answer of each well-known file and licence, whichever crawl asked, sorted by host and URL.
 
+    None that a clock which ran ahead has dated into the future.
+
     About 400 octets for each are in memory, and the content of a few. An answer whose content is no longer there is
     left out: it is not known then. Raises StorageError.
     """
@@ -38,7 +41,7 @@ def answers(connection: Connection) -> Iterator[Answer]:
     )
     numbered = (
         select(columns.id, columns.url, columns.fetched_at, columns.expires_at, newest.label("age"))
-        .where(columns.expires_at.is_not(None))
+        .where(columns.expires_at.is_not(None), columns.fetched_at <= now() + SKEW)
         .subquery()
     )
     found = []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from crawler.web import Reply, Web
 from storage import complaints
 from storage.database import open_database, writing
 from storage.records import now
-from tests.crawler.crawls import HTML, Crawler, all_paths, late, page, plain, tree, until, urls
+from tests.crawler.crawls import HTML, Crawler, all_paths, late, page, paths, plain, tree, until, urls
 
 SAME = page(words="The same words under two addresses.")
 
@@ -50,6 +51,45 @@ def test_a_corpus_of_nothing(crawler: Crawler) -> None:
     assert done.summary["kept"] == 0
     assert done.summary["finished"]
     assert crawler.records() == []
+
+
+AHEAD = "2099-01-01T00:00:00.000000+00:00"
+
+
+def test_a_crawl_that_asks_no_site_says_why(crawler: Crawler) -> None:
+    open_, shut = "http://a.example/", "http://b.example/"
+    with Web({"a.example": tree(3), "b.example": {"/robots.txt": plain("User-agent: *\nDisallow: /\n")}}) as web:
+
+        def idle(*seeds: str, **options: Any) -> str:
+            said = crawler.run(web, *seeds, **options).summary["idle"]
+            return str(said)
+
+        assert idle(open_, max_pages=1) == "None"
+        assert "a limit such as --max-pages is reached" in idle(open_, max_pages=1, resume=True)
+        assert idle(open_) == "None"
+        assert "brought all of its 3 URLs to an end" in idle(open_, resume=True)
+        assert idle(shut) == "None"
+        assert "every URL that was due is excluded or deferred" in idle(shut, max_depth=1)
+        crawler.change("UPDATE frontier SET state = 'waiting' WHERE state = 'excluded'")
+        crawler.change("UPDATE crawls SET state = 'stopped'")
+        crawler.change("UPDATE queues SET ready_at = :at", at=AHEAD)
+        asked = len(web.hits)
+        assert "nothing is due before 2099-01-01 00:00 (UTC), which a clock that ran ahead may have set" in idle(shut)
+        assert "is excluded" in idle(shut, resume=True)
+    assert len(web.hits) == asked
+
+
+def test_what_a_clock_dated_into_the_future_is_asked_for_again(crawler: Crawler) -> None:
+    """robots.txt is as old as nobody knows, and the pause of its host is over."""
+    robots = plain("User-agent: *\nDisallow:\n")
+    with Web({"a.example": {"/robots.txt": robots, "/": page()}}) as web:
+        crawler.run(web, "http://a.example/")
+        crawler.change("UPDATE captures SET fetched_at = :at, expires_at = :at WHERE expires_at IS NOT NULL", at=AHEAD)
+        crawler.change("UPDATE hosts SET last_seen = :at, next_at = :at", at=AHEAD)
+        web.sites["a.example"]["/robots.txt"] = plain("User-agent: *\nDisallow: /\n")  # type: ignore[index]
+        again = crawler.run(web, "http://a.example/").summary
+    assert again["excluded"]["by_protocol"] == {"robots": 1}
+    assert paths(web, "a.example").count("/robots.txt") == 2
 
 
 HEAD = "effect,match,by,at,why,until,lifts\n"

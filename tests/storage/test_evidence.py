@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from optout.model import Capture, Failure, Verdict
-from storage import evidence
+from storage import evidence, snapshots
 from storage.records import CaptureRecord, Keep, new_id
 from storage.schema import bodies, captures
 
@@ -89,3 +89,19 @@ def test_places_are_used_again_until_they_expire(engine: Engine, make: Any, writ
         later = evidence.fresh(connection, asked, now + timedelta(hours=24))
     assert [(one.id, one.capture.body, one.expires_at) for one in found] == [(newer.id, b"2", newer.expires_at)]
     assert later == []
+
+
+def test_what_a_clock_dated_into_the_future_is_asked_for_again(engine: Engine, make: Any, write: Write) -> None:
+    record: CaptureRecord = make.robots("https://a.example/", b"now")
+    at, ahead = record.fetched_at, timedelta(days=400)
+    record = replace(record, expires_at=at + timedelta(hours=24))
+    future = replace(record, id=new_id(), fetched_at=at + ahead, expires_at=at + ahead + timedelta(hours=24))
+    alone = make.robots("https://b.example/", b"then")
+    alone = replace(alone, fetched_at=at + ahead, expires_at=at + ahead + timedelta(hours=24))
+    write(*(make.decided("https://a.example/", captures=(one,)) for one in (record, future, alone)))
+    asked = [f"https://{host}.example/robots.txt" for host in "ab"]
+    with engine.connect() as connection:
+        assert [one.id for one in evidence.fresh(connection, asked, at)] == [record.id]
+        assert [one.id for one in evidence.fresh(connection, asked, at, expired=True)] == [record.id]
+        assert len(evidence.fresh(connection, asked, at + ahead)) == 2
+        assert [one.id for one in snapshots.answers(connection)] == [record.id]

@@ -140,6 +140,18 @@ def test_a_lease_ends_by_itself_and_shows_that_nobody_gave_it_back(todo: Frontie
     assert todo.do(leases.renew, "one", ["a.example"], todo.at, 30) == set()
 
 
+def test_a_pause_that_a_clock_dated_into_the_future_is_over(todo: Frontier) -> None:
+    ahead = todo.at + timedelta(days=400)
+    assert todo.do(leases.lease_host, "one", "a.example", ahead, 30)
+    todo.do(leases.release, "one", "a.example", ahead + SECOND, ahead)
+    todo.add("https://a.example/1")
+    assert todo.do(leases.lease_hosts, todo.crawl, "two", 1, todo.at, 30) == [leases.Lease("a.example", None)]
+    todo.release("two", "a.example", 20)
+    assert todo.do(leases.lease_host, "two", "a.example", todo.at, 30) == leases.Lease(
+        "a.example", todo.at + 20 * SECOND
+    )
+
+
 def test_a_host_that_no_crawl_has_met_can_be_leased(todo: Frontier) -> None:
     assert todo.do(leases.lease_host, "one", "xn--bcher-kva.example", todo.at, 30).next_at is None
     assert todo.do(leases.lease_host, "one", "xn--bcher-kva.example", todo.at, 30) is not None
