@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crawler import stored_answer
 from crawler.files import settle
-from crawler.http import received
+from crawler.http1 import received
 from crawler.inputs import Item, Source
 from crawler.packed import Broken
 from crawler.warc_records import PAGES, Damage, Record, WarcFile

@@ -19,10 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 from crawler.connections import Connections, NotReceived
 from crawler.decoding import decode, too_large
-from crawler.http1 import BadAnswer
+from crawler.http1 import BadAnswer, received
 from crawler.network import causes
 from optout.model import Failure
-from optout.readers.text import field_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -65,14 +64,10 @@ class Answer:
 
     def __init__(self, head: Head, connection: Connection, until: float) -> None:
         self.head = head
+        self.fields = received(head.fields)
         self.address = connection.address
         self.certificate = connection.certificate
         self._connection, self._until = connection, until
-
-    @property
-    def fields(self) -> tuple[tuple[str, str], ...]:
-        """The header fields as received, in order, as ``model.Capture`` has them."""
-        return tuple((name.decode(), field_text(value)) for name, value in self.head.fields)
 
     async def body(self, limit: int, seen: Callable[[bytes], None] | None = None) -> bytes:
         """The whole body, without its codings; ``limit`` is in octets, before and after decoding.

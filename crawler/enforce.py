@@ -13,6 +13,7 @@ from scrapy.utils.httpobj import urlparse_cached
 from crawler.client import failure
 from crawler.decoding import Undecodable, decode
 from crawler.handler import CutOff
+from crawler.http1 import received
 from crawler.network import explain
 from crawler.places import expiry
 from optout.captures import redirect
@@ -77,13 +78,13 @@ def capture_of(request: Request, response: Response) -> Capture:
 
     As with ``client.Answer``, an answer that is not 2xx needs no body. Raises decoding.Undecodable.
     """
-    received = request.meta.get("received_headers") or [
-        (field_text(name), field_text(value)) for name, values in response.headers.items() for value in values or ()
-    ]
+    fields = request.meta.get("received_headers") or received(
+        (name, value) for name, values in response.headers.items() for value in values or ()
+    )
     url = urls.parse(request.url).href
     is_page = 200 <= response.status < 300
     if _BROKEN_OFF & set(response.flags) or (PLACE in request.meta and _UNBOUNDED in response.flags):
-        return Capture(url, error=Failure.TRUNCATED) if is_page else Capture(url, response.status, tuple(received))
+        return Capture(url, error=Failure.TRUNCATED) if is_page else Capture(url, response.status, tuple(fields))
     codings = [field_text(coding) for coding in response.headers.getlist("Content-Encoding")]
     try:
         body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
@@ -91,7 +92,7 @@ def capture_of(request: Request, response: Response) -> Capture:
         if is_page:
             raise
         body = b""
-    return Capture(url, response.status, tuple(received), body)
+    return Capture(url, response.status, tuple(fields), body)
 
 
 def failed(request: Request, exception: Exception) -> Capture:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optout.model import Failure
+from optout.readers.text import field_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MAX_HEAD = 256 * 1024
 """Octets of status lines and header fields together; about what curl (300 kB) and Chromium (256 KiB) take."""
@@ -60,6 +61,11 @@ class Head:
         """The members of a field that is a list, in lower case; empty ones are left out (RFC 9110 5.6.1.2)."""
         members = b",".join(self.values(name)).lower().split(b",")
         return [member for each in members if (member := each.strip(b" \t"))]
+
+
+def received(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """The header fields as they came, in order, as ``model.Capture`` has them."""
+    return tuple((field_text(name), field_text(value)) for name, value in fields)
 
 
 class AnswerReader:
