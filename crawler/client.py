@@ -89,15 +89,17 @@ class Answer:
         return [value.decode("latin-1") for value in self.head.values(b"content-encoding")]
 
     async def _received(self, limit: int, seen: Callable[[bytes], None] | None) -> bytes:
-        received = bytearray()
+        parts: list[bytes] = []
+        left = limit
         async with asyncio.timeout_at(self._until):
             while part := await self._connection.part():
-                received += part
+                parts.append(part)
+                left -= len(part)
                 if seen:
                     seen(part)
-                if len(received) > limit:
+                if left < 0:
                     raise too_large(limit)
-        return bytes(received)
+        return b"".join(parts)
 
 
 class Client:

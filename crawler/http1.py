@@ -84,7 +84,7 @@ class AnswerReader:
         self._method = method
         self._octets = bytearray()
         self._searched = 0
-        self._body = bytearray()
+        self._body: list[bytes] = []
         self._left = 0
         self._overhead = 0
         self._read: Callable[[], bool] = self._read_head
@@ -115,7 +115,7 @@ class AnswerReader:
 
     def take(self) -> bytes:
         """What has come of the body since the last time, without its transfer coding."""
-        taken = bytes(self._body)
+        taken = b"".join(self._body)
         self._body.clear()
         return taken
 
@@ -163,7 +163,7 @@ class AnswerReader:
         return False
 
     def _read_to_end(self) -> bool:
-        self._body += self._octets
+        self._body.append(bytes(self._octets))
         self._octets.clear()
         return False
 
@@ -196,8 +196,8 @@ class AnswerReader:
 
     def _move(self) -> None:
         """Adds to the body what has come of the part whose length is known."""
-        part = self._octets[: self._left]
-        self._body += part
+        part = bytes(memoryview(self._octets)[: self._left])
+        self._body.append(part)
         self._left -= len(part)
         del self._octets[: len(part)]
 
