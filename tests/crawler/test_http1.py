@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-import h11
 import pytest
 
 from crawler.http1 import MAX_FRAMING, MAX_HEAD, AnswerReader, BadAnswer
 from optout.model import Failure
+from tests.crawler.exchanges import by_h11, read
 
 BODY = b"User-agent: *\nDisallow: /x\n"
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -87,15 +87,6 @@ FAULTS = {
 }
 
 
-def read(octets: bytes, size: int, *, method: str = "GET", closed: bool = True) -> tuple[AnswerReader, bytes]:
-    reader, body = AnswerReader(method), bytearray()
-    for at in range(0, len(octets), size):
-        reader.feed(octets[at : at + size])
-        body += reader.take()
-    reader.end(closed=closed)
-    return reader, bytes(body)
-
-
 @pytest.mark.parametrize("case", WHOLE)
 def test_what_is_permitted_is_read(case: str) -> None:
     for size in (1 << 20, 1000, 1):
@@ -162,27 +153,6 @@ def test_how_long_a_body_is_and_what_may_follow(octets: bytes, method: str, body
     reader = AnswerReader(method)
     reader.feed(octets)
     assert (reader.take(), reader.complete, reader.persistent) == (body, True, persistent)
-
-
-def by_h11(octets: bytes) -> tuple[int, bytes] | None:
-    """What h11 makes of it; None if it refuses."""
-    client = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-    client.send(h11.Request(method="GET", target="/", headers=[("Host", "a.example")]))
-    client.send(h11.EndOfMessage())
-    status, body = 0, b""
-    try:
-        client.receive_data(octets)
-        client.receive_data(b"")
-        while not isinstance(event := client.next_event(), h11.EndOfMessage):
-            if isinstance(event, h11.Response):
-                status = event.status_code
-            if isinstance(event, h11.Data):
-                body += event.data
-            if event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
-                return None
-    except h11.RemoteProtocolError:
-        return None
-    return status, body
 
 
 def test_what_h11_reads_is_read_alike() -> None:

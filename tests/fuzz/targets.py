@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,15 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crawler import archive, links, sitemaps, stored_answer
+import brotli
+
+from crawler import archive, decoding, links, sitemaps, stored_answer
+from crawler.http1 import BadAnswer
 from crawler.inputs import BadInput
 from crawler.packed import Broken
 from crawler.warc_records import WarcFile
 from optout import representation
 from optout.model import Capture
 from optout.readers import mime, robots_mended, robots_tags
-from tests.crawler import warcs
-from tests.fuzz import harness
+from tests.crawler import exchanges, warcs
+from tests.fuzz import containers, harness
 from tests.optout import markup_differential
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -196,6 +200,42 @@ _RECORDS = tuple(
     for block in _ANSWERS
 )
 
+
+# --- answers as servers send them
+
+
+def check_http(octets: bytes) -> None:
+    """Checks that an answer is read alike in whatever pieces it comes, and as h11 reads it, or is refused."""
+    whole = _status_and_body(octets, max(len(octets), 1))
+    assert _status_and_body(octets, 7) == whole
+    theirs = exchanges.by_h11(octets)
+    if whole and theirs:
+        assert whole == theirs
+
+
+def _status_and_body(octets: bytes, size: int) -> tuple[int, bytes] | None:
+    try:
+        reader, body = exchanges.read(octets, size)
+    except BadAnswer:
+        return None
+    assert reader.head
+    assert not any(re.search(rb"[\0\r\n]", name + value) for name, value in reader.head.fields)
+    return reader.head.status, body
+
+
+def check_codings(octets: bytes) -> None:
+    """Checks that a body without its codings is bounded, or is refused."""
+    codings, _, body = octets.partition(b"\n")
+    with suppress(BadAnswer):
+        assert len(decoding.decode(body, [codings.decode("latin-1")], 100_000)) <= 100_000
+
+
+_CODED = (
+    *(name.encode() + b"\n" + pack(warcs.PAGE) for name, pack in warcs.PACKINGS.items()),
+    b"deflate\n" + zlib.compress(warcs.PAGE), b"br\n" + brotli.compress(warcs.PAGE), b"utf-8, none\n" + warcs.PAGE,
+    b"zstd, gzip\n" + warcs.PACKINGS["gzip"](warcs.PACKINGS["zstd"](warcs.PAGE)),
+)  # fmt: skip
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -207,5 +247,12 @@ TARGETS: dict[str, Target] = {
         Target("sitemap", check_sitemap, lambda: _SITEMAPS),
         Target("warc", check_warc, lambda: _RECORDS),
         Target("stored-answer", check_stored_answer, lambda: _ANSWERS),
+        Target("http", check_http, lambda: _ANSWERS),
+        Target("content-codings", check_codings, lambda: _CODED),
+        *(
+            Target(f"in-{name}", partial(containers.check, name), partial(containers.inputs, name))
+            for name in containers.FILES
+        ),
+        Target("manifest-stores", partial(harness.check, "c2pa"), containers.stores),
     )
 }

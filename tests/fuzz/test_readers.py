@@ -84,7 +84,7 @@ def test_a_reader_that_fails_on_the_way_never_allows(name: str, monkeypatch: pyt
                         if number == sound:
                             break
                         yield item
-                    raise MemoryError
+                    raise RecursionError
 
             monkeypatch.setattr(harness, "BY_NAME", {name: Broken})
             verdicts = harness._decide(name, url, captures).verdicts
