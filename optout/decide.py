@@ -97,7 +97,8 @@ def _judge(
     found += (item for item in statements if item.protocol not in lifted)
     judged = {profile: _verdict(found, question.use, profile, policy) for profile in Profile}
     verdict, because = judged[question.profile]
-    reasons = dict.fromkeys(_because(item, verdict, policy) for item in because)
+    unread = {(gap.protocol, gap.source) for gap in because if isinstance(gap, Gap) and not is_refusal(gap)}
+    reasons = dict.fromkeys(_because(item, (item.protocol, item.source) in unread, policy) for item in because)
     verdicts = {profile: verdict for profile, (verdict, _) in judged.items()}
     return Decision(verdict, stage, url, tuple(reasons), statements, gaps, verdicts)
 
@@ -117,12 +118,14 @@ def _verdict(
     return Verdict.ALLOWED, []
 
 
-def _because(item: Statement | Gap, verdict: Verdict, policy: Policy) -> Reason:
-    measure = policy.measure(item.protocol)
-    if verdict is Verdict.EXCLUDED and isinstance(item, Statement):
-        return Reason(item.protocol, item.preference, item.quote, item.source, item.where, measure)
-    name = item.protocol if isinstance(item, Gap) and is_refusal(item) else UNREACHABLE
-    return Reason(name, Preference.UNKNOWN, item.quote, item.source, item.where, measure)
+def _because(item: Statement | Gap, unread: bool, policy: Policy) -> Reason:
+    """Why: what was said, under the name of its protocol; ``unread`` for a place that could not be read as it should.
+
+    A wish that can be seen in what could not be read is a part of that doubt.
+    """
+    name = UNREACHABLE if unread else item.protocol
+    said = item.preference if isinstance(item, Statement) and not unread else Preference.UNKNOWN
+    return Reason(name, said, item.quote, item.source, item.where, policy.measure(item.protocol))
 
 
 def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Asked], Stage, list[Gap]]:

@@ -13,16 +13,19 @@ from tests.optout.conftest import PAGE
 ORIGIN = "https://archive.example"
 LONE = '{"tdm-reservation": 1}'
 CASES = [
-    # what, robots.txt, ai.txt, tdmrep.json, verdict in strict, quotes of its reasons
-    ("a wish", "", "Training: deny", None, "deferred", ["malformed", "Training: deny"]),
+    # what, robots.txt, ai.txt, tdmrep.json, verdict in strict, protocols and quotes of its reasons
+    ("a wish", "Noai: /", None, None, "deferred", [("robots-intent", "Noai: /")]),
     ("a wish for yes", "Allow-AI-training: yes", None, None, "allowed", []),
-    ("a wish beside a doubt", "", None, LONE, "deferred", ["malformed", '"tdm-reservation": 1']),
+    ("a wish in what is malformed", None, None, LONE, "deferred",
+     [("unreachable", "malformed"), ("unreachable", '"tdm-reservation": 1')]),
+    ("a wish beside a doubt", "Noai: /", None, LONE, "deferred",
+     [("unreachable", "malformed"), ("robots-intent", "Noai: /"), ("unreachable", '"tdm-reservation": 1')]),
     ("a wish beside a no", "User-agent: *\nContent-Signal: ai-train=no\nNoai: /", None, None, "excluded",
-     ["Content-Signal: ai-train=no"]),
+     [("content-signal", "Content-Signal: ai-train=no")]),
     ("a wish beside a yes", "User-agent: *\nContent-Signal: ai-train=yes\nNoai: /", None, None, "deferred",
-     ["Noai: /"]),
+     [("robots-intent", "Noai: /")]),
     ("a doubt and a wish in the same words", "Content-Signal: ai-train=no\nUser-agent: *\nAllow: /", None, None,
-     "deferred", ["Content-Signal: ai-train=no"]),
+     "deferred", [("unreachable", "Content-Signal: ai-train=no")]),
     ("nothing", "User-agent: *\nAllow: /", None, None, "allowed", []),
 ]  # fmt: skip
 
@@ -40,14 +43,11 @@ def decided(files: tuple[str | None, ...], profile: Profile, use: Use = Use.TRAI
     return decision
 
 
-@pytest.mark.parametrize(("what", "robots", "ai", "tdmrep", "verdict", "quotes"), CASES)
-def test_flagged(what, robots, ai, tdmrep, verdict, quotes):
+@pytest.mark.parametrize(("what", "robots", "ai", "tdmrep", "verdict", "reasons"), CASES)
+def test_flagged(what, robots, ai, tdmrep, verdict, reasons):
     files = (robots, ai, tdmrep)
     strict = decided(files, Profile.STRICT)
-    assert (str(strict.verdict), [reason.quote for reason in strict.reasons]) == (verdict, quotes), what
-    assert {reason.protocol for reason in strict.reasons} <= (
-        {"unreachable"} if verdict == "deferred" else {"content-signal"}
-    )
+    assert (str(strict.verdict), [(reason.protocol, reason.quote) for reason in strict.reasons]) == (verdict, reasons)
     standard = decided(files, Profile.STANDARD)
     assert (str(standard.verdict) == "excluded") == (verdict == "excluded"), what
     assert str(standard.verdict) != "deferred"
