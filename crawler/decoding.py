@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import sys
 import zlib
 from typing import TYPE_CHECKING
 
 import brotli
-import turbohtml.detect  # noqa: F401 registers the codecs "whatwg-…"
 
 from crawler.http1 import BadAnswer
 from optout.model import Failure
+from optout.representation import encoding_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -59,12 +58,7 @@ def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
 
 
 def _is_none(coding: str) -> bool:
-    if coding in _NOTHING or "/" in coding:
-        return True
-    try:
-        return bool(codecs.lookup(f"whatwg-{coding}"))
-    except (LookupError, ValueError):  # a label of no encoding (Encoding standard, 4.2)
-        return False
+    return coding in _NOTHING or "/" in coding or encoding_of(coding) != ""
 
 
 def _undo(coding: str, body: bytes, limit: int) -> bytes:

@@ -127,7 +127,7 @@ class Representation:
         for mark, encoding in _MARKS.items():
             if self._body.startswith(mark):
                 return encoding
-        return _known((self._supplied and self._supplied.parameter("charset")) or "")
+        return encoding_of((self._supplied and self._supplied.parameter("charset")) or "")
 
     @cached_property
     def _wide(self) -> str:
@@ -140,7 +140,7 @@ class Representation:
         """The name of its encoding in the Encoding standard, in lower case."""
         stated = self._declared or self._wide or (self._in_markup() if self.is_html else "")
         if not stated and (match := _XML_ENCODING.match(self._body)):
-            stated = _known(match[1].decode())
+            stated = encoding_of(match[1].decode())
         return stated or self._guessed()
 
     def _in_markup(self) -> str:
@@ -230,8 +230,8 @@ def of(capture: Capture) -> Representation:
     return known
 
 
-def _known(label: str) -> str:
-    """The encoding of a label (Encoding standard, "get an encoding"), in lower case; empty for a label of none."""
+def encoding_of(label: str) -> str:
+    """Returns the encoding of a label (Encoding standard 4.2), in lower case; empty for a label of none."""
     try:
         return (turbohtml.parse(b"", encoding=label).encoding or "").lower() if label else ""
     except LookupError:

@@ -194,7 +194,7 @@ def test_prose_decides_nothing_unless_the_policy_says_so(site, profile):
     reasons = [(r.protocol, r.quote, r.preference, r.measure) for r in decision.reasons]
     strict = profile is Profile.STRICT
     assert decision.verdict is (Verdict.DEFERRED if strict else Verdict.ALLOWED)
-    assert reasons == ([("unreachable", EN, Preference.UNKNOWN, "1.3(2)")] if strict else [])
+    assert reasons == ([("prose", EN, Preference.DISALLOW, "1.3(2)")] if strict else [])
     search = decide(Question(PAGE, use=Use.SEARCH, profile=profile), captures, own)
     assert isinstance(search, Decision)
     assert search.verdict is Verdict.ALLOWED
