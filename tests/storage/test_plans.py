@@ -21,8 +21,9 @@ BIG = (
     "crawl_words", "measure_hosts", "mine", "theirs",
 )  # fmt: skip
 
-# What may be sorted: a row or two for a host, the captures of a few places, what LIMIT left, what one protocol decided.
-FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1", "reasons.protocol = ?")
+# What may be sorted: a row or two for a host, the captures of a few places, what LIMIT left, what one or two protocols
+# decided.
+FEW = ("FROM host_outcomes", "captures.url_key IN", "anon_1", "reasons.protocol = ?", "reasons.protocol IN")
 
 
 def work(connection: Connection, crawl: str) -> None:
