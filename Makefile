@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check docs lock bench bench-quick fuzz clean
+.PHONY: help setup setup-dev demo test coverage check docs lock bench bench-quick fuzz clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,9 +19,12 @@ setup-dev: $(VENV)/.dev ## the same with what the tests, checks and docs need
 demo: setup ## crawl a small real web on loopback and show what was kept, what was not, and in whose words
 	@$(BIN)/forbear demo
 
-test: setup-dev ## run all tests and show what they cover
+test: setup-dev ## run all tests
 	@tests/chromium.sh $(BIN)/python
-	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: ## the same in twice the time, and show what they cover
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report=term $(ARGS)"
 
 check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check
