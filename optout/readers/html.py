@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import turbohtml
 
@@ -138,32 +137,33 @@ def read(capture: Capture) -> Page:
     return page
 
 
-class _Sought(NamedTuple):
+class _Sought:
     """The words of a page that make an element one of interest; ``hidden`` if some may be written in other signs."""
 
-    words: tuple[str, ...]
-    hidden: bool
+    def __init__(self, words: Iterable[bytes], *, hidden: bool) -> None:
+        written = b"|".join(map(re.escape, words)) or b"(?!)"
+        self._words = re.compile(written.decode(), re.IGNORECASE)
+        self._written = re.compile(written + b"|password" + (b"|&" if hidden else b""), re.IGNORECASE)
+        self._hidden = hidden
 
     def are_in(self, name: str, attributes: dict[str, str], content: str = "") -> bool:
         """Returns whether an element is of interest."""
         if name == "input" and attributes.get("type", "").strip().lower() == "password":
             return True
-        if self.hidden and "\\u00" in content and "json" in attributes.get("type", "").lower():
+        if self._hidden and "\\u00" in content and "json" in attributes.get("type", "").lower():
             return True
-        text = "\n".join((content, *attributes, *attributes.values())).lower()
-        return any(word in text for word in self.words)
+        return self._words.search("\n".join((content, *attributes, *attributes.values()))) is not None
 
     def may_be_in(self, written: bytes) -> bool:
         """Returns whether a tag may be of interest, by its attributes as they are written; never wrongly no."""
-        lower = written.lower()
-        return (self.hidden and b"&" in lower) or b"password" in lower or any(w.encode() in lower for w in self.words)
+        return self._written.search(written) is not None
 
 
 def _sought(lower: bytes) -> _Sought | None:
     """Returns what is sought in a page in small letters; None if no element can be of interest."""
-    words = tuple(word.decode() for word in _WORDS if word in lower)
     if _HIDDEN.search(lower):
-        return _Sought(tuple(word.decode() for word in _WORDS), hidden=True)
+        return _Sought(_WORDS, hidden=True)
+    words = [word for word in _WORDS if word in lower]
     return _Sought(words, hidden=False) if words or _ASKS.search(lower) else None
 
 
@@ -215,28 +215,27 @@ def _in_tree(document: turbohtml.Document, known: Representation, sought: _Sough
     """Yields the elements of interest; what is in a template is not part of the page (HTML 4.12.3)."""
     metas = 0
     for node in document.iter_elements():
-        metas += node.tag == "meta"
+        name = node.tag
+        metas += name == "meta"
         attributes = _attributes(node)
-        content = node.text if node.tag == "script" else ""
-        if not sought.are_in(node.tag, attributes, content) or is_inert(node):
+        content = node.text if name == "script" else ""
+        if not (attributes or content) or not sought.are_in(name, attributes, content) or is_inert(node):
             continue
         location = node.source_location
         if location is None:
             continue  # an html or body that was made up, with attributes of a later tag (13.2.6.4.7): _in_tags shows it
-        where = f"line {location.start_tag.start_line}, {f'(//meta)[{metas}]' if node.tag == 'meta' else node.tag}"
+        where = f"line {location.start_tag.start_line}, {f'(//meta)[{metas}]' if name == 'meta' else name}"
         types: tuple[str, ...] = ()
         if "itemprop" in attributes:
             content = next((text for text in node.strings if text.strip()), "")
             types = _item_types(node)
         quote = known.quote(location.start_tag.start_offset, location.start_tag.end_offset)
-        yield Element(node.tag, attributes, quote, where, content, types)
+        yield Element(name, attributes, quote, where, content, types)
 
 
 def _attributes(node: turbohtml.Element) -> dict[str, str]:
     """The attributes as text; turbohtml takes some, such as class, apart at white space."""
-    return {
-        name: value if isinstance(value, str) else " ".join(value or ()) for name, value in node.attrs.copy().items()
-    }
+    return {name: value if isinstance(value, str) else " ".join(value or ()) for name, value in node.attrs.items()}
 
 
 def is_inert(node: turbohtml.Element) -> bool:
@@ -273,10 +272,8 @@ def _in_tags(source: bytes, sought: _Sought) -> Iterator[Element]:
     metas = 0
     line, counted = 1, 0
     for tag in tags(source):
-        if tag.is_end:
-            continue
-        metas += tag.name == b"meta"
-        if tag.inert or not (tag.name == b"script" or sought.may_be_in(tag.attributes)):
+        metas += tag.name == b"meta" and not tag.is_end
+        if tag.is_end or tag.inert or not (tag.name == b"script" or sought.may_be_in(tag.attributes)):
             continue
         name, attributes, content = tag.name.decode(), tag.attribute(), tag.content.decode()
         if sought.are_in(name, attributes, content):

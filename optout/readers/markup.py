@@ -20,8 +20,12 @@ _VALUE = rb"[" + _W + rb"]*+=[" + _W + rb"]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\
 TAG = rb"([a-zA-Z][^" + _W + rb"/>]*+)((?:[" + _W + rb"/]++|" + _NAME + rb"(?:" + _VALUE + rb")?+)*+)(?:>|\Z)"
 _TOKEN = re.compile(rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|[!?][^>]*+(?:>|\Z)|(/?)" + TAG + rb"|/[^>]*+(?:>|\Z))", re.DOTALL)
 
-_RAW = frozenset({b"script", b"style", b"title", b"textarea"})
-_END = {name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE) for name in _RAW}
+# What has no markup in it, and how that ends.
+_END = {
+    name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE)
+    for name in (b"script", b"style", b"title", b"textarea")
+}
+_TEMPLATE = re.compile(rb"<template", re.IGNORECASE)
 _END_OF_TEMPLATE = re.compile(rb"</template[" + _W + rb"/>]", re.IGNORECASE)
 _SELF_CLOSING = re.compile(rb"(?:^|[\"'" + _W + rb"])/\Z")
 _GREATER_THAN = ord(">")
@@ -57,18 +61,21 @@ def tags(source: bytes) -> Iterator[Tag]:
     Where readers of different times differ, more is markup: within a select and in foreign content, in elements that
     only old browsers show (xmp, noframes), and in a template that is not closed where it began.
     """
-    at, templates, unusual = 0, _Templates(source), {b"select": 0, b"svg": 0, b"math": 0}
+    at, unusual = 0, {b"select": 0, b"svg": 0, b"math": 0}
+    templates = _Templates(source) if _TEMPLATE.search(source) else None
     while match := _TOKEN.search(source, at):
         start, at = match.span()
-        if not match[2] or source[at - 1] != _GREATER_THAN:  # a comment, or a tag that the end of the file cuts off
+        slash, written, attributes = match.groups()
+        if not written or source[at - 1] != _GREATER_THAN:  # a comment, or a tag that the end of the file cuts off
             continue
-        name, is_end = match[2].lower(), bool(match[1])
-        if name in unusual and (name == b"select" or not _SELF_CLOSING.search(match[3])):
+        name, is_end, until = written.lower(), bool(slash), at
+        if name in unusual and (name == b"select" or not _SELF_CLOSING.search(attributes)):
             unusual[name] = max(0, unusual[name] + (-1 if is_end else 1))
-        is_raw = not is_end and not any(unusual.values())
-        until = _end_of_raw_text(source, name, at) if is_raw else at
-        inert = templates.hide(name, is_end, start)
-        yield Tag(name, is_end, match[3], start, at, source[at:until], inert)
+        if name in _END and not is_end and not any(unusual.values()):
+            end = _END[name].search(source, at)
+            until = end.start() if end else len(source)
+        inert = templates is not None and templates.hide(name, is_end, start)
+        yield Tag(name, is_end, attributes, start, at, source[at:until], inert)
         at = until
 
 
@@ -91,11 +98,3 @@ class _Templates:
         if not self._depth:
             self._open.clear()
         return self._depth > 0 and name != b"template" and start < self._last_end
-
-
-def _end_of_raw_text(source: bytes, name: bytes, at: int) -> int:
-    """Where what an element without markup holds ends; ``at`` for all other elements."""
-    if name not in _RAW:
-        return at
-    end = _END[name].search(source, at)
-    return end.start() if end else len(source)
