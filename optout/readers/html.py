@@ -129,11 +129,17 @@ def read(capture: Capture) -> Page:
 
     Raises Unreadable for a page of interest that is beyond the limits here and of ``tree_bounds``.
     """
-    page: Page | None = capture.memo.get("html.page")
+    page: Page | Unreadable | None = capture.memo.get("html.page")
     if page is None:
         known = representation.of(capture)
         sought = _sought(known.searchable.lower()) if known.is_html else None
-        page = capture.memo["html.page"] = _read(known, sought) if sought else Page()
+        try:
+            page = _read(known, sought) if sought else Page()
+        except Unreadable as error:
+            page = error
+        capture.memo["html.page"] = page
+    if isinstance(page, Unreadable):
+        raise page.with_traceback(None)
     return page
 
 
