@@ -45,7 +45,12 @@ _NOT_PUBLIC_V6 = tuple(
         "3fff::/20",  # documentation, RFC 9637
     )
 )
+_MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 2.5.5.2
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: how an IPv6-only machine reaches the IPv4 web
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: the same within a network
+_COMPATIBLE = IPv6Network("::/96")  # RFC 4291 2.5.5.1
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765 2.1
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 6.1: the octets before the IPv4 address, under any prefix
 
 _METADATA = frozenset(
     ip_address(address)
@@ -61,7 +66,10 @@ _METADATA = frozenset(
     )
 )
 _METADATA_NAMES = frozenset(
-    ("metadata", "metadata.google.internal", "metadata.goog", "metadata.tencentyun.com", "instance-data")
+    (  # the same by name; "metadata" and "instance-data" are looked up below the machine's own domain
+        *("metadata", "metadata.google.internal", "metadata.goog", "metadata.tencentyun.com", "instance-data"),
+        *("metadata.azure.internal", "api.metadata.cloud.ibm.com"),
+    )
 )
 
 _LOCAL_NAMES = frozenset(
@@ -80,22 +88,55 @@ class NotPublic(ConnectionRefusedError):
 
 def is_public(address: str) -> bool:
     """Whether an IP address in its usual notation belongs to the public Internet; raises ValueError if it is none."""
-    ip = _reached(address)
+    return all(map(_is_public, _reached(ip_address(address))))
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
     if isinstance(ip, IPv4Address):
         return not any(ip in network for network in _NOT_PUBLIC_V4)
     return ip.scope_id is None and ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_V6)
 
 
-def _reached(address: str) -> IPv4Address | IPv6Address:
-    """The address that a packet ends at: an IPv6 address may stand for an IPv4 one (RFC 4291 2.5.5.2, RFC 6052)."""
-    ip = ip_address(address)
-    if isinstance(ip, IPv6Address) and ip.scope_id is None:
-        return ip.ipv4_mapped or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip)
-    return ip
+def _reached(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Address, ...]:
+    """Returns every address where a packet may end: an IPv6 address may stand for an IPv4 one, or lead to one."""
+    if isinstance(ip, IPv4Address):
+        return (ip,)
+    embedded = tuple(_embedded(ip))
+    stands_for_it = ip.scope_id is None and (ip in _MAPPED or ip in _NAT64)
+    return embedded if stands_for_it else (ip, *embedded)
+
+
+def _embedded(ip: IPv6Address) -> Iterator[IPv4Address]:
+    """Yields the IPv4 addresses in an IPv6 address, in each form that a router or translator may unwrap."""
+    octets = ip.packed
+    if any(ip in network for network in (_MAPPED, _NAT64, _LOCAL_NAT64, _COMPATIBLE, _TRANSLATED)) or (
+        int.from_bytes(octets[8:12]) in _ISATAP
+    ):
+        yield IPv4Address(octets[12:])
+    if ip in _LOCAL_NAT64:  # RFC 6052 2.2: behind a prefix of 48, 56 or 64 bits, around the octet at bit 64
+        rest = octets[:8] + octets[9:]
+        yield from (IPv4Address(rest[start : start + 4]) for start in (6, 7, 8))
+    if ip.sixtofour:  # RFC 3056
+        yield ip.sixtofour
+    if ip.teredo:  # RFC 4380: the server, and the client, whose octets are inverted
+        yield from ip.teredo
 
 
 def _name(host: str) -> str:
     return host.rstrip(".").lower()
+
+
+def _is_metadata_name(host: str) -> bool:
+    """Whether a cloud has its metadata service at a name, or at one above it."""
+    labels = _name(host).split(".")
+    if labels[0] == "instance-data" and labels[-1] == "internal":  # AWS: ec2.internal, REGION.compute.internal
+        return True
+    return any(".".join(labels[start:]) in _METADATA_NAMES for start in range(len(labels)))
+
+
+def _is_metadata(ip: IPv4Address | IPv6Address) -> bool:
+    plain = IPv6Address(int(ip)) if isinstance(ip, IPv6Address) else ip  # a zone makes it no other address
+    return plain.is_link_local or plain in _METADATA
 
 
 def _is_local_name(host: str) -> bool:
@@ -147,8 +188,7 @@ class Guard:
 
         Link-local ones never, nor others where a cloud has its metadata service: no web is there, but keys are.
         """
-        reached = _reached(address)
-        if reached.is_link_local or reached in _METADATA:
+        if any(map(_is_metadata, _reached(ip_address(address)))):
             return False
         return self._allow_private or is_public(address)
 
@@ -162,10 +202,11 @@ class Guard:
         address = _literal(host)
         if address:
             allowed = self.allows(address)
-        elif self._allow_private:
-            allowed = _name(host) not in _METADATA_NAMES
+        elif _is_metadata_name(host):
+            allowed = False
         else:
-            allowed = not _is_local_name(host) and (not by_proxy or _is_delegated(host))
+            inside = _is_local_name(host) or (by_proxy and not _is_delegated(host))
+            allowed = self._allow_private or not inside
         if not allowed:
             raise NotPublic(f"{host} is not on the public Internet, and nothing else is fetched")
 

@@ -119,19 +119,25 @@ def test_not_public(section: str, address: str) -> None:
     assert not Guard().allows(address)
 
 
-LINK_LOCAL = ["169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
+LINK_LOCAL = [
+    *("169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),
+    *("::ffff:a9fe:a9fe", "::ffff:169.254.169.254%eth0", "::169.254.169.254", "::ffff:0:a9fe:a9fe"),
+    *("64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:a9:fe:a9fe::", "64:ff9b:1:0:a9:fea9:fe00:0"),
+    *("2002:a9fe:a9fe::", "2002:a9fe:a9fe::1", "2001:0:808:808::5601:5601", "2001:0:a9fe:a9fe::1"),
+    *("2606:4700::5efe:a9fe:a9fe", "fd00::200:5efe:169.254.169.254"),
+]
 
 
 @pytest.mark.parametrize("address", [address for _, address in NOT_PUBLIC])
 def test_the_flag_lets_in_all_but_link_local(address: str) -> None:
     """The metadata service of a cloud is there, and gives keys to any client inside."""
-    link_local = address in (*LINK_LOCAL, "::ffff:a9fe:a9fe")
-    assert Guard(allow_private=True).allows(address) is not link_local
+    assert Guard(allow_private=True).allows(address) is (address not in LINK_LOCAL)
 
 
 @pytest.mark.parametrize("address", LINK_LOCAL)
 def test_link_local_is_never_fetched(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
+    assert not is_public(address)
     assert not Guard(allow_private=True).allows(address)
     if "%" not in address:  # a URL has no zone (WHATWG URL 3.5)
         with pytest.raises(NotPublic):
@@ -141,6 +147,7 @@ def test_link_local_is_never_fetched(address: str) -> None:
 METADATA = [
     *("100.100.100.200", "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "192.0.0.192", "168.63.129.16"),
     *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42"),
+    *("2002:6464:64c8::1", "::168.63.129.16", "64:ff9b:1::6464:64c8", "2001:0:808:808::9b9b:9b37"),
 ]
 
 
@@ -155,10 +162,20 @@ def test_metadata_of_a_cloud_is_never_fetched(address: str) -> None:
             lookup(guard, address)
 
 
-@pytest.mark.parametrize("host", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "metadata.goog"])
-def test_nor_is_it_by_a_name_that_a_proxy_looks_up(host: str) -> None:
-    with pytest.raises(NotPublic):
-        Guard(allow_private=True).check_literal(f"http://{host}/", by_proxy=True)
+METADATA_NAMES = [
+    *("metadata.google.internal", "METADATA.google.internal.", "metadata", "instance-data", "metadata.azure.internal"),
+    *("metadata.goog", "Metadata.GOOG.", "x.metadata.goog", "metadata.tencentyun.com", "a.b.metadata.tencentyun.com."),
+    *("instance-data.ec2.internal", "INSTANCE-DATA.eu-west-1.compute.internal.", "api.metadata.cloud.ibm.com"),
+]
+
+
+@pytest.mark.parametrize("host", METADATA_NAMES)
+def test_nor_is_it_by_name(host: str) -> None:
+    """Through a proxy there is nothing but the name to go by."""
+    for allow_private in (False, True):
+        for by_proxy in (False, True):
+            with pytest.raises(NotPublic):
+                Guard(allow_private=allow_private).check_literal(f"http://{host}/", by_proxy=by_proxy)
 
 
 INSIDE = [
@@ -178,6 +195,7 @@ UNDELEGATED = [
     "a.b..",
 ]
 OUTSIDE = [
+    *("x.goog", "notmetadata.goog", "metadata.example", "tencentyun.com", "cloud.ibm.com"),
     "a.example",
     "a.com",
     "a.co.uk",
