@@ -31,6 +31,10 @@ IDLE_SECONDS = 15.0
 """How long a connection is kept for the next request; most servers close it sooner or as soon."""
 
 _OCTETS = 1 << 16
+_STEPS = 300
+"""Steps of an answer that are read before others have their turn."""
+_AHEAD = 1 << 20
+"""Octets of a body that are read before anybody has asked for them."""
 
 
 class NotReceived(ConnectionResetError):
@@ -49,7 +53,10 @@ class Tls:
         """Whether the server said that nothing more comes (close_notify)."""
         self.certificate: bytes | None = None
         self._in, self._out, self._write = ssl.MemoryBIO(), ssl.MemoryBIO(), write
-        self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
+        try:
+            self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
+        except UnicodeError as error:
+            raise ssl.SSLError(f"{host!r} is no name that a certificate can be of: {error}.") from error
         self.receive(b"")
 
     def receive(self, octets: bytes) -> bytes:
@@ -98,8 +105,13 @@ class Connection(asyncio.Protocol):
         self.lost = asyncio.get_running_loop().create_future()
         self._layers: list[Tls] = []
         self._reader: AnswerReader | None = None
+        self._unread, self._is_busy = bytearray(), False
+        """What came in and was not read yet, and whether the reader has more to do with what it was given."""
+        self._turn: asyncio.Handle | None = None
         self._error: Exception | None = None
         self._ended = False
+        self._is_lost, self._by_server = False, False
+        """Whether the connection is gone, and whether the server had closed its side."""
         self._received = True
         self._waiting: asyncio.Future[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -107,7 +119,7 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether another exchange can begin: the connection has not ended, and nothing waits to be read."""
-        if self._ended:
+        if self._ended or self._unread:
             return False
         waiting = select.poll()
         waiting.register(self._socket, select.POLLIN)
@@ -142,7 +154,9 @@ class Connection(asyncio.Protocol):
         """More of the body of the answer; nothing when it is complete."""
         assert self._reader
         while not (octets := self._reader.take()) and not self._reader.complete:
+            self._go_on()
             await self._more()
+        self._go_on()
         return octets
 
     def wait_idle(self, seconds: float) -> None:
@@ -152,6 +166,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Ends the connection in order, if that can be done without waiting."""
+        self._forget_unread()
         if not self._ended:
             self._ended = True
             for tls in reversed(self._layers):
@@ -163,8 +178,13 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Ends the connection at once."""
+        self._forget_unread()
         self._ended = True
         self._transport.abort()
+
+    def _forget_unread(self) -> None:
+        self._unread.clear()
+        self._is_busy = False
 
     async def _more(self) -> None:
         """Waits for anything to happen."""
@@ -186,34 +206,65 @@ class Connection(asyncio.Protocol):
         """The connection is up, asyncio says."""
         self._transport = cast("asyncio.Transport", transport)
         self._socket: int = transport.get_extra_info("socket").fileno()
-        self.address = str(transport.get_extra_info("peername")[0])
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])  # it may be gone already
 
     def data_received(self, data: bytes) -> None:
         """Something came in, asyncio says."""
-        try:
-            for tls in self._layers:
-                data = tls.receive(data)
-            if data and self._reader is None:
-                raise BadAnswer("The server sent what was not asked for.")
-            if data and self._reader:
-                self._reader.feed(data)
-        except (BadAnswer, ssl.SSLError) as error:
-            self._error = error
-            self.abort()
-        if self._layers and self._layers[-1].closed:
-            self._end(closed=True)
-        self._wake()
+        self._unread += data
+        self._transport.pause_reading()
+        if not self._turn and not self._is_busy:
+            self._read_slice()
 
     def eof_received(self) -> None:
         """The server has closed its side, asyncio says, and closes the connection."""
+        self._by_server = True
         self._note_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, asyncio says."""
         self._note_received()
-        self._end(closed=not exc and not self._layers)
+        self._is_lost, self._by_server = True, self._by_server and not exc
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Sees to it that what came in is read, in turns with everybody else; or what comes in next."""
+        is_ahead = self._reader is not None and self._reader.waiting > _AHEAD
+        if self._turn or (is_ahead and not self._ended):
+            return
+        if self._unread or self._is_busy:
+            self._turn = asyncio.get_running_loop().call_soon(self._read_slice)
+        elif not self._is_lost:
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        elif not self.lost.done():
+            self._end(closed=self._by_server and not self._layers)
+            self._wake()
+            self.lost.set_result(None)
+
+    def _read_slice(self) -> None:
+        self._turn = None
+        octets = b""
+        if not self._is_busy:
+            octets = bytes(self._unread[:_OCTETS])
+            del self._unread[:_OCTETS]
+        if not self._ended:
+            self._read(octets)
+        self._go_on()
+
+    def _read(self, octets: bytes) -> None:
+        try:
+            for tls in self._layers if octets else ():
+                octets = tls.receive(octets)
+            if octets and self._reader is None:
+                raise BadAnswer("The server sent what was not asked for.")
+            if self._reader and (octets or self._is_busy):
+                self._is_busy = self._reader.feed(octets, _STEPS)
+        except (BadAnswer, ssl.SSLError) as error:
+            self._error = error
+            self.abort()
+        if self._layers and self._layers[-1].closed and not self._is_busy:
+            self._end(closed=True)
         self._wake()
-        self.lost.set_result(None)
 
     def _end(self, *, closed: bool) -> None:
         """Nothing more comes; ``closed``: because the server has said all."""

@@ -12,6 +12,7 @@ Where nobody can know how long a body is, there is no answer: BadAnswer.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 MAX_HEAD = 256 * 1024
 """Octets of status lines and header fields together; about what curl (300 kB) and Chromium (256 KiB) take."""
 
-MAX_FRAMING = 2 * 1024 * 1024
-"""Octets around the chunks of a body, and of its trailer: a body in chunks of one octet is work for nothing."""
+MAX_FIELDS = 5_000
+"""Header fields of an answer; about what curl takes."""
+
+MAX_FRAMING = 256 * 1024
+"""Octets around chunks, and of a trailer, beyond as many as the body has: chunks of one octet are work for nothing."""
 
 _LINE_END = re.compile(rb"\n")
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -85,18 +89,25 @@ class AnswerReader:
         self._octets = bytearray()
         self._searched = 0
         self._body: list[bytes] = []
+        self._taken = self._ready = 0
         self._left = 0
         self._overhead = 0
         self._read: Callable[[], bool] = self._read_head
 
-    def feed(self, octets: bytes) -> None:
-        """Takes what came in."""
+    def feed(self, octets: bytes, steps: int = sys.maxsize) -> bool:
+        """Takes what came in, and reads of it; returns whether more can be read at once.
+
+        A step is a head, a line or the rest of a chunk: octets may be many of them, and much work.
+        """
         self.begun = True
         self._octets += octets
         while self._octets and not self.complete and self._read():
-            pass
+            steps -= 1
+            if not steps:
+                return True
         if self.complete and self._octets:
             self.persistent = False  # RFC 9112 9.3: what follows the answer answers nothing
+        return False
 
     def end(self, *, closed: bool) -> None:
         """Takes the end of the connection; ``closed`` is False if TLS does not vouch for it (RFC 9112 9.8)."""
@@ -113,10 +124,16 @@ class AnswerReader:
             raise BadAnswer("The server closed the connection in the middle of the body.", Failure.TRUNCATED)
         self.complete = True
 
+    @property
+    def waiting(self) -> int:
+        """Octets that have come and were not taken."""
+        return self._ready + len(self._octets)
+
     def take(self) -> bytes:
         """What has come of the body since the last time, without its transfer coding."""
         taken = b"".join(self._body)
         self._body.clear()
+        self._taken, self._ready = self._taken + self._ready, 0
         return taken
 
     def _read_head(self) -> bool:
@@ -163,12 +180,12 @@ class AnswerReader:
         return False
 
     def _read_to_end(self) -> bool:
-        self._body.append(bytes(self._octets))
-        self._octets.clear()
+        self._left = len(self._octets)
+        self._move()
         return False
 
     def _read_chunk_size(self) -> bool:
-        line = self._upto(_LINE_END, MAX_FRAMING)
+        line = self._upto(_LINE_END, MAX_FRAMING + self._taken + self._ready)
         if line is None:
             return False
         match = _CHUNK_SIZE.fullmatch(line)
@@ -185,12 +202,13 @@ class AnswerReader:
         if self._octets[:2] != b"\r\n":
             raise BadAnswer("A chunk of the body does not end where it says.")
         del self._octets[:2]
+        self._overhead += 2
         self._read = self._read_chunk_size
         return True
 
     def _read_trailer(self) -> bool:
         """Passes over the trailer: no field that is read here may stand in one (RFC 9110 6.5.1)."""
-        line = self._upto(_LINE_END, MAX_FRAMING)
+        line = self._upto(_LINE_END, MAX_FRAMING + self._taken + self._ready)
         self.complete = line is not None and not line.strip(b"\r\n")
         return line is not None
 
@@ -198,6 +216,7 @@ class AnswerReader:
         """Adds to the body what has come of the part whose length is known."""
         part = bytes(memoryview(self._octets)[: self._left])
         self._body.append(part)
+        self._ready += len(part)
         self._left -= len(part)
         del self._octets[: len(part)]
 
@@ -221,6 +240,8 @@ def _head(block: bytes) -> Head:
     """Status line and header fields, as RFC 9112 4 and 5 have them."""
     if _FORBIDDEN.search(block):
         raise BadAnswer("A header field has a NUL, or a CR without LF.")
+    if block.count(b"\n") > MAX_FIELDS:
+        raise BadAnswer(f"The answer has more than {MAX_FIELDS} header fields.")
     status, _, fields = block.partition(b"\n")
     match = _STATUS_LINE.fullmatch(status.rstrip(b"\r"))
     if match is None or fields[:1] in (b" ", b"\t"):  # RFC 9112 2.2: a blank line there may hide a field

@@ -25,8 +25,7 @@ _END = {
     name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE)
     for name in (b"script", b"style", b"title", b"textarea")
 }
-_TEMPLATE = re.compile(rb"<template", re.IGNORECASE)
-_END_OF_TEMPLATE = re.compile(rb"</template[" + _W + rb"/>]", re.IGNORECASE)
+_TEMPLATE = re.compile(rb"<(/?)template[" + _W + rb"/>]", re.IGNORECASE)
 _SELF_CLOSING = re.compile(rb"(?:^|[\"'" + _W + rb"])/\Z")
 _GREATER_THAN = ord(">")
 
@@ -59,7 +58,7 @@ def tags(source: bytes) -> Iterator[Tag]:
     """Yields all tags that are markup: not those in comments, scripts, styles, titles and text areas.
 
     Where readers of different times differ, more is markup: within a select and in foreign content, in elements that
-    only old browsers show (xmp, noframes), and in a template that is not closed where it began.
+    only old browsers show (xmp, noframes), and in a template that is never closed.
     """
     at, unusual = 0, {b"select": 0, b"svg": 0, b"math": 0}
     templates = _Templates(source) if _TEMPLATE.search(source) else None
@@ -80,21 +79,29 @@ def tags(source: bytes) -> Iterator[Tag]:
 
 
 class _Templates:
-    """Follows tags into and out of templates (HTML 4.12.3)."""
+    """Follows tags into and out of templates (HTML 4.12.3), until one is met that not all readers close alike."""
 
     def __init__(self, source: bytes) -> None:
-        self._last_end = max((match.start() for match in _END_OF_TEMPLATE.finditer(source)), default=0)
+        unclosed: list[int] = []
+        for match in _TEMPLATE.finditer(source):
+            if not match[1]:
+                unclosed.append(match.start())
+            elif unclosed:
+                unclosed.pop()
+        self._unclosed = frozenset(unclosed)
+        self._hide = True
         self._depth = 0
         self._open: Counter[bytes] = Counter()
 
     def hide(self, name: bytes, is_end: bool, start: int) -> bool:
         """Takes in a tag; returns whether it stands in a template."""
         if name == b"template":
+            self._hide = self._hide and start not in self._unclosed
             self._depth = max(0, self._depth - 1) if is_end else self._depth + 1
         elif self._depth:
             # An end tag of something before the template closes that too, where nobody knows templates.
-            self._depth = 0 if is_end and not self._open[name] else self._depth
+            self._hide = self._hide and not (is_end and not self._open[name])
             self._open[name] += -1 if is_end else 1
         if not self._depth:
             self._open.clear()
-        return self._depth > 0 and name != b"template" and start < self._last_end
+        return self._hide and self._depth > 0 and name != b"template"

@@ -133,6 +133,46 @@ def test_a_request_that_did_not_reach_the_server_is_sent_again(monkeypatch) -> N
     assert asked([[KEPT], [SHUT]]) == ([b"first", b"second"], [0, 1])
 
 
+def test_small_chunks_leave_everybody_else_their_turns_and_a_close_of_ours_completes_nothing() -> None:
+    """An answer of much work is read in pieces; one that does not say how long it is ends by the server alone."""
+    chunks = b"1\r\nx\r\n" * 9_000 + b"0\r\n\r\n"
+    turns = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        coded = b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+        writer.write(b"HTTP/1.1 200 OK\r\n" + (coded if b"/chunks" in request else b"\r\n" + ROBOTS))
+        await reader.read()
+        writer.close()
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def run() -> bytes:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        site = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = Client(Guard(allow_private=True), keep=False)
+        async with client.ask(urls.parse(f"{site}/chunks"), (), timeout=60) as answer:
+            counter = asyncio.create_task(count())
+            body = await answer.body(100_000)
+            counter.cancel()
+        async with client.ask(urls.parse(f"{site}/endless"), (), timeout=60) as answer:
+            asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(client.close()))
+            with pytest.raises(BadAnswer) as raised:
+                await answer.body(100_000)
+        assert raised.value.failure is Failure.TRUNCATED
+        await client.close()
+        server.close()
+        await server.wait_closed()
+        return body
+
+    assert asyncio.run(run()) == b"x" * 9_000
+    assert turns > 3 * 9_000 / 300 / 2
+
+
 def test_through_a_proxy_with_tls_to_a_site_with_tls(tls_server, certificate: Path, monkeypatch) -> None:
     """RFC 9110 9.3.6: TLS within TLS."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

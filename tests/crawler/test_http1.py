@@ -54,6 +54,9 @@ WHOLE = {
     "RFC 9110 15.2: interim answers": answer(b"Link: </a>", body=b"", status=b"HTTP/1.1 103 Early Hints") * 3
     + answer(LENGTH),
     "a field of 200 kB": answer(b"Content-Security-Policy: " + b"a" * 200_000, LENGTH),
+    "small chunks, as servers write them": chunked(
+        body=b"".join(b"1\r\n%c\r\n" % octet for octet in BODY) + b"0\r\n\r\n"
+    ),
     "a thousand fields": answer(*[b"Set-Cookie: c%d=1" % number for number in range(1_000)], LENGTH),
 }
 
@@ -84,9 +87,10 @@ FAULTS = {
     "nothing": (b"", Failure.RESET),
     "half a head": (answer(LENGTH)[:20], Failure.RESET),
     "a head without end": (answer(b"X: " + b"x" * MAX_HEAD, LENGTH), Failure.PROTOCOL),
+    "more fields than anybody sends": (answer(*[b"X: y"] * 5_001, LENGTH), Failure.PROTOCOL),
     "interim answers without end": (answer(b"X: y", body=b"", status=b"HTTP/1.1 100 Go") * 12_000, Failure.PROTOCOL),
-    "a body in chunks of one octet": (chunked(body=b"1\r\nx\r\n" * (MAX_FRAMING // 3 + 1)), Failure.PROTOCOL),
-    "a trailer without end": (chunked(body=CHUNKED[:-2] + b"X: y\r\n" * (MAX_FRAMING // 6)), Failure.PROTOCOL),
+    "a body in chunks of one octet": (chunked(body=b"1\r\nx\r\n" * (MAX_FRAMING // 4 + 1)), Failure.PROTOCOL),
+    "a trailer without end": (chunked(body=CHUNKED[:-2] + b"X: y\r\n" * (MAX_FRAMING // 6 + 5)), Failure.PROTOCOL),
 }
 
 

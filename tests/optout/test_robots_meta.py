@@ -167,6 +167,8 @@ DOUBTFUL = [
     f"<frameset>{NO}",
     f"<plaintext>{NO}",
     f"<template>{NO}",
+    f"<template><template>{NO}</template>",
+    f"<template></b><template>{NO}</template></template>",
     f"<select><style>{NO}</style></select>",
 ]
 
