@@ -72,6 +72,9 @@ def redirect(capture: Capture) -> Url | None:
         return None
 
 
+_HOW = {Failure.TOO_COSTLY: "cannot be read", Failure.UNASKED: "was not asked"}
+
+
 def failure(capture: Capture, protocol: str) -> Gap | None:
     """The gap that an answer leaves which is no answer: an error, 429, 5xx, or a status that settles nothing.
 
@@ -81,7 +84,7 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
     if capture.error is not None:
         name = str(capture.error)
         why = str(capture.memo.get("detail", name)).rstrip(".")  # whoever fetched may know more than the name
-        how = "cannot be read" if capture.error is Failure.TOO_COSTLY else "gave no complete answer"
+        how = _HOW.get(capture.error, "gave no complete answer")
         return Gap(protocol, name, capture.url, "connection", f"{capture.url} {how}: {why}.")
     status = capture.status or 0
     if 200 <= status < 300 and not representation.of(capture).is_complete:

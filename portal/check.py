@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from crawler.advice import advise_later
 from crawler.bounded import BoundedReader
+from crawler.http1 import BadAnswer
 from crawler.live import Live, survey
 from crawler.network import Guard, NotPublic
 from crawler.operator import read_infringing, with_complaints
@@ -23,14 +24,15 @@ from crawler.workers import TooCostly
 from optout import __version__
 from optout.advice import UNDERSTOOD, Finding, Level
 from optout.captures import Captures
-from optout.model import Capture, Decision, Profile, Question
+from optout.model import Capture, Decision, Failure, Profile, Question
 from optout.policy import Policy
 from optout.readers.text import readable, to_utf8
 from optout.readers.url import Url, parse
 from portal.answers import OF_OURS, PUBLIC_FILES
 from portal.context import Portal, portal_of
-from portal.limits import client_of, target_of
+from portal.limits import Limit, client_of, target_of
 from portal.rendering import render
+from portal.settings import Settings
 from storage import complaints, lists
 from storage.names import read, unicode_of
 
@@ -87,15 +89,31 @@ class Checked:
         return [found for found in self.findings if found.level is level and found.rule != UNDERSTOOD]
 
 
-class WebPorts(Guard):
-    """The crawler's guard, which for a stranger's question lets nothing through but the ports that the web is on."""
+class VisitorGuard(Guard):
+    """The crawler's guard for one visitor's check: only the ports of the web, and no site beyond its own limit.
+
+    A site is counted when it is first asked, also where a redirect or a licence leads to it: otherwise any number of
+    domains could send the portal to one site.
+    """
+
+    def __init__(self, settings: Settings, sites: Limit, counted: str) -> None:
+        """Takes the target that the check is for, which the limit ``sites`` has counted."""
+        super().__init__(allow_private=settings.allow_private_networks, resolve=settings.resolve)
+        self._sites, self._counted = sites, {counted}
 
     def check_literal(self, url: str | Url, *, by_proxy: bool = False) -> None:
-        """Raises NotPublic for any other port too, so that nobody has the portal knock at doors for them."""
+        """Raises NotPublic for any other port too, BadAnswer for a site that was asked too often."""
         parts = parse(url) if isinstance(url, str) else url
         if parts.port not in PORTS:
             raise NotPublic(f"port {parts.port} is not asked from here, only {' and '.join(map(str, PORTS))}")
         super().check_literal(parts, by_proxy=by_proxy)
+        target = target_of(parts.host)
+        if target in self._counted:
+            return
+        if seconds := self._sites.wait(target):
+            sentence = f"{unicode_of(target)} was asked too often just now: check again in {seconds} s"
+            raise BadAnswer(sentence, Failure.UNASKED)
+        self._counted.add(target)
 
 
 @asynccontextmanager
@@ -108,7 +126,7 @@ async def live(portal: Portal, request: Request, host: str) -> AsyncIterator[Liv
     client, target = client_of(request), target_of(host)
     limits.checks.check(client)
     limits.sites.check(target)
-    guard = WebPorts(allow_private=settings.allow_private_networks, resolve=settings.resolve)
+    guard = VisitorGuard(settings, limits.sites, target)
     try:
         with limits.room.place(client, target):
             async with (

@@ -10,8 +10,8 @@ from fastapi import HTTPException
 
 from crawler import bounded, workers
 from crawler.demo import SITES
-from crawler.web import Reply, Web
-from portal.limits import Room
+from crawler.web import Reply, Site, Web
+from portal.limits import Limit, Room
 from portal.proxies import networks
 from portal.settings import Rates
 from tests.crawler import hostile_calls
@@ -140,6 +140,42 @@ def test_hosts_below_a_domain_are_one_target(serve):
     assert "This site was read several times within a minute: try again in" in answers[1].text
     link = portal.post("/control", "/control", {"name": "c.other.example"}).headers["location"]
     assert portal.post(link, link, {}).status_code == 429
+
+
+def test_a_site_is_counted_wherever_a_check_is_led_to_it(serve):
+    """A redirect or a named licence leads to a site that was asked before: it is not asked more often for that."""
+    robots = Reply(b"License: http://www.victim.example/rsl.xml\n", 200, (("Content-Type", "text/plain"),))
+    sites: dict[str, Site] = {
+        **{f"away{number}.example": _away for number in range(3)},
+        "licensed.example": {"/": Reply(b"<title>x</title>"), "/robots.txt": robots},
+        "victim.example": {"/": Reply(b"<title>x</title>")},
+    }
+    with Web(sites) as web:
+        portal = serve(proxy=web.proxy)
+        portal.app.state.portal.limits.sites = Limit(2, clock=lambda: 0.0)
+
+        def check(host: str) -> tuple[httpx.Response, int]:
+            """Checks a host, and counts what that had the victim asked."""
+            before = len(web.hits)
+            page = checked(portal, f"http://{host}/")
+            return page, sum(hit.host.endswith("victim.example") for hit in web.hits[before:])
+
+        for number in range(2):
+            page, asked = check(f"away{number}.example")
+            assert asked > 2, page.text
+            assert "Nothing reserves it" in page.text
+        for host in ("away2.example", "licensed.example"):
+            page, asked = check(host)
+            assert (page.status_code, asked) == (200, 0)
+            assert "In doubt: nothing is kept until it is known" in page.text
+            assert "<code>unasked</code>" in page.text
+            assert "was not asked: victim.example was asked too often just now: check again in" in page.text
+        page, asked = check("victim.example")
+        assert (page.status_code, asked) == (429, 0)
+
+
+def _away(path: str) -> Reply:
+    return Reply(b"", 302, (("Location", f"http://victim.example{path}"),))
 
 
 def test_slow_sites_leave_places_for_others(serve):
