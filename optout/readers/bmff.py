@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import brotli
 
 from optout.readers import packet_scan
 from optout.readers.octets import Octets
-from optout.readers.packets import MAX_PACKET, Packets
+from optout.readers.packets import Budget, Packets
 from optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_BOXES = 100_000
@@ -27,9 +26,9 @@ _HOLDERS = frozenset({b"moov", b"udta", b"trak", b"asoc"})
 _CONTENTS = frozenset({b"meta", b"moov", b"moof", b"jp2c", b"jxlc", b"jxlp"})
 
 
-def packets(body: bytes) -> Packets:
+def packets(body: bytes, budget: Budget) -> Packets:
     """Yields the packets of a file: boxes of XMP's own, and items of type ``mime`` (8.11.6, ISO/IEC 23008-12 A.3)."""
-    walk = _Walk(body)
+    walk = _Walk(body, budget)
     yield from walk.within(0, len(body), 0)
     if not walk.has_contents:
         raise Unreadable("The file ends before it says what is in it.")
@@ -62,10 +61,12 @@ def has_more_boxes(body: bytes, most: int) -> bool:
 
 
 class _Walk:
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, budget: Budget) -> None:
         self.has_contents = False
         self._body = body
+        self._budget = budget
         self._left = MAX_BOXES
+        self._items_left = MAX_PACKET_ITEMS
 
     def within(self, start: int, end: int, depth: int) -> Packets:
         """Yields the packets between two positions, in boxes and behind the last of them."""
@@ -83,17 +84,15 @@ class _Walk:
             elif kind == b"XMP_" or (kind == b"xml " and packet_scan.mentions_rdf(body, at, until)):
                 yield f"box {kind.decode()}".rstrip(), body[at:until]
             elif kind == b"brob":
-                yield from _packed(body[at : at + 4], body[at + 4 : until])
+                yield from _packed(body[at : at + 4], body[at + 4 : until], self._budget)
             elif kind in (b"Exif", b""):
-                yield from packet_scan.packets(body, at, until)
+                yield from packet_scan.packets(body, self._budget, at, until)
 
     def _boxes(self, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         """Yields type, start and end of the contents of each box (4.2); what follows the last one has no type."""
         octets = Octets(self._body, start, end)
         while octets.left:
-            self._left -= 1
-            if self._left < 0:
-                raise TooMuch(f"The file has more than {MAX_BOXES} boxes.")
+            self._count(1)
             begin = octets.at
             head = self._body[begin : min(begin + 8, octets.end)]
             # No box begins so: padding, or what somebody added.
@@ -118,25 +117,32 @@ class _Walk:
             yield "box xml", self._body[slice(*boxes[b"xml "])]
         kinds = dict(self._metadata_items(*boxes[b"iinf"])) if b"iinf" in boxes else {}
         wanted = [item for item, kind in kinds.items() if kind == b"mime"]
-        if len(kinds) > MAX_PACKET_ITEMS:
-            raise Unreadable(f"The file has more than {MAX_PACKET_ITEMS} items of metadata.")
-        for item, octets in self._contents(wanted, boxes):
-            yield f"item {item}", octets
-        exif: list[tuple[int, bytes]] = []
-        with suppress(Unreadable):  # it need not be where it is said to be
-            exif += self._contents([item for item in kinds if item not in wanted], boxes)
-        for _, octets in exif:  # as in JPEG
-            yield from packet_scan.packets(octets)
-
-    def _contents(self, items: list[int], boxes: dict[bytes, tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
-        if not items:
-            return
-        at, until = boxes.get(b"iloc", (0, 0))
-        located = self._located(Octets(self._body, at, until), frozenset(items), boxes.get(b"idat", (0, 0)))
-        for item in items:
+        self._items_left -= len(kinds)
+        if self._items_left < 0:
+            raise TooMuch(f"The file has more than {MAX_PACKET_ITEMS} items of metadata.")
+        located = self._places(wanted, boxes)
+        for item in wanted:
             if item not in located:
                 raise Unreadable(f"The file names a packet of metadata, item {item}, and does not say where it is.")
-            yield item, b"".join(self._body[slice(*extent)] for extent in located[item])
+            yield f"item {item}", self._joined(located[item])
+        try:
+            located = self._places([item for item in kinds if item not in wanted], boxes)
+        except TooMuch:
+            raise
+        except Unreadable:
+            return  # Exif need not be where it is said to be
+        for places in located.values():  # as in JPEG
+            yield from packet_scan.packets(self._joined(places), self._budget)
+
+    def _joined(self, places: list[tuple[int, int]]) -> bytes:
+        self._budget.spend(sum(until - at for at, until in places))
+        return b"".join(self._body[slice(*place)] for place in places)
+
+    def _places(self, items: list[int], boxes: dict[bytes, tuple[int, int]]) -> dict[int, list[tuple[int, int]]]:
+        if not items:
+            return {}
+        at, until = boxes.get(b"iloc", (0, 0))
+        return self._located(Octets(self._body, at, until), frozenset(items), boxes.get(b"idat", (0, 0)))
 
     def _metadata_items(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Yields numbers and types of the items that are XMP packets or Exif (8.11.6, ISO/IEC 23008-12 A.2)."""
@@ -171,8 +177,8 @@ class _Walk:
         index_size = sizes & 15 if version else 0
         wide = 4 if version == 2 else 2
         count = octets.number(wide)
-        self._left -= count
-        if version > 2 or self._left < 0:
+        self._count(count)
+        if version > 2:
             raise Unreadable("The file has an item location box that is not read.")
         found: dict[int, list[tuple[int, int]]] = {}
         for _ in range(count):
@@ -188,37 +194,42 @@ class _Walk:
                 raise Unreadable(f"The file has an XMP packet in a place that is not read, item {item}.")
             begin, end = idat if method else (0, len(self._body))
             found[item] = []
+            self._count(extents)
             for _ in range(extents):
                 octets.skip(index_size)
                 part = Octets(self._body, begin + base + octets.number(offset_size), end)
                 # 8.11.3.3: without a length, all there is.
                 length = octets.number(length_size) or part.left
                 found[item].append((part.skip(length), part.at))
-            if sum(until - at for at, until in found[item]) > MAX_PACKET:
-                raise Unreadable(f"The file has an XMP packet of more than {MAX_PACKET} octets.")
         return found
 
+    def _count(self, parts: int) -> None:
+        self._left -= parts
+        if self._left < 0:
+            raise TooMuch(f"The file has more than {MAX_BOXES} boxes and items.")
 
-def _packed(kind: bytes, packed: bytes) -> Packets:
+
+def _packed(kind: bytes, packed: bytes, budget: Budget) -> Packets:
     if kind == b"xml ":
-        yield "box brob (xml)", _unpacked(packed)
+        yield "box brob (xml)", _unpacked(packed, budget)
     elif kind == b"Exif":
-        yield from packet_scan.packets(_unpacked(packed))
+        yield from packet_scan.packets(_unpacked(packed, budget), budget)
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _unpacked(packed: bytes, budget: Budget) -> bytes:
     """ISO/IEC 18181-2 9.3: a box whose contents are compressed with Brotli (RFC 7932)."""
     stream = brotli.Decompressor()
     packet = bytearray()
     try:
-        packet += stream.process(packed, output_buffer_limit=MAX_PACKET)
-        while not stream.is_finished() and len(packet) <= MAX_PACKET:
-            more = stream.process(b"", output_buffer_limit=MAX_PACKET)
+        packet += stream.process(packed, output_buffer_limit=budget.most)
+        while not stream.is_finished() and len(packet) < budget.most:
+            more = stream.process(b"", output_buffer_limit=budget.most)
             if not more:
                 break
             packet += more
     except brotli.error as error:
         raise Unreadable(f"The file has an XMP packet that does not inflate: {error}.") from None
-    if len(packet) > MAX_PACKET or not stream.is_finished():
-        raise Unreadable(f"The file has an XMP packet that is cut off, or longer than {MAX_PACKET} octets.")
+    budget.spend(len(packet))
+    if not stream.is_finished():
+        raise Unreadable("The file has an XMP packet that is cut off.")
     return bytes(packet)

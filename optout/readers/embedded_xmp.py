@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from optout.model import Capture
 from optout.readers import bmff, container, images, media, packet_scan, pdf, xmp
 from optout.readers.container import Container
-from optout.readers.packets import MAX_PACKET, Packets
+from optout.readers.packets import MAX_PACKET, Budget, Packets
 from optout.readers.unreadable import TooMuch, Unreadable
 from optout.readers.xml_events import MAX_TAGS
 
@@ -18,7 +18,7 @@ MAX_PACKETS = 1_000
 MAX_FAILURES = 16
 """How many of them may be unreadable before no more are read."""
 
-_WALKS: dict[Container, Callable[[bytes], Packets]] = {
+_WALKS: dict[Container, Callable[[bytes, Budget], Packets]] = {
     Container.JPEG: images.jpeg,
     Container.PNG: images.png,
     Container.GIF: images.gif,
@@ -62,9 +62,10 @@ def read(capture: Capture) -> Embedded:
     if embedded is None:
         embedded = Embedded()
         kind = container.of(capture)
+        budget = Budget()
         is_broken = False
         try:
-            for where, octets in _bounded(_packets(kind, capture)):
+            for where, octets in _bounded(_packets(kind, capture, budget)):
                 is_broken |= not packet_scan.may_be_whole(octets)
                 _parse(octets, where, embedded, in_a_document=kind is Container.SVG)
         except Unreadable as error:
@@ -72,7 +73,7 @@ def read(capture: Capture) -> Embedded:
             embedded.too_much = str(error) if isinstance(error, TooMuch) else ""
             is_broken = not isinstance(error, _BeyondLimits)
         if embedded.failures and is_broken and kind in _WALKS:
-            _search(capture.body, embedded)
+            _search(capture.body, embedded, budget)
         capture.memo["embedded_xmp"] = embedded  # not before: what fails in another way must fail again
     return embedded
 
@@ -97,11 +98,11 @@ def _parse(octets: bytes, where: str, embedded: Embedded, *, in_a_document: bool
             raise _BeyondLimits("The file has more XMP packets that cannot be read.") from None
 
 
-def _search(body: bytes, embedded: Embedded) -> None:
+def _search(body: bytes, embedded: Embedded, budget: Budget) -> None:
     """Adds the packets that can be seen in a broken file, whatever leads to them, if they say something new."""
     seen = Embedded()
     try:
-        for where, octets in _bounded(packet_scan.packets(body)):
+        for where, octets in _bounded(packet_scan.packets(body, budget)):
             _parse(octets, where, seen, in_a_document=False)
     except Unreadable:
         pass  # that something cannot be read is known
@@ -109,7 +110,7 @@ def _search(body: bytes, embedded: Embedded) -> None:
     embedded.packets += [packet for packet in seen.packets if not packet.said <= known]
 
 
-def _packets(kind: Container | None, capture: Capture) -> Packets:
+def _packets(kind: Container | None, capture: Capture, budget: Budget) -> Packets:
     body = capture.body
     if kind is Container.PDF:
         if packet := pdf.packet(capture):
@@ -119,7 +120,7 @@ def _packets(kind: Container | None, capture: Capture) -> Packets:
     elif kind is Container.XMP:
         yield "whole file", body
     elif kind in _WALKS:
-        yield from _WALKS[kind](body)
+        yield from _WALKS[kind](body, budget)
     if kind in _UNKNOWN and container.is_called_a_picture(capture) and body.strip():
         raise Unreadable("It is called a picture, and begins like no picture.")
 

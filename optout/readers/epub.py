@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote
 
 from optout.model import Capture
@@ -24,6 +24,8 @@ MAX_MEMBERS = 100_000
 """How many files an archive may have."""
 MAX_STATED = 1_000
 """How often a package document may state one of the properties that are looked for."""
+MAX_PREFIXES = 65_536
+"""Characters of the attribute in which a package document declares its prefixes."""
 MAX_QUOTE = 1_000
 """Octets up to which an element is quoted whole."""
 
@@ -42,7 +44,6 @@ BROKEN = (
 _CONTAINER = "META-INF/container.xml"
 _ROOTFILE = ("urn:oasis:names:tc:opendocument:xmlns:container", "rootfile")
 _OPF = "http://www.idpf.org/2007/opf"
-_PREFIX = re.compile(r"(\S+):\s+(\S+)")
 
 
 def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> Iterator[Property]:
@@ -140,7 +141,7 @@ class _Package(Events):
 
     def start(self, name: str, attributes: dict[str, str], depth: int) -> None:
         if depth == 1:
-            self._prefixes.update(_PREFIX.findall(attributes.get("prefix", "")))
+            self._prefixes.update(_prefixes(attributes.get("prefix", "")))
         if name.split(" ")[:2] != [_OPF, "meta"] or self._open:
             return
         self._number += 1
@@ -172,3 +173,13 @@ class _Package(Events):
         value = value.strip()
         written = readable(quote) if len(quote) <= MAX_QUOTE else readable(value.encode())
         self.stated.append((self._number, name, value, written))
+
+
+def _prefixes(written: str) -> Iterator[tuple[str, str]]:
+    """Yields the prefixes that a package document declares, and their vocabularies (EPUB 3.3 D.1.4)."""
+    if len(written) > MAX_PREFIXES:
+        raise Unreadable(f"The package document declares prefixes in more than {MAX_PREFIXES} characters.")
+    words = iter(written.split())
+    for word in words:
+        if len(word) > 1 and word.endswith(":"):
+            yield from ((word[:-1], vocabulary) for vocabulary in islice(words, 1))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from optout.readers import packet_scan, xmp
 from optout.readers.octets import Octets
-from optout.readers.packets import MAX_PACKET, Packets, inflated
+from optout.readers.packets import MAX_PACKET, Budget, Packets
 from optout.readers.text import readable
 from optout.readers.unreadable import TooMuch, Unreadable
 
@@ -32,7 +32,7 @@ _JPEG_FILL = re.compile(rb"\xff+")
 _START_OF_SCAN, _END_OF_IMAGE, _APP1, APP11 = 0xDA, 0xD9, 0xE1, 0xEB
 
 
-def jpeg(body: bytes) -> Packets:
+def jpeg(body: bytes, budget: Budget) -> Packets:
     """1.1.3: APP1 segments before the first scan; what does not fit into one is in further ones, by GUID.
 
     What follows is scanned: cameras put further images and videos there, and some writers the packet.
@@ -52,11 +52,11 @@ def jpeg(body: bytes) -> Packets:
             whole[guid], offset = part.number(4), part.number(4)
             more.setdefault(guid, []).append((offset, part.at, end))
         else:  # Exif, in which Android puts it as TIFF files have it
-            yield from packet_scan.packets(body, start, end)
+            yield from packet_scan.packets(body, budget, start, end)
     # 1.1.3.1: extended XMP that the main packet does not name belongs to another version of the file.
     for guid in sorted(named):
         yield "segments APP1, extended", _extended(body, more.get(guid, []), whole.get(guid, 0), guid)
-    yield from packet_scan.packets(body, octets.at)
+    yield from packet_scan.packets(body, budget, octets.at)
 
 
 def segments(octets: Octets, wanted: int) -> Iterator[tuple[int, int]]:
@@ -104,7 +104,7 @@ _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _PNG_PROFILE = b"Raw profile type xmp\0"
 
 
-def png(body: bytes) -> Packets:
+def png(body: bytes, budget: Budget) -> Packets:
     """1.1.5 and PNG 11.3.3: text chunks, before and behind the image data. What follows the last chunk is scanned."""
     octets = Octets(body, 8)
     for _ in range(MAX_PARTS):
@@ -112,21 +112,21 @@ def png(body: bytes) -> Packets:
         start = octets.skip(length)
         octets.skip(4)
         if kind in (b"IEND", b"MEND"):
-            yield from packet_scan.packets(body, octets.at)
+            yield from packet_scan.packets(body, budget, octets.at)
             return
         if kind == b"eXIf":  # as in JPEG
-            yield from packet_scan.packets(body, start, start + length)
+            yield from packet_scan.packets(body, budget, start, start + length)
         text = body[start : start + length] if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
         if kind == b"iTXt" and text.startswith(_PNG_KEYWORD):
             flags, rest = text[len(_PNG_KEYWORD) :][:2], text[len(_PNG_KEYWORD) + 2 :]
             parts = rest.split(b"\0", 2)
             if len(parts) < 3:
                 raise Unreadable("The image has an XMP chunk that is no text chunk.")
-            yield "chunk iTXt", inflated(parts[2]) if flags[0] else parts[2]
+            yield "chunk iTXt", budget.inflated(parts[2]) if flags[0] else parts[2]
         elif kind != b"iTXt" and text.startswith((_PNG_KEYWORD, _PNG_PROFILE)):
             # A slip of writers: the packet is in UTF-8 and belongs into an international text chunk.
             written = text.partition(b"\0")[2]
-            written = inflated(written[1:]) if kind == b"zTXt" else written
+            written = budget.inflated(written[1:]) if kind == b"zTXt" else written
             yield f"chunk {kind.decode()}", _profile(written) if text.startswith(_PNG_PROFILE) else written
     raise _too_many("chunks")
 
@@ -144,7 +144,7 @@ _XMP_TAG, _C2PA_TAG, _SUBFILES = 700, 52_545, 330
 _SIZES = {3: 2, 4: 4, 8: 2, 9: 4}
 
 
-def tiff(body: bytes) -> Packets:
+def tiff(body: bytes, _budget: Budget) -> Packets:
     """1.1.8: field 700 of each image file directory."""
     for place, length in _fields(body, _XMP_TAG):
         yield "field 700", Octets(body, place).take(length)
@@ -191,7 +191,7 @@ _GIF_XMP = b"XMP DataXMP"
 _GIF_TRAILER = b"\x01" + bytes(range(0xFF, -1, -1)) + b"\0"
 
 
-def gif(body: bytes) -> Packets:
+def gif(body: bytes, budget: Budget) -> Packets:
     """1.1.2: the application extension; the packet is in it as it is, or (a slip of writers) in sub-blocks."""
     octets = Octets(body, 10)
     octets.skip(_colours(octets.number(1)) + 2)
@@ -216,7 +216,7 @@ def gif(body: bytes) -> Packets:
         if is_xmp:
             written = body[start : octets.at]
             yield "extension XMP", written if written.endswith(_GIF_TRAILER) else sub_blocks(Octets(body, start))
-    yield from packet_scan.packets(body, octets.at)
+    yield from packet_scan.packets(body, budget, octets.at)
 
 
 def sub_blocks(octets: Octets) -> bytes:
@@ -232,7 +232,7 @@ def _colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def psd(body: bytes) -> Packets:
+def psd(body: bytes, _budget: Budget) -> Packets:
     """1.1.6 and Adobe Photoshop File Formats Specification: image resource 1060. The layers are not looked into."""
     octets = Octets(body, 26)
     octets.skip(octets.number(4))
@@ -253,7 +253,7 @@ def psd(body: bytes) -> Packets:
     raise _too_many("resources")
 
 
-def flif(body: bytes) -> Packets:
+def flif(body: bytes, budget: Budget) -> Packets:
     """FLIF 16, part 2: the metadata chunks before the first octet below 32; their contents are deflated."""
     octets = Octets(body, 6)
     for _ in range(3 if body[4] > 0x4F else 2):
@@ -265,7 +265,7 @@ def flif(body: bytes) -> Packets:
         kind, length = octets.take(4), _varint(octets)
         start = octets.skip(length)
         if kind == b"eXmp":
-            yield "chunk eXmp", inflated(body[start : octets.at], -zlib.MAX_WBITS)
+            yield "chunk eXmp", budget.inflated(body[start : octets.at], -zlib.MAX_WBITS)
     raise _too_many("chunks")
 
 

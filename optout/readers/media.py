@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 
 from optout.readers import packet_scan
 from optout.readers.octets import Octets
-from optout.readers.packets import Packets, inflated
+from optout.readers.packets import Budget, Packets
 from optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_PARTS = 50_000
@@ -17,9 +18,10 @@ MAX_INFLATED = 1_048_576
 _RIFF_XMP = (b"XMP ", b"XMP\0", b"_PMX")
 _RIFF_FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _UNKNOWN_SIZE = 0x7FFFFFFF
+_STEP = 65_536
 
 
-def riff(body: bytes) -> Packets:
+def riff(body: bytes, budget: Budget) -> Packets:
     """1.2.3, 1.2.5 and RFC 9649 2.7.1.5: a chunk of its own; old writers ended its name with a null octet.
 
     The size of the whole is often too small, so the end of the file counts; what begins like no chunk is scanned.
@@ -43,22 +45,22 @@ def riff(body: bytes) -> Packets:
         if kind in _RIFF_XMP:
             yield f"chunk {kind[:4].decode().strip(chr(0) + ' ')}", body[start : octets.at]
         elif kind == b"EXIF":  # of WebP, as in JPEG
-            yield from packet_scan.packets(body, start, octets.at)
+            yield from packet_scan.packets(body, budget, start, octets.at)
         elif kind.lower() == b"id3 ":
-            yield from id3(body, start, octets.at)
+            yield from id3(body, budget, start, octets.at)
         # Chunks begin at even octets; some writers do not know.
         if length % 2 and octets.left and not body[octets.at]:
             octets.skip(1)
     else:
         raise _too_many("chunks")
-    yield from packet_scan.packets(body, octets.at)
+    yield from packet_scan.packets(body, budget, octets.at)
     # Too small it does no harm; too large, the rest may have had a packet, which writers put behind the sound.
     begun = octets.left < 8 and body[octets.at :].strip(b"\0\r\n ")
     if begun or len(body) + 1 < whole < _UNKNOWN_SIZE:
         raise Unreadable(f"The file has {len(body)} octets and says that it has {whole}.")
 
 
-def id3(body: bytes, start: int = 0, end: int | None = None) -> Packets:
+def id3(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> Packets:
     """1.2.4 and ID3v2.4 4.27: the PRIV frame whose owner is XMP, in each tag at the beginning of a file.
 
     What follows the tags is FLAC, or scanned: their pictures are not the file.
@@ -69,15 +71,15 @@ def id3(body: bytes, start: int = 0, end: int | None = None) -> Packets:
         version, _, flags = octets.take(3)
         at = octets.skip(_synchsafe(octets.take(4)))
         if version > 2:  # 2.2 has no such frame
-            yield from _frames(body[at : octets.at], version, flags)
+            yield from _frames(body[at : octets.at], version, flags, budget)
         octets.skip(10 if flags & 0x10 else 0)
     if body.startswith(b"fLaC", octets.at):
-        yield from flac(body, octets.at)
+        yield from flac(body, budget, octets.at)
     else:
-        yield from packet_scan.packets(body, octets.at, octets.end)
+        yield from packet_scan.packets(body, budget, octets.at, octets.end)
 
 
-def _frames(tag: bytes, version: int, flags: int) -> Packets:
+def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
     """The packets in a tag without its header (ID3v2.3 3.3, ID3v2.4 4)."""
     if flags & 0x80 and version == 3:
         tag = tag.replace(b"\xff\0", b"\xff")  # 3: unsynchronisation
@@ -91,11 +93,13 @@ def _frames(tag: bytes, version: int, flags: int) -> Packets:
         kind, size, marks = octets.take(4), octets.take(4), octets.take(2)[1]
         start = octets.skip(_frame_size(tag, octets.at, size) if version == 4 else int.from_bytes(size))
         if marks & (0x80 if version == 3 else 0x08):
-            inflates += _inflates_to(tag[start : octets.at])
+            length = _inflates_to(tag[start : octets.at], MAX_INFLATED - inflates)
+            inflates += length
             if inflates > MAX_INFLATED:
                 raise TooMuch(f"The tag has frames that inflate to more than {MAX_INFLATED} octets.")
+            budget.spend(length)
         if kind == b"PRIV":
-            frame = _frame(tag[start : octets.at], version, marks)
+            frame = _frame(tag[start : octets.at], version, marks, budget)
             if frame.startswith(b"XMP\0"):
                 yield "frame PRIV", frame[4:]
     raise _too_many("frames")
@@ -110,7 +114,7 @@ def _frame_size(tag: bytes, at: int, size: bytes) -> int:
     return synchsafe if not following.strip(b"\0") or following.isalnum() or at + plain > len(tag) else plain
 
 
-def _frame(octets: bytes, version: int, marks: int) -> bytes:
+def _frame(octets: bytes, version: int, marks: int, budget: Budget) -> bytes:
     """The contents of a frame, by its format flags (ID3v2.3 3.3.1, ID3v2.4 4.1.2)."""
     compressed, encrypted, grouped, unsynchronised, measured = (
         (marks & 0x80, marks & 0x40, marks & 0x20, 0, marks & 0x80)
@@ -121,17 +125,20 @@ def _frame(octets: bytes, version: int, marks: int) -> bytes:
         raise Unreadable("The file has a private frame that is encrypted.")
     octets = octets[(4 if measured else 0) + (1 if grouped else 0) :]
     octets = octets.replace(b"\xff\0", b"\xff") if unsynchronised else octets
-    return inflated(octets, zlib.MAX_WBITS) if compressed else octets
+    return budget.inflated(octets) if compressed else octets
 
 
-def _inflates_to(octets: bytes) -> int:
-    """How long a compressed frame is at least, whatever precedes its contents."""
+def _inflates_to(octets: bytes, most: int) -> int:
+    """How long a compressed frame is at least, whatever precedes its contents; what does not end well counts too."""
+    length = 0
     for start in range(6):
-        try:
-            return len(zlib.decompressobj().decompress(octets[start:], MAX_INFLATED + 1))
-        except zlib.error:
-            continue
-    return 0
+        inflater, rest = zlib.decompressobj(), octets[start:]
+        with suppress(zlib.error):
+            while rest and length <= most:
+                length += len(inflater.decompress(rest, _STEP))
+                rest = inflater.unconsumed_tail
+            break
+    return length
 
 
 def _synchsafe(octets: bytes) -> int:
@@ -142,14 +149,14 @@ def _synchsafe(octets: bytes) -> int:
     return number
 
 
-def flac(body: bytes, start: int = 0) -> Packets:
+def flac(body: bytes, budget: Budget, start: int = 0) -> Packets:
     """RFC 9639 8: the metadata blocks are scanned, but for pictures, which are not the file."""
     octets = Octets(body, start + 4)
     for _ in range(MAX_PARTS):
         head = octets.number(1)
         at = octets.skip(octets.number(3))
         if head & 0x7F != 6:
-            yield from packet_scan.packets(body, at, octets.at)
+            yield from packet_scan.packets(body, budget, at, octets.at)
         if head & 0x80:
             return
     raise _too_many("blocks")
@@ -159,7 +166,7 @@ _PAGE = 4_096
 _OBJECT = bytes.fromhex("de39397951884b6c8e63eef8aee0dd38")
 
 
-def indesign(body: bytes) -> Packets:
+def indesign(body: bytes, budget: Budget) -> Packets:
     """1.3.1: the stream behind the pages that is a packet; placed pictures have packets too, which are not the file.
 
     The newer of two master pages says how many pages precede the streams. What is no stream is scanned.
@@ -175,7 +182,7 @@ def indesign(body: bytes) -> Packets:
     octets.skip(max(pages, 2) * _PAGE)
     for _ in range(MAX_PARTS):
         if not body.startswith(_OBJECT, octets.at) and not _OBJECT.startswith(body[octets.at :] or b"\0"):
-            yield from packet_scan.packets(body, octets.at)
+            yield from packet_scan.packets(body, budget, octets.at)
             return
         octets.skip(24)
         length = octets.number(4)

@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from optout.readers.packets import Packets
+from optout.readers.packets import Budget, Packets
 from optout.readers.unreadable import Unreadable
-
-MAX_MARKS = 100_000
-"""How often a file may have the letters RDF in it."""
 
 _RDF = re.compile(rb"R(\0{0,3})D\1F")
 _META = re.compile(rb"x(\0{0,3})[ma]\1p\1m\1e\1t\1a")
@@ -37,7 +34,7 @@ def may_be_whole(packet: bytes) -> bool:
     return sum(1 for _ in islice(_RDF.finditer(packet), 2)) == 2
 
 
-def packets(body: bytes, start: int = 0, end: int | None = None) -> Packets:
+def packets(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> Packets:
     """Yields the place and octets of each packet between two positions.
 
     Raises Unreadable at the end if some packet begins and does not end.
@@ -45,9 +42,8 @@ def packets(body: bytes, start: int = 0, end: int | None = None) -> Packets:
     opened = width = floor = 0
     broken: list[int] = []
     is_open = False
-    for number, match in enumerate(_RDF.finditer(body, start, len(body) if end is None else end)):
-        if number == MAX_MARKS:
-            raise Unreadable(f"The file mentions RDF more than {MAX_MARKS} times.")
+    for match in _RDF.finditer(body, start, len(body) if end is None else end):
+        budget.mark()
         wide = len(match[1]) + 1
         before = _characters(body, match.start(), wide)
         previous, floor = floor, match.end()

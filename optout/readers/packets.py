@@ -5,22 +5,57 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from optout.readers.unreadable import Unreadable
+from optout.readers.unreadable import TooMuch, Unreadable
 
 Packets = Iterator[tuple[str, bytes]]
 """Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""
 
 MAX_PACKET = 33_554_432
 """Octets of all packets of a file together, as they are when inflated: 32 MiB. Panoramas carry pictures in theirs."""
+MAX_MARKS = 100_000
+"""How often the letters RDF may be in all parts of a file that are searched."""
 
 
-def inflated(octets: bytes, window: int = zlib.MAX_WBITS) -> bytes:
-    """Inflates a packet (RFC 1950; RFC 1951 if the window is negative)."""
-    inflater = zlib.decompressobj(window)
-    try:
-        packet = inflater.decompress(octets, MAX_PACKET + 1)
-    except zlib.error as error:
-        raise Unreadable(f"It has metadata that do not inflate: {error}.") from None
-    if len(packet) > MAX_PACKET or not inflater.eof:
-        raise Unreadable(f"It has metadata that are cut off, or longer than {MAX_PACKET} octets.")
-    return packet
+class Budget:
+    """What all parts of one file may cost together: marks that are searched, octets that are not in the file as such.
+
+    The latter are inflated, or belong to items: many small parts can make the same octets again and again.
+    """
+
+    __slots__ = ("_marks", "_octets")
+
+    def __init__(self) -> None:
+        self._marks = MAX_MARKS
+        self._octets = MAX_PACKET
+
+    def mark(self) -> None:
+        """Counts a place that is searched. Raises TooMuch."""
+        if not self._marks:
+            raise TooMuch(f"The file mentions RDF more than {MAX_MARKS} times.")
+        self._marks -= 1
+
+    @property
+    def most(self) -> int:
+        """How many octets are to be made to see that there are too many."""
+        return self._octets + 1
+
+    def spend(self, octets: int) -> None:
+        """Counts octets that were made. Raises TooMuch."""
+        if octets > self._octets:
+            self._octets = 0
+            raise TooMuch(
+                f"The file has metadata that inflate, or repeat parts of it, to more than {MAX_PACKET} octets."
+            )
+        self._octets -= octets
+
+    def inflated(self, octets: bytes, window: int = zlib.MAX_WBITS) -> bytes:
+        """Inflates a packet (RFC 1950; RFC 1951 if the window is negative)."""
+        inflater = zlib.decompressobj(window)
+        try:
+            packet = inflater.decompress(octets, self.most)
+        except zlib.error as error:
+            raise Unreadable(f"It has metadata that do not inflate: {error}.") from None
+        self.spend(len(packet))
+        if not inflater.eof:
+            raise Unreadable("It has metadata that are cut off.")
+        return packet

@@ -15,7 +15,7 @@ from pikepdf import settings
 
 from optout.model import Capture
 from optout.readers.c2pa_bounds import MAX_STORE
-from optout.readers.packets import MAX_PACKET, inflated
+from optout.readers.packets import MAX_PACKET, Budget
 from optout.readers.unreadable import Unreadable
 
 MAX_FILES = 1_000
@@ -205,7 +205,7 @@ def _decoded(stream: pikepdf.Object, most: int) -> bytes:
     except _ERRORS:
         if stream.get("/Filter") != "/FlateDecode" or "/DecodeParms" in stream:
             raise
-        octets = inflated(stream.read_raw_bytes())
+        octets = Budget().inflated(stream.read_raw_bytes())
     if len(octets) > most:
         raise Unreadable(f"It has more than {most} octets.")
     return octets

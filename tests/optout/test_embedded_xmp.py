@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optout.model import Capture
-from optout.readers import bmff, embedded_xmp, images
+from optout.readers import bmff, embedded_xmp, images, packets
 from optout.readers.packets import MAX_PACKET
 from tests.optout.pictures import (
     PROHIBITED,
@@ -407,6 +407,14 @@ def chain_of_directories() -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 60_000) * 400_000
 
 
+def exif_items(octets: bytes, count: int) -> bytes:
+    """A HEIC file with meta boxes that each name the same octets as Exif."""
+    file = heic(octets, 0, 0).replace(b"mime\0application/rdf+xml", b"Exif\0application/rdf+xml")
+    return file + file[24 : file.index(b"mdat") - 4] * (count - 1)
+
+
+OPENED = b"<rdf:RDF " * 900
+BROKEN_FRAME = bytes(4) + zlib.compress(bytes(900_000))[:-6]
 HOSTILE = [
     ("a bomb", png(text_chunk(b" " * (MAX_PACKET * 8), compressed=True))),
     ("bombs", png(*[text_chunk(b" " * MAX_PACKET, compressed=True)] * 40)),
@@ -420,7 +428,20 @@ HOSTILE = [
     ("long entities", svg(PACKET, b'<!DOCTYPE svg [<!ENTITY a "' + b"a" * 60_000 + b'">]>').replace(
         b"<path/>", b"<path>" + b"&a;" * 300 + b"</path>")),
     ("long attributes by default", svg(PACKET, b'<!DOCTYPE svg [<!ATTLIST path a CDATA "' + b"a" * 2_000 + b'">]>')),
-    ("letters of RDF", bytes(9) + b"RDF" * 100_001),
+    ("letters of RDF", bytes(9) + OPENED * 6),
+    ("letters of RDF in many segments", jpeg(*[b"Exif\0\0" + OPENED] * 6)),
+    ("letters of RDF in many chunks", png(*[(b"eXIf", OPENED)] * 6)),
+    ("letters of RDF in chunks of WebP", riff(b"WEBP", *[(b"EXIF", OPENED)] * 6)),
+    ("letters of RDF in blocks", flac(*[(4, OPENED)] * 6)),
+    ("letters of RDF in items", exif_items(OPENED, 6)),
+    ("the same octets in many items", exif_items(bytes(700_000), 12)),
+    ("items in many boxes", exif_items(bytes(9), 17)),
+    ("an item of extents without length", exif_items(b"", 2).replace(
+        b"\x44\x40" + b"\0\2", b"\0\0" + b"\0\1" + struct.pack(">HHH", 7, 0, 65_535))),
+    ("Brotli bombs in Exif", jxl(*[box(b"brob", b"Exif", brotli.compress(bytes(900_000), quality=1))] * 10)),
+    ("tags whose frames inflate", id3((b"TXXX", bytes(4) + zlib.compress(bytes(900_000)), 0x80), behind=b"") * 10),
+    ("frames that inflate and break", id3(*[(b"TXXX", BROKEN_FRAME + b"\xff" * 6, 0x80)] * 3)),
+    ("chunks that inflate", b"FLIF31\7\7" + flif(b" " * 900_000)[8:-8] * 10),
     ("subfiles", b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHLL", 330, 4, 2_000, 8) + bytes(8)),
     ("a Brotli bomb", jxl(box(b"brob", b"xml ", brotli.compress(bytes(MAX_PACKET + 9), quality=1)))),
     ("frames that inflate", id3(*[(b"TXXX", bytes(4) + zlib.compress(bytes(400_000)), 0x80)] * 3)),
@@ -441,6 +462,8 @@ HOSTILE = [
 def test_hostile_file_is_given_up(what, body, monkeypatch):
     monkeypatch.setattr(images, "MAX_BLOCKS", 20_000)  # the same is shown sooner
     monkeypatch.setattr(bmff, "MAX_BOXES", 20_000)
+    monkeypatch.setattr(packets, "MAX_MARKS", 5_000)
+    monkeypatch.setattr(packets, "MAX_PACKET", MAX_PACKET // 4)
     found = read(body)
     assert values(found) == []
     assert 1 <= len(found.failures) <= embedded_xmp.MAX_FAILURES + 1
@@ -470,7 +493,7 @@ LIMITS = re.findall(
 def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
     value = getattr(importlib.import_module(f"optout.readers.{module}"), constant)
     assert value == int(number.replace(",", "")) << (20 if unit else 0)
-    assert len(LIMITS) == 24
+    assert len(LIMITS) == 26
 
 
 def test_nested_items_cost_their_text_once():
