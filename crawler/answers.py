@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch.rules import Snapshot
 from batch.snapshot import BadSnapshot
-from crawler.archive import response_at, responses
+from crawler.archive import originals, response_at, responses
 from crawler.inputs import BadInput
 from crawler.places import expiry
 from crawler.session import Asking, Session
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batch.snapshot import Known
+    from crawler.archive import Refers
     from crawler.bounded import BoundedReader
     from crawler.live import Live
     from crawler.warc_records import Damage
@@ -46,18 +47,32 @@ class Archives:
     def __init__(self, paths: Sequence[Path], note: Callable[[Damage], None]) -> None:
         """``note`` takes what is broken. Of several answers the newest counts, whether or not it can be read."""
         self._places: dict[bytes, tuple[datetime, Path, int | Capture]] = {}
+        revisits: dict[bytes, tuple[Refers, str]] = {}
         for path in paths:
-            for at, offset, page in responses(path, _PLACES, note):
+            for at, offset, page, refers in responses(path, _PLACES, note):
                 key, newest = digest(page.url), at or datetime.max.replace(tzinfo=UTC)
-                if key not in self._places or newest >= self._places[key][0]:
-                    self._places[key] = newest, path, page if page.error else offset
+                if key in self._places and newest < self._places[key][0]:
+                    continue
+                self._places[key] = newest, path, page if page.error else offset
+                revisits.pop(key, None)
+                if refers:
+                    revisits[key] = refers, page.url
+        found = originals(paths, [refers for refers, _ in revisits.values()])
+        self._originals = {key: found[refers] for key, (refers, _) in revisits.items() if refers in found}
+        for key in revisits.keys() - self._originals.keys():
+            at, path, there = self._places[key]
+            detail = f"{path}, octet {there}: the archive has a revisit, and not the answer that it refers to"
+            page = Capture(revisits[key][1], error=Failure.TRUNCATED, memo={"detail": detail})
+            self._places[key] = at, path, page
 
     def get(self, url: str) -> CaptureRecord | None:
         """The answer, for this run alone: it is as old as the snapshot, so nobody else is to use it again."""
-        if (found := self._places.get(digest(url))) is None:
+        key = digest(url)
+        if (found := self._places.get(key)) is None:
             return None
         at, path, there = found
-        capture = there if isinstance(there, Capture) else response_at(path, there)
+        original = self._originals.get(key)
+        capture = there if isinstance(there, Capture) else response_at(path, there, original)
         return CaptureRecord(new_id(), min(at, now()), None, capture) if capture else None
 
 

@@ -7,7 +7,7 @@ whole never stays, and neither do those about the same URL around it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from crawler import stored_answer
@@ -15,13 +15,13 @@ from crawler.files import settle
 from crawler.http1 import received
 from crawler.inputs import Item, Source
 from crawler.packed import Broken
-from crawler.warc_records import PAGES, Damage, Record, WarcFile
+from crawler.warc_records import PAGES, TYPES, Damage, Record, WarcFile, date_of
 from optout.model import Capture, Failure
 from optout.readers import url as urls
 from optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Set
+    from collections.abc import Callable, Iterator, Sequence, Set
     from datetime import datetime
     from pathlib import Path
 
@@ -32,17 +32,46 @@ _RENAMED = re.compile(rb"\Ax-(?:crawler|orig|archive-orig)-", re.IGNORECASE)
 """What Nutch, Forbear, pywb and browsers' archivers put before the names of fields that are not so in the archive."""
 _CONTENT = PAGES | {"conversion", "continuation"}
 """Records that are nobody's to keep if it is not known where they are from."""
-_MAY_ANSWER = frozenset({"response", ""})
-"""The type of a response, and of what is so broken that it may be one."""
+_NO_ANSWER = TYPES - PAGES
+"""Records that are not an answer from their URL; of a type that is not known, they may be one."""
 _CHUNK = 1024 * 1024
 
 
+class Refers(NamedTuple):
+    """What a revisit says of the record that has its body: id, URL and date, digest of the payload."""
+
+    id: str | None
+    url: str | None
+    at: datetime | None
+    digest: str | None
+
+    @classmethod
+    def of(cls, record: Record) -> Refers:
+        """Reads the fields of a revisit (ISO 28500:2017 6.7)."""
+        at = date_of(record.get(b"warc-refers-to-date"))
+        url = record.get(b"warc-refers-to-target-uri")
+        return cls(record.get(b"warc-refers-to"), url, at, _digest(record))
+
+    def found_by(self) -> Iterator[object]:
+        """By what a record is found."""
+        if self.id:
+            yield self.id
+        if self.url and self.at:
+            yield self.url, self.at
+        if self.digest:
+            yield "digest", self.digest
+
+
 class Response(NamedTuple):
-    """An HTTP response of a file; ``at`` is None if its date cannot be read."""
+    """An HTTP response of a file; ``at`` is None if its date cannot be read.
+
+    ``refers`` is there for a revisit whose body is elsewhere.
+    """
 
     at: datetime | None
     offset: int
     page: Capture
+    refers: Refers | None = None
 
 
 class Archive(Source):
@@ -162,27 +191,46 @@ def _read_page(record: Record, url: str) -> Capture | None:
 
 
 def _page(record: Record, url: str) -> Capture | None:
-    if record.type in _CONTENT and record.get(b"warc-segment-number") is not None:
+    segment = record.get(b"warc-segment-number") is not None
+    if record.type == "continuation" or (segment and record.type in _CONTENT):
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the archive has it in several segments"})
     if record.type not in PAGES:
         return None
     if record.large:
         raise Broken(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
-    if record.type == "revisit":  # WARC-Truncated says here that the body is elsewhere
-        if not record.block.strip(b"\r\n"):
-            return None
-        head = stored_answer.read_head(record.block, ends=False)
-        # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
-        status = 200 if head.status == 304 else head.status
-        return Capture(url, status, _as_sent(head.fields, b"content-length"))
+    if record.type == "revisit":
+        return _revisited(record, url)
     if record.get(b"warc-truncated") is not None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the record in the archive was cut off"})
-    if record.type == "resource":
-        kind = (record.get(b"content-type") or "").encode()
+    kind = (record.get(b"content-type") or "").encode()
+    if record.type == "resource" and not _is_http_answer(kind):
         return Capture(url, 200, received([(b"Content-Type", kind)]), record.take())
     head = stored_answer.read_head(record.block)
     body = stored_answer.read_body(head, record.take(head.begin), MAX_BODY)
     return Capture(url, head.status, _as_sent(head.fields), body)
+
+
+def _revisited(record: Record, url: str) -> Capture | None:
+    """What a revisit has of an answer: its head, and its body if that is not elsewhere."""
+    if not record.block.strip(b"\r\n"):
+        return None
+    head = stored_answer.read_head(record.block, ends=False)
+    # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
+    status = 200 if head.status == 304 else head.status
+    body = record.take(head.begin)
+    if not body.strip(b"\r\n"):  # WARC-Truncated says then that the body is elsewhere
+        return Capture(url, status, _as_sent(head.fields, b"content-length"))
+    if record.get(b"warc-truncated") is not None:
+        return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the revisit in the archive has a part of a body"})
+    return Capture(
+        url, status, _as_sent(head.fields), stored_answer.read_body(head._replace(status=status), body, MAX_BODY)
+    )
+
+
+def _is_http_answer(content_type: bytes) -> bool:
+    """Whether the block of a resource has the head of its answer, too (RFC 9112 10.2)."""
+    essence, _, parameters = content_type.lower().partition(b";")
+    return essence.strip() == b"application/http" and b"request" not in parameters
 
 
 def _as_sent(fields: Fields, *without: bytes) -> tuple[tuple[str, str], ...]:
@@ -201,20 +249,59 @@ def responses(path: Path, wanted: Set[str], note: Callable[[Damage], None]) -> I
                 url = urls.parse(record.url or "")
             except NotAUrl:
                 continue
-            if url.path not in wanted or record.type not in _MAY_ANSWER:
+            if url.path not in wanted or record.type in _NO_ANSWER:
                 continue
             page, damage = read_page(record, url.href, str(path))
-            if page and record.date is None and not page.error:
+            refers = Refers.of(record) if record.type == "revisit" and _lacks_body(page) else None
+            page = page or Capture(url.href)
+            if record.date is None and not page.error:
                 damage = Damage(str(path), record.start, "the record has no date", Failure.PROTOCOL)
-                page = Capture(url.href, error=damage.failure, memo={"detail": str(damage)})
+                page, refers = Capture(url.href, error=damage.failure, memo={"detail": str(damage)}), None
             if damage and not record.damage:
                 note(damage)
-            if page:
-                yield Response(record.date, record.start, page)
+            yield Response(record.date, record.start, page, refers)
 
 
-def response_at(path: Path, offset: int) -> Capture | None:
-    """The page of the record that begins at an offset of a WARC file."""
+def _lacks_body(page: Capture | None) -> bool:
+    """Whether what a revisit says has to be looked up; a status such as 404 settles the matter without a body."""
+    return page is None or (not page.error and 200 <= (page.status or 0) < 300 and not page.body)
+
+
+def originals(paths: Sequence[Path], wanted: Sequence[Refers]) -> dict[Refers, tuple[Path, int]]:
+    """Where the answers stand that revisits refer to; those that are in no file are left out."""
+    found: dict[Refers, tuple[Path, int]] = {}
+    by_key: dict[object, list[Refers]] = {}
+    for refers in wanted:
+        for key in refers.found_by():
+            by_key.setdefault(key, []).append(refers)
+    for path in paths if by_key else ():
+        with path.open("rb") as file:
+            for record in WarcFile(file, str(path)).records():
+                if record.damage or record.type not in ("response", "resource"):
+                    continue
+                there = Refers(record.get(b"warc-record-id"), record.url, record.date, _digest(record))
+                for refers in (each for key in there.found_by() for each in by_key.get(key, ())):
+                    if not (refers.digest and there.digest and refers.digest != there.digest):
+                        found[refers] = path, record.start
+    return found
+
+
+def response_at(path: Path, offset: int, original: tuple[Path, int] | None = None) -> Capture | None:
+    """The page of the record that begins at an offset of a WARC file; of a revisit, with the body of the original."""
     with path.open("rb") as file:
         record = WarcFile(file, str(path)).read(offset)
-    return read_page(record, record.url, str(path))[0]
+    page = read_page(record, record.url, str(path))[0]
+    known = response_at(*original) if original else None
+    if known is None:
+        return page
+    if page is None or not 200 <= (known.status or 0) < 300:
+        return replace(known, url=urls.parse(record.url or "").href)
+    names = {name.lower() for name, _ in page.headers}  # RFC 9111 4.3.4: the head of a 304 replaces single fields
+    fields = tuple((name, value) for name, value in known.headers if name.lower() not in names)
+    return replace(page, headers=page.headers + fields, body=known.body)
+
+
+def _digest(record: Record) -> str | None:
+    """WARC-Payload-Digest; its algorithm is in any case."""
+    label, _, value = (record.get(b"warc-payload-digest") or "").partition(":")
+    return f"{label.strip().lower()}:{value.strip()}" if value.strip() else None

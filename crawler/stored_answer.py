@@ -1,8 +1,12 @@
 """Reads an HTTP answer as an archive stores it (RFC 9112): its octets as they came, or what a crawler made of them.
 
-Of the head, what the RFC permits is read, and what crawlers write that spoke HTTP/2. The body may be without the
-codings that the head still names, as in Common Crawl's news before May 2019: what does not begin in a coding is not in
-it, and is taken as it is. What begins in a coding and breaks is damaged.
+Of the head, what ``http1`` reads of a server is read, and what crawlers and browsers write that spoke HTTP/2 or HTTP/3.
+The body may be without the codings that the head still names, as in Common Crawl's news before May 2019: what does not
+begin in a coding is not in it, and is taken as it is. What begins in a coding and breaks is damaged.
+
+More is read than ``http1`` reads of a connection: all octets behind the head are the body, also those beyond its
+Content-Length, which may be that of the body in its coding, and those of a status without a body. They stand in the
+archive, and would stay with it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")  # RFC 9110 5.5, RFC 9112 2.2
+_BLANK = re.compile(rb"[\r\n]+")  # as http1 passes over
 _STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
 _NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field in HTTP/2 alone
@@ -52,6 +57,8 @@ def read_head(block: bytes, *, ends: bool = True) -> Head:
         block = block.rstrip(b"\r\n") + b"\r\n\r\n"
     begin = 0
     while True:
+        if blank := _BLANK.match(block, begin):
+            begin = blank.end()
         match = _HEAD_END.search(block, begin, MAX_HEAD)
         if not block.startswith(b"HTTP/", begin):
             raise Broken(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")

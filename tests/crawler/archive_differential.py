@@ -15,7 +15,6 @@ from pathlib import Path
 from warcio.archiveiterator import ArchiveIterator
 
 from crawler.archive import read_page
-from crawler.inputs import BadInput
 from crawler.warc_records import PAGES, Record, WarcFile
 
 Read = dict[int, tuple[str, int | None, bytes | None]]
@@ -69,12 +68,7 @@ def main(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
-        try:
-            read, counts, broken = ours(path)
-        except BadInput as error:
-            print(f"{path.relative_to(folder)}: {error}")
-            total["refused"] += 1
-            continue
+        read, counts, broken = ours(path)
         print(f"{path.relative_to(folder)}: {dict(counts)}, {len(broken)} broken")
         for sentence in broken[:5]:
             print(f"    {sentence}")

@@ -165,7 +165,11 @@ def test_an_archive_as_common_crawl_publishes_it(crawler: Crawler, tmp_path: Pat
     assert crawler.rows("SELECT count(*) FROM decisions WHERE stage = 'page'") == [(5,)]
     whole = tmp_path / "whole.warc.gz"
     whole.write_bytes(gzip.compress(gzip.decompress(octets)))
-    assert "compressed as a whole" in filtered(crawler, web, whole, out=tmp_path / "b", code=2).stderr
+    done = filtered(crawler, web, whole, text, out=tmp_path / "b", code=1)
+    assert "whole.warc.gz, octet 0: several records are compressed together" in done.stderr
+    assert [done.summary["inputs"][each.name]["allowed"] for each in (whole, text)] == [0, len(ALLOWED)]
+    assert done.summary["broken"] == {whole.name: {"records": 16, "cut": False}}
+    assert (tmp_path / "b" / "kept" / whole.name).read_bytes() == b""
 
 
 @pytest.mark.parametrize("layout", ["beside", "jsonl", "csv"])

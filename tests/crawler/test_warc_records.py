@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import zlib
+from base64 import b32encode, b64encode
+from binascii import hexlify
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import zstandard
 
 from crawler import packed, warc_records
 from crawler.archive import Archive
-from crawler.inputs import BadInput, Item
+from crawler.inputs import Item
 from crawler.warc_records import WarcFile
 from tests.crawler.warcs import PACKINGS, PAGE, Counted, bomb, http, record
 
@@ -87,11 +88,20 @@ DAMAGED: dict[str, tuple[Callable[[list[bytes], Pack], list[bytes]], str, str, b
     "the version is damaged": (instead(record(B, version="XYZ")), "b", "b", False),
     "octets lie between": (lambda some, pack: [some[0], bytes(99), *some[1:]], "", "a", False),
     "lines lie between": (lambda some, pack: [some[0], b"error: disk full\nerror\n", *some[1:]], "", "a", False),
+    "the type is not known": (instead(record(B, kind="rasponse")), "b", "b", False),
+    "the digest is wrong": (instead(record(B, None, "response", "WARC-Block-Digest: md5:00")), "b", "b", False),
+    "what goes on looks like a version": (
+        instead(record(B, http(b"<p>\r\n\r\nWARC/1.0 is a format"), length=len(http(b"<p>")))),
+        "b",
+        "b",
+        False,
+    ),
     "octets stand first": (lambda some, pack: [b"\xef\xbb\xbf??", *some], "", "", False),
-    "octets stand last": (lambda some, pack: [*some, bytes(99)], "", "c", False),
+    "octets stand last": (lambda some, pack: [*some, bytes(99) + b"?"], "", "c", False),
+    "NULs stand last": (lambda some, pack: [*some, bytes(70_000)], "", "", False),
     "line ends lie between": (lambda some, pack: [some[0], b"\r\n\r\n", *some[1:], b"\n"], "", "", False),
 }
-QUIET = {"nothing is wrong", "line ends lie between"}
+QUIET = {"nothing is wrong", "NULs stand last", "line ends lie between"}
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -156,6 +166,9 @@ ANSWERS: dict[str, tuple[bytes, int | str, bytes]] = {
     "no reason (4)": (http(first=b"HTTP/1.1 200"), 200, PAGE),
     "HTTP/1.0": (http(first=b"HTTP/1.0 200 OK"), 200, PAGE),
     "HTTP/2": (http(first=b"HTTP/2 200"), 200, PAGE),
+    "HTTP/3": (http(first=b"HTTP/3 200"), 200, PAGE),
+    "an empty line in front": (b"\r\n" + http(), 200, PAGE),
+    "a body behind a status without one": (http(first=b"HTTP/1.1 204 No Content"), 204, PAGE),
     "HTTP/2.0": (http(first=b"HTTP/2.0 200 "), 200, PAGE),
     "a pseudo-header": (http(PAGE, b":status: 200", TYPE), 200, PAGE),
     "a name with a blank": (http(PAGE, b"X Foo: 1", TYPE), 200, PAGE),
@@ -277,6 +290,12 @@ GROUPS: dict[str, tuple[list[bytes], list[tuple[str | None, object]]]] = {
     ),
     "a revisit that cannot be read": ([record(A, b"what", "revisit")], [(A, "protocol")]),
     "resource": ([record(A, PAGE, "resource", "Content-Type: text/html")], [(A, 200)]),
+    "a type that is not known, without URL": ([record(None, b"x", "rasponse"), record(B)], [(None, None), (B, 200)]),
+    "a type that is not known, and nothing in it": ([record(None, b"", "rasponse"), record(B)], [(B, 200)]),
+    "a part of the body in a revisit": (
+        [record(A, http(), "revisit", "WARC-Truncated: length")],
+        [(A, "truncated")],
+    ),
     "conversion": ([record(A, b"words", "conversion")], [(A, None)]),
     "what was cut off when it was written": (
         [record(A, None, "response", "WARC-Truncated: length")],
@@ -310,11 +329,92 @@ def test_records_about_one_url_stay_or_leave_together(tmp_path: Path, case: str)
     assert all(("X-Robots-Tag", "noai") in page.headers for page in pages)
 
 
-def test_what_is_compressed_as_a_whole_cannot_be_taken_apart(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="compressed as a whole"):
-        list(WarcFile(io.BytesIO(gzip.compress(record(A) + record(B))), "in.warc").records())
-    some = items(tmp_path, gzip.compress(record(A)) + gzip.compress(record(B) + record(C)))
-    assert found(some) == [(A, 200), (B, "protocol")]
+MAGIC = gzip.compress(b"")[:10]
+HTTP = "Content-Type: application/http; msgtype=response"
+BODIES: dict[str, tuple[bytes, bytes, str]] = {
+    # a record with all of its answer, and its body and Content-Type
+    "a revisit with its body": (record(A, http(), "revisit"), PAGE, "text/html"),
+    "a revisit after 304": (record(A, http(first=b"HTTP/1.1 304 Not Modified"), "revisit"), PAGE, "text/html"),
+    "a revisit with its body in a coding": (record(A, http(PACKED, CE, TYPE), "revisit"), PAGE, "text/plain"),
+    "a resource with its head": (record(A, http(), "resource", HTTP), PAGE, "text/html"),
+    "a resource that is a request": (
+        record(A, PAGE, "resource", "Content-Type: application/http;msgtype=request"),
+        PAGE,
+        "application/http;msgtype=request",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_a_body_is_read_whatever_the_record_is_called(tmp_path: Path, case: str) -> None:
+    octets, body, kind = BODIES[case]
+    [item] = items(tmp_path, octets)
+    assert item.page
+    assert (item.page.status, item.page.body, item.page.header("content-type")) == (200, body, [kind])
+
+
+def over(*records: bytes, more: str = "Content-Type: application/http", fields: tuple[bytes, ...] = (TYPE,)) -> bytes:
+    """A record whose length reaches over others, up to the end of the last."""
+    block = (http(PAGE, *fields) + b"\r\n\r\n" + b"".join(records)).removesuffix(b"\r\n\r\n")
+    return record(A, block, "response", more)
+
+
+def digest(name: str, encode: Callable[[bytes], bytes], octets: bytes | None = None) -> str:
+    value = encode(
+        hashlib.new(name, over(record(B)).partition(b"\r\n\r\n")[2][:-4] if octets is None else octets).digest()
+    )
+    return f"WARC-Block-Digest: {name}:{value.decode()}"
+
+
+INNER = record(B)
+LENGTH = b"Content-Length: %d"
+LOST: list[tuple[str | None, object]] = [(A, "protocol"), (B, "protocol"), (C, 200)]
+WITHIN: dict[str, tuple[bytes, list[tuple[str | None, object]]]] = {
+    # a record with another within its block, or beside it in one gzip member; what is read, with C behind it
+    "a length that reaches over the next": (over(INNER), LOST),
+    "over two": (over(INNER, INNER), [(A, "protocol"), (B, "protocol"), (B, "protocol"), (C, 200)]),
+    "the answer ends before the next": (over(INNER, fields=(TYPE, LENGTH % len(PAGE))), LOST),
+    "the answer says more than there is": (over(INNER, fields=(TYPE, LENGTH % 9999)), LOST),
+    "the answer says two lengths": (over(INNER, fields=(TYPE, LENGTH % 999, LENGTH % 1)), LOST),
+    "metadata that reaches over the next": (record(A, b"a: b\r\n\r\n" + INNER[:-4], "metadata"), LOST),
+    "a page about WARC": (over(INNER, fields=(TYPE, LENGTH % (len(PAGE) + len(INNER)))), [(A, 200), (C, 200)]),
+    "a page about versions": (over(b"WARC/1.1\r\nis a version.\r\n\r\n"), [(A, 200), (C, 200)]),
+    "the digest is right": (over(INNER, more=digest("sha1", b32encode)), [(A, 200), (C, 200)]),
+    "in lower case": (over(INNER, more=digest("sha1", lambda octets: b32encode(octets).lower())), [(A, 200), (C, 200)]),
+    "SHA-256": (over(INNER, more=digest("sha256", hexlify)), [(A, 200), (C, 200)]),
+    "MD5 in Base64": (over(INNER, more=digest("md5", b64encode)), [(A, 200), (C, 200)]),
+    "the digest is wrong": (over(INNER, more=digest("sha1", b32encode, b"")), LOST),
+    "the digest is by an algorithm that is not known": (over(INNER, more="WARC-Block-Digest: crc32:0"), LOST),
+    "packed by itself": (gzip.compress(over(INNER)), [(A, 200), (C, 200)]),
+    "packed together": (gzip.compress(record(A) + INNER), LOST),
+    "packed together, and the length is wrong": (gzip.compress(record(A, length=9) + INNER), LOST),
+    "packed together, and cut off": (
+        gzip.compress(record(A) + INNER)[:-9],
+        [(A, "truncated"), (B, "truncated"), (C, 200)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHIN)
+def test_a_record_within_another_is_never_passed_over(tmp_path: Path, case: str) -> None:
+    octets, outcome = WITHIN[case]
+    some = items(tmp_path, octets + (gzip.compress(record(C)) if octets[:2] == MAGIC[:2] else record(C)))
+    assert found(some) == outcome
+    assert [len(item.damage) for item in some] == [not (item.page and item.page.status) for item in some]
+
+
+def test_a_revisit_may_have_the_digest_of_the_whole(tmp_path: Path) -> None:
+    wrong = digest("sha1", b32encode, b"")
+    cut = (wrong, "WARC-Truncated: length")
+    some = items(tmp_path, record(A, http(b""), "revisit", wrong) + record(B, None, "response", *cut))
+    assert found(some) == [(A, 200), (B, "truncated")]
+    assert not damage(some)
+
+
+def test_a_bomb_of_records_leaves_no_more_than_it_is_large(tmp_path: Path) -> None:
+    some = items(tmp_path, gzip.compress(record(A) + record(B, b"") * 50_000))
+    assert 100 < len(some) < 2_000
+    assert not any(item.page and item.page.status for item in some)
 
 
 def test_a_dictionary_that_is_broken_leaves_nothing(tmp_path: Path) -> None:
@@ -344,7 +444,6 @@ def test_what_is_large_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest
 
 
 VERSION = b"WARC/1.1\r\nWARC-Type: response\r\n"
-MAGIC = gzip.compress(b"")[:10]
 STORED = MAGIC + b"\x00\xff\xff\x00\x00WARC/1.0\r\n"
 HOSTILE: dict[str, tuple[bytes, int]] = {
     # octets, and how often each may be read

@@ -17,7 +17,6 @@ import brotli
 
 from crawler import archive, decoding, links, sitemaps, stored_answer
 from crawler.http1 import BadAnswer
-from crawler.inputs import BadInput
 from crawler.packed import Broken
 from crawler.warc_records import WarcFile
 from optout import representation
@@ -168,16 +167,15 @@ _ROBOTS = (
 
 def check_warc(octets: bytes) -> None:
     """Checks that records follow each other, that each is read alike alone, and that no broken one has a page."""
-    end = 0
-    with suppress(BadInput):
-        for number, record in enumerate(WarcFile(io.BytesIO(octets), "in.warc").records()):
-            assert end <= record.start < record.end <= len(octets)
-            end = record.end
-            page, damage = archive.read_page(record, record.url, "in.warc")
-            assert not (page and damage) or page.error
-            if number < 9 and not record.damage:
-                again = WarcFile(io.BytesIO(octets), "in.warc").read(record.start)
-                assert (again.end, again.fields) == (record.end, record.fields)
+    start = end = 0
+    for number, record in enumerate(WarcFile(io.BytesIO(octets), "in.warc").records()):
+        assert end <= record.start < record.end <= len(octets) or (record.start, record.end) == (start, end)
+        start, end = record.start, record.end
+        page, damage = archive.read_page(record, record.url, "in.warc")
+        assert not (page and damage) or page.error
+        if number < 9 and not record.damage:
+            again = WarcFile(io.BytesIO(octets), "in.warc").read(record.start)
+            assert (again.end, again.fields) == (record.end, record.fields)
 
 
 def check_stored_answer(octets: bytes) -> None:
