@@ -1,4 +1,4 @@
-"""The one way in which Forbear speaks HTTP: `crawl`, `recheck`, `check`, `filter`, the portal and the add-on use it.
+"""The one way in which Forbear speaks HTTP: `crawl`, `recheck`, `check`, `filter` and the portal use it.
 
 So they come to the same answer on the same octets. No redirect is followed, no cookie kept, nothing taken from the
 environment; only addresses that the guard has checked are connected to, or the operator's proxy.
@@ -60,10 +60,13 @@ class Proxy:
 
 
 class Answer:
-    """An answer whose head is there. ``address`` is the server's (or the proxy's), ``certificate`` its own, in DER."""
+    """An answer whose head is there. ``address`` is the server's (or the proxy's), ``certificate`` its own, in DER.
 
-    def __init__(self, head: Head, connection: Connection, until: float) -> None:
-        self.head = head
+    ``length`` is that of the body as it is sent, in octets; None where the head does not say.
+    """
+
+    def __init__(self, head: Head, length: int | None, connection: Connection, until: float) -> None:
+        self.head, self.length = head, length
         self.fields = received(head.fields)
         self.address = connection.address
         self.certificate = connection.certificate
@@ -140,7 +143,7 @@ class Client:
             async with asyncio.timeout_at(until):
                 connection, reader = await self._exchange(url, proxy, method, octets, before)
             assert reader.head
-            yield Answer(reader.head, connection, until)
+            yield Answer(reader.head, reader.length, connection, until)
         except TimeoutError as error:
             raise TimeoutError(f"There was no complete answer within {timeout:g} seconds.") from error
         finally:

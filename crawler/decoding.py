@@ -30,7 +30,6 @@ Content-Transfer-Encodings (RFC 2045 6.2), and what Amazon S3 keeps of an upload
 them. A coding that exists, or a name that tells nothing, is passed over by no means.
 """
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_WINDOW = {int(zstd.DecompressionParameter.window_log_max): 23}  # RFC 9659 3: 8 MB
 _MAX_CODINGS = 4
 _MAX_MEMBERS = 64
@@ -77,12 +76,12 @@ def _undo(coding: str, body: bytes, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """All members of a gzip file (RFC 1952 2.2); what follows the last one is padding."""
+    """All members of a gzip file (RFC 1952 2.2); NUL octets behind the last one are padding."""
     whole = b""
     for _ in range(_MAX_MEMBERS):
         member, body = _unpack(body, limit - len(whole), 16 + zlib.MAX_WBITS)
         whole += member
-        if not body.startswith(_GZIP_MAGIC):
+        if not body.strip(b"\0"):
             return whole
     raise Undecodable(f"the body has more than {_MAX_MEMBERS} gzip members")
 
@@ -90,9 +89,12 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 def _inflate(body: bytes, limit: int) -> bytes:
     """``deflate`` with the zlib wrapper that RFC 9110 8.4.1.2 asks for, or without, as some servers send it."""
     try:
-        return _unpack(body, limit, zlib.MAX_WBITS)[0]
+        unpacked, behind = _unpack(body, limit, zlib.MAX_WBITS)
     except zlib.error:
-        return _unpack(body, limit, -zlib.MAX_WBITS)[0]
+        unpacked, behind = _unpack(body, limit, -zlib.MAX_WBITS)
+    if behind.strip(b"\0"):
+        raise Undecodable("octets that are no part of the compressed body follow it")
+    return unpacked
 
 
 def _unpack(body: bytes, limit: int, window: int) -> tuple[bytes, bytes]:

@@ -145,10 +145,9 @@ class GuardedHandler(BaseDownloadHandler):
             octets.extend(part)
             tell(signals.bytes_received, data=part)
 
-        lengths = head.listed(b"content-length")
         limit = request.meta.get("download_maxsize", self._limit) or _NO_LIMIT
         try:
-            tell(signals.headers_received, headers=headers, body_length=int(lengths[0]) if lengths else None)
+            tell(signals.headers_received, headers=headers, body_length=answer.length)
             body = await answer.body(limit, seen)
         except _Stopped as stopped:
             return stopped.response

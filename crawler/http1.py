@@ -80,6 +80,8 @@ class AnswerReader:
 
     def __init__(self, method: str = "GET") -> None:
         self.head: Head | None = None
+        self.length: int | None = None
+        """Octets of the body, if the head says that and no coding overrides it."""
         self.begun = False
         """Whether anything came at all."""
         self.complete = False
@@ -168,7 +170,7 @@ class AnswerReader:
             self.persistent = persistent and len(codings) == 1 and not lengths and head.version >= "HTTP/1.1"
             self._read = self._read_chunk_size
         elif lengths:
-            self._left = _length(lengths)
+            self._left = self.length = _length(lengths)
             self.complete, self.persistent = self._left == 0, persistent
             self._read = self._read_sized
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
@@ -53,6 +54,8 @@ _CHALLENGES = {
     "x-amzn-waf-action": frozenset({"captcha", "challenge"}),
     "x-vercel-mitigated": frozenset({"challenge", "deny"}),
 }
+# With an error, it says by itself that the firewall answered.
+_FIREWALL = "x-amzn-waf-action"
 _PRICE = "crawler-price"  # Cloudflare: Pay per crawl
 
 
@@ -88,7 +91,7 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
         return Gap(protocol, name, capture.url, "connection", f"{capture.url} {how}: {why}.")
     status = capture.status or 0
     if 200 <= status < 300 and not representation.of(capture).is_complete:
-        detail = f"{capture.url} announces more octets than came (RFC 9112 8)."
+        detail = f"{capture.url} announces more octets than came, or a length that is none (RFC 9112 6.3, 8)."
         return Gap(protocol, str(Failure.TRUNCATED), capture.url, "header content-length", detail)
     if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
         return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")
@@ -98,7 +101,9 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
 def challenges(capture: Capture) -> Iterator[tuple[str, str]]:
     """The header fields, by name and value, that show an answer to be a challenge to visitors or a block."""
     for name, values in _CHALLENGES.items():
-        yield from ((name, value.strip()) for value in capture.header(name) if value.strip().lower() in values)
+        for value in capture.header(name):
+            if not values.isdisjoint(re.split(r"[\s,;]+", value.lower())):
+                yield name, value.strip()
 
 
 def refusal(capture: Capture) -> Iterator[Gap]:
@@ -113,7 +118,9 @@ def refusal(capture: Capture) -> Iterator[Gap]:
         yield Gap(REFUSED, "402", url, "status", f"{url} was refused: it answered 402, Payment Required.")
     fields = list(challenges(capture))
     if status >= 400:
-        fields += ((_PRICE, value.strip()) for value in capture.header(_PRICE))
+        known = {name for name, _ in fields}
+        more = (name for name in (_FIREWALL, _PRICE) if name not in known)
+        fields += ((name, value.strip()) for name in more for value in capture.header(name))
     for name, value in fields:
         detail = f"{url} was refused: it answered {status} with {name}: {quoted(value)}."
         yield Gap(REFUSED, quoted(value) or name, url, f"header {name}", detail)

@@ -25,6 +25,9 @@ from optout.readers.unreadable import Unreadable
 MAX_LOCATED = 5_242_880
 """Octets of a page of which the place of each element is known: 5 MiB."""
 
+MAX_SEARCHES = 50
+"""Quotations from ISO-2022-JP with octets of no character: for each, the page is decoded from its beginning."""
+
 HTML = "text/html"
 XHTML = "application/xhtml+xml"
 HTML_TYPES = frozenset({HTML, XHTML})
@@ -36,22 +39,27 @@ _APACHE = frozenset(
     {"text/plain", "text/plain; charset=ISO-8859-1", "text/plain; charset=iso-8859-1", "text/plain; charset=UTF-8"}
 )
 _MARKDOWN = frozenset({"text/markdown", "text/x-markdown"})
-# What may precede the first tag of a page whose type says that it is something else.
-_PROLOG = rb"(?:\xef\xbb\xbf)?(?:[\t\n\f\r ]++|<!--.*?-->|<\?[^>]*+>)*+"
+# What may precede the first tag of a page whose type says that it is something else, and the root element of XHTML.
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\t\n\f\r ]++|<!--.*?-->|<\?[^>]*+>)*+", re.DOTALL)
+_DOCTYPE = re.compile(rb"(?:<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\][^>]*+)?>)?", re.IGNORECASE)
 _DOCUMENT = rb"!doctype[\t\n\f\r ]++html|html|head|body|title|meta"
 _FRAGMENT = _DOCUMENT + rb"|script|iframe|h1|div|font|table|a|style|b|br|p|link|base"
 _LOOKS_LIKE_DOCUMENT, _LOOKS_LIKE_HTML = (
-    re.compile(_PROLOG + rb"<(?:" + tags + rb")[\t\n\f\r />]", re.IGNORECASE | re.DOTALL)
-    for tags in (_DOCUMENT, _FRAGMENT)
+    re.compile(rb"<(?:" + tags + rb")[\t\n\f\r />]", re.IGNORECASE) for tags in (_DOCUMENT, _FRAGMENT)
 )
 _LOOKED_AT = 4_096
+"""Octets of a page in which its encoding is looked for if there are too many tags to read it all."""
 _XHTML_ROOT = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
-# XML 1.0 appendix F: "<" in two octets, as no page in another encoding begins.
-_WITHOUT_MARK = {b"<\0": "utf-16le", b"\0<": "utf-16be"}
+# XML 1.0 appendix F, HTML 13.2.3.2: "<" and a second sign in two octets each, as no page in another encoding begins.
+_WITHOUT_MARK = ((re.compile(rb"<\0[!-~]\0"), "utf-16le"), (re.compile(rb"\0<\0[!-~]"), "utf-16be"))
 _XML_ENCODING = re.compile(rb"<\?xml[^>]{0,1000}?\bencoding\s*=\s*[\"']\s*([\w.:-]{1,40})", re.IGNORECASE)
 _GUESSED_BY = 65_536
+_DIGITS = 20
+_CODED = 1_024
+_LONGEST = 4
+"""Octets of a character, at most; ISO-2022-JP has escapes beside."""
 
 
 class Representation:
@@ -73,7 +81,8 @@ class Representation:
         looks = self._looks()
         self.readings = frozenset({self.media_type, looks, *(each.essence for each in types)}) - _UNKNOWN
         self.is_page = self.media_type in HTML_TYPES or looks == XHTML
-        self.is_complete = _announced(capture) <= len(self._body)
+        self.is_complete = _is_complete(capture)
+        self._last, self._searches = (0, 0), 0
 
     def _computed(self, fields: list[str]) -> str:
         """The computed MIME type (MIME Sniffing 7).
@@ -88,8 +97,8 @@ class Representation:
         return (mime.signature(self._body[: mime.MAX_HEADER]) or essence) if essence in HTML_TYPES else essence
 
     def _sniffed(self) -> str:
-        head = self._ascii()
-        return HTML if _LOOKS_LIKE_HTML.match(head) and not _XHTML_ROOT.search(head) else mime.sniff(self._body)
+        is_html = self._begins(_LOOKS_LIKE_HTML) and not self._is_rooted_in_xhtml()
+        return HTML if is_html else mime.sniff(self._body)
 
     def _looks(self) -> str:
         """HTML or XHTML if the octets are that, and the type is something else."""
@@ -97,17 +106,25 @@ class Representation:
             return ""
         if self.media_type == _XHTML_MP:
             return XHTML
-        head = self._ascii()
         is_xml = self.media_type in ("text/xml", "application/xml") or self.media_type.endswith("+xml")
-        if is_xml and _XHTML_ROOT.search(head):
+        if is_xml and self._is_rooted_in_xhtml():
             return XHTML
-        looks = _LOOKS_LIKE_DOCUMENT if self.media_type in _MARKDOWN else _LOOKS_LIKE_HTML
-        return HTML if looks.match(head) else ""
+        return HTML if self._begins(_LOOKS_LIKE_DOCUMENT if self.media_type in _MARKDOWN else _LOOKS_LIKE_HTML) else ""
 
+    def _begins(self, tag: re.Pattern[bytes]) -> bool:
+        """Whether a tag of these stands first, behind white space and comments."""
+        octets = self._ascii
+        return tag.match(octets, _end(_PROLOG, octets, 0)) is not None
+
+    def _is_rooted_in_xhtml(self) -> bool:
+        octets = self._ascii
+        at = _end(_PROLOG, octets, _end(_DOCTYPE, octets, _end(_PROLOG, octets, 0)))
+        return _XHTML_ROOT.match(octets, at) is not None
+
+    @property
     def _ascii(self) -> bytes:
-        """The first octets of the body, in which ASCII can be searched for."""
-        head = self._body[:_LOOKED_AT]
-        return self.decode(head).encode() if self._wide else head
+        """Octets of the body in which ASCII can be searched for."""
+        return self.source if self._wide else self._body
 
     @property
     def is_html(self) -> bool:
@@ -132,7 +149,7 @@ class Representation:
     @cached_property
     def _wide(self) -> str:
         """UTF-16 if the body is in it, whose ASCII is not ASCII's octets; empty for all other encodings."""
-        encoding = self._declared or _WITHOUT_MARK.get(self._body[:2], "")
+        encoding = self._declared or next((name for begin, name in _WITHOUT_MARK if begin.match(self._body)), "")
         return encoding if encoding.startswith("utf-16") else ""
 
     @cached_property
@@ -203,11 +220,26 @@ class Representation:
         return position + bisect_left(self._pairs, position)
 
     def _offset(self, position: int) -> int:
-        """How many octets the characters before a position take: the most whose text is no longer than that."""
+        """How many octets the characters before a position take: the most whose text is no longer than that.
+
+        It is counted from the place that was last asked for, as quotations come in the order of the page.
+        """
         mark = next((mark for mark in _MARKS if self._body.startswith(mark)), b"")
-        body = self._body[len(mark) :]
-        found = bisect_right(range(len(body) + 1), position, key=lambda end: len(self.decode(body[:end])))
-        return len(mark) + found - 1
+        known, begin = self._last if self._last[0] <= position else (0, len(mark))
+        begin, end = max(begin, len(mark)), len(self._body)
+        if self.encoding == "iso-2022-jp":  # what octets mean depends on all before them
+            known, begin = 0, len(mark)
+            self._searches += 1
+            if self._searches > MAX_SEARCHES:
+                raise Unreadable(f"The page has more than {MAX_SEARCHES} quotations with octets of no character.")
+        else:
+            end = min(end, begin + _LONGEST * (position - known + 1))
+        wanted = position - known
+        places = range(begin, end + 1)
+        found = places[bisect_right(places, wanted, key=lambda at: len(self.decode(self._body[begin:at]))) - 1]
+        if self.decode(self._body[begin:found]) == self._written[known:position]:
+            self._last = (position, found)
+        return found
 
     @cached_property
     def document(self) -> turbohtml.Document:
@@ -230,6 +262,11 @@ def of(capture: Capture) -> Representation:
     return known
 
 
+def _end(pattern: re.Pattern[bytes], octets: bytes, at: int) -> int:
+    match = pattern.match(octets, at)
+    return match.end() if match else at
+
+
 def encoding_of(label: str) -> str:
     """Returns the encoding of a label (Encoding standard 4.2), in lower case; empty for a label of none."""
     try:
@@ -238,10 +275,17 @@ def encoding_of(label: str) -> str:
         return ""
 
 
-def _announced(capture: Capture) -> int:
-    """How many octets the body has by its header fields (RFC 9112 6.2); 0 if they do not say, or the body is coded."""
-    if any(capture.header(name) for name in ("transfer-encoding", "content-encoding")):
-        return 0
-    lengths = {length.strip() for field in capture.header("content-length") for length in field.split(",")}
-    length = lengths.pop() if len(lengths) == 1 else ""
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+def _is_complete(capture: Capture) -> bool:
+    """Whether the body is as long as the header fields say (RFC 9112 6.3); chunks say it by themselves.
+
+    Of several lengths the greatest counts, and one that cannot be read says that nobody knows.
+    """
+    lengths = [length.strip() for field in capture.header("content-length") for length in field.split(",")]
+    if not lengths or any(capture.header("transfer-encoding")):
+        return True
+    if not all(length.isascii() and length.isdigit() and len(length) < _DIGITS for length in lengths):
+        return False
+    most = len(capture.body)
+    if any(coding.strip() not in ("", "identity") for coding in capture.header("content-encoding")):
+        most += most // 64 + _CODED  # it is the length of what was sent, which is longer at most by so much
+    return max(map(int, lengths)) <= most

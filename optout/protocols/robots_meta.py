@@ -6,6 +6,7 @@ and Google's page on robots meta tags have it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,7 +21,9 @@ NAME = "robots-meta"
 PLACES: tuple[str, ...] = ()
 
 _RULES = ("noai", "noimageai")
-_ELSEWHERE = {"property": frozenset({"robots", "x-robots-tag"}), "http-equiv": frozenset({"x-robots-tag", "robots"})}
+_NAMES = frozenset({"robots", "robot", "x-robots-tag"})
+_ATTRIBUTES = ("name", "property", "http-equiv")
+_NO = frozenset({"false", "no", "0", "off", "none"})
 _NOT_READ = "The attribute is name, and its value robots: in this form no crawler reads it."
 
 
@@ -43,13 +46,19 @@ def read(asked: Asked) -> Reading:
     for element, rules in robots_tags.in_page(markup.doubtful, agent):
         yield from _flagged(rules, element, page, html.DOUBTFUL)
     for element in markup.elements:
-        if element.name == "meta" and "name" not in element.attributes and _is_elsewhere(element):
-            rules = robots_tags.for_agent(element.attributes.get("content", ""), agent)
-            yield from _flagged(rules, element, page, _NOT_READ)
+        if element.name == "meta":
+            yield from _flagged(_meant(element, agent), element, page, _NOT_READ)
 
 
-def _is_elsewhere(element: Element) -> bool:
-    return any(element.attributes.get(key, "").strip().lower() in names for key, names in _ELSEWHERE.items())
+def _meant(element: Element, agent: str) -> frozenset[str]:
+    """What a meta element plainly means for the crawler, whose name is not robots or that of the crawler."""
+    content = element.attributes.get("content", "")
+    if element.attributes.get("name", "").strip().lower() in ("robots", agent.lower()):
+        return frozenset()
+    names = {each for key in _ATTRIBUTES for each in re.split(r"[\s,]+", element.attributes.get(key, "").lower())}
+    if names & _NAMES or agent.lower() in names:
+        return robots_tags.for_agent(content, agent)
+    return frozenset(_RULES).intersection(names if content.strip().lower() not in _NO else ())
 
 
 def _flagged(rules: frozenset[str], element: Element, page: Capture, note: str) -> Iterator[Statement]:

@@ -24,7 +24,7 @@ PLACES: tuple[str, ...] = ("/.well-known/tdmrep.json",)
 MAX_FILE = 2_097_152
 """A longer tdmrep.json is not read: 2 MiB after content decoding."""
 
-_MISSPELT = ("tdm_reservation", "tdmreservation", "tdmrep")
+_MISSPELT = ("tdm_reservation", "tdm:reservation", "tdmreservation", "tdmrep")
 _NAMED = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
 _NOT_IN_FORM = "It is no rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
 MAX_WISHES = 64

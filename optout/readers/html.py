@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import turbohtml
 
@@ -49,6 +50,7 @@ _WORDS = (
     b"notrain",
     b"no-train",
     b"tdm_",
+    b"tdm:",
     b"tdmre",
     b"isaccessibleforfree",
     b"h-captcha",
@@ -120,8 +122,9 @@ def metas(elements: list[Element], name: str) -> list[Element]:
 
 def base(document: turbohtml.Document) -> str | None:
     """Returns what the first base element that has an ``href`` says (HTML 4.2.3); None if there is none."""
-    found = (node.attr("href") for node in document.iter_elements("base") if not is_inert(node))
-    return next((href for href in found if href is not None), None)
+    nodes = (node for node in document.iter_elements("base") if node.namespace is turbohtml.Namespace.HTML)
+    some = islice(nodes, MAX_ELEMENTS)  # each is looked for in all that it stands in
+    return next((href for node in some if (href := node.attr("href")) is not None and not is_inert(node)), None)
 
 
 def read(capture: Capture) -> Page:
@@ -219,13 +222,18 @@ def _compared(element: Element) -> frozenset[tuple[str, str]]:
 
 def _in_tree(document: turbohtml.Document, known: Representation, sought: _Sought) -> Iterator[Element]:
     """Yields the elements of interest; what is in a template is not part of the page (HTML 4.12.3)."""
-    metas = 0
+    metas = inert = 0
     for node in document.iter_elements():
         name = node.tag
         metas += name == "meta"
         attributes = _attributes(node)
         content = node.text if name == "script" else ""
-        if not (attributes or content) or not sought.are_in(name, attributes, content) or is_inert(node):
+        if not (attributes or content) or not sought.are_in(name, attributes, content):
+            continue
+        if is_inert(node):
+            inert += 1
+            if inert > MAX_ELEMENTS:
+                raise Unreadable(f"The page has more than {MAX_ELEMENTS} elements in templates that could reserve it.")
             continue
         location = node.source_location
         if location is None:

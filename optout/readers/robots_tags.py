@@ -1,7 +1,7 @@
 """X-Robots-Tag and robots meta elements: rules, and whom they bind (draft-illyes-repext-03; Google's documentation).
 
-One reading for decisions and for links. Rules are parted by commas as documented, and by blanks and semicolons, as
-people write them; what is written so is never meant as anything else.
+One reading for decisions and for links. Rules are parted by commas as documented, and by blanks, semicolons and other
+signs, as people write them; what is written so is never meant as anything else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from optout.readers.html import Element, metas
 
-EVERYBODY = frozenset({"robots", "*"})
+EVERYBODY = frozenset({"robots", "*", "everyone", "user-agent", "x-robots-tag"})
+"""What stands before a colon for everybody; the last three as people write it."""
 
 # draft-illyes-repext-03 3, Google and Bing: what stands before a colon and is not the name of a crawler.
 _RULES = (
@@ -20,10 +21,10 @@ _RULES = (
 )
 _RULE = re.compile(_RULES)
 _VALUED = re.compile(r"max-[a-z-]+|unavailable_after", re.IGNORECASE)
-_SEPARATORS = re.compile(r"[\s,;]*+")
-_WORD = re.compile(r"[^\s,;:]++")
-# A name may have a version and more words, "Mozilla/5.0 otherbot", up to its colon.
-_SCOPE = re.compile(r"([A-Za-z_*][\w.*/-]*+(?:[ \t]++[\w.*/-]++){0,4}?)[ \t]*+:(?!\d|-\d)")
+_SEPARATORS = re.compile(r"[\s,;|+/()\[\]\"']*+")
+_WORD = re.compile(r"[^\s,;:|+/()\[\]\"']++")
+# A name may have a version, a comment and more words, "Mozilla/5.0 otherbot", up to its colon.
+_SCOPE = re.compile(r"([A-Za-z_*][\w.*/-]*+(?:[ \t]++[\w.*/-]++){0,4}?)[ \t]*+(?:\([^)]*+\)[ \t]*+)?:(?!\d|-\d)")
 _COLON = re.compile(r"[ \t]*+:[ \t]*+")
 _NOT_RULE = rf"(?!(?:{_RULES})(?![\w-]))"
 # A rule where a value belongs is a rule all the same.
@@ -65,8 +66,8 @@ def for_agent(field: str, agent: str) -> frozenset[str]:
 
 
 def _is(scope: str, agent: str) -> bool:
-    """``ForbearBot/1.0`` is ForbearBot."""
-    return scope.partition("/")[0].strip() == agent
+    """``ForbearBot/1.0`` and ``Mozilla/5.0 ForbearBot`` are ForbearBot."""
+    return any(product.partition("/")[0] == agent for product in scope.split())
 
 
 def of_meta(content: str) -> frozenset[str]:

@@ -43,6 +43,16 @@ TYPES = [
     (b"a\x01", ["text/plain"], "application/octet-stream", ["text/plain"], False),
     (b"a\x01", ["text/plain; charset=x"], "text/plain", [], False),
     (b"", [], "", [], False),
+    (b"<!--" + b" x" * 9_000 + b"-->" + b"<?x?>" * 9_000 + b"<p>", ["text/plain"], "text/plain", ["text/html"], False),
+    (
+        b"<!DOCTYPE html [ <!ENTITY a 'b'> ]>" + b" " * 9_000 + XHTML_PAGE,
+        ["application/xml"],
+        "application/xml",
+        ["application/xhtml+xml"],
+        True,
+    ),
+    (b"<doc><![CDATA[" + XHTML_PAGE + b"]]></doc>", ["application/xml"], "application/xml", [], False),
+    (b"\0<p>", ["text/html"], "text/html", [], True),
 ]
 
 
@@ -58,10 +68,16 @@ COMPLETE = [
     ({"Content_Length": "3"}, True),
     ({"Content_Length": "4"}, False),
     ({"Content_Length": "4, 4"}, False),
-    ({"Content_Length": "3, 9"}, True),  # of two that differ, nobody knows which
+    ({"Content_Length": "3, 9"}, False),
+    ({"Content_Length": "3, 2"}, True),
     ({"Content_Length": "2"}, True),
-    ({"Content_Length": "many"}, True),
+    ({"Content_Length": "many"}, False),
+    ({"Content_Length": "-3"}, False),
+    ({"Content_Length": ""}, False),
+    ({"Content_Length": "9" * 30}, False),
     ({"Content_Length": "9", "Content_Encoding": "gzip"}, True),
+    ({"Content_Length": "5000", "Content_Encoding": "gzip"}, False),
+    ({"Content_Length": "4", "Content_Encoding": "identity"}, False),
     ({"Content_Length": "9", "Transfer_Encoding": "chunked"}, True),
     ({}, True),
 ]

@@ -185,11 +185,28 @@ def test_only_a_reader_of_tags_sees_it(site, markup):
         '<meta property="robots" content="noai,noimageai">',
         '<meta http-equiv="X-Robots-Tag" content="noai">',
         '<meta http-equiv="x-robots-tag" content="forbearbot: noai">',
+        '<meta name="description" property="robots" content="noai">',
+        '<meta http-equiv="x-robots-tag" name="" content="noai">',
+        '<meta name="X-Robots-Tag" content="noai">',
+        '<meta name="robots, otherbot" content="noai">',
+        '<meta name="noai" content="true">',
     ],
 )
 def test_other_attributes_are_wishes(site, element):
     [statement, *_], _ = site.ask(robots_meta, site.page(HEAD.format(element)))
     assert (statement.quote, statement.force, statement.uses) == (element, Force.FLAGGED, AI_USES)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        '<meta name="noai" content="no">',
+        '<meta property="og:title" content="noai">',
+        '<meta name="otherbot" content="noai">',
+    ],
+)
+def test_elements_about_something_else_are_none(site, element):
+    assert site.ask(robots_meta, site.page(HEAD.format(element))) == ([], [])
 
 
 def test_element_that_only_xml_sees(site):
