@@ -80,6 +80,7 @@ FAULTS = {
     "half a brotli file": (encoded(b"br", brotli.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
     "half a zlib stream": (encoded(b"deflate", zlib.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
     "no gzip": (encoded(b"gzip", ROBOTS), Failure.PROTOCOL),
+    "gzip and what is no padding": (encoded(b"gzip", GZIPPED + b"x" + GZIPPED[1:]), Failure.PROTOCOL),
     "gzip with a wrong checksum": (encoded(b"gzip", GZIPPED[:-8] + bytes(8)), Failure.PROTOCOL),
     "no brotli": (encoded(b"br", ROBOTS), Failure.PROTOCOL),
     "half a Zstandard frame": (encoded(b"zstd", zstd.compress(ROBOTS)[:-5]), Failure.TRUNCATED),
@@ -118,6 +119,13 @@ def test_a_status_says_all_there_is_to_know(server, fetch: Fetch, rest: bytes) -
         server.answers[f"/{number}"] = b"HTTP/1.1 %b\r\n%b" % (status, rest)
         capture = asyncio.run(fetch(f"{server.origin}/{number}"))
         assert (capture.status, capture.error, capture.body) == (int(status[:3]), None, b"")
+
+
+@both
+def test_a_length_that_chunks_override_is_not_read(server, fetch: Fetch) -> None:
+    """RFC 9112 6.3."""
+    server.answers["/"] = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: many\r\n\r\n") + b"2\r\nhi\r\n0\r\n\r\n"
+    assert asyncio.run(fetch(f"{server.origin}/")).body == b"hi"
 
 
 @both
