@@ -72,7 +72,10 @@ _NEXT = re.compile(
 _LAST = re.compile(rb"[\r\n]{0,64}(?=(?:W(?:A(?:R(?:C(?:/.{0,4})?)?)?)?)?\Z)")
 _PADDED = re.compile(rb"\r?\n\r?\n(?=\0)")
 # The header of a record within a block, and the fields that it has to have.
-_INNER = re.compile(rb"(?:\A[\r\n]*+|\n\r?\n)(WARC/[0-9]\.[0-9]{1,2}[ \t]*\r?\n(?:[^\r\n]++\r?\n)++)")
+_INNER = re.compile(  # it begins with octets that are searched for fast
+    rb"WARC/(?:(?<=\n\nWARC/)|(?<=\n\r\nWARC/)|(?<=\A\r\nWARC/)|(?<=\A\nWARC/)|(?<=\AWARC/))"
+    rb"[0-9]\.[0-9]{1,2}[ \t]*\r?\n(?:[^\r\n]++\r?\n)++"
+)
 _NEEDED = (re.compile(rb"^WARC-Type[ \t]*:", re.I | re.M), re.compile(rb"^Content-Length[ \t]*:", re.I | re.M))
 _BEGUN = (b"WARC/", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -397,8 +400,8 @@ def _headers(stream: Unpacked) -> Iterator[bytes]:
             continue
         last = max(len(window) - _CHUNK, 0) if octets else len(window)
         for match in _INNER.finditer(window):
-            if match.start(1) < last:
-                yield bytes(match[1]) + b"\r\n"
+            if match.start() < last:
+                yield bytes(match[0]) + b"\r\n"
         window = window[last:]
 
 
@@ -415,11 +418,11 @@ def _has_record(block: bytes) -> bool:
     """
     end: int | None = None
     for match in _INNER.finditer(block):
-        if not all(needed.search(match[1]) for needed in _NEEDED):
+        if not all(needed.search(match[0]) for needed in _NEEDED):
             continue
         if end is None:
             end = _http_end(block)
-        if match.start(1) >= end:
+        if match.start() >= end:
             return True
     return False
 

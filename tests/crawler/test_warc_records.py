@@ -457,6 +457,9 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
     "members that end nowhere": (STORED * 20_000, 200),
     "frames": (b"\x28\xb5\x2f\xfd\x04\x00" * 60_000, 400),
     "line ends": (b"\r\n" * 400_000, 2),
+    "members with several records": (gzip.compress(record(A) + record(B)) * 5_000, 20),
+    "a block of records": (record(A, http(b"\r\n\r\n" + record(B) * 5_000)), 4),
+    "NULs between broken records": ((bytes(3000) + b"WARC/1.1\r\nWARC-") * 500, 60),
 }
 
 
