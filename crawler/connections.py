@@ -31,7 +31,7 @@ IDLE_SECONDS = 15.0
 """How long a connection is kept for the next request; most servers close it sooner or as soon."""
 
 _OCTETS = 1 << 16
-_STEPS = 300
+_STEPS = 100
 """Steps of an answer that are read before others have their turn."""
 _AHEAD = 1 << 20
 """Octets of a body that are read before anybody has asked for them."""

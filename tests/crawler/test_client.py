@@ -170,7 +170,7 @@ def test_small_chunks_leave_everybody_else_their_turns_and_a_close_of_ours_compl
         return body
 
     assert asyncio.run(run()) == b"x" * 9_000
-    assert turns > 3 * 9_000 / 300 / 2
+    assert turns > 3 * 9_000 / 100 / 2
 
 
 def test_through_a_proxy_with_tls_to_a_site_with_tls(tls_server, certificate: Path, monkeypatch) -> None:
