@@ -75,14 +75,26 @@ _MAGIC = re.compile(
     | (?P<FLAC>     fLaC[\0-\x06\x7f-\x86])
     | (?P<INDESIGN> \x06\x06\xed\xf5\xd8\x1d\x46\xe5\xbd\x31\xef\xe7\xfe\x74\xb7\x1d)
     | (?P<POSTSCRIPT>\x04?%!PS | \xc5\xd0\xd3\xc6)
-    | (?P<ZIP>      PK\x03\x04 | PK\x05\x06\0{18})
+    | (?P<ZIP>      (?:PK00)?PK\x03\x04 | PK\x05\x06\0{18})
       # BMP, icons, JPEG XL and JPEG 2000 without a container, BPG, QOI, OpenEXR, GIMP, DjVu, Radiance, raw formats.
-    | (?P<BITMAP>   BM.{4}\0{4} | \0\0[\1\2]\0[\1-\xff]\0 | \xff\x0a | \xff\x4f\xff\x51 | BPG\xfb | qoif\0 | v/1\1
-                    | gimp\ xcf\  | AT&TFORM | \#\?RADIANCE | FUJIFILMCCD-RAW | II\x1a\0\0\0HEAPCCDR | \0MRM | FOVb)
+    | (?P<BITMAP>   BM.{4}\0{4} | \0\0[\1\2]\0[\1-\xff]\0 | \xff\x0a | \xff\x4f\xff\x51 | BPG\xfb | qoif\0 | v/1\x01
+                    | gimp\ xcf\  | AT&TFORM | \#\?RADIANCE | FUJIFILMCCD-RAW | II\x1a\0\0\0HEAPCCDR | \0MRM | FOVb
+      # DirectDraw, Khronos textures, PCX, metafiles of Windows, QuickDraw pictures, SGI, Sun, DPX, FITS.
+                    | DDS\ \x7c\0{3} | \xabKTX\ [12][10]\xbb\r\n\x1a\n | \n[\0\2-\5]\x01[\1\2\4\x08] | \xd7\xcd\xc6\x9a
+                    | \x01\0\x09\0\0[\1\3] | \x01\0{3}.{36}\ EMF | .{522}\0\x11\x02\xff\x0c\0
+                    | \x01\xda[\0\1][\1\2]\0[\1-\3] | \x59\xa6\x6a\x95\0 | SDPX\0 | XPDS.{4}V | SIMPLE\ \ =\ +T
+      # Netpbm, and bitmaps of X that are C.
+                    | P[4-6](?:\s|\#[^\n]*\n){1,99}\d+\s+\d+\s | P7\n(?:\#|WIDTH\ ) | P[1-3]\s+\d+\s+\d+\s[\d\s]{9}
+                    | \#define\ \w+_width\ \d+\s+\#define\ \w+_height\ \d | /\*\ XPM\ \*/)
       # gzip, bzip2, xz, Zstandard, 7z, RAR, cabinet, compound files, SQLite, TNEF, WARC, tar.
     | (?P<ARCHIVE>  \x1f\x8b\x08 | BZh[1-9]1AY&SY | \xfd7zXZ\0 | \x28\xb5\x2f\xfd | 7z\xbc\xaf\x27\x1c | Rar!\x1a\x07
                     | MSCF\0{4} | \xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 | SQLite\ format\ 3\0 | \x78\x9f\x3e\x22 | WARC/[01]
                     | .{257}ustar[\0\ ]
+      # Parts of ZIP, ar, RPM, cpio, LHA, CRX, xar, disks, lz4, lzip, compress, Parquet, HDF5, Access, PST, CHM, MOBI.
+                    | PK\x07\x08 | !<arch>\n | \xed\xab\xee\xdb | 07070[127] | ..-l[hz][\da-z]-
+                    | Cr24[\2\3]\0{3} | xar!\0
+                    | .{32769}(?:CD001|BEA01) | \x04\x22\x4d\x18 | LZIP\x01 | \x1f[\x9d\xa0] | PAR1 | \x89HDF\r\n\x1a\n
+                    | \0\x01\0\0Standard\ (?:Jet|ACE)\ DB\0 | !BDN | ITSF\x03\0{3} | .{60}(?:BOOKMOBI|TEXtREAd)
       # Programs: ELF, Windows, Mach-O, Java, WebAssembly, Dalvik.
                     | \x7fELF | MZ[\0-\x1f\x7f-\xff] | [\xce\xcf]\xfa\xed\xfe | \xfe\xed\xfa[\xce\xcf]
                     | \xca\xfe\xba\xbe | \0asm | dex\n0)
@@ -103,8 +115,13 @@ _RSS = b"http://purl.org/rss/1.0/"
 _NO_TEXT = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _RESOURCE_HEADER = 1_445
 _OF_TEXT = re.compile(r"text/.*|.*[+/](?:xml|json)|application/(?:javascript|ecmascript|x-javascript|ld\+json)")
+_PDF_TYPE, _EPUB_TYPE = "application/pdf", "application/epub+zip"
 _OF_BINARIES = ("image/", "audio/", "video/")
-_PDF_HEADER = re.compile(rb"(?:\A[\t\n\f\r \0]*+(?:\xef\xbb\xbf)?|[\r\n])%PDF-")
+_TAIL = 2_048
+_PDF_END = re.compile(rb"startxref\s+\d")
+_TARGA_END = b"TRUEVISION-XFILE.\0"
+# Adobe Technical Note 5002: an encapsulated file is a picture, other PostScript a document.
+_ENCAPSULATED = re.compile(rb"\xc5\xd0\xd3\xc6|\x04?%!PS-Adobe-[\d.]+\ EPSF")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<(?:!doctype|html|head|\?xml)\b", re.IGNORECASE)
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<(?:!doctype\s++)?html\b", re.IGNORECASE)
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
@@ -124,8 +141,10 @@ def is_image(capture: Capture) -> bool:
         return True
     kind = of(capture)
     head = capture.body[8:40]
-    return kind in _IMAGES or (
-        kind is Container.BMFF and any(head[at : at + 4] in _BRANDS for at in range(0, len(head), 4))
+    return (
+        kind in _IMAGES
+        or (kind is Container.BMFF and any(head[at : at + 4] in _BRANDS for at in range(0, len(head), 4)))
+        or (kind is Container.POSTSCRIPT and _ENCAPSULATED.match(capture.body) is not None)
     )
 
 
@@ -140,35 +159,61 @@ def is_called_a_picture(capture: Capture) -> bool:
     return _declared(capture) in _CALLED_PICTURES
 
 
+def is_called_a_pdf(capture: Capture) -> bool:
+    """Whether its Content-Type is that of PDF, and it is no page that says why there is none."""
+    return _declared(capture) == _PDF_TYPE and not representation.of(capture).is_html
+
+
 def _of(body: bytes, declared: str) -> Container | None:
     if declared in HTML_TYPES and _PAGE.match(body):
         return None
     found = _MAGIC.match(body)
     if found and found.lastgroup:
         kind = Container[found.lastgroup]
-        is_book = declared == "application/epub+zip" or b"application/epub+zip" in body[:128]
-        # OCF 4.3 wants the first file to say so, and each book has this one.
-        return Container.EPUB if kind is Container.ZIP and (is_book or b"META-INF/container.xml" in body) else kind
-    if declared == "application/epub+zip":
+        is_zip = kind is Container.ZIP or (kind is Container.ARCHIVE and declared == _EPUB_TYPE)
+        return _zip(body, declared) if is_zip else kind
+    if declared == _EPUB_TYPE:
         return Container.EPUB
     if _is_pdf(body, declared):
         return Container.PDF
-    return _by_root(body, declared) or (Container.BINARY if _is_binary(body, declared) else None)
+    if by_root := _by_root(body, declared):
+        return by_root
+    if not _is_binary(body, declared):
+        return None
+    if body.endswith(_TARGA_END):
+        return Container.BITMAP
+    is_archive = not declared.startswith(_OF_BINARIES) and _ends_as_zip(body)
+    return _zip(body, declared) if is_archive else Container.BINARY
+
+
+def _zip(body: bytes, declared: str) -> Container:
+    """OCF 4.3 wants a book's first file to say what it is, and each book has the other one."""
+    is_book = declared == _EPUB_TYPE or _EPUB_TYPE.encode() in body[:128] or b"META-INF/container.xml" in body
+    return Container.EPUB if is_book else Container.ZIP
+
+
+def _ends_as_zip(body: bytes) -> bool:
+    """Whether an archive is behind something else, such as a program that unpacks it (APPNOTE 4.3.16)."""
+    at = body.rfind(b"PK\5\6", max(len(body) - 65_557, 0))
+    size = int.from_bytes(body[at + 12 : at + 16], "little")
+    return 0 < size <= at and body.startswith(b"PK\1\2", at - size)
 
 
 def _is_pdf(body: bytes, declared: str) -> bool:
     """ISO 32000-2 Annex I: other octets may precede the header, which is within the first 1,024.
 
-    A page or article about PDF documents may have one there too, and what begins like one is not that.
+    A page or article about PDF documents may have one there too, and what begins or ends like one is not that.
     """
-    head = body[:1024]
-    if declared == "application/pdf":
-        return b"%PDF-" in head
-    found = _PDF_HEADER.search(head)
-    if found is None or _MARKUP.match(head):
+    before, header, _ = body[:1024].partition(b"%PDF-")
+    has_end = _PDF_END.search(body, max(len(body) - _TAIL, 0)) is not None
+    if declared == _PDF_TYPE:
+        return bool(header) or has_end
+    padding = b"\t\n\f\r \0\xef\xbb\xbf"
+    is_markup = before.lstrip(padding).startswith(b"<") if declared in HTML_TYPES else _MARKUP.match(before)
+    if not header or is_markup:
         return False
-    is_alone = not head[: found.end() - 5].strip(b"\t\n\f\r \0\xef\xbb\xbf")
-    return is_alone or b"startxref" in body[-1024:] or _NO_TEXT.search(body) is not None
+    is_alone = not before.strip(padding)
+    return is_alone or has_end or _NO_TEXT.search(body) is not None
 
 
 def _by_root(body: bytes, declared: str) -> Container | None:

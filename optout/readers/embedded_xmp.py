@@ -37,8 +37,8 @@ _WALKS: dict[Container, Callable[[bytes, Budget], Packets]] = {
     Container.BITMAP: packet_scan.packets,
     Container.BINARY: packet_scan.packets,
 }
-# What no picture is, whatever it is called.
-_UNKNOWN = frozenset({None, Container.BINARY, Container.ARCHIVE})
+# What is neither a picture nor a PDF document, whatever it is called.
+_UNKNOWN = frozenset({None, Container.BINARY, Container.ARCHIVE, Container.ZIP})
 _END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>\s*\Z")
 
 
@@ -121,8 +121,11 @@ def _packets(kind: Container | None, capture: Capture, budget: Budget) -> Packet
         yield "whole file", body
     elif kind in _WALKS:
         yield from _WALKS[kind](body, budget)
-    if kind in _UNKNOWN and container.is_called_a_picture(capture) and body.strip():
-        raise Unreadable("It is called a picture, and begins like no picture.")
+    if kind in _UNKNOWN and body.strip():
+        if container.is_called_a_picture(capture):
+            raise Unreadable("It is called a picture, and begins like no picture.")
+        if container.is_called_a_pdf(capture):
+            raise Unreadable("It is called a PDF document, and neither begins nor ends like one.")
 
 
 def _drawing(source: bytes) -> Packets:

@@ -190,12 +190,15 @@ _GIF_XMP = b"XMP DataXMP"
 # 1.1.2: wherever a reader of sub-blocks enters this, it is led to its end.
 _GIF_TRAILER = b"\x01" + bytes(range(0xFF, -1, -1)) + b"\0"
 
+_WIDE = re.compile(rb"(?:\xff\xfe|(?:\0\0)?\xfe\xff)?\0*<\0|(?:(?:\0\0)?\xfe\xff)?\0+<")
+
 
 def gif(body: bytes, budget: Budget) -> Packets:
     """1.1.2: the application extension; the packet is in it as it is, or (a slip of writers) in sub-blocks."""
     octets = Octets(body, 10)
     octets.skip(_colours(octets.number(1)) + 2)
     blocks = MAX_BLOCKS
+    wide_end = 0
     while (introducer := octets.number(1)) != 0x3B:
         blocks -= 1
         if introducer == 0x2C:
@@ -206,6 +209,10 @@ def gif(body: bytes, budget: Budget) -> Packets:
         is_xmp = introducer == 0x21 and octets.take(1) == b"\xff" and body.startswith(_GIF_XMP, octets.at + 1)
         octets.skip(12 if is_xmp else 0)
         start = octets.at
+        # Not so in UTF-16 and UTF-32, whose null octets end a reader's way early.
+        if is_xmp and wide_end >= 0 and _WIDE.match(body, start):
+            wide_end = body.find(_GIF_TRAILER, start)
+            octets.at = start if wide_end < 0 else wide_end + len(_GIF_TRAILER) - 1
         while length := octets.number(1):
             octets.skip(length)
             blocks -= 1

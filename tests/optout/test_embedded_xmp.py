@@ -8,6 +8,7 @@ import io
 import re
 import struct
 import tracemalloc
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -178,6 +179,11 @@ FILES = [
     ("a namespace in a character reference", svg(PACKET.replace(b"22-rdf", b"&#50;2-rdf"))),
     ("ISO 32000-2 Annex I, behind a BOM", b"\xef\xbb\xbf" + document(PACKET)),
     ("ISO 32000-2 Annex I, behind something else", b"HTTP/1.1 200 OK\r\n\r\n" + document(PACKET)),
+    ("ISO 32000-2 Annex I, behind something else on its line", b"junk" + document(PACKET)),
+    ("ISO 32000-2 Annex I, behind a mark of UTF-16", b"\xff\xfe" + document(PACKET)),
+    *((f"1.1.2, {name}", gif(PACKET.decode().encode(name))) for name in WIDE),
+    *((f"1.1.2, {name}", gif(b"\xff\xfe\0\0"[: 2 if "16" in name else 4] + PACKET.decode().encode(name)))
+      for name in ("utf-16-le", "utf-32-le")),
     ("ISO 16684-1 7.3, padded", png(text_chunk(PACKET + b" \n" * 500 + b"\0"))),
 ]  # fmt: skip
 
@@ -241,6 +247,8 @@ SILENT = [
     ("a page that begins with a drawing", svg(PACKET) + b"<p>tides"),
     ("1.1.3.1, an extension that the main packet does not name", jpeg(main(packet(">")), *extended(PACKET, GUID))),
     ("a page", b"<!DOCTYPE html><title>tides</title>"),
+    ("a page about PDF documents", b"<p>\x01 They begin with %PDF-1.7 and end with startxref 0 %%EOF"),
+    *((f"nothing in {name}", gif(packet(">").decode().encode(name))) for name in ("utf-16", *WIDE)),
     ("nothing", b""),
     ("a page about packets", b"<!DOCTYPE html><title>tides</title><pre>" + PACKET),
     ("pages about PDF documents", b"<html><pre>\n%PDF-1.7\n1 0 obj<</Metadata 2 0 R>>\n%%EOF startxref"),
@@ -263,6 +271,50 @@ SILENT = [
 def test_file_that_says_nothing(what, body):
     found = read(body, "text/html" if "page" in what else "application/octet-stream")
     assert (values(found), found.failures) == ([], []), what
+
+
+# Archives, databases and programs of one kind each, in which a picture may lie as it is.
+ARCHIVES = [
+    b"!<arch>\ndebian-binary   \0", b"\xed\xab\xee\xdb\3\0", b"070701", b"\x22\x6a-lh0-\0", b"Cr24\3\0\0\0",
+    b"xar!\0\x1c", bytes(32_769) + b"CD001\1", b"PK\7\x08PK\3\4", b"\x04\x22\x4d\x18", b"PAR1\x15\0", b"!BDN\0",
+    b"\0\1\0\0Standard Jet DB\0", b"ITSF\3\0\0\0", bytes(60) + b"BOOKMOBI", b"\x89HDF\r\n\x1a\n\0",
+]  # fmt: skip
+
+
+def self_extracting() -> bytes:
+    octets = io.BytesIO(b"\0\1unpack")
+    with zipfile.ZipFile(octets, "a") as archive:
+        archive.writestr("a.jpg", jpeg(main(PACKET)))
+    return octets.getvalue()
+
+
+@pytest.mark.parametrize("body", [*(head + PACKET for head in ARCHIVES), self_extracting()], ids=range(16))
+@pytest.mark.parametrize("media_type", ["application/octet-stream", "text/plain", "application/x-packed"])
+def test_archive_is_not_searched(body, media_type):
+    found = read(body, media_type)
+    assert (values(found), found.failures) == ([], [])
+
+
+CALLED = [
+    # Content-Type, body, is it in doubt
+    ("image/jpeg", self_extracting(), True),
+    ("image/jpeg", b"PK\3\4" + bytes(99), True),
+    ("image/openraster", b"PK\3\4" + bytes(99), False),
+    ("application/x-krita", b"PK\3\4" + bytes(99), False),
+    ("application/pdf", document(packet(">")), False),
+    ("application/pdf", b"x" * 1_100 + document(packet(">")), False),
+    ("application/pdf", b"x" * 1_100 + document(packet(">"))[:-99], True),
+    ("application/pdf", b"PK\3\4" + bytes(99), True),
+    ("application/pdf", b"Not here", True),
+    ("application/pdf", b"<!doctype html><p>Not here", False),
+    ("application/pdf", b"\n", False),
+    ("application/pdf", jpeg(), False),
+]
+
+
+@pytest.mark.parametrize(("media_type", "body", "in_doubt"), CALLED, ids=range(len(CALLED)))
+def test_what_is_not_what_it_is_called(media_type, body, in_doubt):
+    assert bool(read(body, media_type).failures) == in_doubt
 
 
 TEXTS = [b"# Packets\n" + PACKET, PACKET[30:], b"function f() { return '" + BARE + b"' }", b"\xef\xbb\xbfa " + PACKET]

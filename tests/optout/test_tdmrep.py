@@ -280,6 +280,7 @@ TORN_BOOKS = [
     ("a bomb", book(opf(" " * 9_000_000))),
     ("too many words", book(WORDY)),
     ("another name inside", RESERVED.replace(b"OEBPS/content.opf", b"OEBPS/content.op_", 1)),
+    ("the first part of an archive", b"PK\7\x08" + RESERVED[:-40]),
     ("no archive at all", b"<!DOCTYPE html><title>Lent out</title>"),
 ]
 
