@@ -16,19 +16,13 @@ from pikepdf import settings
 from optout.model import Capture
 from optout.readers.c2pa_bounds import MAX_STORE
 from optout.readers.packets import MAX_PACKET, Budget
+from optout.readers.pdf_bounds import MAX_STREAM, Bounds
 from optout.readers.unreadable import Unreadable
 
 MAX_FILES = 1_000
 """How many files may be associated with the catalog."""
-MAX_ITEMS = 2_000_000
-"""How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.
-
-qpdf takes about 140 octets of memory for each; other text of a document, such as drawing operators, is not counted.
-"""
 MAX_OBJECTS = 100_000
 """How many objects a document may have for what is damaged in it to be recovered: qpdf then looks at each."""
-_MAX_INFLATED = 4_194_304
-"""Octets of a cross-reference or object stream when inflated: 4 MiB. Where one lists numbers, they are items too."""
 
 # qpdf's own guards are off by default, and a cross-reference table can be a bomb as well as a picture can.
 settings.set_qpdf_limits(
@@ -36,11 +30,11 @@ settings.set_qpdf_limits(
     max_stream_filters=4,
     parser_max_nesting=100,
     parser_max_container_size=1_000_000,
-    flate_max_memory=_MAX_INFLATED,
-    png_max_memory=_MAX_INFLATED,
-    run_length_max_memory=_MAX_INFLATED,
-    tiff_max_memory=_MAX_INFLATED,
-    dct_max_memory=_MAX_INFLATED,
+    flate_max_memory=MAX_STREAM,
+    png_max_memory=MAX_STREAM,
+    run_length_max_memory=MAX_STREAM,
+    tiff_max_memory=MAX_STREAM,
+    dct_max_memory=MAX_STREAM,
 )
 
 
@@ -97,8 +91,10 @@ def _read(body: bytes) -> _Document:
     if _ends_within_a_revision(body):
         document.no_packet = document.no_stores = "The PDF is cut off: it begins a revision that does not end."
         return document
-    if _items(body) > MAX_ITEMS:
-        document.no_packet = document.no_stores = f"The PDF has more than {MAX_ITEMS} items in a row."
+    try:
+        bounds = Bounds(body)
+    except Unreadable as error:
+        document.no_packet = document.no_stores = str(error)
         return document
     try:
         recover = body.count(b"obj") - body.count(b"endobj") <= MAX_OBJECTS
@@ -108,7 +104,7 @@ def _read(body: bytes) -> _Document:
             except _ERRORS as error:
                 document.no_packet = f"The PDF's metadata cannot be read: {error}"
             try:
-                document.stores = tuple(_stores(pdf, body))
+                document.stores = tuple(_stores(pdf, body, bounds))
             except _ERRORS as error:
                 document.no_stores = f"The PDF's associated files cannot be read: {error}"
     except pikepdf.PasswordError:
@@ -117,28 +113,6 @@ def _read(body: bytes) -> _Document:
         if _may_say_something(body):
             document.no_packet = document.no_stores = f"The PDF cannot be read: {error}."
     return document
-
-
-_WINDOW = 65_536
-_MOST_ERRORS = 15
-_OBJECT_WORDS = frozenset({b"obj", b"endobj", b"R", b"n", b"f", b"true", b"false", b"null"})
-_NO_OPENING = bytes(set(range(256)) - set(b"([</"))
-
-
-def _items(body: bytes) -> int:
-    """How many items there are where one follows the other: words and brackets of 20 octets or less on the average.
-
-    A window in which there are drawing operators is not counted: qpdf gives up an object with some errors in it.
-    """
-    total = 0
-    for at in range(0, len(body), _WINDOW):
-        window = body[at : at + _WINDOW]
-        words = window.split()
-        items = len(words) + len(window.translate(None, _NO_OPENING))
-        if items * 20 > len(window):
-            others = sum(1 for word in words if word.isalpha() and word not in _OBJECT_WORDS)
-            total += items if others <= _MOST_ERRORS else 0
-    return total
 
 
 _NAMES = (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"/Linearized", b"#")
@@ -180,10 +154,11 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
     return octets
 
 
-def _stores(pdf: pikepdf.Pdf, body: bytes) -> Iterator[bytes]:
+def _stores(pdf: pikepdf.Pdf, body: bytes, bounds: Bounds) -> Iterator[bytes]:
     files = pdf.Root.get("/AF", pikepdf.Array())
     if not isinstance(files, pikepdf.Array) or len(files) > MAX_FILES:
         raise Unreadable(f"The PDF's associated files are no array, or more than {MAX_FILES}.")
+    bounds.check(len(files))
     streams: dict[tuple[int, int], pikepdf.Object] = {}
     for file in files:
         if isinstance(file, pikepdf.Dictionary) and file.get("/AFRelationship") == "/C2PA_Manifest":

@@ -545,7 +545,7 @@ LIMITS = re.findall(
 def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
     value = getattr(importlib.import_module(f"optout.readers.{module}"), constant)
     assert value == int(number.replace(",", "")) << (20 if unit else 0)
-    assert len(LIMITS) == 26
+    assert len(LIMITS) == 29
 
 
 def test_nested_items_cost_their_text_once():
