@@ -35,7 +35,7 @@ from optout.readers.rsl import Document, Term, TooLarge
 from optout.readers.text import quoted, readable
 from optout.readers.unreadable import Unreadable
 from optout.readers.url import NotAUrl
-from optout.readers.xml_source import NotXml
+from optout.readers.xml_names import NotXml
 
 NAME = "rsl"
 PLACES: tuple[str, ...] = ()

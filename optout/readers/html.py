@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,6 +21,7 @@ from optout.readers import xml_source
 from optout.readers.markup import tags
 from optout.readers.text import readable
 from optout.readers.unreadable import Unreadable
+from optout.readers.xml_names import NotXml
 from optout.representation import MAX_LOCATED, Representation
 
 CHALLENGE_MARKS = (
@@ -172,7 +173,8 @@ def _sought(lower: bytes) -> _Sought | None:
     """Returns what is sought in a page in small letters; None if no element can be of interest."""
     if _HIDDEN.search(lower):
         return _Sought(_WORDS, hidden=True)
-    words = [word for word in _WORDS if word in lower]
+    declares = b"<!entity" in lower  # a word may be in several entities of the page (XML 1.0 4.2)
+    words = [word for word in _WORDS if declares or word in lower]
     return _Sought(words, hidden=False) if words or _ASKS.search(lower) else None
 
 
@@ -183,8 +185,8 @@ def _read(known: Representation, sought: _Sought) -> Page:
     document = known.document
     page.base = base(document)
     page.elements = _at_most(_in_xml(known.source, sought)) if known.is_xhtml else []
-    page.elements += _missing(_at_most(_in_tree(document, known, sought)), page.elements)
-    page.doubtful = _missing(_at_most(_in_tags(known.source, sought)), page.elements)
+    page.elements += _missing(_at_most(_in_tree(document, known, sought)), page.elements, str)
+    page.doubtful = _missing(_at_most(_in_tags(known.source, sought)), page.elements, str.lower)
     page.text = _visible(document)
     return page
 
@@ -201,20 +203,23 @@ def _at_most(found: Iterator[Element]) -> list[Element]:
     return elements
 
 
-def _missing(elements: list[Element], known: list[Element]) -> list[Element]:
-    """Returns the elements that are not among those known; the same element is written the same way in all readings."""
-    left = Counter((element.name.lower(), _compared(element)) for element in known)
+def _missing(elements: list[Element], known: list[Element], as_compared: Callable[[str], str]) -> list[Element]:
+    """Returns the elements that are not among those known; the same element is written the same way in all readings.
+
+    ``as_compared`` makes of a name what tells it from others: in XML its case does, to a reader of tags not.
+    """
+
+    def key(element: Element) -> tuple[str, frozenset[tuple[str, str]]]:
+        attributes = element.attributes.items()
+        return as_compared(element.name), frozenset((as_compared(n), " ".join(v.split())) for n, v in attributes)
+
+    left = Counter(map(key, known))
     missing = []
     for element in elements:
-        key = element.name.lower(), _compared(element)
-        left[key] -= 1
-        if left[key] < 0:
+        left[known_as := key(element)] -= 1
+        if left[known_as] < 0:
             missing.append(element)
     return missing
-
-
-def _compared(element: Element) -> frozenset[tuple[str, str]]:
-    return frozenset((name.lower(), " ".join(value.split())) for name, value in element.attributes.items())
 
 
 # --- the tree of the standard
@@ -299,8 +304,8 @@ def _in_tags(source: bytes, sought: _Sought) -> Iterator[Element]:
 def _in_xml(source: bytes, sought: _Sought) -> Iterator[Element]:
     """Yields the elements of interest that a reader of XML sees; none if it is not well-formed, as nobody shows it."""
     try:
-        nodes = list(xml_source.elements(source, sought.are_in))
-    except xml_source.NotXml:
+        nodes = list(xml_source.elements(source, sought.are_in, MAX_ELEMENTS))
+    except NotXml:
         return
     for node in nodes:
         yield Element(node.name, node.attributes, node.quote, f"line {node.line}, {node.name}", node.text)

@@ -129,6 +129,10 @@ SECTION = b"<script type='application/rsl+xml'><![CDATA[" + RSL + b"]]></script>
 WIDE = b"<meta\fname\f=\f" + b" " * 40 + b"robots\tcontent\r\n=\r\n'noai'>"
 ENTITY = xhtml(b"<meta name='robots' content='&n;'/>", b"<!DOCTYPE html [<!ENTITY n 'noai'>]>")
 
+KNOWN_DTD = (
+    b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd"'
+)
+
 ELEMENTS: list[tuple[str, bytes, str, list[tuple[str, str, str]]]] = [
     # what, markup, media type, elements of interest: name, where, content
     ("a line end of two octets", b"<p>\r\n\r\n<meta\r\nname=robots content=noai>", HTML, [AT_LINE_3]),
@@ -143,6 +147,14 @@ ELEMENTS: list[tuple[str, bytes, str, list[tuple[str, str, str]]]] = [
     ("a section in XML", xhtml(SECTION), XHTML, [IN_RSL]),
     ("an entity in XML", ENTITY, XHTML, [IN_XML]),
     ("XML that is none", xhtml(b"<p>" + NO), XHTML, [IN_TREE]),
+    ("entities in XML", xhtml(b"<meta name='robots' content='&n;&o;'/>",
+                              b"<!DOCTYPE html [<!ENTITY n 'no'><!ENTITY o 'ai'>]>"), XHTML, [IN_XML]),
+    ("an element of XML in another case", xhtml(META.replace(b"meta", b"META")), XHTML,
+     [("META", "line 1, META", ""), IN_TREE]),
+    ("an attribute of XML in another case", xhtml(META.replace(b"name", b"NAME")), XHTML, [IN_XML, IN_TREE]),
+    ("an entity that HTML knows", xhtml(META[:-2] + b" title='&nbsp;'/>", KNOWN_DTD + b">"), XHTML, [IN_XML]),
+    ("an entity in text", xhtml(META + b"<title>&n;</title>", KNOWN_DTD + b" [<!ENTITY n SYSTEM 'n'>]>"), XHTML,
+     [IN_XML]),
     ("XML in UTF-16", xhtml(META).decode().encode("utf-16-le"), XHTML, [IN_XML]),
     ("a template", b"<template>" + NO + b"</template>", HTML, []),
     ("text of no interest", b"<p>what noai means</p><!-- " + NO + b" -->", HTML, []),
@@ -154,6 +166,20 @@ def test_elements(what, markup, media_type, expected):
     found = html.read(page(markup, media_type))
     assert [(e.name, e.where, e.content) for e in found.elements] == expected, what
     assert found.doubtful == []
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        KNOWN_DTD + b" [<!ENTITY n SYSTEM 'n'>]>",
+        KNOWN_DTD + b" [<!ENTITY % o SYSTEM 'o'> %o;]>",
+        b"<!DOCTYPE html SYSTEM 'own.dtd' [<!ENTITY o ''>]>",
+        b"<!DOCTYPE html [<!ENTITY nbsp SYSTEM 'n'><!ENTITY n '&nbsp;'>]>",
+    ],
+)
+def test_xhtml_whose_tags_are_written_elsewhere_cannot_be_read(doctype):
+    with pytest.raises(Unreadable, match="entit"):
+        html.read(page(xhtml(b"<meta name='robots' content='&n;'/>", doctype), XHTML))
 
 
 def test_a_property_belongs_to_the_nearest_item_around_it():

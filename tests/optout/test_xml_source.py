@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import tracemalloc
+from collections.abc import Callable
+from xml.parsers import expat
 
 import pytest
 
 from optout.readers.unreadable import Unreadable
-from optout.readers.xml_source import MAX_QUOTE, Node, parse
+from optout.readers.xml_events import Events
+from optout.readers.xml_names import NotXml
+from optout.readers.xml_source import MAX_QUOTE, Node, elements, parse
 from tests.steps import PER_OCTET, steps
 
 QUOTES = [
@@ -88,3 +93,135 @@ def _many(inner: bytes) -> bytes:
 def test_each_octet_costs_a_few_steps(document):
     assert isinstance(parse(document), Node)
     assert steps(lambda: parse(document)) < PER_OCTET * len(document)
+
+
+# --- what any document may be
+
+
+class Seen(Events):
+    """The names of elements and attributes, in order."""
+
+    def __init__(self, document: bytes) -> None:
+        super().__init__(document)
+        self.names: list[str] = []
+
+    def start(self, name, attributes, depth):
+        self.names += [name, *attributes]
+
+    def end(self, name, depth):
+        self.names.append(name)
+
+
+def seen(document: bytes) -> list[str]:
+    events = Seen(document)
+    events.read()
+    return events.names
+
+
+NAMES = [
+    b"<a b='' xml:lang=''/>",
+    b"<a xmlns='u' b=''><b xmlns=''><c/></b><b/></a>",
+    b"<x:a xmlns:x='u' x:b='' b=''><x:a xmlns:x='v' x:b=''/><x:c/></x:a>",
+    b"<a xmlns:x='u' xmlns:y='u' x:b='' y:c=''><y:a/></a>",
+    b"<!DOCTYPE a [<!ATTLIST a xmlns CDATA 'u' xmlns:x CDATA 'v'>]><a><x:b/><a xmlns='w'/></a>",
+    b"<xmlnsx xmlnsy=''/>",
+    # Not well-formed.
+    b"<x:a/>",
+    b"<a x:b=''/>",
+    b"<a><x:b xmlns:x='u'/><x:b/></a>",
+    b"<a xmlns:x='u' xmlns:y='u' x:b='' y:b=''/>",
+    b"<x:y:a xmlns:x='u'/>",
+    b"<a xmlns:x=''/>",
+    b"<a xmlns:xml='u'/>",
+    b"<a xmlns:x='http://www.w3.org/XML/1998/namespace'/>",
+    b"<a xmlns:xmlns='u'/>",
+    b"<a xmlns='http://www.w3.org/2000/xmlns/'/>",
+    b"<a xmlns:x='u v'/>",
+]
+
+
+@pytest.mark.parametrize("document", NAMES)
+def test_names_are_those_that_expat_gives(document):
+    expected: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.namespace_prefixes = True
+    parser.StartElementHandler = lambda name, attributes: expected.extend([name, *attributes])
+    parser.EndElementHandler = expected.append
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError:
+        with pytest.raises(NotXml):
+            seen(document)
+    else:
+        assert seen(document) == expected
+
+
+def declared(what: bytes, document: bytes = b"<a/>") -> bytes:
+    return b"<!DOCTYPE a [" + what + b"]>" + document
+
+
+def numbered(form: bytes) -> Callable[[int], bytes]:
+    return lambda count: b"".join(form % number for number in range(count))
+
+
+LIMITS: list[tuple[str, int, Callable[[int], bytes]]] = [
+    # what the sentence names, the most of it, a document with so much
+    ("characters", 1_024, lambda n: b"<a xmlns:l='" + b"u" * n + b"'/>"),
+    ("characters", 1_024, lambda n: b"<a xmlns:" + b"l" * n + b"='u'/>"),
+    ("characters", 1_024, lambda n: declared(b"<!ENTITY e '" + b"u" * n + b"'>", b"<a xmlns:l='&e;'/>")),
+    ("namespaces", 250_000, lambda n: b"<a>" + b"<b xmlns=''/>" * n + b"</a>"),
+    ("different names", 10_000, lambda n: b"<a0>" + numbered(b"<a%d/>")(n) + b"</a0>"),
+    ("different names", 10_000, lambda n: b"<a " + numbered(b"a%d='' ")(n - 1) + b"/>"),
+    ("different names", 10_000, lambda n: declared(numbered(b"<!ENTITY e%d ''>")(n - 2))),
+    ("attributes", 1_000, lambda n: declared(b"<!ATTLIST a " + numbered(b"b%d CDATA '' ")(n) + b">")),
+    ("attributes", 1_000, lambda n: declared(numbered(b"<!ATTLIST a b%d CDATA #IMPLIED>")(n))),
+    ("characters of attributes", 1_024, lambda n: declared(b"<!ATTLIST a b CDATA '" + b"c" * n + b"'>")),
+    (
+        "attributes",
+        4_000_000,
+        lambda n: declared(
+            b"<!ATTLIST b " + numbered(b"c%d CDATA '' ")(999) + b">", b"<a>" + b"<b/>" * (n // 999 + n % 2) + b"</a>"
+        ),
+    ),
+    (
+        "16777216 characters",
+        16_384,
+        lambda n: declared(b"<!ENTITY e '" + b"u" * n + b"'>", b"<a>" + b"&#9;" * 1_024 + b"</a>"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "most", "document"), LIMITS, ids=range(len(LIMITS)))
+def test_limits(what, most, document):
+    assert seen(document(most))
+    with pytest.raises(Unreadable, match=f"more than .*{what}"):
+        seen(document(most + 1))
+
+
+LONG = b" xmlns:l='" + b"u" * 100_000 + b"'"
+BOMBS = [
+    # documents of which expat makes gigabytes if it resolves names, or goes on after a limit
+    b"<a" + LONG + b">" + b"<l:a/>" * 10_000 + b"</a>",
+    b"<a" + LONG + numbered(b" l:a%d=''")(9_000) + b"/>",
+    declared(b"<!ENTITY e '" + b"u" * 60_000 + b"'>", b"<a b='" + b"&e;" * 10_000 + b"'/>"),
+    declared(b"<!ATTLIST b c CDATA '" + b"u" * 60_000 + b"'>", b"<a>" + b"<b/>" * 10_000 + b"</a>"),
+    declared(b"<!-- " + b"u" * 100_000 + b" -->"),
+]
+
+
+@pytest.mark.parametrize("document", BOMBS, ids=range(len(BOMBS)))
+@pytest.mark.parametrize("read", [seen, parse, lambda document: [*elements(document, lambda *_: True, 9)]])
+def test_memory_is_in_proportion_to_the_document(read, document):
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable):
+            read(document)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(document)
+
+
+def test_nodes_share_the_names_of_their_namespace():
+    root = parse(b"<l:a xmlns:l='" + b"u" * 1_000 + b"'>" + b"<l:a/>" * 9 + b"</l:a>")
+    assert len({id(node.namespace) for node in root.iterate()}) == 1
