@@ -43,7 +43,11 @@ _MARKDOWN = frozenset({"text/markdown", "text/x-markdown"})
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\t\n\f\r ]++|<!--.*?-->|<\?[^>]*+>)*+", re.DOTALL)
 _DOCTYPE = re.compile(rb"(?:<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\][^>]*+)?>)?", re.IGNORECASE)
 _DOCUMENT = rb"!doctype[\t\n\f\r ]++html|html|head|body|title|meta"
-_FRAGMENT = _DOCUMENT + rb"|script|iframe|h1|div|font|table|a|style|b|br|p|link|base"
+_FRAGMENT = _DOCUMENT + (
+    rb"|script|iframe|h[1-6]|div|font|table|a|style|b|br|p|link|base|address|applet|article|aside|big|blockquote|button"
+    rb"|center|code|details|dialog|dl|em|embed|fieldset|figure|footer|form|frameset|header|hr|i|img|input|label|li|main"
+    rb"|map|marquee|menu|nav|nobr|noscript|object|ol|picture|pre|section|select|small|span|strong|template|u|ul|video"
+)
 _LOOKS_LIKE_DOCUMENT, _LOOKS_LIKE_HTML = (
     re.compile(rb"<(?:" + tags + rb")[\t\n\f\r />]", re.IGNORECASE) for tags in (_DOCUMENT, _FRAGMENT)
 )

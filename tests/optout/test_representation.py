@@ -52,6 +52,8 @@ TYPES = [
         True,
     ),
     (b"<doc><![CDATA[" + XHTML_PAGE + b"]]></doc>", ["application/xml"], "application/xml", [], False),
+    (b"<article>", [], "text/html", [], True),
+    (b"<section><meta>", ["text/plain; charset=x"], "text/plain", ["text/html"], False),
     (b"\0<p>", ["text/html"], "text/html", [], True),
 ]
 
