@@ -82,7 +82,7 @@ def _bounded(packets: Packets) -> Packets:
     octets_read = tags = 0
     for number, (where, octets) in enumerate(packets):
         octets_read += len(octets)
-        tags += octets.count(b"<")
+        tags += octets.count(b"<") + octets.count(b"xmlns")  # each of which costs about as much
         if number == MAX_PACKETS or octets_read > MAX_PACKET or tags > MAX_TAGS:
             limits = f"{MAX_PACKETS} XMP packets, or {MAX_PACKET} octets or {MAX_TAGS} tags in them"
             raise _BeyondLimits(f"The file has more than {limits}.")

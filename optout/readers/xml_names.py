@@ -44,8 +44,8 @@ class Names:
             return self._elements[name], attributes
         declared = [key for key in attributes if key.startswith("xmlns") and _is_declaration(key)]
         if declared:
-            self._declare([(key[6:], attributes[key]) for key in declared], depth)
-            attributes = {key: value for key, value in attributes.items() if not _is_declaration(key)}
+            attributes = attributes.copy()
+            self._declare([(key[6:], attributes.pop(key)) for key in declared], depth)
         names = self._attributes
         resolved = {names[key]: value for key, value in attributes.items()}
         if self._has_synonyms and len({name.rpartition(" ")[0] or name for name in resolved}) < len(attributes):  # 6.3
@@ -57,8 +57,9 @@ class Names:
         resolved = self._elements[name]
         if self._declared and self._declared[-1][0] == depth:
             for prefix in self._declared.pop()[1]:
-                self._uris[prefix].pop()
-            self._forget()
+                uris = self._uris[prefix]
+                if uris.pop() != (uris[-1] if uris else None):
+                    self._forget()
         return resolved
 
     def _declare(self, declared: list[tuple[str, str]], depth: int) -> None:
@@ -73,10 +74,12 @@ class Names:
                 raise NotXml(f"It is no well-formed XML: it declares {prefix} as a namespace that it cannot be.")
             if prefix and not uri:
                 raise NotXml(f"It is no well-formed XML: it declares {prefix} as no namespace.")
-            self._uris.setdefault(prefix, []).append(uri)
+            uris = self._uris.setdefault(prefix, [])
+            if not uris or uris[-1] != uri:
+                self._forget()
+            uris.append(uri)
             self._has_synonyms |= bool(prefix) and self._prefixes.setdefault(uri, prefix) != prefix
         self._declared.append((depth, [prefix for prefix, _ in declared]))
-        self._forget()
 
     def _forget(self) -> None:
         self._elements.clear()
@@ -96,7 +99,8 @@ class _Resolved(dict[str, str]):
         uris = self._uris.get(prefix) if colon or not self._of_attributes else [""]
         if not uris or ":" in prefix or not local or (colon and not prefix):
             raise NotXml(f"It is no well-formed XML: unbound prefix: {written[:MAX_NAMESPACE]}.")
-        self[written] = name = " ".join(part for part in (uris[-1], local, prefix) if part) if uris[-1] else local
+        name = f"{uris[-1]} {local} {prefix}".rstrip(" ") if uris[-1] else local
+        self[written] = name
         return name
 
 
