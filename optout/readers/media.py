@@ -11,7 +11,7 @@ from optout.readers.packets import Budget, Packets
 from optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_PARTS = 50_000
-"""How many chunks, frames, blocks or objects a file may have."""
+"""How many chunks, blocks or objects a file may have."""
 MAX_INFLATED = 1_048_576
 """Octets that all compressed frames of a tag may inflate to: 1 MiB."""
 
@@ -67,6 +67,7 @@ def id3(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> 
     """
     octets = Octets(body, start, end)
     while body.startswith(b"ID3", octets.at) and octets.left >= 10:
+        budget.frame()
         octets.skip(3)
         version, _, flags = octets.take(3)
         at = octets.skip(_synchsafe(octets.take(4)))
@@ -87,9 +88,8 @@ def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
     if flags & 0x40:
         size = octets.take(4)
         octets.skip(int.from_bytes(size) if version == 3 else _synchsafe(size) - 4)
-    for _ in range(MAX_PARTS):
-        if octets.left < 10 or not tag[octets.at]:  # padding
-            return
+    while octets.left >= 10 and tag[octets.at]:  # not padding
+        budget.frame()
         kind, size, marks = octets.take(4), octets.take(4), octets.take(2)[1]
         start = octets.skip(_frame_size(tag, octets.at, size) if version == 4 else int.from_bytes(size))
         if marks & (0x80 if version == 3 else 0x08):
@@ -102,7 +102,6 @@ def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
             frame = _frame(tag[start : octets.at], version, marks, budget)
             if frame.startswith(b"XMP\0"):
                 yield "frame PRIV", frame[4:]
-    raise _too_many("frames")
 
 
 def _frame_size(tag: bytes, at: int, size: bytes) -> int:

@@ -14,6 +14,8 @@ MAX_PACKET = 33_554_432
 """Octets of all packets of a file together, as they are when inflated: 32 MiB. Panoramas carry pictures in theirs."""
 MAX_MARKS = 100_000
 """How often the letters RDF may be in all parts of a file that are searched."""
+MAX_FRAMES = 50_000
+"""How many tags and frames of ID3 a file may have."""
 
 
 class Budget:
@@ -22,9 +24,10 @@ class Budget:
     The latter are inflated, or belong to items: many small parts can make the same octets again and again.
     """
 
-    __slots__ = ("_marks", "_octets")
+    __slots__ = ("_frames", "_marks", "_octets")
 
     def __init__(self) -> None:
+        self._frames = MAX_FRAMES
         self._marks = MAX_MARKS
         self._octets = MAX_PACKET
 
@@ -33,6 +36,12 @@ class Budget:
         if not self._marks:
             raise TooMuch(f"The file mentions RDF more than {MAX_MARKS} times.")
         self._marks -= 1
+
+    def frame(self) -> None:
+        """Counts a tag or frame of ID3. Raises TooMuch."""
+        if not self._frames:
+            raise TooMuch(f"The file has more than {MAX_FRAMES} frames.")
+        self._frames -= 1
 
     @property
     def most(self) -> int:

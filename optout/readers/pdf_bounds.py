@@ -90,11 +90,12 @@ class Bounds:
         inflater, found, step = zlib.decompressobj(), bytearray(), _FIRST_STEP
         try:
             while not inflater.eof and len(found) < MAX_STREAM and at < len(body):
-                octets = inflater.decompress(body[at : at + step], MAX_STREAM - len(found))
-                found += octets
-                self._work -= len(octets) + step - len(inflater.unused_data)
+                self._work -= step
                 if self._work < 0:
                     raise Unreadable(f"The PDF has streams of more than {MAX_WORK} octets.")
+                octets = inflater.decompress(body[at : at + step], MAX_STREAM - len(found))
+                found += octets
+                self._work -= len(octets) - len(inflater.unused_data)
                 at += step
                 step = min(2 * step, _STEP)
         except zlib.error:

@@ -106,6 +106,7 @@ def check_work(octets: bytes) -> None:
     capture = Capture(URL, 200, (), octets)
     with (
         patch.object(bmff, "MAX_BOXES", 1_000),
+        patch.object(packets, "MAX_FRAMES", 1_000),
         patch.object(packets, "MAX_MARKS", 1_000),
         patch.object(packets, "MAX_PACKET", 65_536),
     ):

@@ -492,6 +492,9 @@ HOSTILE = [
         b"\x44\x40" + b"\0\2", b"\0\0" + b"\0\1" + struct.pack(">HHH", 7, 0, 65_535))),
     ("Brotli bombs in Exif", jxl(*[box(b"brob", b"Exif", brotli.compress(bytes(900_000), quality=1))] * 10)),
     ("tags whose frames inflate", id3((b"TXXX", bytes(4) + zlib.compress(bytes(900_000)), 0x80), behind=b"") * 10),
+    ("many tags of ID3", id3(behind=b"") * 1_001),
+    ("many frames in many tags", id3(*[(b"TIT2", b"", 0)] * 90, behind=b"") * 11),
+    ("many frames in chunks", riff(b"WAVE", *[(b"id3 ", id3(*[(b"TIT2", b"", 0)] * 90, behind=b""))] * 11)),
     ("frames that inflate and break", id3(*[(b"TXXX", BROKEN_FRAME + b"\xff" * 6, 0x80)] * 3)),
     ("chunks that inflate", b"FLIF31\7\7" + flif(b" " * 900_000)[8:-8] * 10),
     ("a long namespace", png(text_chunk(packet(f"xmlns:l='{'u' * 99_999}'>" + "<l:a/>" * 9_999), compressed=True))),
@@ -519,6 +522,7 @@ def test_hostile_file_is_given_up(what, body, monkeypatch):
     monkeypatch.setattr(images, "MAX_BLOCKS", 20_000)  # the same is shown sooner
     monkeypatch.setattr(bmff, "MAX_BOXES", 20_000)
     monkeypatch.setattr(packets, "MAX_MARKS", 5_000)
+    monkeypatch.setattr(packets, "MAX_FRAMES", 1_000)
     monkeypatch.setattr(packets, "MAX_PACKET", MAX_PACKET // 4)
     found = read(body)
     assert values(found) == []
@@ -549,7 +553,7 @@ LIMITS = re.findall(
 def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
     value = getattr(importlib.import_module(f"optout.readers.{module}"), constant)
     assert value == int(number.replace(",", "")) << (20 if unit else 0)
-    assert len(LIMITS) == 36
+    assert len(LIMITS) == 37
 
 
 def test_nested_items_cost_their_text_once():

@@ -85,6 +85,7 @@ DOCUMENTS = [
      document(*[NUMBERS] * 3, first=b"/First 6/A(endobj 1 0 obj)/First"), True),
     ("large object streams, with an end in a comment",
      document(*[NUMBERS] * 3, first=b"/First%endobj 1 0 obj\n"), True),
+    ("many streams", b"%PDF-1.5\n" + b"/First stream\n" * 270_000, True),
     ("large object streams, deflated twice", document(*[NUMBERS] * 3, deflated=2), True),
 ]  # fmt: skip
 
