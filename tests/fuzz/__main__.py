@@ -21,7 +21,7 @@ SECONDS_EACH = 20
 """What an input may take at most, instrumented and beside other work; a real one takes milliseconds."""
 MEGABYTES = 2_000
 CACHE = Path(".cache/fuzz")
-SAVED_INPUTS, SAVED_OCTETS = 200, 150_000
+SAVED_INPUTS, SAVED_OCTETS = 100, 50_000
 """Of each target, at most."""
 
 
