@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
@@ -51,7 +52,7 @@ class _Enough(Exception):
     """The reader has all it wants."""
 
 
-class Events:
+class Events(ABC):
     """A document that is read once; a subclass keeps what it wants of it.
 
     ``source`` is what positions are about: the document, as UTF-8 if it was in UTF-16 with a byte order mark.
@@ -123,13 +124,13 @@ class Events:
         if self.source.count(b"=", begin, end) > MAX_ATTRIBUTES:
             raise Unreadable(f"It has a tag with more than {MAX_ATTRIBUTES} attributes.")
 
+    @abstractmethod
     def start(self, name: str, attributes: dict[str, str], depth: int) -> None:
         """Takes the start of an element; the root has depth 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, name: str, depth: int) -> None:
         """Takes the end of an element."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Ends the reading, whatever follows."""
