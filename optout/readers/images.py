@@ -190,7 +190,7 @@ _GIF_XMP = b"XMP DataXMP"
 # 1.1.2: wherever a reader of sub-blocks enters this, it is led to its end.
 _GIF_TRAILER = b"\x01" + bytes(range(0xFF, -1, -1)) + b"\0"
 
-_WIDE = re.compile(rb"(?:\xff\xfe|(?:\0\0)?\xfe\xff)?\0*<\0|(?:(?:\0\0)?\xfe\xff)?\0+<")
+_WIDE = re.compile(rb"(?:%s)?(?:\xff\xfe|(?:\0\0)?\xfe\xff)?\0*(?:<\0|(?<=\0)<)" % re.escape(_JPEG_MAIN))
 
 
 def gif(body: bytes, budget: Budget) -> Packets:

@@ -243,6 +243,7 @@ SILENT = [
     ("1.1.3.1, an extension that the main packet does not name", jpeg(main(packet(">")), *extended(PACKET, GUID))),
     ("a page", b"<!DOCTYPE html><title>tides</title>"),
     ("a page about PDF documents", b"<p>\x01 They begin with %PDF-1.7 and end with startxref 0 %%EOF"),
+    *((f"nothing in {name}", gif(SIGNATURE + packet(">").decode().encode(name))) for name in WIDE),
     *((f"nothing in {name}", gif(packet(">").decode().encode(name))) for name in ("utf-16", *WIDE)),
     ("nothing", b""),
     ("a page about packets", b"<!DOCTYPE html><title>tides</title><pre>" + PACKET),
