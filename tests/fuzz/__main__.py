@@ -37,7 +37,7 @@ def main() -> int:
     words.add_argument("--target", help=argparse.SUPPRESS)
     given = words.parse_args()
     if given.target:
-        return _fuzz(given.target, given.seconds)
+        return _fuzz(given.target, given.seconds, given.targets)
     from tests.fuzz.targets import TARGETS  # noqa: PLC0415 a target instruments before it imports
 
     names = given.targets or list(TARGETS)
@@ -112,7 +112,8 @@ def _last(pattern: str, text: str) -> str:
     return found[-1] if found else "?"
 
 
-def _fuzz(name: str, seconds: int) -> int:
+def _fuzz(name: str, seconds: int, own: list[str]) -> int:
+    """Fuzzes in this process; ``own`` are arguments with which libFuzzer calls itself to merge."""
     import atheris  # noqa: PLC0415
 
     with atheris.instrument_imports(include=["optout", "crawler"]):
@@ -129,7 +130,9 @@ def _fuzz(name: str, seconds: int) -> int:
     ]
     run = ["-merge=1", into, *corpora] if into else [*corpora, f"-max_total_time={seconds}"]
     check = TARGETS[name].check
-    atheris.Setup([sys.argv[0], *run, *limits], lambda octets: check(octets) and None)
+    # By its first argument, libFuzzer calls itself.
+    itself = f"{sys.executable} -m tests.fuzz --target {name} --"
+    atheris.Setup([itself, *(own or [*run, *limits])], lambda octets: check(octets) and None)
     atheris.Fuzz()
     return 0
 
