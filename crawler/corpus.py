@@ -76,13 +76,13 @@ class Corpus:
 
     def write(self, page: Page) -> Stored:
         """Writes a page; it has been handed to the operating system when this returns."""
-        with self._reader.here(page.url, DISK) if self._reader else nullcontext():
-            return self._write(page)
-
-    def _write(self, page: Page) -> Stored:
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
         part = self._part = self._part or self._begin()
+        with self._reader.here(page.url, DISK) if self._reader else nullcontext():
+            return self._write(part, page)
+
+    def _write(self, part: _Part, page: Page) -> Stored:
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
         part.table.flush()  # may fail, so it comes before anything is written of this page

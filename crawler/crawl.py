@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from crawler import versions
 from crawler.bot_auth import read_signer
-from crawler.bounded import BoundedReader
+from crawler.bounded import BoundedReader, warm_up
 from crawler.corpus import Corpus, repair
 from crawler.enforce import slow_down
 from crawler.handler import CUT_OFF
@@ -375,6 +375,7 @@ def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
     died = died_of(out)
     writer.call(lambda connection: frontier.note_deaths(connection, died)).result()
     with WorkerPool() as pool, ReadingNow(out, crawl) as reading:
+        warm_up()
         yield BoundedReader(pool, reading=reading)
 
 

@@ -48,8 +48,8 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
 
-DEATHS = 40
-"""What deaths of processes may count against an entry (storage.frontier) until it is given up: four that read it."""
+DEATHS = 66
+"""What deaths of processes may count against an entry (storage.frontier) until it is given up: six that read it."""
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""

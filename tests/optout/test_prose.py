@@ -179,7 +179,8 @@ def test_other_encodings(site):
 
 
 def test_an_image_has_no_footer(site):
-    assert site.ask(prose, site.page(f"<footer>{EN}</footer>", media_type="image/png")) == ([], [])
+    picture = b"\x89PNG\r\n\x1a\n" + f"<footer>{EN}</footer>".encode()
+    assert site.ask(prose, site.page(picture, media_type="image/png")) == ([], [])
 
 
 @pytest.mark.parametrize("profile", Profile)
