@@ -111,7 +111,7 @@ class BoundedReader:
 
 def warm_up() -> None:
     """Reads a page of nobody: what the first decision loads takes longer than a page, and none is to blame for it."""
-    page = Capture("http://nobody.example/", 200, (("Content-Type", "text/html"),), b"<!doctype html><p>")
+    page = Capture("http://nobody.example/", 200, (), b"<!doctype html><p>")
     decide(Question(page.url), Captures([page], complete=True), policies.load())
 
 
