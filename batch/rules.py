@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from batch.snapshot import File, Known
-from optout.captures import Captures
-from optout.decide import decide
-from optout.host_rules import Hosts
-from optout.model import SKEW, Capture, Decision, Failure, Profile, Question, Use
-from optout.readers import url as urls
+from forbear.batch.snapshot import File, Known
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.host_rules import Hosts
+from forbear.optout.model import SKEW, Capture, Decision, Failure, Profile, Question, Use
+from forbear.optout.readers import url as urls
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Sequence
     from pathlib import Path
 
-    from optout.policy import Policy
+    from forbear.optout.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

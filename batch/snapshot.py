@@ -23,11 +23,11 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from optout import policy as policies
-from optout.model import Capture, Failure
-from optout.policy import Policy
-from optout.protocols import PROTOCOLS, infringing_list, operator
-from optout.readers import url as urls
+from forbear.optout import policy as policies
+from forbear.optout.model import Capture, Failure
+from forbear.optout.policy import Policy
+from forbear.optout.protocols import PROTOCOLS, infringing_list, operator
+from forbear.optout.readers import url as urls
 
 FORMAT = 1
 _ABOUT, _POLICY = b"forbear.snapshot", b"forbear.policy"

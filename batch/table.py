@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optout.case import reason_to_json
+from forbear.optout.case import reason_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batch.rules import Answers, Snapshot
-    from optout.model import Decision
+    from forbear.batch.rules import Answers, Snapshot
+    from forbear.optout.model import Decision
 
 ROWS = 262_144
 """Rows that are decided about at once, at most."""

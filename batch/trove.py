@@ -10,11 +10,11 @@ import pyarrow as pa
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers import ParquetWriter
 
-from batch.rules import Snapshot
-from batch.table import UNUSABLE
-from optout.case import reason_to_json
-from optout.model import Profile, Use, Verdict
-from optout.readers.url import NotAUrl
+from forbear.batch.rules import Snapshot
+from forbear.batch.table import UNUSABLE
+from forbear.optout.case import reason_to_json
+from forbear.optout.model import Profile, Use, Verdict
+from forbear.optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
     from datetime import datetime

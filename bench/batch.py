@@ -26,13 +26,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch import snapshot
-from batch.rules import Snapshot
-from batch.snapshot import About, Known
-from batch.table import decide_table
-from optout import policy
-from optout.model import Capture
-from optout.protocols import PROTOCOLS
+from forbear.batch import snapshot
+from forbear.batch.rules import Snapshot
+from forbear.batch.snapshot import About, Known
+from forbear.batch.table import decide_table
+from forbear.optout import policy
+from forbear.optout.model import Capture
+from forbear.optout.protocols import PROTOCOLS
 
 A_HOST = 100
 """Rows of a host, on average."""
@@ -131,7 +131,7 @@ def _grouped(folder: Path) -> Counter[str]:
     out = Path(tempfile.mkdtemp(dir=folder))
     words = ["filter", folder / "rows.parquet", "--snapshot", folder / "hosts.parquet", "--offline", "--grouped"]
     words += ["--out", out / "out", "--db", f"sqlite:///{out}/f.db", "--json"]
-    done = subprocess.run([sys.executable, "-m", "scripts", *map(str, words)], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([sys.executable, "-m", "forbear", *map(str, words)], check=True, stdout=subprocess.PIPE)
     return Counter(json.loads(done.stdout)["counts"])
 
 
@@ -139,7 +139,7 @@ def _datatrove(folder: Path, *, step: bool = True) -> Counter[str]:
     from datatrove.pipeline.readers import ParquetReader  # noqa: PLC0415 the others need not wait for it
     from datatrove.pipeline.writers import ParquetWriter  # noqa: PLC0415
 
-    from batch.trove import RightsFilter  # noqa: PLC0415
+    from forbear.batch.trove import RightsFilter  # noqa: PLC0415
 
     out = Path(tempfile.mkdtemp(dir=folder))
     rights = RightsFilter(str(folder / "hosts.parquet"), reasons=str(out / "reasons"))

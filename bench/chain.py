@@ -20,8 +20,8 @@ from unittest.mock import patch
 
 from sqlalchemy import Engine, text
 
-from optout import policy
-from optout.model import (
+from forbear.optout import policy
+from forbear.optout.model import (
     AI_USES,
     Capture,
     Decision,
@@ -33,14 +33,25 @@ from optout.model import (
     Use,
     Verdict,
 )
-from storage import chain, evidence, leaves
-from storage.crawls import CrawlRecord, begin
-from storage.database import open_database, reading, writing
-from storage.names import domain_of
-from storage.records import Add, CaptureRecord, Decided, DecisionRecord, Keep, Kept, Link, PageRecord, new_id, now
-from storage.schema import metadata
-from storage.verify import Report, verify
-from storage.writer import Writer
+from forbear.storage import chain, evidence, leaves
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import open_database, reading, writing
+from forbear.storage.names import domain_of
+from forbear.storage.records import (
+    Add,
+    CaptureRecord,
+    Decided,
+    DecisionRecord,
+    Keep,
+    Kept,
+    Link,
+    PageRecord,
+    new_id,
+    now,
+)
+from forbear.storage.schema import metadata
+from forbear.storage.verify import Report, verify
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     import psycopg

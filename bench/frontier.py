@@ -21,13 +21,13 @@ from typing import NamedTuple
 from sqlalchemy import Engine, text
 
 from bench.servers import postgresql
-from crawler.crawl import Config, begin
-from crawler.web import Web
-from optout import policy
-from storage import frontier
-from storage.database import open_database, upgrade, writing
-from storage.records import Link, now
-from storage.schema import hosts, queues
+from forbear.crawler.crawl import Config, begin
+from forbear.crawler.web import Web
+from forbear.optout import policy
+from forbear.storage import frontier
+from forbear.storage.database import open_database, upgrade, writing
+from forbear.storage.records import Link, now
+from forbear.storage.schema import hosts, queues
 
 A_HOST = 100
 """URLs of each host."""

@@ -27,14 +27,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, text
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Use, Verdict
-from storage import partitions, rollups, schema
-from storage.crawls import CrawlRecord, CrawlState, begin, end
-from storage.database import writing
-from storage.names import digest
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
+from forbear.storage import partitions, rollups, schema
+from forbear.storage.crawls import CrawlRecord, CrawlState, begin, end
+from forbear.storage.database import writing
+from forbear.storage.names import digest
 
 A_HOST = 100
 """Decisions of each crawl about a host."""
@@ -56,7 +56,7 @@ _FILLED = (
 )  # fmt: skip
 
 [_file] = (Path(__file__).parents[1] / "storage/migrations/versions").glob("*_crawl_sums.py")
-_OF_CRAWLS = import_module(f"storage.migrations.versions.{_file.stem}")
+_OF_CRAWLS = import_module(f"forbear.storage.migrations.versions.{_file.stem}")
 """Counts them as for an older database, which is faster than row by row."""
 
 Rows = dict[Table, list[tuple[Any, ...]]]

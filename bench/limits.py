@@ -32,19 +32,19 @@ import httpx
 from bench.bombs import BOMBS, Bomb
 from bench.readers import ORIGIN, pages, photographs
 from bench.site import ROBOTS
-from crawler.bounded import BoundedReader
-from crawler.web import Reply, Web
-from crawler.workers import WorkerPool
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Question
-from optout.readers.heavy import LIGHT
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.web import Reply, Web
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Question
+from forbear.optout.readers.heavy import LIGHT
 
 HOST = "hostile.example"
 URL = f"http://{HOST}/file"
 ROUNDS = 7
-_PROGRAM = (sys.executable, "-m", "scripts")
+_PROGRAM = (sys.executable, "-m", "forbear")
 _PLAIN = (("Content-Type", "text/plain"),)
 
 

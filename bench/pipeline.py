@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from bench.figures import Figure, ratios
 from bench.site import ROBOTS, folder
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 
 GOALS = {"bare": 1.0, "obey": None, "usual": 4.0}
 NAMES = {
@@ -73,7 +73,7 @@ def command(name: str, proxy: str, temporary: str, seeds: list[str]) -> list[str
         return [sys.executable, "-m", "bench.peers", name, proxy, temporary, *seeds]
     options = f"--out {temporary}/out --db sqlite:///{temporary}/f.db --delay 0 --proxy {proxy} --json"
     contact = "https://example.org/bot"
-    return [sys.executable, "-m", "scripts", "crawl", *options.split(), "--contact", contact, *seeds]
+    return [sys.executable, "-m", "forbear", "crawl", *options.split(), "--contact", contact, *seeds]
 
 
 def timed(command: list[str]) -> Run:

@@ -33,13 +33,13 @@ import httpx
 from sqlalchemy import Connection, Engine, func, select
 
 from bench import large
-from storage import accounts, browse, complaints, controls, sessions
-from storage.accounts import Role, Scope
-from storage.complaints import Notice
-from storage.database import open_database, writing
-from storage.records import now
-from storage.schema import decisions, reasons
-from storage.staff import accounts as staff
+from forbear.storage import accounts, browse, complaints, controls, sessions
+from forbear.storage.accounts import Role, Scope
+from forbear.storage.complaints import Notice
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import now
+from forbear.storage.schema import decisions, reasons
+from forbear.storage.staff import accounts as staff
 
 PASSWORD = "a password for measuring only"
 WARM = 3
@@ -155,7 +155,7 @@ def _served(db: str) -> Iterator[Server]:
     words += ["--trust-proxy", "127.0.0.1"]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, sys.path)])}
-        server = subprocess.Popen([sys.executable, "-m", "scripts", *words], cwd=folder, env=environment)
+        server = subprocess.Popen([sys.executable, "-m", "forbear", *words], cwd=folder, env=environment)
         try:
             _await(port)
             yield Server(f"http://127.0.0.1:{port}", server.pid)

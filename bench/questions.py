@@ -26,12 +26,12 @@ from typing import Any
 from sqlalchemy import Engine, func, select, text
 
 from bench.large import A_HOST, FIRST, fill, name_of
-from optout.model import Verdict
-from storage import questions, schema
-from storage.database import open_database
-from storage.lookup import lookup
-from storage.queries import Filter, log
-from storage.replay import How, replay
+from forbear.optout.model import Verdict
+from forbear.storage import questions, schema
+from forbear.storage.database import open_database
+from forbear.storage.lookup import lookup
+from forbear.storage.queries import Filter, log
+from forbear.storage.replay import How, replay
 
 ROOT = Path(__file__).parents[1]
 REPLAYED = 20_000
@@ -132,7 +132,7 @@ def _command(db: str, engine: Engine, hosts: int, rounds: int) -> None:
     chosen = random.Random(2)
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        asked = [sys.executable, "-m", "scripts", "lookup", name_of(chosen.randrange(hosts)), "--db", db]
+        asked = [sys.executable, "-m", "forbear", "lookup", name_of(chosen.randrange(hosts)), "--db", db]
         runs = {"lookup cold": asked, "lookup warm": asked, "SQLAlchemy": [sys.executable, "-c", "import sqlalchemy"]}
         for name, words in runs.items():
             if name == "lookup cold" and not _forgotten(engine):

@@ -31,7 +31,7 @@ from docx import Document as Word
 from warcio.archiveiterator import ArchiveIterator
 
 from bench.site import unpacked
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 
 SITES = {
     "language.example": ("python3.11-doc", "/index.html"),
@@ -105,7 +105,7 @@ class Operator:
     def run(self, *words: object, codes: tuple[int, ...] = (0,)) -> str:
         """A command; what it prints on standard output."""
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        command = [sys.executable, "-m", "scripts", *map(str, words)]
+        command = [sys.executable, "-m", "forbear", *map(str, words)]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, check=False)
         if done.returncode not in codes:
             sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stderr.decode()}")

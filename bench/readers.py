@@ -16,15 +16,15 @@ from contextlib import suppress
 from PIL import Image
 
 from bench.site import ROBOTS, folder
-from crawler import text
-from optout import policy
-from optout.captures import Asked, Captures
-from optout.decide import decide
-from optout.model import Capture, Question
-from optout.protocols import PROTOCOLS
-from optout.readers import embedded_xmp, html
-from optout.readers import url as urls
-from optout.readers.unreadable import Unreadable
+from forbear.crawler import text
+from forbear.optout import policy
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Question
+from forbear.optout.protocols import PROTOCOLS
+from forbear.optout.readers import embedded_xmp, html
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.unreadable import Unreadable
 from tests.optout import manifests, pictures
 
 ROUNDS = 2

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine, text
 
-from storage.database import upgrade
+from forbear.storage.database import upgrade
 
 
 class PostgreSQL:

@@ -19,11 +19,11 @@ from protego import Protego
 
 from bench import writer
 from bench.figures import Figure, amounts, ratios
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.host_rules import HostRules, Hosts
-from optout.model import Capture, Question
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.host_rules import HostRules, Hosts
+from forbear.optout.model import Capture, Question
 
 ROUNDS = 5
 SITE = "https://docs.example"
@@ -152,7 +152,7 @@ def log(quick: bool) -> list[Figure]:
 
 def _looked_up(folder: str) -> float:
     """Milliseconds of the processor, from the start of Python to its end."""
-    command = [sys.executable, "-m", "scripts", "lookup", "host1.example", "--db", f"sqlite:///{folder}/log.db"]
+    command = [sys.executable, "-m", "forbear", "lookup", "host1.example", "--db", f"sqlite:///{folder}/log.db"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

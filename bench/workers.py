@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from bench.figures import Figure
 from bench.servers import PostgreSQL, postgresql
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 
 WORDS = "The boats left the harbour before sunrise and came back with herring, cod and a tale of the weather. " * 60
 ROBOTS = Reply(b"User-agent: *\nDisallow: /private/\n", headers=(("Content-Type", "text/plain"),))
@@ -105,7 +105,7 @@ def crawl(server: PostgreSQL, proxy: str, hits: Connection, hosts: int, workers:
     with tempfile.TemporaryDirectory() as folder:
         options = f"--seeds - --out {folder}/out --db {url} --delay 0 --proxy {proxy} --json"
         contact = "https://example.org/bot"
-        words = [sys.executable, "-m", "scripts", "crawl", *options.split(), "--contact", contact]
+        words = [sys.executable, "-m", "forbear", "crawl", *options.split(), "--contact", contact]
         before = _statistics(server, name)
         hits.send(True)
         asked = hits.recv()

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 from bench.chain import AHEAD, jobs
 from bench.figures import Figure, amounts, ratios
-from optout import __version__, policy
-from optout.model import Profile, Use
-from storage.crawls import CrawlRecord, begin
-from storage.database import PRAGMAS, open_database, writing
-from storage.names import domain_of
-from storage.records import now
-from storage.schema import metadata
-from storage.writer import BATCH, Writer
+from forbear.optout import __version__, policy
+from forbear.optout.model import Profile, Use
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import PRAGMAS, open_database, writing
+from forbear.storage.names import domain_of
+from forbear.storage.records import now
+from forbear.storage.schema import metadata
+from forbear.storage.writer import BATCH, Writer
 
 AGENT = "ForbearBot"
 

@@ -15,9 +15,9 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
-from crawler.bounded import BoundedReader
-from crawler.enforce import Enforcement, Refused, is_web, slow_down
-from crawler.operator import (
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.enforce import Enforcement, Refused, is_web, slow_down
+from forbear.crawler.operator import (
     BadConfig,
     check_contact,
     check_token,
@@ -27,15 +27,15 @@ from crawler.operator import (
     read_policy,
     user_agent,
 )
-from crawler.session import Asking, Ruling, Session
-from crawler.workers import WorkerPool
-from optout import __version__
-from optout.model import Capture, Profile, Use, Verdict
-from storage import crawls, lists
-from storage.crawls import CrawlRecord, CrawlState
-from storage.database import StorageError, open_database
-from storage.records import CaptureRecord, new_id, now
-from storage.writer import Writer
+from forbear.crawler.session import Asking, Ruling, Session
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.optout.model import Capture, Profile, Use, Verdict
+from forbear.storage import crawls, lists
+from forbear.storage.crawls import CrawlRecord, CrawlState
+from forbear.storage.database import StorageError, open_database
+from forbear.storage.records import CaptureRecord, new_id, now
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
     from sqlalchemy import Engine
 
-    from optout.policy import Policy
+    from forbear.optout.policy import Policy
 
     Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -142,7 +142,7 @@ def _choice(settings: Settings, name: str, default: Choice) -> Choice:
 
 
 class ForbearAddon:
-    """``ADDONS = {"crawler.addon.ForbearAddon": 100}`` and ``FORBEAR_CONTACT`` in the settings of a project."""
+    """``ADDONS = {"forbear.crawler.addon.ForbearAddon": 100}`` and ``FORBEAR_CONTACT`` in the settings of a project."""
 
     config: Config
 

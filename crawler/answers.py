@@ -7,30 +7,30 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from batch.rules import Snapshot
-from batch.snapshot import BadSnapshot
-from crawler.archive import originals, response_at, responses
-from crawler.inputs import BadInput
-from crawler.places import expiry
-from crawler.session import Asking, Session
-from optout.model import Capture, Failure
-from optout.protocols import PROTOCOLS
-from optout.readers import url as urls
-from storage import evidence, leases
-from storage.names import digest
-from storage.owners import this_process
-from storage.records import CaptureRecord, new_id, now
-from storage.writer import Writer
+from forbear.batch.rules import Snapshot
+from forbear.batch.snapshot import BadSnapshot
+from forbear.crawler.archive import originals, response_at, responses
+from forbear.crawler.inputs import BadInput
+from forbear.crawler.places import expiry
+from forbear.crawler.session import Asking, Session
+from forbear.optout.model import Capture, Failure
+from forbear.optout.protocols import PROTOCOLS
+from forbear.optout.readers import url as urls
+from forbear.storage import evidence, leases
+from forbear.storage.names import digest
+from forbear.storage.owners import this_process
+from forbear.storage.records import CaptureRecord, new_id, now
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from batch.snapshot import Known
-    from crawler.archive import Refers
-    from crawler.bounded import BoundedReader
-    from crawler.live import Live
-    from crawler.warc_records import Damage
+    from forbear.batch.snapshot import Known
+    from forbear.crawler.archive import Refers
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.crawler.live import Live
+    from forbear.crawler.warc_records import Damage
 
 LEASE_SECONDS = 60.0
 _PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES)

@@ -10,22 +10,22 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from crawler import stored_answer
-from crawler.files import settle
-from crawler.http1 import received
-from crawler.inputs import Item, Source
-from crawler.packed import Broken
-from crawler.warc_records import PAGES, TYPES, Damage, Record, WarcFile, date_of
-from optout.model import Capture, Failure
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
+from forbear.crawler import stored_answer
+from forbear.crawler.files import settle
+from forbear.crawler.http1 import received
+from forbear.crawler.inputs import Item, Source
+from forbear.crawler.packed import Broken
+from forbear.crawler.warc_records import PAGES, TYPES, Damage, Record, WarcFile, date_of
+from forbear.optout.model import Capture, Failure
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Set
     from datetime import datetime
     from pathlib import Path
 
-    from crawler.stored_answer import Fields
+    from forbear.crawler.stored_answer import Fields
 
 MAX_BODY = 64 * 1024 * 1024
 _RENAMED = re.compile(rb"\Ax-(?:crawler|orig|archive-orig)-", re.IGNORECASE)

@@ -24,8 +24,8 @@ from http_message_signatures import HTTPMessageSigner
 from http_message_signatures.algorithms import ED25519
 from http_message_signatures.resolvers import MappingKeyResolver
 
-from crawler.operator import BadConfig
-from storage.records import now
+from forbear.crawler.operator import BadConfig
+from forbear.storage.records import now
 
 DIRECTORY = "/.well-known/http-message-signatures-directory"
 MEDIA_TYPE = "application/http-message-signatures-directory+json"

@@ -7,23 +7,23 @@ from dataclasses import replace
 from time import process_time
 from typing import TYPE_CHECKING, TypeVar
 
-from crawler.reading import LOOP
-from crawler.workers import TooCostly
-from optout import policy as policies
-from optout.captures import MAX_REDIRECTS, Captures, redirect
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Question
-from optout.readers import url as urls
-from optout.readers.heavy import is_heavy
+from forbear.crawler.reading import LOOP
+from forbear.crawler.workers import TooCostly
+from forbear.optout import policy as policies
+from forbear.optout.captures import MAX_REDIRECTS, Captures, redirect
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Question
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.heavy import is_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from crawler.reading import ReadingNow
-    from crawler.workers import WorkerPool
-    from optout.model import Place
-    from optout.policy import Policy
+    from forbear.crawler.reading import ReadingNow
+    from forbear.crawler.workers import WorkerPool
+    from forbear.optout.model import Place
+    from forbear.optout.policy import Policy
 
     T = TypeVar("T")
 
@@ -35,7 +35,7 @@ _COST = "seconds of a worker"
 
 
 class BoundedReader:
-    """Decides like ``optout.decide``, but gives up an answer that takes too much processor time or memory.
+    """Decides like ``forbear.optout.decide``, but gives up an answer that takes too much processor time or memory.
 
     Answers that are light are decided about at once, and cost nothing more. One that ``is_heavy`` is read by a worker
     first; what the worker does not survive becomes a capture with the failure ``too-costly``, which defers like any

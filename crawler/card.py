@@ -9,15 +9,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler import versions
-from crawler.table import SCHEMA
+from forbear.crawler import versions
+from forbear.crawler.table import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from crawler.versions import Version
-    from storage.provenance import CrawlOf, SitePolicy
+    from forbear.crawler.versions import Version
+    from forbear.storage.provenance import CrawlOf, SitePolicy
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 OPEN = "*Nobody has said.*"

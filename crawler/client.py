@@ -17,19 +17,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from crawler.connections import Connections, NotReceived
-from crawler.decoding import decode, too_large
-from crawler.http1 import BadAnswer, received
-from crawler.network import causes
-from optout.model import Failure
+from forbear.crawler.connections import Connections, NotReceived
+from forbear.crawler.decoding import decode, too_large
+from forbear.crawler.http1 import BadAnswer, received
+from forbear.crawler.network import causes
+from forbear.optout.model import Failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from crawler.connections import Connection
-    from crawler.http1 import AnswerReader, Head
-    from crawler.network import Guard
-    from optout.readers.url import Url
+    from forbear.crawler.connections import Connection
+    from forbear.crawler.http1 import AnswerReader, Head
+    from forbear.crawler.network import Guard
+    from forbear.optout.readers.url import Url
 
 _OURS = frozenset({b"connection", b"content-length", b"proxy-authorization", b"te", b"transfer-encoding", b"upgrade"})
 """Fields that are the client's, whoever else sets them."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiohappyeyeballs import start_connection
 
-from crawler.http1 import AnswerReader, BadAnswer
+from forbear.crawler.http1 import AnswerReader, BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable

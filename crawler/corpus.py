@@ -14,17 +14,17 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from crawler import warc
-from crawler.reading import DISK
-from crawler.repair import Repaired, repair
-from crawler.table import Table, row
-from crawler.warc import Original, Page
+from forbear.crawler import warc
+from forbear.crawler.reading import DISK
+from forbear.crawler.repair import Repaired, repair
+from forbear.crawler.table import Table, row
+from forbear.crawler.warc import Original, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crawler.bounded import BoundedReader
+    from forbear.crawler.bounded import BoundedReader
 
 __all__ = ["Corpus", "Original", "Page", "Repaired", "Stored", "repair"]
 

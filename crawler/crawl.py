@@ -19,36 +19,44 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 from sqlalchemy import Connection, func, select
 
-from crawler import versions
-from crawler.bot_auth import read_signer
-from crawler.bounded import BoundedReader, warm_up
-from crawler.corpus import Corpus, repair
-from crawler.enforce import slow_down
-from crawler.handler import CUT_OFF
-from crawler.metrics import Monitor
-from crawler.network import Guard
-from crawler.operator import BadConfig, check_contact, check_token, read_infringing, read_list, read_policy, user_agent
-from crawler.pages import FOLLOW, PageSpider
-from crawler.places import LONGEST
-from crawler.reading import ReadingNow, died_of
-from crawler.rewrite import Erased, erase
-from crawler.session import Asking, Session
-from crawler.workers import WorkerPool
-from optout import __version__
-from optout.model import Decision, Profile, Use, Verdict
-from optout.policy import Policy
-from optout.readers import url as urls
-from optout.readers.url import Url
-from storage import crawls, frontier, leases, lists, removals
-from storage.crawls import CrawlRecord, CrawlState
-from storage.database import StorageError, open_database
-from storage.names import domain_of
-from storage.records import Add, Link, Settle, Settled, State, now
-from storage.schema import pages
-from storage.writer import Writer
+from forbear.crawler import versions
+from forbear.crawler.bot_auth import read_signer
+from forbear.crawler.bounded import BoundedReader, warm_up
+from forbear.crawler.corpus import Corpus, repair
+from forbear.crawler.enforce import slow_down
+from forbear.crawler.handler import CUT_OFF
+from forbear.crawler.metrics import Monitor
+from forbear.crawler.network import Guard
+from forbear.crawler.operator import (
+    BadConfig,
+    check_contact,
+    check_token,
+    read_infringing,
+    read_list,
+    read_policy,
+    user_agent,
+)
+from forbear.crawler.pages import FOLLOW, PageSpider
+from forbear.crawler.places import LONGEST
+from forbear.crawler.reading import ReadingNow, died_of
+from forbear.crawler.rewrite import Erased, erase
+from forbear.crawler.session import Asking, Session
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.optout.model import Decision, Profile, Use, Verdict
+from forbear.optout.policy import Policy
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import Url
+from forbear.storage import crawls, frontier, leases, lists, removals
+from forbear.storage.crawls import CrawlRecord, CrawlState
+from forbear.storage.database import StorageError, open_database
+from forbear.storage.names import domain_of
+from forbear.storage.records import Add, Link, Settle, Settled, State, now
+from forbear.storage.schema import pages
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from crawler.scheduler import FrontierScheduler
+    from forbear.crawler.scheduler import FrontierScheduler
 
 __all__ = ["BadConfig", "Config", "Summary", "Tally", "run"]
 
@@ -438,18 +446,18 @@ def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Wr
 
 def settings(config: Config) -> Settings:
     """Scrapy's settings for a crawl: its own robots, redirect, retry, cookie, proxy and cache middlewares are off."""
-    handler = "crawler.handler.GuardedHandler"
+    handler = "forbear.crawler.handler.GuardedHandler"
     settings = Settings()
     settings.setdict(
         {
             "ASYNCIO_EVENT_LOOP": None if sys.platform == "win32" else "uvloop.Loop",
-            "SCHEDULER": "crawler.scheduler.FrontierScheduler",
+            "SCHEDULER": "forbear.crawler.scheduler.FrontierScheduler",
             "DOWNLOAD_HANDLERS_BASE": {"http": handler, "https": handler},
             "DOWNLOADER_MIDDLEWARES_BASE": {},
-            "DOWNLOADER_MIDDLEWARES": {"crawler.pages.Pages": 50},
+            "DOWNLOADER_MIDDLEWARES": {"forbear.crawler.pages.Pages": 50},
             "SPIDER_MIDDLEWARES_BASE": {},
             "EXTENSIONS_BASE": {},
-            "ITEM_PIPELINES": {"crawler.pages.KeepPages": 100},
+            "ITEM_PIPELINES": {"forbear.crawler.pages.KeepPages": 100},
             "CONCURRENT_ITEMS": config.concurrency,
             "CONCURRENT_REQUESTS": config.concurrency,
             "CONCURRENT_REQUESTS_PER_DOMAIN": 1,

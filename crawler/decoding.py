@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import brotli
 
-from crawler.http1 import BadAnswer
-from optout.model import Failure
-from optout.representation import encoding_of
+from forbear.crawler.http1 import BadAnswer
+from forbear.optout.model import Failure
+from forbear.optout.representation import encoding_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,8 +11,8 @@ import hashlib
 import json
 from importlib import resources
 
-from crawler.web import Reply, Site
-from optout.protocols import infringing_list
+from forbear.crawler.web import Reply, Site
+from forbear.optout.protocols import infringing_list
 
 OPERATOR_LIST = b"""effect,match,by,at,why,until,lifts
 block,blocked.example,legal team,2026-11-02,complaint 17: no copies for training,,
@@ -59,11 +59,11 @@ def _robots(text: str) -> Reply:
 
 
 def _real(host: str) -> Reply:
-    return Reply(resources.files("crawler").joinpath("demo_robots", f"{host}.txt").read_bytes(), 200, _TEXT)
+    return Reply(resources.files("forbear.crawler").joinpath("demo_robots", f"{host}.txt").read_bytes(), 200, _TEXT)
 
 
 def _file(name: str, media_type: str) -> Reply:
-    octets = resources.files("crawler").joinpath("demo_files", name).read_bytes()
+    octets = resources.files("forbear.crawler").joinpath("demo_files", name).read_bytes()
     return Reply(octets, 200, (("Content-Type", media_type),))
 
 

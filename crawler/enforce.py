@@ -10,24 +10,24 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
 
-from crawler.client import failure
-from crawler.decoding import Undecodable, decode
-from crawler.handler import CutOff
-from crawler.http1 import received
-from crawler.network import explain
-from crawler.places import expiry
-from optout.captures import redirect
-from optout.model import Capture, Failure, Verdict
-from optout.readers import url as urls
-from optout.readers.text import field_text
-from optout.readers.url import NotAUrl
-from storage.database import StorageError
-from storage.records import CaptureRecord, Keep, new_id, now
+from forbear.crawler.client import failure
+from forbear.crawler.decoding import Undecodable, decode
+from forbear.crawler.handler import CutOff
+from forbear.crawler.http1 import received
+from forbear.crawler.network import explain
+from forbear.crawler.places import expiry
+from forbear.optout.captures import redirect
+from forbear.optout.model import Capture, Failure, Verdict
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_text
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.database import StorageError
+from forbear.storage.records import CaptureRecord, Keep, new_id, now
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from crawler.session import Ruling, Session
+    from forbear.crawler.session import Ruling, Session
 
 PLACE = "forbear_place"
 """Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made.

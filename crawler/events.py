@@ -13,11 +13,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from storage import redact
+from forbear.storage import redact
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
-ROOMS = ("crawler", "storage")
+ROOMS = ("forbear.crawler", "forbear.storage")
 """Whose events are told."""
 
 SILENT = ("scrapy", "twisted", "psycopg")
@@ -77,9 +77,9 @@ def tell(kind: str) -> None:
 
 def warn(event: str, sentence: str) -> None:
     """Tells what a person should look at."""
-    logging.getLogger("crawler").warning("%s", sentence, extra={"event": event})
+    logging.getLogger("forbear.crawler").warning("%s", sentence, extra={"event": event})
 
 
 def fail(sentence: str) -> None:
     """Tells why the program ends."""
-    logging.getLogger("crawler").error("%s", sentence, extra={"event": "failed"})
+    logging.getLogger("forbear.crawler").error("%s", sentence, extra={"event": "failed"})

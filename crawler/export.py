@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from batch import snapshot
-from batch.snapshot import About, Known
-from crawler.files import hidden, settle
-from crawler.operator import read_infringing, read_list, read_policy, with_complaints
-from optout import __version__
-from storage import chain, checkpoints, complaints, lists, snapshots
-from storage.database import open_database, reading, translated
-from storage.records import now
+from forbear.batch import snapshot
+from forbear.batch.snapshot import About, Known
+from forbear.crawler.files import hidden, settle
+from forbear.crawler.operator import read_infringing, read_list, read_policy, with_complaints
+from forbear.optout import __version__
+from forbear.storage import chain, checkpoints, complaints, lists, snapshots
+from forbear.storage.database import open_database, reading, translated
+from forbear.storage.records import now
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Connection
 
-    from optout.model import Capture
-    from optout.policy import Policy
+    from forbear.optout.model import Capture
+    from forbear.optout.policy import Policy
 
 
 def export_hosts(

@@ -16,44 +16,44 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.answers import Archives, Network, Places, opened
-from crawler.archive import Archive
-from crawler.bot_auth import read_signer
-from crawler.bounded import BoundedReader
-from crawler.crawl import begin
-from crawler.files import hidden, settle
-from crawler.filtering import REASONS, FilterConfig, Filtered, finished
-from crawler.grouped import Grouped
-from crawler.images import Folder
-from crawler.inputs import BadInput, Rows, UrlList
-from crawler.journal import Journal
-from crawler.live import Live
-from crawler.network import Guard
-from crawler.operator import read_infringing, read_list, read_policy
-from crawler.session import Asking, Session
-from crawler.shards import Shard
-from crawler.workers import WorkerPool
-from optout import __version__
-from optout.case import reason_to_json
-from optout.model import Verdict
-from optout.protocols import infringing_list, operator
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
-from storage import crawls, lists
-from storage.crawls import CrawlState
-from storage.database import open_database
-from storage.names import domain_of
-from storage.records import CaptureRecord, Keep, new_id, now
-from storage.writer import Writer
+from forbear.crawler.answers import Archives, Network, Places, opened
+from forbear.crawler.archive import Archive
+from forbear.crawler.bot_auth import read_signer
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.crawl import begin
+from forbear.crawler.files import hidden, settle
+from forbear.crawler.filtering import REASONS, FilterConfig, Filtered, finished
+from forbear.crawler.grouped import Grouped
+from forbear.crawler.images import Folder
+from forbear.crawler.inputs import BadInput, Rows, UrlList
+from forbear.crawler.journal import Journal
+from forbear.crawler.live import Live
+from forbear.crawler.network import Guard
+from forbear.crawler.operator import read_infringing, read_list, read_policy
+from forbear.crawler.session import Asking, Session
+from forbear.crawler.shards import Shard
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.optout.case import reason_to_json
+from forbear.optout.model import Verdict
+from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage import crawls, lists
+from forbear.storage.crawls import CrawlState
+from forbear.storage.database import open_database
+from forbear.storage.names import domain_of
+from forbear.storage.records import CaptureRecord, Keep, new_id, now
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from batch.rules import Snapshot
-    from crawler.inputs import Item, Source
-    from crawler.journal import LeftOut
-    from optout.model import Capture
+    from forbear.batch.rules import Snapshot
+    from forbear.crawler.inputs import Item, Source
+    from forbear.crawler.journal import LeftOut
+    from forbear.optout.model import Capture
 
 KINDS = ("warc", "parquet", "urls", "images", "webdataset")
 _LISTS = frozenset({".txt", ".lst", ".urls"})

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.crawl import Config
-from crawler.operator import BadConfig
+from forbear.crawler.crawl import Config
+from forbear.crawler.operator import BadConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crawler.warc_records import Damage
+    from forbear.crawler.warc_records import Damage
 
 _TEXT = pa.string()
 _REASON = pa.struct([(name, _TEXT) for name in ("protocol", "preference", "quote", "source", "where", "measure")])

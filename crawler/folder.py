@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from optout.model import Capture
-from optout.readers import url as urls
+from forbear.optout.model import Capture
+from forbear.optout.readers import url as urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch.rules import Snapshot
-from batch.table import UNUSABLE, decide_column, is_text
-from crawler.answers import recorded
-from crawler.files import hidden, settle
-from crawler.filtering import REASONS, finished
-from crawler.inputs import BadInput, url_column
-from crawler.operator import with_complaints
-from optout.case import reason_to_json
-from optout.model import Verdict
-from optout.readers import url as urls
-from storage import complaints, queries
-from storage.names import domain_of
-from storage.queries import Filter
-from storage.records import Decided, DecisionRecord, new_id, now
+from forbear.batch.rules import Snapshot
+from forbear.batch.table import UNUSABLE, decide_column, is_text
+from forbear.crawler.answers import recorded
+from forbear.crawler.files import hidden, settle
+from forbear.crawler.filtering import REASONS, finished
+from forbear.crawler.inputs import BadInput, url_column
+from forbear.crawler.operator import with_complaints
+from forbear.optout.case import reason_to_json
+from forbear.optout.model import Verdict
+from forbear.optout.readers import url as urls
+from forbear.storage import complaints, queries
+from forbear.storage.names import domain_of
+from forbear.storage.queries import Filter
+from forbear.storage.records import Decided, DecisionRecord, new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
-    from crawler.filtering import FilterConfig, Filtered
-    from crawler.session import Asking
-    from optout.model import Decision
-    from storage.writer import Writer
+    from forbear.crawler.filtering import FilterConfig, Filtered
+    from forbear.crawler.session import Asking
+    from forbear.optout.model import Decision
+    from forbear.storage.writer import Writer
 
 ROWS = 262_144
 """Rows of a part, at least, unless the input has no more; and rows in memory at once, at most."""

@@ -16,19 +16,19 @@ from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.http import Headers, Request, Response
 from scrapy.utils._download_handlers import check_stop_download, make_response
 
-from crawler.bot_auth import read_signer
-from crawler.client import Client, Proxy, failure
-from crawler.decoding import ACCEPTED
-from crawler.http1 import BadAnswer
-from crawler.network import Guard, NotPublic, explain
-from optout.model import Failure
-from optout.readers import url as urls
+from forbear.crawler.bot_auth import read_signer
+from forbear.crawler.client import Client, Proxy, failure
+from forbear.crawler.decoding import ACCEPTED
+from forbear.crawler.http1 import BadAnswer
+from forbear.crawler.network import Guard, NotPublic, explain
+from forbear.optout.model import Failure
+from forbear.optout.readers import url as urls
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from crawler.client import Answer
-    from optout.readers.url import Url
+    from forbear.crawler.client import Answer
+    from forbear.optout.readers.url import Url
 
 _NO_LIMIT = 1 << 40
 

@@ -16,8 +16,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optout.model import Failure
-from optout.readers.text import field_text
+from forbear.optout.model import Failure
+from forbear.optout.readers.text import field_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.files import sync_folder
-from crawler.inputs import BadInput, Item, Source, url_column
-from optout.model import Capture
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
+from forbear.crawler.files import sync_folder
+from forbear.crawler.inputs import BadInput, Item, Source, url_column
+from forbear.optout.model import Capture
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

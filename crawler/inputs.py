@@ -15,14 +15,14 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.files import hidden, settle
+from forbear.crawler.files import hidden, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from crawler.warc_records import Damage
-    from optout.model import Capture
+    from forbear.crawler.warc_records import Damage
+    from forbear.optout.model import Capture
 
 ITEMS = 1_000
 """Items in memory at once, at most."""

@@ -14,15 +14,15 @@ from datetime import datetime
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from storage import queries
-from storage.queries import Filter
-from storage.records import now
+from forbear.storage import queries
+from forbear.storage.queries import Filter
+from forbear.storage.records import now
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crawler.inputs import Item
-    from storage.writer import Writer
+    from forbear.crawler.inputs import Item
+    from forbear.storage.writer import Writer
 
 LeftOut = dict[int, dict[str, Any]]
 """What was left out of a batch: rows of the file of reasons, by the item's place in the batch."""

@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 import turbohtml
 
-from optout import representation
-from optout.readers import html, robots_tags
-from optout.readers import url as urls
-from optout.readers.unreadable import Unreadable
-from optout.readers.url import NotAUrl
+from forbear.optout import representation
+from forbear.optout.readers import html, robots_tags
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.url import NotAUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from optout.model import Capture
+    from forbear.optout.model import Capture
 
 MAX_LINKS = 10_000
 """Links taken from one page; what comes after them is left."""

@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-from crawler.client import Client, Proxy, failure
-from crawler.decoding import ACCEPTED
-from crawler.network import explain
-from optout.captures import Captures
-from optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
-from optout.readers import robots_txt
-from optout.readers import url as urls
+from forbear.crawler.client import Client, Proxy, failure
+from forbear.crawler.decoding import ACCEPTED
+from forbear.crawler.network import explain
+from forbear.optout.captures import Captures
+from forbear.optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from crawler.bot_auth import Signer
-    from crawler.bounded import BoundedReader
-    from crawler.network import Guard
-    from optout.policy import Policy
-    from optout.readers.url import Url
+    from forbear.crawler.bot_auth import Signer
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.crawler.network import Guard
+    from forbear.optout.policy import Policy
+    from forbear.optout.readers.url import Url
 
 MAX_BODY = 16 * 1024 * 1024
 """Octets of a body, before and after decoding."""

@@ -19,14 +19,14 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 from sqlalchemy import select
 
-from crawler.operator import BadConfig
-from storage import frontier
-from storage.database import StorageError, reading, translated
+from forbear.crawler.operator import BadConfig
+from forbear.storage import frontier
+from forbear.storage.database import StorageError, reading, translated
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from crawler.crawl import Context
+    from forbear.crawler.crawl import Context
 
 logger = logging.getLogger(__name__)
 

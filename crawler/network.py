@@ -8,8 +8,8 @@ import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from optout.readers.url import Url, parse
-from storage.names import is_delegated
+from forbear.optout.readers.url import Url, parse
+from forbear.storage.names import is_delegated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from optout import __version__
-from optout import policy as policies
-from optout.model import Capture
-from optout.policy import BadPolicy, Policy
-from optout.protocols import infringing_list, operator
+from forbear.optout import __version__
+from forbear.optout import policy as policies
+from forbear.optout.model import Capture
+from forbear.optout.policy import BadPolicy, Policy
+from forbear.optout.protocols import infringing_list, operator
 
 _TOKEN = re.compile(r"[A-Za-z_-]+")
 
@@ -53,7 +53,7 @@ def check_contact(contact: str, option: str) -> None:
 def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None:
     """The operator's list with what accepted complaints block at its end; None if there is neither.
 
-    Raises operator.BadList for a line that is none; those of storage.complaints were checked when they were accepted.
+    Raises operator.BadList for a line that is none; those of forbear.storage.complaints were checked when they were accepted.
     """
     there = set(own.body.decode("utf-8", "replace").splitlines()) if own else set()
     new = [line for line in lines if line not in there]

@@ -56,5 +56,5 @@ def _names() -> dict[str, str]:
 
 @cache
 def _large() -> tuple[str, ...]:
-    text = resources.files("crawler").joinpath("large_sites.txt").read_text(encoding="utf-8")
+    text = resources.files("forbear.crawler").joinpath("large_sites.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))

@@ -12,7 +12,7 @@ import zlib
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from optout.model import Failure
+from forbear.optout.model import Failure
 
 if sys.version_info >= (3, 14):
     from compression import zstd

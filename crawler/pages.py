@@ -16,32 +16,32 @@ from scrapy import Spider, signals
 from scrapy.exceptions import DropItem, IgnoreRequest
 from scrapy.http import Request, Response
 
-from crawler import links, sitemaps
-from crawler.corpus import Page
-from crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
-from crawler.handler import CHECK, CutOff
-from crawler.places import retry_after
-from crawler.scheduler import ENTRY, NotHeld
-from crawler.session import Outcome, Ruling, Session
-from crawler.workers import TooCostly
-from optout import representation
-from optout.captures import MAX_REDIRECTS, redirect
-from optout.model import Capture, Failure, Stage, Verdict
-from optout.protocols import robots
-from optout.readers import robots_txt
-from optout.readers import url as urls
-from optout.readers.text import field_text
-from optout.readers.url import Url
-from storage.database import StorageError
-from storage.log import Superseded
-from storage.names import domain_of
-from storage.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
+from forbear.crawler import links, sitemaps
+from forbear.crawler.corpus import Page
+from forbear.crawler.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
+from forbear.crawler.handler import CHECK, CutOff
+from forbear.crawler.places import retry_after
+from forbear.crawler.scheduler import ENTRY, NotHeld
+from forbear.crawler.session import Outcome, Ruling, Session
+from forbear.crawler.workers import TooCostly
+from forbear.optout import representation
+from forbear.optout.captures import MAX_REDIRECTS, redirect
+from forbear.optout.model import Capture, Failure, Stage, Verdict
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_text
+from forbear.optout.readers.url import Url
+from forbear.storage.database import StorageError
+from forbear.storage.log import Superseded
+from forbear.storage.names import domain_of
+from forbear.storage.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from crawler.crawl import Context
-    from storage.frontier import Entry
+    from forbear.crawler.crawl import Context
+    from forbear.storage.frontier import Entry
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
 
 DEATHS = 66
-"""What deaths of processes may count against an entry (storage.frontier) until it is given up: six that read it."""
+"""What deaths of processes may count against an entry (forbear.storage.frontier) until it is given up: six that read it."""
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""

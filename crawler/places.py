@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from optout.captures import refusal
-from optout.model import SKEW, Capture, Failure
-from storage.records import CaptureRecord, now
+from forbear.optout.captures import refusal
+from forbear.optout.model import SKEW, Capture, Failure
+from forbear.storage.records import CaptureRecord, now
 
 LONGEST = timedelta(hours=24)
 """RFC 9309 2.4: a cached robots.txt should not be used for more than 24 hours; the same for every such file."""

@@ -14,7 +14,7 @@ from importlib import resources
 
 from lxml import etree, html
 
-from optout.readers.text import readable, to_utf8
+from forbear.optout.readers.text import readable, to_utf8
 
 FORMS = ("csv", "html", "pdf", "text")
 
@@ -76,7 +76,7 @@ class Publication:
 @cache
 def layouts() -> dict[str, Layout]:
     """All publications that can be read, by the name that ``--format`` takes."""
-    known = tomllib.loads(resources.files("crawler").joinpath("publications.toml").read_text(encoding="utf-8"))
+    known = tomllib.loads(resources.files("forbear.crawler").joinpath("publications.toml").read_text(encoding="utf-8"))
     lists = ("domain", "decided", "basis_column")
     return {
         name: Layout(name=name, **(table | {key: tuple(table[key]) for key in lists})) for name, table in known.items()

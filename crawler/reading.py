@@ -12,9 +12,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from storage.names import digest
-from storage.owners import is_dead, this_process
-from storage.records import new_id
+from forbear.storage.names import digest
+from forbear.storage.owners import is_dead, this_process
+from forbear.storage.records import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

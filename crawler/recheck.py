@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any
 from scrapy.exceptions import IgnoreRequest
 from sqlalchemy import Connection, bindparam, select, update
 
-from crawler import warc
-from crawler.corpus import Corpus
-from crawler.crawl import Config, Context, Summary, begin, end, make_version, mend, reader_of, scrape, settings
-from crawler.enforce import PLACE, capture_of
-from crawler.operator import read_infringing, read_list, read_policy
-from crawler.pages import Pages
-from crawler.rewrite import Erased
-from crawler.scheduler import ENTRY
-from crawler.session import Asking, Session
-from optout import __version__
-from optout.captures import MAX_REDIRECTS, redirect
-from optout.model import Capture, Verdict
-from optout.readers.text import field_octets
-from storage import frontier, lists, removals
-from storage.database import StorageError, open_database
-from storage.names import digest
-from storage.records import Link, Settle, State, now
-from storage.schema import crawls
-from storage.schema import frontier as entries
-from storage.writer import Writer
+from forbear.crawler import warc
+from forbear.crawler.corpus import Corpus
+from forbear.crawler.crawl import Config, Context, Summary, begin, end, make_version, mend, reader_of, scrape, settings
+from forbear.crawler.enforce import PLACE, capture_of
+from forbear.crawler.operator import read_infringing, read_list, read_policy
+from forbear.crawler.pages import Pages
+from forbear.crawler.rewrite import Erased
+from forbear.crawler.scheduler import ENTRY
+from forbear.crawler.session import Asking, Session
+from forbear.optout import __version__
+from forbear.optout.captures import MAX_REDIRECTS, redirect
+from forbear.optout.model import Capture, Verdict
+from forbear.optout.readers.text import field_octets
+from forbear.storage import frontier, lists, removals
+from forbear.storage.database import StorageError, open_database
+from forbear.storage.names import digest
+from forbear.storage.records import Link, Settle, State, now
+from forbear.storage.schema import crawls
+from forbear.storage.schema import frontier as entries
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from scrapy.http import Request, Response
     from sqlalchemy import Engine
 
-    from crawler.bounded import BoundedReader
-    from crawler.crawl import Tally
-    from crawler.session import Ruling
-    from storage.frontier import Entry
-    from storage.removals import Held
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.crawler.crawl import Tally
+    from forbear.crawler.session import Ruling
+    from forbear.storage.frontier import Entry
+    from forbear.storage.removals import Held
 
 HELD = "forbear_held"
 """Where, in ``request.meta``, it stands what the corpus has of a page."""
@@ -196,7 +196,7 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         nothing = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
         context = Rechecking(config, crawl.id, 0, writer, Session(asking, writer, reader, since), nothing)
         chosen = settings(config)
-        chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"crawler.recheck.Again": 50}, "ITEM_PIPELINES": {}})
+        chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.recheck.Again": 50}, "ITEM_PIPELINES": {}})
         scrape(context, chosen, watch)
         if isinstance(context.error, StorageError):
             raise context.error

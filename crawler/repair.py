@@ -7,16 +7,16 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
-from crawler import warc
-from crawler.files import hidden
-from crawler.table import Table, row
+from forbear.crawler import warc
+from forbear.crawler.files import hidden
+from forbear.crawler.table import Table, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from crawler.bounded import BoundedReader
-    from crawler.warc import Kept
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.crawler.warc import Kept
 
 _SOFTWARE = "Forbear, repaired after an interruption"
 

@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crawler import warc
-from crawler.files import hidden, release, settle, take
-from storage import removals
-from storage.records import now
+from forbear.crawler import warc
+from forbear.crawler.files import hidden, release, settle, take
+from forbear.storage import removals
+from forbear.storage.records import now
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from storage.writer import Writer
+    from forbear.storage.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
 from sqlalchemy import Connection
 
-from crawler.handler import CutOff
-from storage import frontier, leases
-from storage.database import StorageError
-from storage.frontier import Entry, Outlook
-from storage.leases import Lease
-from storage.owners import this_process
-from storage.records import Add, Link, now
+from forbear.crawler.handler import CutOff
+from forbear.storage import frontier, leases
+from forbear.storage.database import StorageError
+from forbear.storage.frontier import Entry, Outlook
+from forbear.storage.leases import Lease
+from forbear.storage.owners import this_process
+from forbear.storage.records import Add, Link, now
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from crawler.crawl import Context
+    from forbear.crawler.crawl import Context
 
 logger = logging.getLogger(__name__)
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from crawler.operator import with_complaints
-from crawler.places import Fetch, Places, expiry
-from optout.captures import Asked, Captures
-from optout.host_rules import HostRules
-from optout.model import Capture, Decision, Failure, Profile, Question, Use
-from optout.policy import Policy
-from optout.protocols import robots
-from optout.readers import url as urls
-from optout.readers.robots_txt import RobotsTxt
-from optout.readers.url import NotAUrl
-from storage import complaints, evidence
-from storage.records import (
+from forbear.crawler.operator import with_complaints
+from forbear.crawler.places import Fetch, Places, expiry
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.host_rules import HostRules
+from forbear.optout.model import Capture, Decision, Failure, Profile, Question, Use
+from forbear.optout.policy import Policy
+from forbear.optout.protocols import robots
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.robots_txt import RobotsTxt
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage import complaints, evidence
+from forbear.storage.records import (
     CaptureRecord,
     Decided,
     DecisionRecord,
@@ -33,14 +33,14 @@ from storage.records import (
     new_id,
     now,
 )
-from storage.writer import Writer
+from forbear.storage.writer import Writer
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from crawler.bounded import BoundedReader
+    from forbear.crawler.bounded import BoundedReader
 
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""

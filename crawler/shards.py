@@ -12,9 +12,9 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from crawler.files import settle
-from crawler.images import IMAGES, capture_of
-from crawler.inputs import BadInput, Item, Source, url_column
+from forbear.crawler.files import settle
+from forbear.crawler.images import IMAGES, capture_of
+from forbear.crawler.inputs import BadInput, Item, Source, url_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

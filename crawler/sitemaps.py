@@ -12,14 +12,14 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crawler.decoding import Undecodable, decode
-from crawler.links import resolved
-from optout import representation
+from forbear.crawler.decoding import Undecodable, decode
+from forbear.crawler.links import resolved
+from forbear.optout import representation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from optout.model import Capture
+    from forbear.optout.model import Capture
 
 MAX_OCTETS = 50 * 1024 * 1024
 """Octets of a sitemap when decoded, as sitemaps.org allows; a larger one is not read."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from crawler.decoding import Undecodable, decode
-from crawler.packed import Broken
-from optout.model import Failure
-from optout.readers import mime
+from forbear.crawler.decoding import Undecodable, decode
+from forbear.crawler.packed import Broken
+from forbear.optout.model import Failure
+from forbear.optout.readers import mime
 
 MAX_HEAD = 256 * 1024
 """Octets of status line and fields."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.files import hidden, settle
-from crawler.text import extract
-from optout import representation
-from optout.readers import url as urls
-from storage.names import domain_of
+from forbear.crawler.files import hidden, settle
+from forbear.crawler.text import extract
+from forbear.optout import representation
+from forbear.optout.readers import url as urls
+from forbear.storage.names import domain_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crawler.bounded import BoundedReader
-    from crawler.warc import Page
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.crawler.warc import Page
 
 _ROW_GROUP = 32 * 1024 * 1024
 """Octets of text that wait in memory at most, before they are written as a row group."""

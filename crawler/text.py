@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from crawler.workers import TooCostly
-from optout import representation
-from optout.readers.unreadable import Unreadable
+from forbear.crawler.workers import TooCostly
+from forbear.optout import representation
+from forbear.optout.readers.unreadable import Unreadable
 
 if TYPE_CHECKING:
-    from crawler.bounded import BoundedReader
-    from optout.model import Capture
-    from optout.representation import Representation
+    from forbear.crawler.bounded import BoundedReader
+    from forbear.optout.model import Capture
+    from forbear.optout.representation import Representation
 
 logger = logging.getLogger(__name__)
 

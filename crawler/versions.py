@@ -22,12 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select
 
-from crawler.files import hidden, put, release, settle, take
-from optout import __version__
-from storage import chain
-from storage.names import digest
-from storage.records import now
-from storage.schema import checkpoints, events
+from forbear.crawler.files import hidden, put, release, settle, take
+from forbear.optout import __version__
+from forbear.storage import chain
+from forbear.storage.names import digest
+from forbear.storage.records import now
+from forbear.storage.schema import checkpoints, events
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 LIST = pa.schema(

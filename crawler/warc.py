@@ -23,9 +23,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from fastwarc.stream_io import GzipWriter
 from fastwarc.warc import WarcRecord, WarcRecordType
 
-from optout.model import Capture
-from optout.readers import url as urls
-from optout.readers.text import field_octets, field_text
+from forbear.optout.model import Capture
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_octets, field_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

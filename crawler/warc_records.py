@@ -20,15 +20,15 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote_from_bytes
 
-from crawler import stored_answer
-from crawler.block_digest import BlockDigest
-from crawler.packed import MAGIC, Broken, BrokenMember, Kind, Packed
-from optout.model import Failure
+from forbear.crawler import stored_answer
+from forbear.crawler.block_digest import BlockDigest
+from forbear.crawler.packed import MAGIC, Broken, BrokenMember, Kind, Packed
+from forbear.optout.model import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
 
-    from crawler.packed import Member
+    from forbear.crawler.packed import Member
 
     Unpacked = io.BytesIO | io.BufferedReader[Member]
     Stream = BinaryIO | io.BufferedReader[Member]

@@ -28,8 +28,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from optout import policy as policies
-from optout.policy import Policy
+from forbear.optout import policy as policies
+from forbear.optout.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ _LARGE = 1 << 16
 _OUT_OF_MEMORY = 3
 """Exit code of a worker."""
 
-_PRELOADED = ("optout.decide",)
+_PRELOADED = ("forbear.optout.decide",)
 _START = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from crawler.workers import serve;"
     " serve(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
-from optout import representation
-from optout.model import IN_STRICT, Capture, Failure, Gap, Place, Question
-from optout.policy import Policy, load
-from optout.readers import url as urls
-from optout.readers.pattern import Target
-from optout.readers.text import quoted
-from optout.readers.url import NotAUrl, Url
+from forbear.optout import representation
+from forbear.optout.model import IN_STRICT, Capture, Failure, Gap, Place, Question
+from forbear.optout.policy import Policy, load
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.text import quoted
+from forbear.optout.readers.url import NotAUrl, Url
 
 Answer = TypeVar("Answer", bound=Hashable)
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from optout.captures import Captures
-from optout.model import Capture, Decision, Failure, Gap, Profile, Question, Reason, Statement, Use
-from optout.protocols import infringing_list, operator
-from optout.readers import url as urls
+from forbear.optout.captures import Captures
+from forbear.optout.model import Capture, Decision, Failure, Gap, Profile, Question, Reason, Statement, Use
+from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers import url as urls
 
 if TYPE_CHECKING:
-    from optout.policy import Policy
+    from forbear.optout.policy import Policy
 
 Word = TypeVar("Word", bound=StrEnum)
 

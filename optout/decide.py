@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optout.captures import MAX_REDIRECTS, Asked, Captures, failure, is_refusal, redirect
-from optout.model import (
+from forbear.optout.captures import MAX_REDIRECTS, Asked, Captures, failure, is_refusal, redirect
+from forbear.optout.model import (
     Capture,
     Decision,
     Gap,
@@ -20,9 +20,9 @@ from optout.model import (
     Use,
     Verdict,
 )
-from optout.policy import OPERATOR, Effect, Policy
-from optout.protocols import PROTOCOLS, Protocol, infringing_list, operator, robots
-from optout.readers import url as urls
+from forbear.optout.policy import OPERATOR, Effect, Policy
+from forbear.optout.protocols import PROTOCOLS, Protocol, infringing_list, operator, robots
+from forbear.optout.readers import url as urls
 
 UNREACHABLE = "unreachable"
 

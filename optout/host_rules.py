@@ -1,6 +1,6 @@
 """What is the same for every URL of a host, worked out once: a memo of the one decision, never a second opinion.
 
-While ``optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its path
+While ``forbear.optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its path
 and query (``Asked.of_target``: which rules cover it) is noted with the answer. Another URL of the host that gives the
 same answers to the same questions, in that order, has the same decision. Whoever looks at the URL in any other way
 makes it fall back to ``decide``, and so does whatever does not fit in the memo.
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from optout.captures import Asked, Captures
-from optout.decide import decide, decide_of
-from optout.model import Capture, Decision, Place, Profile, Question, Stage, Use
-from optout.policy import Policy
-from optout.protocols import robots
-from optout.readers import url as urls
-from optout.readers.pattern import Target
-from optout.readers.url import NotAUrl, Url
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.decide import decide, decide_of
+from forbear.optout.model import Capture, Decision, Place, Profile, Question, Stage, Use
+from forbear.optout.policy import Policy
+from forbear.optout.protocols import robots
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.url import NotAUrl, Url
 
 Outcome = Decision | tuple[Place, ...]
 """What ``decide`` answers."""

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Gap, Preference, Profile, Statement, Use
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Gap, Preference, Profile, Statement, Use
 
 OPERATOR = "operator"
 TIERS = ("named in the Code", "IETF or W3C work", "industry", "custom")
@@ -206,7 +206,7 @@ def _as_data(entry: ProtocolPolicy) -> dict[str, Any]:
 
 
 def _shipped(name: str) -> bytes:
-    return resources.files("optout").joinpath(name).read_bytes()
+    return resources.files("forbear.optout").joinpath(name).read_bytes()
 
 
 def _toml(name: str) -> dict[str, Any]:

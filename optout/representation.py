@@ -17,10 +17,10 @@ from functools import cached_property
 import turbohtml
 import turbohtml.detect  # registers the codecs "whatwg-…"
 
-from optout.model import Capture
-from optout.readers import mime, tree_bounds
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
+from forbear.optout.model import Capture
+from forbear.optout.readers import mime, tree_bounds
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
 
 MAX_LOCATED = 5_242_880
 """Octets of a page of which the place of each element is known: 5 MiB."""

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from optout.model import Verdict
-from optout.protocols import PROTOCOLS, operator
-from optout.readers.url import parse
-from storage.lookup import Words, lookup
-from storage.names import domain_of, host_of, read, unicode_of
+from forbear.optout.model import Verdict
+from forbear.optout.protocols import PROTOCOLS, operator
+from forbear.optout.readers.url import parse
+from forbear.storage.lookup import Words, lookup
+from forbear.storage.names import domain_of, host_of, read, unicode_of
 
 PUBLIC_FILES = frozenset(path for protocol in PROTOCOLS for path in protocol.PLACES)
 """Paths that everybody looks at: to name them tells nothing about which pages were visited."""

@@ -18,17 +18,17 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
-from portal import queue
-from portal.bundles import bundled
-from portal.context import Portal, portal_of
-from portal.errors import Refusal
-from portal.figures import PLOTS
-from portal.filters import Asked, Name, cursor
-from portal.limits import address_of, client_of
-from storage import browse, sessions
-from storage.accounts import Scope
-from storage.complaints import BadStep, Complaint, State, find, waiting
-from storage.records import now
+from forbear.portal import queue
+from forbear.portal.bundles import bundled
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.errors import Refusal
+from forbear.portal.figures import PLOTS
+from forbear.portal.filters import Asked, Name, cursor
+from forbear.portal.limits import address_of, client_of
+from forbear.storage import browse, sessions
+from forbear.storage.accounts import Scope
+from forbear.storage.complaints import BadStep, Complaint, State, find, waiting
+from forbear.storage.records import now
 
 MOST_ROWS = 500
 

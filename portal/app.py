@@ -6,9 +6,9 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
-from crawler.workers import WorkerPool
-from optout import __version__
-from portal import (
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.portal import (
     api,
     bot_auth,
     browse,
@@ -25,15 +25,15 @@ from portal import (
     queue,
     signin,
 )
-from portal.context import Portal
-from portal.limits import Limits
-from portal.proxies import Proxies
-from portal.pulse import beating
-from portal.rendering import environment
-from portal.security import Shield, protect
-from portal.settings import Settings
-from storage.names import domain_of
-from storage.vault import Vault
+from forbear.portal.context import Portal
+from forbear.portal.limits import Limits
+from forbear.portal.proxies import Proxies
+from forbear.portal.pulse import beating
+from forbear.portal.rendering import environment
+from forbear.portal.security import Shield, protect
+from forbear.portal.settings import Settings
+from forbear.storage.names import domain_of
+from forbear.storage.vault import Vault
 
 ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
 """The subjects of the portal, each in its own file."""
@@ -60,7 +60,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates), pool)
     app.add_middleware(Shield, is_https=settings.is_https)
     app.add_middleware(Proxies, named=settings.trusted_proxies)
-    app.mount("/static", StaticFiles(packages=[("portal", "static")]), name="static")
+    app.mount("/static", StaticFiles(packages=[("forbear.portal", "static")]), name="static")
     app.include_router(health.router)
     for router in (*ROUTERS, *DESK):
         app.include_router(router, dependencies=[Depends(protect)])

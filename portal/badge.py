@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.rendering import plain
+from forbear.portal.rendering import plain
 
 _COLOURS = {
     "excluded": "#17594a",

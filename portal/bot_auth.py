@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import Response
 
-from crawler.bot_auth import DIRECTORY, MEDIA_TYPE, directory
-from portal.context import Portal, portal_of
+from forbear.crawler.bot_auth import DIRECTORY, MEDIA_TYPE, directory
+from forbear.portal.context import Portal, portal_of
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,17 +9,17 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Form, HTTPException, Query, Response
 from fastapi.responses import HTMLResponse
 
-from optout.model import Stage, Verdict
-from portal.bundles import bundled
-from portal.desk import Desk, OfLog
-from portal.filters import Asked, Filters, Name, cursor
-from portal.quoted import as_text, marked
-from storage import browse, sessions
-from storage.browse import Evidence
-from storage.columns import LOG
-from storage.exports import FORMS
-from storage.queries import Filter, log
-from storage.records import now
+from forbear.optout.model import Stage, Verdict
+from forbear.portal.bundles import bundled
+from forbear.portal.desk import Desk, OfLog
+from forbear.portal.filters import Asked, Filters, Name, cursor
+from forbear.portal.quoted import as_text, marked
+from forbear.storage import browse, sessions
+from forbear.storage.browse import Evidence
+from forbear.storage.columns import LOG
+from forbear.storage.exports import FORMS
+from forbear.storage.queries import Filter, log
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,12 +10,12 @@ from typing import IO
 from fastapi import HTTPException
 from fastapi.responses import StreamingResponse
 
-from portal.context import Portal
-from storage import bundle, queries
-from storage.database import reading, translated
-from storage.errors import StorageError
-from storage.queries import Filter
-from storage.records import now
+from forbear.portal.context import Portal
+from forbear.storage import bundle, queries
+from forbear.storage.database import reading, translated
+from forbear.storage.errors import StorageError
+from forbear.storage.queries import Filter
+from forbear.storage.records import now
 
 MOST = 10_000
 """Decisions of one bundle: it is written before it is sent."""
@@ -30,7 +30,7 @@ def bundled(portal: Portal, wanted: Filter, asked: list[tuple[str, str]], name: 
     Raises HTTPException: 404, nothing is like that; 422, more decisions than MOST; 409, something that it needs is
     missing, such as a checkpoint that covers them.
     """
-    from reports.case import render  # noqa: PLC0415 no other page waits for what it rests on
+    from forbear.reports.case import render  # noqa: PLC0415 no other page waits for what it rests on
 
     request = bundle.Request(wanted, asked, portal.settings.log_key, now())
     with translated(portal.engine.url), reading(portal.engine) as connection:

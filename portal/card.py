@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from crawler.places import AFTER_FAILURE, LONGEST, SHORTEST
-from optout.model import Profile
-from optout.policy import Effect, ProtocolPolicy
-from portal.examples import examples
-from portal.settings import Settings
-from storage.crawls import identities
+from forbear.crawler.places import AFTER_FAILURE, LONGEST, SHORTEST
+from forbear.optout.model import Profile
+from forbear.optout.policy import Effect, ProtocolPolicy
+from forbear.portal.examples import examples
+from forbear.portal.settings import Settings
+from forbear.storage.crawls import identities
 
 PURPOSES = {
     "train-ai": "Training of general-purpose AI models",
@@ -35,7 +35,7 @@ _KINDS = {
     "doubtful": "a file that is not in its form, or refused",
     "noted": "a remark",
 }
-"""What optout.policy.KINDS are called to people."""
+"""What forbear.optout.policy.KINDS are called to people."""
 
 _HOURS = f"{LONGEST.total_seconds() / 3600:.0f} hours"
 _MINUTES = f"{SHORTEST.total_seconds() / 60:.0f} minutes"

@@ -14,27 +14,27 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
-from crawler.advice import advise_later
-from crawler.bounded import BoundedReader
-from crawler.http1 import BadAnswer
-from crawler.live import Live, survey
-from crawler.network import Guard, NotPublic
-from crawler.operator import read_infringing, with_complaints
-from crawler.workers import TooCostly
-from optout import __version__
-from optout.advice import UNDERSTOOD, Finding, Level
-from optout.captures import Captures
-from optout.model import Capture, Decision, Failure, Profile, Question
-from optout.policy import Policy
-from optout.readers.text import readable, to_utf8
-from optout.readers.url import Url, parse
-from portal.answers import OF_OURS, PUBLIC_FILES
-from portal.context import Portal, portal_of
-from portal.limits import Limit, client_of, target_of
-from portal.rendering import render
-from portal.settings import Settings
-from storage import complaints, lists
-from storage.names import read, unicode_of
+from forbear.crawler.advice import advise_later
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.http1 import BadAnswer
+from forbear.crawler.live import Live, survey
+from forbear.crawler.network import Guard, NotPublic
+from forbear.crawler.operator import read_infringing, with_complaints
+from forbear.crawler.workers import TooCostly
+from forbear.optout import __version__
+from forbear.optout.advice import UNDERSTOOD, Finding, Level
+from forbear.optout.captures import Captures
+from forbear.optout.model import Capture, Decision, Failure, Profile, Question
+from forbear.optout.policy import Policy
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.url import Url, parse
+from forbear.portal.answers import OF_OURS, PUBLIC_FILES
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.limits import Limit, client_of, target_of
+from forbear.portal.rendering import render
+from forbear.portal.settings import Settings
+from forbear.storage import complaints, lists
+from forbear.storage.names import read, unicode_of
 
 router = APIRouter(include_in_schema=False)
 

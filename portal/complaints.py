@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 
-from optout.readers.url import NotAUrl
-from portal.context import Portal, portal_of
-from portal.rendering import render
-from portal.validation import ACCEPTED, EMAIL, MOST_FILES, MOST_OCTETS, file_name, media_type
-from storage import mails
-from storage.complaints import WITHIN, Attachment, Complaint, Notice, State, follow, receive
-from storage.names import read
-from storage.records import now
+from forbear.optout.readers.url import NotAUrl
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.rendering import render
+from forbear.portal.validation import ACCEPTED, EMAIL, MOST_FILES, MOST_OCTETS, file_name, media_type
+from forbear.storage import mails
+from forbear.storage.complaints import WITHIN, Attachment, Complaint, Notice, State, follow, receive
+from forbear.storage.names import read
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

@@ -11,10 +11,10 @@ from fastapi import Request
 from jinja2 import Environment
 from sqlalchemy import Connection, Engine
 
-from crawler.workers import WorkerPool
-from portal.limits import Limits
-from portal.settings import Settings
-from storage.database import translated, writing
+from forbear.crawler.workers import WorkerPool
+from forbear.portal.limits import Limits
+from forbear.portal.settings import Settings
+from forbear.storage.database import translated, writing
 
 
 @dataclass(frozen=True, slots=True)

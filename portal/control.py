@@ -17,19 +17,19 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from crawler.live import Live
-from crawler.workers import TooCostly
-from optout.model import Capture
-from portal.check import live
-from portal.context import Portal, portal_of
-from portal.lookup import MEANINGS
-from portal.metas import contents_of
-from portal.rendering import render
-from portal.zone import servers, texts_of
-from storage import controls
-from storage.controls import OUTCOMES, Control
-from storage.names import host_of, read, unicode_of
-from storage.records import now
+from forbear.crawler.live import Live
+from forbear.crawler.workers import TooCostly
+from forbear.optout.model import Capture
+from forbear.portal.check import live
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.lookup import MEANINGS
+from forbear.portal.metas import contents_of
+from forbear.portal.rendering import render
+from forbear.portal.zone import servers, texts_of
+from forbear.storage import controls
+from forbear.storage.controls import OUTCOMES, Control
+from forbear.storage.names import host_of, read, unicode_of
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

@@ -11,16 +11,16 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from portal.context import Portal, portal_of
-from portal.errors import Refusal
-from portal.feed import feed
-from portal.limits import client_of
-from portal.publishing import current, told
-from portal.rendering import render
-from portal.validation import EMAIL
-from storage import cards, mails, subscriptions
-from storage.cards import Version
-from storage.records import now
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.errors import Refusal
+from forbear.portal.feed import feed
+from forbear.portal.limits import client_of
+from forbear.portal.publishing import current, told
+from forbear.portal.rendering import render
+from forbear.portal.validation import EMAIL
+from forbear.storage import cards, mails, subscriptions
+from forbear.storage.cards import Version
+from forbear.storage.records import now
 
 router = APIRouter()
 

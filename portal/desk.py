@@ -10,15 +10,15 @@ from urllib.parse import quote
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
-from portal.context import Portal, portal_of
-from portal.limits import address_of
-from portal.rendering import render
-from storage import sessions
-from storage.accounts import Account, Scope
-from storage.columns import Shape
-from storage.exports import FORMS
-from storage.records import now
-from storage.sessions import Session
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.limits import address_of
+from forbear.portal.rendering import render
+from forbear.storage import sessions
+from forbear.storage.accounts import Account, Scope
+from forbear.storage.columns import Shape
+from forbear.storage.exports import FORMS
+from forbear.storage.records import now
+from forbear.storage.sessions import Session
 
 Answer = TypeVar("Answer", bound=Response)
 

@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from optout.readers.url import NotAUrl
-from portal.rendering import render
-from storage.database import StorageError
+from forbear.optout.readers.url import NotAUrl
+from forbear.portal.rendering import render
+from forbear.storage.database import StorageError
 
 
 class Refusal(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optout.model import Force, Profile
-from optout.policy import Effect, Policy
+from forbear.optout.model import Force, Profile
+from forbear.optout.policy import Effect, Policy
 
 HEADER, HEAD, METADATA = "response header of each page", "in the head of each page", "inside the file"
 """Where a text goes that is no file of its own; of a file, its path is said."""

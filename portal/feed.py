@@ -5,9 +5,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from portal.context import Portal
-from portal.publishing import told
-from storage.cards import Version
+from forbear.portal.context import Portal
+from forbear.portal.publishing import told
+from forbear.storage.cards import Version
 
 ATOM = "http://www.w3.org/2005/Atom"
 

@@ -11,13 +11,13 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from portal.desk import OfLog
-from portal.filters import Name
-from portal.plots import bars, columns
-from storage import rollups
-from storage.columns import Column, Shape
-from storage.exports import FORMS
-from storage.rollups import Figure
+from forbear.portal.desk import OfLog
+from forbear.portal.filters import Name
+from forbear.portal.plots import bars, columns
+from forbear.storage import rollups
+from forbear.storage.columns import Column, Shape
+from forbear.storage.exports import FORMS
+from forbear.storage.rollups import Figure
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from fastapi import HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from optout.model import Stage, Verdict
-from storage.browse import Cursor
-from storage.queries import Filter
+from forbear.optout.model import Stage, Verdict
+from forbear.storage.browse import Cursor
+from forbear.storage.queries import Filter
 
 _PLAIN = r"^[ -~]*$"
 """Ids and names of ours are printable ASCII; PostgreSQL takes no NUL to compare with."""

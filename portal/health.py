@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import select
 
-from portal.context import Portal, portal_of
+from forbear.portal.context import Portal, portal_of
 
 router = APIRouter(include_in_schema=False)
 

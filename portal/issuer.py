@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from optout.readers.url import NotAUrl, parse
+from forbear.optout.readers.url import NotAUrl, parse
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """How often one client may ask: a token bucket for each kind of request, in the memory of this process.
 
 A client is an IPv4 address or an IPv6 network of 64 bits, which is what one customer gets at least. Behind a reverse
-proxy it is found as portal.proxies says. A target is a registrable domain (or an address), since an owner of a domain
+proxy it is found as forbear.portal.proxies says. A target is a registrable domain (or an address), since an owner of a domain
 can make any number of hosts below it. Several processes count each for themselves, and a restart forgets: this keeps
 the portal usable, but does not defend it against a flood from many places.
 """
@@ -18,8 +18,8 @@ from time import monotonic
 
 from fastapi import HTTPException, Request
 
-from portal.settings import Rates
-from storage.names import domain_of
+from forbear.portal.settings import Rates
+from forbear.storage.names import domain_of
 
 AT_ONCE = 16
 """Visitors for whom sites are asked at the same time."""

@@ -13,14 +13,14 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from optout.readers.url import parse
-from portal.answers import NEVER_SEEN, PUBLIC_FILES, Told, tell
-from portal.badge import badge
-from portal.context import Portal, portal_of
-from portal.errors import Refusal
-from portal.quoted import as_text, marked
-from portal.rendering import render
-from storage.evidence import newest
+from forbear.optout.readers.url import parse
+from forbear.portal.answers import NEVER_SEEN, PUBLIC_FILES, Told, tell
+from forbear.portal.badge import badge
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.errors import Refusal
+from forbear.portal.quoted import as_text, marked
+from forbear.portal.rendering import render
+from forbear.storage.evidence import newest
 
 router = APIRouter()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optout import representation
-from optout.readers.unreadable import Unreadable
+from forbear.optout import representation
+from forbear.optout.readers.unreadable import Unreadable
 
 if TYPE_CHECKING:
-    from optout.model import Capture
+    from forbear.optout.model import Capture
 
 
 def contents_of(capture: Capture, name: str) -> list[str]:

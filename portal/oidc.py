@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from portal.context import Portal, portal_of
-from portal.desk import keep_session
-from portal.issuer import Issuer, NotSignedIn
-from portal.limits import address_of, client_of
-from portal.signin import safe
-from storage import accounts, sessions
-from storage.records import now
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.desk import keep_session
+from forbear.portal.issuer import Issuer, NotSignedIn
+from forbear.portal.limits import address_of, client_of
+from forbear.portal.signin import safe
+from forbear.storage import accounts, sessions
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

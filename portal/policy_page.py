@@ -13,11 +13,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from portal.card import UNREACHABLE, effect
-from portal.context import Portal, portal_of
-from portal.rendering import render
-from portal.settings import Settings
-from storage.complaints import WITHIN, State
+from forbear.portal.card import UNREACHABLE, effect
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.rendering import render
+from forbear.portal.settings import Settings
+from forbear.storage.complaints import WITHIN, State
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from portal.card import card, differences
-from portal.context import Portal
-from storage import cards, mails, subscriptions
-from storage.cards import Version
-from storage.records import now
+from forbear.portal.card import card, differences
+from forbear.portal.context import Portal
+from forbear.storage import cards, mails, subscriptions
+from forbear.storage.cards import Version
+from forbear.storage.records import now
 
 
 def current(portal: Portal) -> Version:

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from portal.context import Portal
-from portal.publishing import current
-from storage import attempts, mails, subscriptions
-from storage.database import StorageError
-from storage.records import now
+from forbear.portal.context import Portal
+from forbear.portal.publishing import current
+from forbear.storage import attempts, mails, subscriptions
+from forbear.storage.database import StorageError
+from forbear.storage.records import now
 
 logger = logging.getLogger(__name__)
 

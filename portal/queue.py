@@ -9,12 +9,12 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from portal.complaints import MEANINGS
-from portal.desk import OfComplaints
-from portal.filters import Name
-from storage import mails
-from storage.complaints import NEXT, BadStep, Complaint, State, advance, attachment, find, waiting
-from storage.records import now
+from forbear.portal.complaints import MEANINGS
+from forbear.portal.desk import OfComplaints
+from forbear.portal.filters import Name
+from forbear.storage import mails
+from forbear.storage.complaints import NEXT, BadStep, Complaint, State, advance, attachment, find, waiting
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from optout.readers.text import readable
+from forbear.optout.readers.text import readable
 
 MOST = 60_000
 """Characters of one capture on a page."""

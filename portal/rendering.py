@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from optout import __version__
-from portal.context import portal_of
-from portal.security import FIELD, form_token, keep
+from forbear.optout import __version__
+from forbear.portal.context import portal_of
+from forbear.portal.security import FIELD, form_token, keep
 
 NAVIGATION = (
     ("/", "Look up"),
@@ -33,7 +33,11 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 def environment() -> Environment:
     """The templates of this package; whatever is put into them is escaped, and a name they do not know is an error."""
     made = Environment(
-        loader=PackageLoader("portal"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("forbear.portal"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters |= {"coded": coded, "day": day, "moment": moment, "count": count}
     made.globals |= {"engine_version": __version__}

@@ -17,8 +17,8 @@ from fastapi import HTTPException, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal.context import portal_of
-from portal.limits import client_of
+from forbear.portal.context import portal_of
+from forbear.portal.limits import client_of
 
 MOST_OCTETS = 32 * 1024 * 1024
 """Octets of a request's body: a complaint with its attachments."""

@@ -6,14 +6,14 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crawler.bot_auth import Signer
-from crawler.operator import user_agent
-from optout.model import Capture, Profile, Use
-from optout.policy import Policy, load
-from portal.issuer import Issuer
-from portal.proxies import Network
-from portal.smtp import Smtp
-from storage.notes import VerifierKey
+from forbear.crawler.bot_auth import Signer
+from forbear.crawler.operator import user_agent
+from forbear.optout.model import Capture, Profile, Use
+from forbear.optout.policy import Policy, load
+from forbear.portal.issuer import Issuer
+from forbear.portal.proxies import Network
+from forbear.portal.smtp import Smtp
+from forbear.storage.notes import VerifierKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Res
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 
-from portal.context import Portal, portal_of
-from portal.desk import SIGN_IN, OfAudit, OfLog, keep_session, session_of
-from portal.limits import address_of, client_of
-from portal.rendering import render
-from storage import accounts, attempts, sessions
-from storage.accounts import Account
-from storage.records import now
+from forbear.portal.context import Portal, portal_of
+from forbear.portal.desk import SIGN_IN, OfAudit, OfLog, keep_session, session_of
+from forbear.portal.limits import address_of, client_of
+from forbear.portal.rendering import render
+from forbear.storage import accounts, attempts, sessions
+from forbear.storage.accounts import Account
+from forbear.storage.records import now
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from urllib.parse import unquote, urlsplit
 
-from storage.mails import Mail
-from storage.records import now
+from forbear.storage.mails import Mail
+from forbear.storage.records import now
 
 SECONDS = 30
 """How long the server may take for each step."""

@@ -9,10 +9,10 @@ from importlib.resources import files
 import jinja2
 import typst
 
-from storage.bundle import Case
+from forbear.storage.bundle import Case
 
 _html = jinja2.Environment(
-    loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    loader=jinja2.PackageLoader("forbear.reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
 )
 
 
@@ -20,6 +20,8 @@ def render(case: Case) -> Iterator[tuple[str, bytes]]:
     """``index.html`` and ``report.pdf``."""
     yield "index.html", _html.get_template("case.html").render(case=case).encode("utf-8", "backslashreplace")
     content = json.dumps(case.as_json(), default=str)
-    made = typst.compile(files("reports").joinpath("templates", "case.typ").read_bytes(), sys_inputs={"case": content})
+    made = typst.compile(
+        files("forbear.reports").joinpath("templates", "case.typ").read_bytes(), sys_inputs={"case": content}
+    )
     assert isinstance(made, bytes)
     yield "report.pdf", made

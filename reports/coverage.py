@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from reports.document import Document, Field, Open, Paragraph, Section, Table, Text, number_of
-from reports.inputs import BadInputs, read, shipped
-from storage.figures import Check, Run, Served, Withdrawn
+from forbear.reports.document import Document, Field, Open, Paragraph, Section, Table, Text, number_of
+from forbear.reports.inputs import BadInputs, read, shipped
+from forbear.storage.figures import Check, Run, Served, Withdrawn
 
 _ACTION = ("what", "by", "due", "done", "effect")
 _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {

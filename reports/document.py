@@ -23,7 +23,7 @@ Text = str | Open
 class Paragraph:
     """Running text; ``source`` tells what it rests on: mechanism and tests, a table of the log, an attestation.
 
-    ``markdown``: it is the operator's, and read as CommonMark (reports.markup).
+    ``markdown``: it is the operator's, and read as CommonMark (forbear.reports.markup).
     """
 
     text: Text

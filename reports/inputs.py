@@ -57,4 +57,4 @@ def _kind(kind: type | tuple[type, ...]) -> str:
 
 def shipped(name: str) -> dict[str, Any]:
     """A TOML file that belongs to this package."""
-    return tomllib.loads(resources.files("reports").joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(resources.files("forbear.reports").joinpath(name).read_text(encoding="utf-8"))

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from optout.model import Profile
-from optout.policy import Effect, Policy
-from reports.document import Block, Document, Field, Open, Paragraph, Section, Table
-from reports.inputs import read, shipped
-from storage.figures import Run
-from storage.lists import State
+from forbear.optout.model import Profile
+from forbear.optout.policy import Effect, Policy
+from forbear.reports.document import Block, Document, Field, Open, Paragraph, Section, Table
+from forbear.reports.inputs import read, shipped
+from forbear.storage.figures import Run
+from forbear.storage.lists import State
 
 _HEAD = {
     "provider": "Provider",

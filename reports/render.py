@@ -18,11 +18,11 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
 
-from reports import markup
-from reports.document import Document, Field, Open, Paragraph, Section, Table, Text, to_json
+from forbear.reports import markup
+from forbear.reports.document import Document, Field, Open, Paragraph, Section, Table, Text, to_json
 
 _html = jinja2.Environment(
-    loader=jinja2.PackageLoader("reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    loader=jinja2.PackageLoader("forbear.reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
 )
 _html.globals["markdown"] = markup.html
 _OPEN, _QUIET = RGBColor(0x8A, 0x4B, 0x00), RGBColor(0x4A, 0x5A, 0x61)
@@ -220,7 +220,7 @@ def pdf(document: Document) -> bytes:
     content = to_json(document) | {"about": [list(pair) for pair in _about(document)], "digest": document.digest}
     for section in content["sections"]:
         _add_lines(section)
-    template = files("reports").joinpath("templates", "document.typ").read_bytes()
+    template = files("forbear.reports").joinpath("templates", "document.typ").read_bytes()
     made = typst.compile(template, sys_inputs={"document": json.dumps(content)})
     assert isinstance(made, bytes)
     return made

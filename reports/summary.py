@@ -14,10 +14,10 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from optout.policy import Policy
-from reports.document import Block, Document, Field, Open, Section, Table, Text, number_of
-from reports.inputs import BadInputs, read, shipped
-from storage.figures import Run, Share
+from forbear.optout.policy import Policy
+from forbear.reports.document import Block, Document, Field, Open, Section, Table, Text, number_of
+from forbear.reports.inputs import BadInputs, read, shipped
+from forbear.storage.figures import Run, Share
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "text": str,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from optout import __version__
-from scripts.memory import OUT_OF_MEMORY, is_out_of_memory
-from scripts.settings import Settings
+from forbear.optout import __version__
+from forbear.scripts.memory import OUT_OF_MEMORY, is_out_of_memory
+from forbear.scripts.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,14 +46,14 @@ COMMANDS = {
     "user": "Accounts of the portal, and tokens for its JSON API.",
     "verify": "Prove that no row of the log was edited, removed or cut off.",
 }
-"""The command in ``scripts.NAME``, and its line in the list: the list is shown without loading any."""
+"""The command in ``forbear.scripts.NAME``, and its line in the list: the list is shown without loading any."""
 
 
 def load(name: str) -> click.Command:
     """The command of a name in COMMANDS."""
     gc.disable()  # libraries make many objects and hardly garbage: looking for it takes a tenth of loading them
     try:
-        return cast("click.Command", import_module(f"scripts.{name}").command)
+        return cast("click.Command", import_module(f"forbear.scripts.{name}").command)
     finally:
         gc.enable()
 
@@ -146,7 +146,7 @@ def _failed(error: Exception) -> int:
     """Says what was wrong: the use of it (2), an outside part (4), or the program itself (4)."""
     if os.environ.get("FORBEAR_DEBUG"):
         traceback.print_exception(error)
-    if _is(error, "optout.readers.url", "NotAUrl"):
+    if _is(error, "forbear.optout.readers.url", "NotAUrl"):
         click.echo(f"Error: {error}.", err=True)
         return 2
     if is_out_of_memory(error):
@@ -154,7 +154,7 @@ def _failed(error: Exception) -> int:
         return 4
     if isinstance(error, OSError) and error.filename is not None:
         error = OSError(f"{error.filename} cannot be used ({error.strerror}): name another place, or set it right.")
-    if isinstance(error, OSError) or _is(error, "storage.database", "StorageError"):
+    if isinstance(error, OSError) or _is(error, "forbear.storage.database", "StorageError"):
         click.echo(f"Error: {error}", err=True)
         return 4
     click.echo(

@@ -16,21 +16,21 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 
-from crawler.advice import advise_later
-from crawler.bounded import BoundedReader
-from crawler.folder import published
-from crawler.live import Live, survey
-from crawler.workers import TooCostly, WorkerPool
-from optout import policy
-from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
-from optout.model import Question
-from optout.readers import url as urls
-from scripts import show
+from forbear.crawler.advice import advise_later
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.folder import published
+from forbear.crawler.live import Live, survey
+from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.optout import policy
+from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
+from forbear.optout.model import Question
+from forbear.optout.readers import url as urls
+from forbear.scripts import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optout.model import Capture
+    from forbear.optout.model import Capture
 
 HEADINGS = {
     Level.ERROR: "What no crawler understands",

@@ -9,19 +9,19 @@ from typing import Any
 
 import click
 
-from scripts import show
-from scripts.filters import chosen
-from storage.database import open_database, reading, translated
-from storage.records import now
+from forbear.scripts import show
+from forbear.scripts.filters import chosen
+from forbear.storage.database import open_database, reading, translated
+from forbear.storage.records import now
 
 
 def write_bundle(
     path: Path, key: str | None, db: str, evidence: str | None, conditions: Mapping[str, Any], *, redacted: bool
 ) -> None:
     """Writes the bundle of these decisions to a file, whole or not at all. Raises UsageError, StorageError, OSError."""
-    from reports.case import render  # noqa: PLC0415 no other form waits for it
-    from scripts.verify import key_of  # noqa: PLC0415
-    from storage import bundle  # noqa: PLC0415
+    from forbear.reports.case import render  # noqa: PLC0415 no other form waits for it
+    from forbear.scripts.verify import key_of  # noqa: PLC0415
+    from forbear.storage import bundle  # noqa: PLC0415
 
     if not key:
         raise click.UsageError("Name the key that signs the checkpoints: --key NAME+ID+BASE64, or the file of the key.")

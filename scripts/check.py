@@ -12,22 +12,22 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from crawler.bounded import BoundedReader
-from crawler.live import Live, Outcome, ask
-from crawler.network import Guard
-from crawler.operator import with_complaints
-from crawler.workers import WorkerPool
-from optout import case
-from optout.advice.protego_compare import other_reading
-from optout.captures import Captures
-from optout.model import Capture, Profile, Question, Use, Verdict
-from optout.policy import Policy
-from optout.readers import url as urls
-from scripts import advise as advising
-from scripts import options, show
-from storage import complaints
-from storage.database import open_database, translated
-from storage.errors import Missing
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.live import Live, Outcome, ask
+from forbear.crawler.network import Guard
+from forbear.crawler.operator import with_complaints
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import case
+from forbear.optout.advice.protego_compare import other_reading
+from forbear.optout.captures import Captures
+from forbear.optout.model import Capture, Profile, Question, Use, Verdict
+from forbear.optout.policy import Policy
+from forbear.optout.readers import url as urls
+from forbear.scripts import advise as advising
+from forbear.scripts import options, show
+from forbear.storage import complaints
+from forbear.storage.database import open_database, translated
+from forbear.storage.errors import Missing
 
 Outcomes = dict[Profile, Outcome]
 """What came out in each profile, the chosen one first."""

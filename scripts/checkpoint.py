@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import click
 from sqlalchemy import Engine
 
-from scripts import options, show
-from scripts.key import load
-from storage import checkpoints, notes, witnesses
-from storage.checkpoints import Signed
-from storage.database import StorageError, open_database, translated
-from storage.notes import SignerKey
-from storage.timestamps import BadTimestamp, ask
-from storage.witnesses import Unwitnessed
+from forbear.scripts import options, show
+from forbear.scripts.key import load
+from forbear.storage import checkpoints, notes, witnesses
+from forbear.storage.checkpoints import Signed
+from forbear.storage.database import StorageError, open_database, translated
+from forbear.storage.notes import SignerKey
+from forbear.storage.timestamps import BadTimestamp, ask
+from forbear.storage.witnesses import Unwitnessed
 
 FAILED = 4
 

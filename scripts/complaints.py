@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from scripts import options, show
-from storage import mails
-from storage.complaints import BadStep, Complaint, State, advance, attachment, find, waiting
-from storage.database import open_database, translated, writing
-from storage.records import now
+from forbear.scripts import options, show
+from forbear.storage import mails
+from forbear.storage.complaints import BadStep, Complaint, State, advance, attachment, find, waiting
+from forbear.storage.database import open_database, translated, writing
+from forbear.storage.records import now
 
 
 @click.group()

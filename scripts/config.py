@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from scripts.options import as_json
-from scripts.settings import Settings, key_of
-from scripts.show import table
+from forbear.scripts.options import as_json
+from forbear.scripts.settings import Settings, key_of
+from forbear.scripts.show import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

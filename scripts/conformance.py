@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from optout import policy as policies
-from scripts import options, show
+from forbear.optout import policy as policies
+from forbear.scripts import options, show
 
 FAILED = 1
 NOT_A_PART = 4
@@ -67,7 +67,7 @@ def command(words: str | None, vectors: Path | None, only: tuple[str, ...], with
       forbear conformance --command 'other-checker --stdin' --only tdmrep --only robots
     """
     asked = list(_read(vectors or _own(), only))
-    program = shlex.split(words) if words else [sys.executable, "-m", "scripts", "decide"]
+    program = shlex.split(words) if words else [sys.executable, "-m", "forbear", "decide"]
     results = [_judged(*pair) for pair in zip(asked, _answers(program, asked, within), strict=True)]
     failures = [result for result in results if result.wrong]
     if as_json:

@@ -9,17 +9,17 @@ from uuid import UUID
 
 import click
 
-from crawler import card, versions
-from crawler.versions import BadVersion
-from scripts import options, show
-from storage import provenance, removals
-from storage.database import open_database, reading, translated
-from storage.names import digest, domain_of, host_of, read
+from forbear.crawler import card, versions
+from forbear.crawler.versions import BadVersion
+from forbear.scripts import options, show
+from forbear.storage import provenance, removals
+from forbear.storage.database import open_database, reading, translated
+from forbear.storage.names import digest, domain_of, host_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from crawler.versions import Difference, Version
+    from forbear.crawler.versions import Difference, Version
 
 T = TypeVar("T")
 

@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from crawler import events
-from crawler.crawl import BadConfig, Config, run
-from crawler.pages import FOLLOW
-from scripts import checkpoint, options, show
-from scripts.lists import warn
-from scripts.memory import sentence
-from storage.database import StorageError, shown
+from forbear.crawler import events
+from forbear.crawler.crawl import BadConfig, Config, run
+from forbear.crawler.pages import FOLLOW
+from forbear.scripts import checkpoint, options, show
+from forbear.scripts.lists import warn
+from forbear.scripts.memory import sentence
+from forbear.storage.database import StorageError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crawler.crawl import Summary, Tally
+    from forbear.crawler.crawl import Summary, Tally
 
 FAILED = 4
 

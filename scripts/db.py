@@ -6,9 +6,9 @@ import json
 
 import click
 
-from scripts import options
-from storage import roles
-from storage.database import open_database, translated, upgrade, writing
+from forbear.scripts import options
+from forbear.storage import roles
+from forbear.storage.database import open_database, translated, upgrade, writing
 
 
 @click.group()

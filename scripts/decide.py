@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from crawler.bounded import BoundedReader
-from crawler.workers import WorkerPool
-from optout import case
-from optout.model import Capture, Decision
-from optout.policy import Policy
-from optout.readers.url import NotAUrl
-from scripts import options, show
-from scripts.options import option
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import case
+from forbear.optout.model import Capture, Decision
+from forbear.optout.policy import Policy
+from forbear.optout.readers.url import NotAUrl
+from forbear.scripts import options, show
+from forbear.scripts.options import option
 
 
 @click.command()

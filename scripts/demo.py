@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.crawl import Config, run
-from crawler.demo import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
-from crawler.web import Web
-from optout.readers.url import parse
-from scripts import options, show
-from scripts.crawl import tell
-from scripts.lookup import command as lookup
-from scripts.memory import sentence
-from storage import frontier
-from storage.database import open_database
-from storage.queries import Filter, log, unheeded
-from storage.records import State
+from forbear.crawler.crawl import Config, run
+from forbear.crawler.demo import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
+from forbear.crawler.web import Web
+from forbear.optout.readers.url import parse
+from forbear.scripts import options, show
+from forbear.scripts.crawl import tell
+from forbear.scripts.lookup import command as lookup
+from forbear.scripts.memory import sentence
+from forbear.storage import frontier
+from forbear.storage.database import open_database
+from forbear.storage.queries import Filter, log, unheeded
+from forbear.storage.records import State
 
 if TYPE_CHECKING:
-    from crawler.crawl import Summary
+    from forbear.crawler.crawl import Summary
 
 FAILED = 4
 CONTACT = "https://example.org/crawler"

@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from scripts import options, show
-from scripts.filters import Moment
-from storage import erasure
-from storage.database import open_database, translated
-from storage.records import now
+from forbear.scripts import options, show
+from forbear.scripts.filters import Moment
+from forbear.storage import erasure
+from forbear.storage.database import open_database, translated
+from forbear.storage.records import now
 
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dwy])")
 _DAYS = {"d": 1, "w": 7, "y": 365}

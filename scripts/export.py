@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from crawler.export import export_hosts
-from crawler.operator import BadConfig
-from scripts import options, show
+from forbear.crawler.export import export_hosts
+from forbear.crawler.operator import BadConfig
+from forbear.scripts import options, show
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

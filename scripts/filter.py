@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from crawler.crawl import BadConfig
-from crawler.filter import KINDS, run
-from crawler.filtering import FilterConfig
-from crawler.inputs import BadInput
-from optout.model import Profile, Use
-from scripts import options, show
-from scripts.crawl import listed
-from storage.database import shown
+from forbear.crawler.crawl import BadConfig
+from forbear.crawler.filter import KINDS, run
+from forbear.crawler.filtering import FilterConfig
+from forbear.crawler.inputs import BadInput
+from forbear.optout.model import Profile, Use
+from forbear.scripts import options, show
+from forbear.scripts.crawl import listed
+from forbear.storage.database import shown
 
 if TYPE_CHECKING:
-    from crawler.filtering import Filtered
+    from forbear.crawler.filtering import Filtered
 
 _PATH = click.Path(exists=True, path_type=Path)
 OFFLINE_CONTACT = "mailto:nobody@offline.invalid"

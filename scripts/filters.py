@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from optout.model import Stage, Verdict
-from scripts import options
-from scripts.options import option
-from storage.queries import Filter
+from forbear.optout.model import Stage, Verdict
+from forbear.scripts import options
+from forbear.scripts.options import option
+from forbear.storage.queries import Filter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

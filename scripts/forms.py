@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import click
 from rich.text import Text
 
-from scripts import options, show
-from scripts.options import option
-from storage import redact
-from storage.columns import Shape
-from storage.exports import FORMS
+from forbear.scripts import options, show
+from forbear.scripts.options import option
+from forbear.storage import redact
+from forbear.storage.columns import Shape
+from forbear.storage.exports import FORMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = dict[str, Any]

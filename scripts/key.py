@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from scripts import options, show
-from storage import keys
-from storage.keys import BadKey
-from storage.notes import SignerKey, VerifierKey
+from forbear.scripts import options, show
+from forbear.storage import keys
+from forbear.storage.keys import BadKey
+from forbear.storage.notes import SignerKey, VerifierKey
 
 ENVIRONMENT = "FORBEAR_PASSPHRASE"
 

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler import events
-from crawler.overblocking import doubt
-from crawler.publications import FORMS, BadPublication, layouts, read
-from optout.protocols.infringing_list import host_of
-from optout.readers.url import NotAUrl
-from scripts import options, show
-from storage import lists
-from storage.database import StorageError, open_database, writing
+from forbear.crawler import events
+from forbear.crawler.overblocking import doubt
+from forbear.crawler.publications import FORMS, BadPublication, layouts, read
+from forbear.optout.protocols.infringing_list import host_of
+from forbear.optout.readers.url import NotAUrl
+from forbear.scripts import options, show
+from forbear.storage import lists
+from forbear.storage.database import StorageError, open_database, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Engine
 
-    from crawler.crawl import Config
-    from crawler.publications import Layout, Publication
+    from forbear.crawler.crawl import Config
+    from forbear.crawler.publications import Layout, Publication
 
 FEW = 20
 """Sites by which a list may grow, however short it was."""

@@ -10,15 +10,15 @@ from typing import Any
 import click
 from rich.text import Text
 
-from optout.model import Profile
-from scripts import options, questions, show
-from scripts.bundle import write_bundle
-from scripts.filters import chosen, filters
-from scripts.forms import because, forms, write
-from scripts.options import option
-from scripts.questions import opened
-from storage.columns import LOG
-from storage.queries import log
+from forbear.optout.model import Profile
+from forbear.scripts import options, questions, show
+from forbear.scripts.bundle import write_bundle
+from forbear.scripts.filters import chosen, filters
+from forbear.scripts.forms import because, forms, write
+from forbear.scripts.options import option
+from forbear.scripts.questions import opened
+from forbear.storage.columns import LOG
+from forbear.storage.queries import log
 
 
 @click.group(invoke_without_command=True)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optout.model import Verdict
-from scripts import options, show
-from storage.database import open_database, translated
-from storage.lookup import Answer, lookup
+from forbear.optout.model import Verdict
+from forbear.scripts import options, show
+from forbear.storage.database import open_database, translated
+from forbear.storage.lookup import Answer, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from storage.lookup import Known, Left, Words
+    from forbear.storage.lookup import Known, Left, Words
 
 NEVER_SEEN = 3
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optout.model import Profile
-from optout.policy import KINDS_OF_AGENT, Departure, Effect, Policy
-from scripts import options, show
+from forbear.optout.model import Profile
+from forbear.optout.policy import KINDS_OF_AGENT, Departure, Effect, Policy
+from forbear.scripts import options, show
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -77,7 +77,7 @@ def list_command(db: str, as_json: bool) -> None:
     Example:
       forbear policy list --db sqlite:///forbear.db
     """
-    from storage.policies import on_record  # noqa: PLC0415 the other command does not wait for it
+    from forbear.storage.policies import on_record  # noqa: PLC0415 the other command does not wait for it
 
     engine = _open(db)
     try:
@@ -100,7 +100,7 @@ def list_command(db: str, as_json: bool) -> None:
 
 
 def _logged(db: str, digest: str) -> Policy:
-    from storage.policies import find  # noqa: PLC0415 what ships is shown without a database
+    from forbear.storage.policies import find  # noqa: PLC0415 what ships is shown without a database
 
     engine = _open(db)
     try:
@@ -114,7 +114,7 @@ def _logged(db: str, digest: str) -> Policy:
 
 
 def _open(db: str) -> Engine:
-    from storage.database import open_database  # noqa: PLC0415
+    from forbear.storage.database import open_database  # noqa: PLC0415
 
     return open_database(db, create=False)
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts import options, show
-from scripts.filters import chosen, filters
-from scripts.forms import forms, write
-from scripts.options import option
-from storage import columns, evidence, questions, redact, views
-from storage.database import open_database, reading_only, translated
-from storage.exports import harmless
+from forbear.scripts import options, show
+from forbear.scripts.filters import chosen, filters
+from forbear.scripts.forms import forms, write
+from forbear.scripts.options import option
+from forbear.storage import columns, evidence, questions, redact, views
+from forbear.storage.database import open_database, reading_only, translated
+from forbear.storage.exports import harmless
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

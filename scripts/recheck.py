@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from crawler import events
-from crawler.crawl import BadConfig
-from crawler.recheck import RecheckConfig, run
-from scripts import checkpoint, options, show
-from scripts.crawl import FAILED, listed
-from scripts.lists import warn
-from scripts.memory import sentence
-from storage.database import shown
+from forbear.crawler import events
+from forbear.crawler.crawl import BadConfig
+from forbear.crawler.recheck import RecheckConfig, run
+from forbear.scripts import checkpoint, options, show
+from forbear.scripts.crawl import FAILED, listed
+from forbear.scripts.lists import warn
+from forbear.scripts.memory import sentence
+from forbear.storage.database import shown
 
 if TYPE_CHECKING:
-    from crawler.crawl import Tally
-    from crawler.recheck import Rechecked
+    from forbear.crawler.crawl import Tally
+    from forbear.crawler.recheck import Rechecked
 
 
 @click.command()

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.publications import layouts
-from optout.model import Use
-from reports import coverage
-from reports import policy as policies_of
-from reports import summary as summaries
-from reports.document import apart, changes, to_json
-from reports.inputs import BadInputs
-from reports.render import FORMS, text
-from scripts import options, show
-from storage import documents, figures, lists, policies
-from storage.database import open_database, writing
+from forbear.crawler.publications import layouts
+from forbear.optout.model import Use
+from forbear.reports import coverage
+from forbear.reports import policy as policies_of
+from forbear.reports import summary as summaries
+from forbear.reports.document import apart, changes, to_json
+from forbear.reports.inputs import BadInputs
+from forbear.reports.render import FORMS, text
+from forbear.scripts import options, show
+from forbear.storage import documents, figures, lists, policies
+from forbear.storage.database import open_database, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
 
-    from reports.document import Document
+    from forbear.reports.document import Document
 
 inputs = options.option(
     "--inputs",

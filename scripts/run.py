@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from click.core import ParameterSource
 
-from scripts import options, show, timetable
-from scripts.settings import Settings
-from scripts.timetable import BadTimetable, Step
-from storage import runs
-from storage.database import open_database, translated, writing
-from storage.records import now
+from forbear.scripts import options, show, timetable
+from forbear.scripts.settings import Settings
+from forbear.scripts.timetable import BadTimetable, Step
+from forbear.storage import runs
+from forbear.storage.database import open_database, translated, writing
+from forbear.storage.records import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from storage.runs import Run
+    from forbear.storage.runs import Run
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is read again: it may have been set, or the machine have slept."""
@@ -90,7 +90,7 @@ class Runner:
         started = now()
         with translated(self._engine.url), writing(self._engine) as connection:
             run = runs.begin(connection, step.name, step.words, started)
-        command = [sys.executable, "-m", "scripts", "--config", str(self._file), *step.words]
+        command = [sys.executable, "-m", "forbear", "--config", str(self._file), *step.words]
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())  # noqa: S603
         if self.stopped:  # the signal came before there was anybody to hand it to
             self._child.send_signal(signal.SIGTERM)

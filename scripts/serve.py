@@ -13,22 +13,22 @@ from typing import Any
 import click
 import uvicorn
 
-from crawler.bot_auth import Signer, read_signer
-from crawler.operator import BadConfig, read_list
-from crawler.workers import WorkerPool
-from optout.model import Capture, Profile, Use
-from optout.readers.url import NotAUrl, parse
-from portal.app import create_app
-from portal.context import Portal
-from portal.issuer import Issuer
-from portal.proxies import Network, networks
-from portal.settings import Settings
-from portal.smtp import Smtp
-from portal.zone import servers
-from scripts import options, show
-from scripts.verify import key_of
-from storage import accounts
-from storage.database import open_database
+from forbear.crawler.bot_auth import Signer, read_signer
+from forbear.crawler.operator import BadConfig, read_list
+from forbear.crawler.workers import WorkerPool
+from forbear.optout.model import Capture, Profile, Use
+from forbear.optout.readers.url import NotAUrl, parse
+from forbear.portal.app import create_app
+from forbear.portal.context import Portal
+from forbear.portal.issuer import Issuer
+from forbear.portal.proxies import Network, networks
+from forbear.portal.settings import Settings
+from forbear.portal.smtp import Smtp
+from forbear.portal.zone import servers
+from forbear.scripts import options, show
+from forbear.scripts.verify import key_of
+from forbear.storage import accounts
+from forbear.storage.database import open_database
 
 SHORTEST_SECRET = 32
 """Characters of the portal's secret."""
@@ -172,7 +172,7 @@ def command(
             port=port,
             log_level="warning",
             server_header=False,
-            proxy_headers=False,  # portal.proxies reads them: uvicorn takes malformed entries for addresses
+            proxy_headers=False,  # forbear.portal.proxies reads them: uvicorn takes malformed entries for addresses
         )
     finally:
         pool.close()

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
-from scripts import options, show
-from storage import accounts, sessions
-from storage.accounts import Role, Scope
-from storage.database import open_database, translated, writing
-from storage.records import now
+from forbear.scripts import options, show
+from forbear.storage import accounts, sessions
+from forbear.storage.accounts import Role, Scope
+from forbear.storage.database import open_database, translated, writing
+from forbear.storage.records import now
 
 
 @click.group()

@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
-from scripts import options, show
-from storage import keys, recount
-from storage.database import open_database, reading, translated
-from storage.keys import BadKey
-from storage.notes import BadNote, VerifierKey
-from storage.recount import Difference
-from storage.verify import Finding, Known, Report, verify
+from forbear.scripts import options, show
+from forbear.storage import keys, recount
+from forbear.storage.database import open_database, reading, translated
+from forbear.storage.keys import BadKey
+from forbear.storage.notes import BadNote, VerifierKey
+from forbear.storage.recount import Difference
+from forbear.storage.verify import Finding, Known, Report, verify
 
 CHANGED = 1
 

@@ -1,7 +1,7 @@
 """Accounts of the portal: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), roles.
 
 An answer tells nothing to somebody who guesses: an unknown name, a wrong password, a wrong code and an attempt that has
-to wait (storage.attempts) are refused alike, and take the same work.
+to wait (forbear.storage.attempts) are refused alike, and take the same work.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, select
 
-from storage import attempts
-from storage.records import new_id
-from storage.staff import accounts, saved_queries, sessions, tokens
-from storage.vault import Sealed, opened, sealed
+from forbear.storage import attempts
+from forbear.storage.records import new_id
+from forbear.storage.staff import accounts, saved_queries, sessions, tokens
+from forbear.storage.vault import Sealed, opened, sealed
 
 SHORTEST = 12
 """Characters of a password (OWASP ASVS 5.0, 6.2.1, asks for 8)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from storage import chain, positions
-from storage.leaves import FORMS
-from storage.records import now
-from storage.schema import chain as leaf
+from forbear.storage import chain, positions
+from forbear.storage.leaves import FORMS
+from forbear.storage.records import now
+from forbear.storage.schema import chain as leaf
 
 _BATCH = 1000
 

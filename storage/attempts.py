@@ -29,8 +29,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from storage.dialects import insert
-from storage.staff import accounts, attempts
+from forbear.storage.dialects import insert
+from forbear.storage.staff import accounts, attempts
 
 FREE = 5
 """Failures of one client with one name that cost no wait."""

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
-from optout.model import Verdict
-from optout.readers.text import quoted
-from storage import chain, checkpoints, evidence
-from storage.merkle import root_by_inclusion
-from storage.queries import Filter, conditions, reasons_of
-from storage.schema import captures, crawls, decision_captures, decisions, gaps, pages, reasons, statements
+from forbear.optout.model import Verdict
+from forbear.optout.readers.text import quoted
+from forbear.storage import chain, checkpoints, evidence
+from forbear.storage.merkle import root_by_inclusion
+from forbear.storage.queries import Filter, conditions, reasons_of
+from forbear.storage.schema import captures, crawls, decision_captures, decisions, gaps, pages, reasons, statements
 
 
 class Cursor(NamedTuple):

@@ -14,18 +14,18 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import Connection, select
 
-from optout.model import Capture
-from optout.policy import Policy
-from optout.readers.text import quoted, readable, to_utf8
-from storage import chain, checkpoints, evidence, notes, policies, redact
-from storage.chain import Sealed
-from storage.columns import LOG
-from storage.dialects import chunks
-from storage.errors import StorageError
-from storage.evidence import Held
-from storage.notes import BadNote, Checkpoint, VerifierKey
-from storage.queries import Filter, ids, log
-from storage.schema import bodies, captures, crawls, decision_captures, decisions
+from forbear.optout.model import Capture
+from forbear.optout.policy import Policy
+from forbear.optout.readers.text import quoted, readable, to_utf8
+from forbear.storage import chain, checkpoints, evidence, notes, policies, redact
+from forbear.storage.chain import Sealed
+from forbear.storage.columns import LOG
+from forbear.storage.dialects import chunks
+from forbear.storage.errors import StorageError
+from forbear.storage.evidence import Held
+from forbear.storage.notes import BadNote, Checkpoint, VerifierKey
+from forbear.storage.queries import Filter, ids, log
+from forbear.storage.schema import bodies, captures, crawls, decision_captures, decisions
 
 SHOWN = 500
 """Decisions, and captures, that the report lists; the files have all."""
@@ -114,7 +114,7 @@ def write(connection: Connection, out: IO[bytes], request: Request, render: Rend
         _contents(connection, archive, rests)
         _proofs(connection, archive, leaves, request.key, case)
         known = _policies(connection, archive, wanted)
-        archive.writestr("verify.py", files("storage").joinpath("verify_bundle.py").read_bytes())
+        archive.writestr("verify.py", files("forbear.storage").joinpath("verify_bundle.py").read_bytes())
         _fill(connection, case, request, rests, known)
         for name, content in render(case):
             archive.writestr(name, content)

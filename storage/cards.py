@@ -12,8 +12,8 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Connection, select
 
-from storage.correspondence import cards
-from storage.records import new_id
+from forbear.storage.correspondence import cards
+from forbear.storage.records import new_id
 
 
 @dataclass(frozen=True, slots=True)

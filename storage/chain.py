@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Table, func, select
 
-from storage import leaves, merkle
-from storage.dialects import add, chunks, execute
-from storage.errors import StorageError
-from storage.leaves import CHILDREN, FORMS, Entry, record
-from storage.merkle import leaf_hash
-from storage.records import new_id, now
-from storage.schema import chain, decision_captures, events, subtrees
-from storage.types import written
+from forbear.storage import leaves, merkle
+from forbear.storage.dialects import add, chunks, execute
+from forbear.storage.errors import StorageError
+from forbear.storage.leaves import CHILDREN, FORMS, Entry, record
+from forbear.storage.merkle import leaf_hash
+from forbear.storage.records import new_id, now
+from forbear.storage.schema import chain, decision_captures, events, subtrees
+from forbear.storage.types import written
 
 _LOCK = 0x666F7263
 """Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
-from storage import chain, leaves, notes
-from storage.database import reading, writing
-from storage.notes import SignerKey
-from storage.records import new_id, now
-from storage.schema import checkpoints
+from forbear.storage import chain, leaves, notes
+from forbear.storage.database import reading, writing
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import new_id, now
+from forbear.storage.schema import checkpoints
 
 
 class Signed(NamedTuple):

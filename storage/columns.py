@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from optout.model import Preference, Stage, Verdict
+from forbear.optout.model import Preference, Stage, Verdict
 
 
 class Column(NamedTuple):

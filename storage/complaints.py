@@ -21,11 +21,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from optout.protocols import operator
-from storage import chain, leaves
-from storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
-from storage.records import new_id
-from storage.types import shown
+from forbear.optout.protocols import operator
+from forbear.storage import chain, leaves
+from forbear.storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
+from forbear.storage.records import new_id
+from forbear.storage.types import shown
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # what nobody takes for another on the telephone
 

@@ -20,7 +20,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem
 
-from storage.errors import StorageError
+from forbear.storage.errors import StorageError
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
-from storage.correspondence import controls
-from storage.names import domain_of
-from storage.schema import hosts, urls
+from forbear.storage.correspondence import controls
+from forbear.storage.names import domain_of
+from forbear.storage.schema import hosts, urls
 
 TIME_TO_PROVE = timedelta(days=7)
 """How long a request waits for its proof."""

@@ -1,7 +1,7 @@
 """Tables of the portal: what is published about the crawlers, who is told, who proved what, who complained.
 
 They hold what people wrote and how to reach them, so all that must be erasable. Complaints, their steps and what was
-sent along are rows of the chain, by commitments to the words (storage.leaves). What a complaint changes in a decision
+sent along are rows of the chain, by commitments to the words (forbear.storage.leaves). What a complaint changes in a decision
 stands in the log, as a line of the operator's list that the decision quotes.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
-from storage.schema import metadata
-from storage.types import Count, Instant, Shown
+from forbear.storage.schema import metadata
+from forbear.storage.types import Count, Instant, Shown
 
 cards = Table(
     "cards",

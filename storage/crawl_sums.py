@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, and_, delete, exists, select
 
-from storage.dialects import add_new, chunks, count_up
-from storage.memo import Memo
-from storage.names import digest, host_in
-from storage.records import Decided, Job
-from storage.schema import decisions, hosts, metadata, reasons
-from storage.summary import wider
-from storage.types import Count, Instant, Shown, shown, written
+from forbear.storage.dialects import add_new, chunks, count_up
+from forbear.storage.memo import Memo
+from forbear.storage.names import digest, host_in
+from forbear.storage.records import Decided, Job
+from forbear.storage.schema import decisions, hosts, metadata, reasons
+from forbear.storage.summary import wider
+from forbear.storage.types import Count, Instant, Shown, shown, written
 
 ALL = ""
 """Instead of a crawl: the whole log."""

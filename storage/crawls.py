@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from optout.model import Profile, Use
-from optout.policy import Policy
-from storage import chain, leaves, policies
-from storage.dialects import insert
-from storage.records import new_id
-from storage.schema import crawls
+from forbear.optout.model import Profile, Use
+from forbear.optout.policy import Policy
+from forbear.storage import chain, leaves, policies
+from forbear.storage.dialects import insert
+from forbear.storage.records import new_id
+from forbear.storage.schema import crawls
 
 
 class CrawlState(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from storage import chain
-from storage.schema import events
+from forbear.storage import chain
+from forbear.storage.schema import events
 
 EVENT = "document"
 

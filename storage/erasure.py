@@ -1,6 +1,6 @@
 """Erases what rows of the log say about pages, where law or a retention period asks for it, and keeps the chain whole.
 
-Erased are the payload of a row (URLs, hosts, headers, quotations; ``storage.leaves``) and its salt; what stays says
+Erased are the payload of a row (URLs, hosts, headers, quotations; ``forbear.storage.leaves``) and its salt; what stays says
 that something was decided, when, by which protocol, and with which result. An erasure is an event in the chain, which
 names the positions. Files of well-known places are evidence about a site and stay, unless they are named by their URL.
 """
@@ -13,14 +13,14 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
 
-from optout.model import Preference, Reason, Verdict
-from storage import chain, correspondence, crawl_sums, evidence, leaves, positions, schema
-from storage.database import writing
-from storage.dialects import chunks
-from storage.names import digest, read
-from storage.records import State, now
-from storage.summary import forget, reason_key
-from storage.types import written
+from forbear.optout.model import Preference, Reason, Verdict
+from forbear.storage import chain, correspondence, crawl_sums, evidence, leaves, positions, schema
+from forbear.storage.database import writing
+from forbear.storage.dialects import chunks
+from forbear.storage.names import digest, read
+from forbear.storage.records import State, now
+from forbear.storage.summary import forget, reason_key
+from forbear.storage.types import written
 
 _BATCH = 500
 """Decisions in one transaction, and in one event."""

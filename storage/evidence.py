@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from optout.model import SKEW, Capture, Failure, Reason
-from storage.dialects import add, add_new, chunks, find
-from storage.leaves import NOTHING, compact
-from storage.names import digest
-from storage.records import CaptureRecord, Keep
-from storage.schema import bodies, captures
-from storage.types import shown, written
+from forbear.optout.model import SKEW, Capture, Failure, Reason
+from forbear.storage.dialects import add, add_new, chunks, find
+from forbear.storage.leaves import NOTHING, compact
+from forbear.storage.names import digest
+from forbear.storage.records import CaptureRecord, Keep
+from forbear.storage.schema import bodies, captures
+from forbear.storage.types import shown, written
 
 if TYPE_CHECKING:
-    from storage.contents import Contents
+    from forbear.storage.contents import Contents
 
 
 class Fresh(NamedTuple):
@@ -71,7 +71,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
 def _pack(content: bytes, outside: Contents | None) -> bytes:
     if outside is None:
         return zlib.compress(content)
-    from storage.contents import pack  # noqa: PLC0415 as below
+    from forbear.storage.contents import pack  # noqa: PLC0415 as below
 
     return pack(content)
 
@@ -105,7 +105,7 @@ def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Non
 
 
 def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[Contents, list[str]]]:
-    from storage.contents import contents  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
+    from forbear.storage.contents import contents  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
 
     own: Contents | None = connection.get_execution_options().get("evidence")
     elsewhere: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from storage.columns import REASON, Column, Shape
+from forbear.storage.columns import REASON, Column, Shape
 
 Row = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select
 
-from optout.model import Stage, Verdict
-from storage import chain
-from storage.correspondence import complaints
-from storage.schema import (
+from forbear.optout.model import Stage, Verdict
+from forbear.storage import chain
+from forbear.storage.correspondence import complaints
+from forbear.storage.schema import (
     checkpoints,
     crawls,
     decisions,

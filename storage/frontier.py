@@ -11,15 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select, union_all
 
-from optout.readers.url import parse
-from storage.dialects import add_new, chunks, find, many
-from storage.hosts import meet
-from storage.memo import Seen
-from storage.names import digest, host_of
-from storage.owners import this_process
-from storage.records import Link, Settle, State, now
-from storage.schema import frontier, hosts, queues
-from storage.types import shown, written
+from forbear.optout.readers.url import parse
+from forbear.storage.dialects import add_new, chunks, find, many
+from forbear.storage.hosts import meet
+from forbear.storage.memo import Seen
+from forbear.storage.names import digest, host_of
+from forbear.storage.owners import this_process
+from forbear.storage.records import Link, Settle, State, now
+from forbear.storage.schema import frontier, hosts, queues
+from forbear.storage.types import shown, written
 
 OPEN = tuple(map(str, (State.WAITING, State.DEFERRED, State.ALLOWED)))
 """Where an entry stands that something is left to do for."""

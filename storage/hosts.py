@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from storage.dialects import add_new
-from storage.names import domain_of, unicode_of
-from storage.schema import hosts
-from storage.types import shown, written
+from forbear.storage.dialects import add_new
+from forbear.storage.names import domain_of, unicode_of
+from forbear.storage.schema import hosts
+from forbear.storage.types import shown, written
 
 
 def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:

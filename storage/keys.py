@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from storage.notes import BadNote, SignerKey, VerifierKey, check_name
+from forbear.storage.notes import BadNote, SignerKey, VerifierKey, check_name
 
 _LINE = "Verifier key: "
 

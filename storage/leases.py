@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from optout.model import SKEW
-from storage.dialects import chunks
-from storage.frontier import DEATH
-from storage.hosts import meet
-from storage.owners import is_dead
-from storage.records import State
-from storage.schema import frontier, hosts, queues
+from forbear.optout.model import SKEW
+from forbear.storage.dialects import chunks
+from forbear.storage.frontier import DEATH
+from forbear.storage.hosts import meet
+from forbear.storage.owners import is_dead
+from forbear.storage.records import State
+from forbear.storage.schema import frontier, hosts, queues
 
 
 @dataclass(frozen=True, slots=True)

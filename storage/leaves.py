@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import JSON, ColumnElement, Date, Table, Text, cast
 
-from storage import correspondence, schema
-from storage.types import Instant, Shown, shown, written
+from forbear.storage import correspondence, schema
+from forbear.storage.types import Instant, Shown, shown, written
 
 SALT = 16
 """Octets of a salt."""
@@ -79,7 +79,7 @@ FORMS: dict[str, Form] = {
     "removal": Form(schema.removals, "page", changing=frozenset({"erased_at"})),
     "checkpoint": Form(schema.checkpoints, "id"),
     "event": Form(schema.events, "id"),
-    # Where a complaint stands is what its last step says (storage.standing).
+    # Where a complaint stands is what its last step says (forbear.storage.standing).
     "complaint": Form(
         correspondence.complaints,
         "id",

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from optout.protocols.infringing_list import written
-from storage import chain, leaves
-from storage.records import new_id
-from storage.schema import list_entries, list_sources
-from storage.standing import ENDED, LET_IN
-from storage.types import shown
+from forbear.optout.protocols.infringing_list import written
+from forbear.storage import chain, leaves
+from forbear.storage.records import new_id
+from forbear.storage.schema import list_entries, list_sources
+from forbear.storage.standing import ENDED, LET_IN
+from forbear.storage.types import shown
 
 
 @dataclass(frozen=True, slots=True)

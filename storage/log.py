@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from optout.model import Gap, Profile, Reason, Statement
-from storage import chain, evidence, frontier, leaves, rollups, summary
-from storage.dialects import add, find
-from storage.leaves import Entry, Tuples, compact
-from storage.memo import Memo
-from storage.names import domain_of, host_in
-from storage.records import Add, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
-from storage.schema import decision_captures, decisions, gaps, pages, reasons, statements
-from storage.types import shown, written
+from forbear.optout.model import Gap, Profile, Reason, Statement
+from forbear.storage import chain, evidence, frontier, leaves, rollups, summary
+from forbear.storage.dialects import add, find
+from forbear.storage.leaves import Entry, Tuples, compact
+from forbear.storage.memo import Memo
+from forbear.storage.names import domain_of, host_in
+from forbear.storage.records import Add, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
+from forbear.storage.schema import decision_captures, decisions, gaps, pages, reasons, statements
+from forbear.storage.types import shown, written
 
 
 class Superseded(Exception):

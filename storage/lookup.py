@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from optout.model import Preference, Reason, Verdict
-from optout.readers.url import Url, parse
-from storage.hosts import domain_in
-from storage.names import digest, host_of, read, unicode_of
-from storage.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
-from storage.summary import KEPT, REMOVED, reason_key
+from forbear.optout.model import Preference, Reason, Verdict
+from forbear.optout.readers.url import Url, parse
+from forbear.storage.hosts import domain_in
+from forbear.storage.names import digest, host_of, read, unicode_of
+from forbear.storage.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
+from forbear.storage.summary import KEPT, REMOVED, reason_key
 
 WORDS = 50
 """Most reasons listed of each verdict: a site may have its own words on every page."""

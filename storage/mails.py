@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from storage.correspondence import mails
-from storage.records import new_id
+from forbear.storage.correspondence import mails
+from forbear.storage.records import new_id
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 """How long after each failure a mail is tried again; after the last it is given up."""

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from storage import adoption, roles, views
+from forbear.storage import adoption, roles, views
 
 _LOCK = 0x666F7262
 
@@ -32,5 +32,5 @@ def migrate(connection: Connection, *, older: bool) -> None:
 def config() -> Config:
     """Where Alembic finds the migrations."""
     found = Config()
-    found.set_main_option("script_location", str(files("storage") / "migrations").replace("%", "%%"))
+    found.set_main_option("script_location", str(files("forbear.storage") / "migrations").replace("%", "%%"))
     return found

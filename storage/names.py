@@ -6,7 +6,7 @@ import hashlib
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from optout.readers.url import NotAUrl, Url, parse
+from forbear.optout.readers.url import NotAUrl, Url, parse
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from optout.policy import Departure, Policy, restore
-from storage.dialects import insert
-from storage.records import now
-from storage.schema import policies
+from forbear.optout.policy import Departure, Policy, restore
+from forbear.storage.dialects import insert
+from forbear.storage.records import now
+from forbear.storage.schema import policies
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from storage.schema import crawls, decisions, pages, removals, statements
+from forbear.storage.schema import crawls, decisions, pages, removals, statements
 
 _POLICY = "tdm-policy: "
 """How a statement of TDMRep notes the policy beside it."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from optout.model import Force, Preference, Stage, Verdict
-from optout.readers.url import NotAUrl
-from storage.names import domain_of, host_of, read
-from storage.schema import decisions, reasons, statements
+from forbear.optout.model import Force, Preference, Stage, Verdict
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.names import domain_of, host_of, read
+from forbear.storage.schema import decisions, reasons, statements
 
 _CHUNK = 500
 

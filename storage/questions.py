@@ -8,17 +8,28 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, cast, exists, func, null, or_, select, union_all
 
-from optout.captures import REFUSED
-from optout.model import Preference, Verdict
-from optout.readers.text import readable, to_utf8
-from storage import crawl_sums, evidence
-from storage.columns import BEFORE_OPTOUT, CHANGES, MEASURES, UNREADABLE
-from storage.dialects import chunks
-from storage.errors import StorageError
-from storage.names import digest, domain_of, host_of, read
-from storage.queries import Filter, conditions, reasons_of, within
-from storage.schema import captures, crawls, decisions, host_reasons, hosts, pages, reasons, removals, statements, urls
-from storage.types import Instant
+from forbear.optout.captures import REFUSED
+from forbear.optout.model import Preference, Verdict
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.storage import crawl_sums, evidence
+from forbear.storage.columns import BEFORE_OPTOUT, CHANGES, MEASURES, UNREADABLE
+from forbear.storage.dialects import chunks
+from forbear.storage.errors import StorageError
+from forbear.storage.names import digest, domain_of, host_of, read
+from forbear.storage.queries import Filter, conditions, reasons_of, within
+from forbear.storage.schema import (
+    captures,
+    crawls,
+    decisions,
+    host_reasons,
+    hosts,
+    pages,
+    reasons,
+    removals,
+    statements,
+    urls,
+)
+from forbear.storage.types import Instant
 
 Rows = Iterator[dict[str, Any]]
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import uuid_utils
 
-from optout.model import Capture, Decision
+from forbear.optout.model import Capture, Decision
 
 
 def new_id() -> str:

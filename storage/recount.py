@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, except_, func, literal, select, union_all
 from sqlalchemy.sql.selectable import SelectBase
 
-from storage.crawl_sums import ALL, crawl_measures, crawl_words
-from storage.rollups import daily_verdicts
-from storage.schema import decisions, events, host_outcomes, reasons, urls
-from storage.summary import KEPT, REMOVED
+from forbear.storage.crawl_sums import ALL, crawl_measures, crawl_words
+from forbear.storage.rollups import daily_verdicts
+from forbear.storage.schema import decisions, events, host_outcomes, reasons, urls
+from forbear.storage.summary import KEPT, REMOVED
 
 
 class Difference(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from storage.columns import REASON, Shape
+from forbear.storage.columns import REASON, Shape
 
 REDACTED = "redacted"
 """What stands in place of each value that is taken out."""

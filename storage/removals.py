@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from optout.model import Verdict
-from storage import chain, leaves, summary
-from storage.dialects import chunks
-from storage.queries import reasons_of
-from storage.records import State
-from storage.schema import captures, decision_captures, decisions, frontier, pages, queues, removals
+from forbear.optout.model import Verdict
+from forbear.storage import chain, leaves, summary
+from forbear.storage.dialects import chunks
+from forbear.storage.queries import reasons_of
+from forbear.storage.records import State
+from forbear.storage.schema import captures, decision_captures, decisions, frontier, pages, queues, removals
 
 _CHUNK = 1000
 _MOST_STEPS = 20

@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from optout import policy as policies
-from optout.captures import Captures
-from optout.case import reason_to_json
-from optout.decide import decide, judge_again
-from optout.model import (
+from forbear.optout import policy as policies
+from forbear.optout.captures import Captures
+from forbear.optout.case import reason_to_json
+from forbear.optout.decide import decide, judge_again
+from forbear.optout.model import (
     Capture,
     Decision,
     Failure,
@@ -32,14 +32,14 @@ from optout.model import (
     Statement,
     Use,
 )
-from optout.policy import Policy
-from storage import evidence
-from storage import policies as on_record
-from storage.database import open_database, translated
-from storage.evidence import Held
-from storage.queries import Filter, ids, reasons_of
-from storage.schema import decision_captures, decisions, gaps, pages, removals, statements
-from storage.types import shown
+from forbear.optout.policy import Policy
+from forbear.storage import evidence
+from forbear.storage import policies as on_record
+from forbear.storage.database import open_database, translated
+from forbear.storage.evidence import Held
+from forbear.storage.queries import Filter, ids, reasons_of
+from forbear.storage.schema import decision_captures, decisions, gaps, pages, removals, statements
+from forbear.storage.types import shown
 
 BATCH = 500
 """Decisions that one process answers at a time."""

@@ -6,8 +6,8 @@ import re
 
 from sqlalchemy import Connection, text
 
-from storage import correspondence, schema, staff
-from storage.errors import StorageError
+from forbear.storage import correspondence, schema, staff
+from forbear.storage.errors import StorageError
 
 LOG = (
     correspondence.complaint_files,

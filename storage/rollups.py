@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, Table, Text, func, select
 
-from optout.model import Verdict
-from storage import crawl_sums
-from storage.dialects import Tuples, add, count_up, find
-from storage.memo import Memo
-from storage.names import digest, domain_of, host_in
-from storage.records import Decided, DecisionRecord, Job, Kept
-from storage.schema import crawls, metadata
-from storage.types import Count, shown
+from forbear.optout.model import Verdict
+from forbear.storage import crawl_sums
+from forbear.storage.dialects import Tuples, add, count_up, find
+from forbear.storage.memo import Memo
+from forbear.storage.names import digest, domain_of, host_in
+from forbear.storage.records import Decided, DecisionRecord, Job, Kept
+from forbear.storage.schema import crawls, metadata
+from forbear.storage.types import Count, shown
 
 UNREACHABLE = "unreachable"
 _CAUSE = 40

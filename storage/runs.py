@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select, text, update
 
-from storage.records import new_id
-from storage.schema import runs
+from forbear.storage.records import new_id
+from forbear.storage.schema import runs
 
 _LOCK = 0x666F7264
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn, CreateTable
 
-from storage.types import Count, Instant, Shown
+from forbear.storage.types import Count, Instant, Shown
 
 metadata = MetaData(
     naming_convention={
@@ -189,7 +189,7 @@ decisions = Table(
     _index("at"),
     _index("verdict", "at", where=text("verdict <> 'allowed'")),
     comment="The audit log: one row for each decision, written before a page is requested, kept or refused.",
-    postgresql_partition_by="RANGE (id)",  # storage.partitions
+    postgresql_partition_by="RANGE (id)",  # forbear.storage.partitions
 )
 
 decision_captures = Table(

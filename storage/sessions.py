@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, or_, select
 
-from storage.accounts import Account, Role, Scope, find
-from storage.records import new_id
-from storage.staff import accounts, saved_queries, sessions, tokens, visits
+from forbear.storage.accounts import Account, Role, Scope, find
+from forbear.storage.records import new_id
+from forbear.storage.staff import accounts, saved_queries, sessions, tokens, visits
 
 IDLE = timedelta(minutes=30)
 """After so long without a request a session ends."""

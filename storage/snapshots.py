@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from optout.model import SKEW, Capture
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
-from storage import evidence
-from storage.dialects import chunks
-from storage.records import now
-from storage.schema import captures
+from forbear.optout.model import SKEW, Capture
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage import evidence
+from forbear.storage.dialects import chunks
+from forbear.storage.records import now
+from forbear.storage.schema import captures
 
 
 class Answer(NamedTuple):

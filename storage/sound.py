@@ -16,12 +16,12 @@ from typing import Any
 from sqlalchemy import JSON, Connection, Row, Table
 from sqlalchemy.types import Integer
 
-from storage import leaves
-from storage.dialects import find
-from storage.leaves import CHILDREN, Entry
-from storage.merkle import leaf_hash
-from storage.schema import captures, decision_captures, decisions, pages
-from storage.types import written
+from forbear.storage import leaves
+from forbear.storage.dialects import find
+from forbear.storage.leaves import CHILDREN, Entry
+from forbear.storage.merkle import leaf_hash
+from forbear.storage.schema import captures, decision_captures, decisions, pages
+from forbear.storage.types import written
 
 Stored = tuple[Any, ...]
 

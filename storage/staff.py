@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, Table, Text
 
-from storage.schema import metadata
-from storage.types import Count, Instant, Shown
+from forbear.storage.schema import metadata
+from forbear.storage.types import Count, Instant, Shown
 
 accounts = Table(
     "accounts",

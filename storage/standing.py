@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
-from storage.schema import events, list_entries, list_sources
-from storage.types import written
+from forbear.storage.correspondence import complaint_blocks, complaint_files, complaint_steps, complaints
+from forbear.storage.schema import events, list_entries, list_sources
+from forbear.storage.types import written
 
 LET_IN = "listing let in"
 """The event of a person who lets entries in that were held back."""

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from storage.correspondence import subscriptions
-from storage.dialects import insert
-from storage.records import new_id
+from forbear.storage.correspondence import subscriptions
+from forbear.storage.dialects import insert
+from forbear.storage.records import new_id
 
 TIME_TO_CONFIRM = timedelta(hours=48)
 """After that a request is forgotten."""

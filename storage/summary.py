@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from optout.model import Reason, Verdict
-from storage.dialects import add_new, chunks, count_up, find, many
-from storage.hosts import meet
-from storage.names import digest
-from storage.schema import host_outcomes, host_reasons, urls
-from storage.types import shown, written
+from forbear.optout.model import Reason, Verdict
+from forbear.storage.dialects import add_new, chunks, count_up, find, many
+from forbear.storage.hosts import meet
+from forbear.storage.names import digest
+from forbear.storage.schema import host_outcomes, host_reasons, urls
+from forbear.storage.types import shown, written
 
 KEPT = "kept"
 REMOVED = "removed"

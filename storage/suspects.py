@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from optout.model import Profile, Stage, Use, Verdict
-from storage import leaves, merkle
-from storage.leaves import Entry
-from storage.types import written
+from forbear.optout.model import Profile, Stage, Use, Verdict
+from forbear.storage import leaves, merkle
+from forbear.storage.leaves import Entry
+from forbear.storage.types import written
 
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
 _BEFORE: dict[str, Sequence[Any]] = {

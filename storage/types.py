@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from optout.readers.text import readable
+from forbear.optout.readers.text import readable
 
 Count = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of 64 bits; SQLite numbers rows by itself only where the type is called INTEGER."""

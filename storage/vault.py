@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
-from storage.errors import StorageError
+from forbear.storage.errors import StorageError
 
 _SEALED = "aes-256-gcm:"
 _NONCE = 12

@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 from cryptography.x509 import Certificate
 from sqlalchemy import Connection, Row, Text, cast, select
 
-from storage import chain as chains
-from storage import evidence, leaves, merkle, notes, schema
-from storage.erasure import Erased, erased
-from storage.leaves import FORMS, Entry
-from storage.notes import BadNote, VerifierKey
-from storage.sound import sound
-from storage.standing import differences
-from storage.suspects import Suspect, explain
-from storage.timestamps import BadTimestamp, check
-from storage.types import written
+from forbear.storage import chain as chains
+from forbear.storage import evidence, leaves, merkle, notes, schema
+from forbear.storage.erasure import Erased, erased
+from forbear.storage.leaves import FORMS, Entry
+from forbear.storage.notes import BadNote, VerifierKey
+from forbear.storage.sound import sound
+from forbear.storage.standing import differences
+from forbear.storage.suspects import Suspect, explain
+from forbear.storage.timestamps import BadTimestamp, check
+from forbear.storage.types import written
 
 _BATCH = 500
 LATE = timedelta(days=1)

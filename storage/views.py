@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, event
 from sqlalchemy.exc import DBAPIError
 
-from storage import schema
-from storage.errors import StorageError
-from storage.schema import metadata
+from forbear.storage import schema
+from forbear.storage.errors import StorageError
+from forbear.storage.schema import metadata
 
 
 class View(NamedTuple):

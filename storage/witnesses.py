@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from storage import notes
+from forbear.storage import notes
 
 _SECONDS = 30
 

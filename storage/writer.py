@@ -15,11 +15,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
-from storage import chain, log, rollups
-from storage.database import StorageError, storage_error, writing
-from storage.leaves import Entry
-from storage.memo import Memo
-from storage.records import Job
+from forbear.storage import chain, log, rollups
+from forbear.storage.database import StorageError, storage_error, writing
+from forbear.storage.leaves import Entry
+from forbear.storage.memo import Memo
+from forbear.storage.records import Job
 
 T = TypeVar("T")
 

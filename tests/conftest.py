@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, text
 
-from storage.database import open_database, upgrade
+from forbear.storage.database import open_database, upgrade
 from tests.forks import Forks
 
 # The same examples in every run, however slow the machine; HYPOTHESIS_PROFILE=thorough looks for new ones.

@@ -23,11 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crawler import workers
+from forbear.crawler import workers
 from tests.killed_at import watch, watch_pages
 
 ROOT = Path(__file__).parents[1]
-LATE = ("crawler.handler", "crawler.pages", "crawler.scheduler", "psycopg")
+LATE = ("forbear.crawler.handler", "forbear.crawler.pages", "forbear.crawler.scheduler", "psycopg")
 """What commands load only when they need it."""
 
 
@@ -146,7 +146,7 @@ class Forks:
 
 
 def run(asked: Asked) -> NoReturn:
-    """Becomes the program, as ``python -m scripts`` would, and ends with its exit code.
+    """Becomes the program, as ``python -m forbear`` would, and ends with its exit code.
 
     Threads are waited for and what is registered for the end is done, as ever. What Python would then do to free all
     that is loaded takes longer than most programs, and is left out.
@@ -162,7 +162,7 @@ def run(asked: Asked) -> NoReturn:
     os.chdir(asked.work)
     os.environ.clear()
     os.environ.update(asked.environment)
-    from scripts.__main__ import main as program  # noqa: PLC0415 - as late as in a process of its own
+    from forbear.scripts.__main__ import main as program  # noqa: PLC0415 - as late as in a process of its own
 
     sys.argv = ["forbear", *asked.words]
     if asked.dies:
@@ -187,7 +187,7 @@ def run(asked: Asked) -> NoReturn:
 
 def main() -> None:
     """Answers until its input ends."""
-    from scripts.__main__ import COMMANDS, load  # noqa: PLC0415 - not in the process that asks
+    from forbear.scripts.__main__ import COMMANDS, load  # noqa: PLC0415 - not in the process that asks
 
     for name in COMMANDS:
         load(name)

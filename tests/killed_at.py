@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from crawler import bounded
-from optout.decide import decide
+from forbear.crawler import bounded
+from forbear.optout.decide import decide
 
 
 def watch(left: int, folder: str) -> None:

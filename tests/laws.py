@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
-from optout import representation
-from optout.captures import redirect
-from optout.model import Capture
-from optout.readers.text import quoted, readable, to_utf8
-from storage import evidence
+from forbear.optout import representation
+from forbear.optout.captures import redirect
+from forbear.optout.model import Capture
+from forbear.optout.readers.text import quoted, readable, to_utf8
+from forbear.storage import evidence
 
 FAILURES = ("too many redirects", "too-large", "html", "text/html", "malformed", "unreadable")
 """What ``unreachable`` quotes where nothing can be quoted, beside error names and statuses (decide.md)."""

@@ -12,7 +12,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.readers import ParquetReader
 from datatrove.pipeline.writers import ParquetWriter
 
-from batch.trove import RightsFilter
+from forbear.batch.trove import RightsFilter
 
 if __name__ == "__main__":
     hosts, pages, out = sys.argv[1:]

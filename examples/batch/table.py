@@ -11,8 +11,8 @@ import sys
 import duckdb
 import pyarrow.parquet as pq
 
-from batch.rules import Snapshot
-from batch.table import decide_table
+from forbear.batch.rules import Snapshot
+from forbear.batch.table import decide_table
 
 hosts, rows, kept = sys.argv[1:]
 with Snapshot(hosts) as snapshot, pq.ParquetFile(rows) as file, duckdb.connect() as connection:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from optout.advice import page, robots, rsl, rule_files, tdmrep, wishes, words
-from optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question
-from optout.policy import Policy
+from forbear.optout.advice import page, robots, rsl, rule_files, tdmrep, wishes, words
+from forbear.optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question
+from forbear.optout.policy import Policy
 
 __all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
-from optout.captures import Asked, Captures
-from optout.model import Capture, Decision, Force, Gap, Preference, Profile, Question, Statement, Use
-from optout.readers import url as urls
-from optout.readers.url import Url
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.model import Capture, Decision, Force, Gap, Preference, Profile, Question, Statement, Use
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import Url
 
 TDMREP_JSON = "/.well-known/tdmrep.json"
 ROBOTS_TXT = "/robots.txt"

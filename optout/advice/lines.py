@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from optout.model import Capture
-from optout.readers.robots_txt import LIMIT
-from optout.readers.text import readable, to_utf8
+from forbear.optout.model import Capture
+from forbear.optout.readers.robots_txt import LIMIT
+from forbear.optout.readers.text import readable, to_utf8
 
 _RECORD = re.compile(r"([^:]*?)\s*:\s*(.*)", re.DOTALL)
 _RULES = frozenset({"allow", "disallow"})

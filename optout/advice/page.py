@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout import representation
-from optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
-from optout.advice.robots import usage_faults, usage_mended
-from optout.captures import redirect
-from optout.model import Capture, Force, Preference, Profile
-from optout.protocols import PROTOCOLS, robots
-from optout.readers import html, robots_txt
-from optout.readers.markup import tags
-from optout.readers.pattern import Target
-from optout.readers.text import quoted, readable
+from forbear.optout import representation
+from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.robots import usage_faults, usage_mended
+from forbear.optout.captures import redirect
+from forbear.optout.model import Capture, Force, Preference, Profile
+from forbear.optout.protocols import PROTOCOLS, robots
+from forbear.optout.readers import html, robots_txt
+from forbear.optout.readers.markup import tags
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.text import quoted, readable
 
 META = '<meta name="robots" content="noai, noimageai">'
 TDM_META = '<meta name="tdm-reservation" content="1">'

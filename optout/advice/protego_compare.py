@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from protego import Protego
 
-from optout.captures import Asked, Captures
-from optout.model import NEVER, Gap, Question
-from optout.protocols import robots
-from optout.readers import robots_txt
-from optout.readers import url as urls
-from optout.readers.pattern import Target
-from optout.readers.text import to_utf8
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.model import NEVER, Gap, Question
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.text import to_utf8
 
 MOST_OCTETS = 65_536
 MOST_COST = 200_000

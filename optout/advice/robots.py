@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from optout import policy
-from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
-from optout.advice.lines import Lines, Record, lines
-from optout.advice.protego_compare import other_reading
-from optout.readers import robots_txt
-from optout.readers.pattern import Target
+from forbear.optout import policy
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.lines import Lines, Record, lines
+from forbear.optout.advice.protego_compare import other_reading
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers.pattern import Target
 
 GENERAL_NO = "Content-Usage: train-ai=n\nContent-Signal: ai-train=no"
 """The lines that say to every crawler at once what lists of names say to those alone that are named."""

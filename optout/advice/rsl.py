@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
-from optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
-from optout.model import Capture
-from optout.readers import xml_source
-from optout.readers.rsl import NAMESPACE
-from optout.readers.text import field_octets, readable, to_utf8
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_source import Node
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.model import Capture
+from forbear.optout.readers import xml_source
+from forbear.optout.readers.rsl import NAMESPACE
+from forbear.optout.readers.text import field_octets, readable, to_utf8
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_source import Node
 
 _USAGES = ("all", "ai-all", "ai-train", "ai-input", "ai-index", "search")
 _TYPES = ("usage", "user", "geo")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout.advice.finding import Fix, Found, Goes, Level, Site, rule
-from optout.advice.lines import Lines, lines
-from optout.model import Preference
-from optout.protocols import ai_txt, trust_txt
-from optout.readers.text import readable, to_utf8
+from forbear.optout.advice.finding import Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.lines import Lines, lines
+from forbear.optout.model import Preference
+from forbear.optout.protocols import ai_txt, trust_txt
+from forbear.optout.readers.text import readable, to_utf8
 
 AI_TXT = "User-Agent: *\nDisallow: /\nDisallow: *\n"
 """A whole ai.txt that reserves a whole site, as Spawning's generator writes it."""

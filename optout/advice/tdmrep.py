@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
-from optout.protocols.tdmrep import MAX_FILE
-from optout.readers import json_source
-from optout.readers import url as urls
-from optout.readers.json_source import Member, Object, Value
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.url import NotAUrl
+from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.protocols.tdmrep import MAX_FILE
+from forbear.optout.readers import json_source
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.json_source import Member, Object, Value
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.url import NotAUrl
 
 RESERVED = '[\n  {"location": "/", "tdm-reservation": 1}\n]\n'
 """A whole file that reserves a whole site."""

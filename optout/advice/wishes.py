@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout.advice.finding import ROBOTS_TXT, Found, Level, Site, rule
-from optout.model import Capture
-from optout.protocols import PROTOCOLS
-from optout.readers.text import readable, to_utf8
+from forbear.optout.advice.finding import ROBOTS_TXT, Found, Level, Site, rule
+from forbear.optout.model import Capture
+from forbear.optout.protocols import PROTOCOLS
+from forbear.optout.readers.text import readable, to_utf8
 
 _SEARCHED = 65_536
 """Octets of a file that are looked through."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from optout import policy
-from optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
-from optout.model import NEVER, Force, Gap, Preference, Profile, Statement, Use
-from optout.policy import Effect
+from forbear.optout import policy
+from forbear.optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.model import NEVER, Force, Gap, Preference, Profile, Statement, Use
+from forbear.optout.policy import Effect
 
 _FIXES = {
     "aipref": Fix("Content-Usage: train-ai=n", Goes.LINE),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing
 
-from optout.captures import Asked
-from optout.model import Reading
-from optout.protocols import (
+from forbear.optout.captures import Asked
+from forbear.optout.model import Reading
+from forbear.optout.protocols import (
     access,
     ai_txt,
     aipref,

@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from optout.captures import REFUSED, Asked, challenges, redirect
-from optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import html, json_source, mime
-from optout.readers.html import Element
-from optout.readers.json_source import Object, Value
-from optout.readers.schema_org import ADMISSION_TYPES
-from optout.readers.text import quoted, readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.url import Url, parse
+from forbear.optout.captures import REFUSED, Asked, challenges, redirect
+from forbear.optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.readers import html, json_source, mime
+from forbear.optout.readers.html import Element
+from forbear.optout.readers.json_source import Object, Value
+from forbear.optout.readers.schema_org import ADMISSION_TYPES
+from forbear.optout.readers.text import quoted, readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.url import Url, parse
 
 NAME = REFUSED
 PLACES: tuple[str, ...] = ()

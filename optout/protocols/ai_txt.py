@@ -6,12 +6,12 @@ import re
 from functools import partial
 from itertools import islice
 
-from optout.captures import Asked
-from optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import prose, robots_txt, wishes
-from optout.readers.pattern import Target
-from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
-from optout.readers.text import readable, to_utf8
+from forbear.optout.captures import Asked
+from forbear.optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.readers import prose, robots_txt, wishes
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
+from forbear.optout.readers.text import readable, to_utf8
 
 NAME = "ai-txt"
 PLACES: tuple[str, ...] = ("/ai.txt",)

@@ -7,14 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from optout.captures import Asked
-from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.protocols import robots
-from optout.readers import robots_txt, structured_headers, wishes
-from optout.readers.pattern import Pattern, Target
-from optout.readers.robots_txt import Line, RobotsTxt
-from optout.readers.text import field_octets, readable
-from optout.readers.unreadable import Unreadable
+from forbear.optout.captures import Asked
+from forbear.optout.model import (
+    AI_USES,
+    EVERY_USE,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Force,
+    Gap,
+    Preference,
+    Reading,
+    Statement,
+    Use,
+)
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt, structured_headers, wishes
+from forbear.optout.readers.pattern import Pattern, Target
+from forbear.optout.readers.robots_txt import Line, RobotsTxt
+from forbear.optout.readers.text import field_octets, readable
+from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "aipref"
 PLACES: tuple[str, ...] = ()

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optout.captures import Asked
-from optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import c2pa_store, embedded_xmp, html, url, xmp
-from optout.readers.c2pa_store import Manifest, Store
-from optout.readers.text import quoted, readable
-from optout.readers.unreadable import Unreadable
+from forbear.optout.captures import Asked
+from forbear.optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.readers import c2pa_store, embedded_xmp, html, url, xmp
+from forbear.optout.readers.c2pa_store import Manifest, Store
+from forbear.optout.readers.text import quoted, readable
+from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "c2pa"
 PLACES: tuple[str, ...] = ()

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from optout.captures import Asked
-from optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
-from optout.protocols import robots
-from optout.readers import robots_txt, wishes
-from optout.readers.robots_txt import RobotsTxt
-from optout.readers.text import readable
+from forbear.optout.captures import Asked
+from forbear.optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt, wishes
+from forbear.optout.readers.robots_txt import RobotsTxt
+from forbear.optout.readers.text import readable
 
 NAME = "content-signal"
 PLACES: tuple[str, ...] = ()

@@ -23,11 +23,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from optout.captures import Asked
-from optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
-from optout.readers import url as urls
-from optout.readers.text import readable, to_utf8
-from optout.readers.url import NotAUrl
+from forbear.optout.captures import Asked
+from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.url import NotAUrl
 
 NAME = "infringing-list"
 PLACES: tuple[str, ...] = ()

@@ -9,14 +9,25 @@ import json
 import re
 from collections.abc import Iterator
 
-from optout.captures import Asked
-from optout.model import AI_USES, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import c2pa_store, embedded_xmp
-from optout.readers.c2pa_store import Manifest
-from optout.readers.properties import MAX_PROPERTIES, Property
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.xmp import PLUS, Packet
+from forbear.optout.captures import Asked
+from forbear.optout.model import (
+    AI_USES,
+    EVERY_USE,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Force,
+    Gap,
+    Preference,
+    Reading,
+    Statement,
+)
+from forbear.optout.readers import c2pa_store, embedded_xmp
+from forbear.optout.readers.c2pa_store import Manifest
+from forbear.optout.readers.properties import MAX_PROPERTIES, Property
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xmp import PLUS, Packet
 
 NAME = "iptc"
 PLACES: tuple[str, ...] = ()

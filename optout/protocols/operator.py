@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
-from optout.captures import Asked
-from optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
-from optout.readers import url as urls
-from optout.readers.pattern import Target
-from optout.readers.text import readable, to_utf8
-from optout.readers.url import NotAUrl, Url
+from forbear.optout.captures import Asked
+from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.url import NotAUrl, Url
 
 NAME = "operator"
 PLACES: tuple[str, ...] = ()

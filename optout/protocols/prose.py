@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from optout import representation
-from optout.captures import Asked
-from optout.model import AI_USES, Force, Preference, Reading, Statement
-from optout.readers import prose, tree_bounds
-from optout.readers.markup import Tag, tags
-from optout.readers.text import readable
+from forbear.optout import representation
+from forbear.optout.captures import Asked
+from forbear.optout.model import AI_USES, Force, Preference, Reading, Statement
+from forbear.optout.readers import prose, tree_bounds
+from forbear.optout.readers.markup import Tag, tags
+from forbear.optout.readers.text import readable
 
 NAME = "prose"
 PLACES: tuple[str, ...] = ()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from optout.captures import Asked
-from optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import robots_mended, robots_txt
-from optout.readers.pattern import Target
-from optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
+from forbear.optout.captures import Asked
+from forbear.optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.readers import robots_mended, robots_txt
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 
 NAME = "robots"
 PLACES: tuple[str, ...] = ("/robots.txt",)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from itertools import islice
 
-from optout.captures import Asked
-from optout.model import IN_STRICT, Force, Gap, Preference, Reading, Statement, Use
-from optout.protocols import robots
-from optout.readers import robots_txt, wishes
-from optout.readers.robots_txt import Match, RobotsTxt
-from optout.readers.wishes import Wish
+from forbear.optout.captures import Asked
+from forbear.optout.model import IN_STRICT, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt, wishes
+from forbear.optout.readers.robots_txt import Match, RobotsTxt
+from forbear.optout.readers.wishes import Wish
 
 NAME = "robots-intent"
 PLACES: tuple[str, ...] = ()

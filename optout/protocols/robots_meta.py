@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from optout.captures import Asked
-from optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
-from optout.readers import container, html, robots_tags, wishes
-from optout.readers.html import Element
-from optout.readers.text import quoted
-from optout.readers.unreadable import Unreadable
+from forbear.optout.captures import Asked
+from forbear.optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.readers import container, html, robots_tags, wishes
+from forbear.optout.readers.html import Element
+from forbear.optout.readers.text import quoted
+from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "robots-meta"
 PLACES: tuple[str, ...] = ()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from optout.captures import Asked
-from optout.model import (
+from forbear.optout.captures import Asked
+from forbear.optout.model import (
     AI_USES,
     ALWAYS,
     IN_STRICT,
@@ -25,17 +25,17 @@ from optout.model import (
     Reading,
     Statement,
 )
-from optout.protocols import robots
-from optout.readers import html, mime, robots_txt
-from optout.readers import rsl as documents
-from optout.readers import url as urls
-from optout.readers.html import Element
-from optout.readers.robots_txt import Line, RobotsTxt
-from optout.readers.rsl import Document, Term, TooLarge
-from optout.readers.text import quoted, readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.url import NotAUrl
-from optout.readers.xml_names import NotXml
+from forbear.optout.protocols import robots
+from forbear.optout.readers import html, mime, robots_txt
+from forbear.optout.readers import rsl as documents
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.html import Element
+from forbear.optout.readers.robots_txt import Line, RobotsTxt
+from forbear.optout.readers.rsl import Document, Term, TooLarge
+from forbear.optout.readers.text import quoted, readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.url import NotAUrl
+from forbear.optout.readers.xml_names import NotXml
 
 NAME = "rsl"
 PLACES: tuple[str, ...] = ()

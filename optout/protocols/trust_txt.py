@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout import representation
-from optout.captures import Asked
-from optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from optout.readers import wishes
-from optout.readers.text import readable, to_utf8
+from forbear.optout import representation
+from forbear.optout.captures import Asked
+from forbear.optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.readers import wishes
+from forbear.optout.readers.text import readable, to_utf8
 
 NAME = "trust-txt"
 PLACES: tuple[str, ...] = ("/trust.txt", "/.well-known/trust.txt")

@@ -5,9 +5,9 @@ The rules of a group that names such a token are preferences about a purpose, in
 
 from __future__ import annotations
 
-from optout.captures import Asked
-from optout.model import Force, Preference, Reading, Statement
-from optout.protocols import robots
+from forbear.optout.captures import Asked
+from forbear.optout.model import Force, Preference, Reading, Statement
+from forbear.optout.protocols import robots
 
 NAME = "usage-token"
 PLACES: tuple[str, ...] = ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from optout import representation
-from optout.model import Capture
-from optout.readers import xmp
-from optout.representation import HTML_TYPES
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers import xmp
+from forbear.optout.representation import HTML_TYPES
 
 
 class Container(StrEnum):

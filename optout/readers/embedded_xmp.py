@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from optout.model import Capture
-from optout.readers import bmff, container, images, media, packet_scan, pdf, xmp
-from optout.readers.container import Container
-from optout.readers.packets import MAX_PACKET, Budget, Packets
-from optout.readers.unreadable import TooMuch, Unreadable
-from optout.readers.xml_events import MAX_TAGS
+from forbear.optout.model import Capture
+from forbear.optout.readers import bmff, container, images, media, packet_scan, pdf, xmp
+from forbear.optout.readers.container import Container
+from forbear.optout.readers.packets import MAX_PACKET, Budget, Packets
+from forbear.optout.readers.unreadable import TooMuch, Unreadable
+from forbear.optout.readers.xml_events import MAX_TAGS
 
 MAX_PACKETS = 1_000
 """How many packets a file may have; one is the rule."""

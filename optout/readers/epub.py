@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from itertools import islice
 from urllib.parse import unquote
 
-from optout.model import Capture
-from optout.readers.properties import MAX_PROPERTIES, Property
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_events import Events
+from forbear.optout.model import Capture
+from forbear.optout.readers.properties import MAX_PROPERTIES, Property
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_events import Events
 
 MAX_DOCUMENT = 8_388_608
 """Octets of a book's container.xml and package documents together, when inflated: 8 MiB."""

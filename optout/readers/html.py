@@ -15,14 +15,14 @@ from itertools import islice
 
 import turbohtml
 
-from optout import representation
-from optout.model import Capture
-from optout.readers import xml_source
-from optout.readers.markup import tags
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_names import NotXml
-from optout.representation import MAX_LOCATED, Representation
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers import xml_source
+from forbear.optout.readers.markup import tags
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_names import NotXml
+from forbear.optout.representation import MAX_LOCATED, Representation
 
 CHALLENGE_MARKS = (
     "captcha-delivery.com",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from optout.readers.unreadable import Unreadable
+from forbear.optout.readers.unreadable import Unreadable
 
 
 class Octets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from optout.readers.url import normalise, normalise_as_written
+from forbear.optout.readers.url import normalise, normalise_as_written
 
 # What the URL standard serialises as it is, and no comparison spells otherwise; without a dot segment.
 _is_plain = re.compile(r"/[A-Za-z0-9_~!()+,;=:@&/?.-]*").fullmatch

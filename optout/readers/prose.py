@@ -47,7 +47,7 @@ class _Words:
 
 @cache
 def _words() -> _Words:
-    table = tomllib.loads(resources.files("optout").joinpath("prose.toml").read_text("utf-8"))
+    table = tomllib.loads(resources.files("forbear.optout").joinpath("prose.toml").read_text("utf-8"))
     common, links = table["common"], table["links"]
     return _Words(
         _compile(common["mining"]),

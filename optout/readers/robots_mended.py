@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from optout.model import Capture
-from optout.readers import robots_txt
-from optout.readers.robots_txt import LIMIT, Line, RobotsTxt
-from optout.readers.text import readable, to_utf8
+from forbear.optout.model import Capture
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers.robots_txt import LIMIT, Line, RobotsTxt
+from forbear.optout.readers.text import readable, to_utf8
 
 _KEY = r"(?:user[- ]?agent|disallow|allow|crawl-delay|sitemap)"
 # White space of other scripts and of word processors, and signs that nobody sees; what ends a line elsewhere.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from optout.readers.html import Element, metas
+from forbear.optout.readers.html import Element, metas
 
 EVERYBODY = frozenset({"robots", "*", "everyone", "user-agent", "x-robots-tag"})
 """What stands before a colon for everybody; the last three as people write it."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 
-from optout import representation
-from optout.model import Capture
-from optout.readers.pattern import Pattern, Target
-from optout.readers.text import readable, to_utf8
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers.pattern import Pattern, Target
+from forbear.optout.readers.text import readable, to_utf8
 
 LIMIT = 524_288
 """Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""

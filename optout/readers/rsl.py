@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from optout.model import EVERY_USE, Force, Preference, Use
-from optout.readers import url as urls
-from optout.readers import xml_source
-from optout.readers.pattern import Pattern, Target
-from optout.readers.unreadable import Unreadable
-from optout.readers.url import NotAUrl
-from optout.readers.xml_source import Node
+from forbear.optout.model import EVERY_USE, Force, Preference, Use
+from forbear.optout.readers import url as urls
+from forbear.optout.readers import xml_source
+from forbear.optout.readers.pattern import Pattern, Target
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.url import NotAUrl
+from forbear.optout.readers.xml_source import Node
 
 NAMESPACE = "https://rslstandard.org/rsl"
 MAX_OCTETS = 1_048_576

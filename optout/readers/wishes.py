@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from optout.model import Preference
-from optout.readers.text import readable, to_utf8
+from forbear.optout.model import Preference
+from forbear.optout.readers.text import readable, to_utf8
 
 LIMIT = 524_288
 """Octets of a file that are looked at."""

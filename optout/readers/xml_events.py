@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
-from optout.readers.text import to_utf8
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_names import Names, NotXml
+from forbear.optout.readers.text import to_utf8
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_names import Names, NotXml
 
 MAX_DEPTH = 256
 """How deep elements may be nested."""

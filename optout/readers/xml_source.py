@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.entities import html5
 
-from optout.readers.text import readable, to_utf8
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_events import TAG, Events
-from optout.readers.xml_names import NotXml
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_events import TAG, Events
+from forbear.optout.readers.xml_names import NotXml
 
 MAX_DEPTH = 100
 """How deep elements of a licence may be nested."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optout.readers.properties import MAX_PROPERTIES, Property
-from optout.readers.text import readable
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_events import Events
+from forbear.optout.readers.properties import MAX_PROPERTIES, Property
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_events import Events
 
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 TERMS = "http://purl.org/dc/terms/"

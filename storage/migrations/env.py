@@ -1,11 +1,11 @@
-"""Runs migrations on the connection and in the transaction of the caller (storage.database)."""
+"""Runs migrations on the connection and in the transaction of the caller (forbear.storage.database)."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
-from storage.schema import metadata
+from forbear.storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
+from forbear.storage.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batch import snapshot
-from batch.snapshot import About, Known
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Use
-from optout.protocols import infringing_list, operator
-from optout.readers import url as urls
+from forbear.batch import snapshot
+from forbear.batch.snapshot import About, Known
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Use
+from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers import url as urls
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
 """When the snapshots of the tests are made, and what they are asked about."""

@@ -14,7 +14,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.readers import ParquetReader
 from datatrove.pipeline.writers import ParquetWriter
 
-from batch.trove import RightsFilter
+from forbear.batch.trove import RightsFilter
 from tests.batch.hosts import AT
 
 TASKS = 6

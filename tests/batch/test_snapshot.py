@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch.rules import Snapshot
-from batch.snapshot import BadSnapshot
-from optout import case, policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Profile, Verdict
-from optout.protocols import infringing_list, operator
-from optout.readers import url as urls
-from optout.readers.url import NotAUrl
+from forbear.batch.rules import Snapshot
+from forbear.batch.snapshot import BadSnapshot
+from forbear.optout import case, policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Profile, Verdict
+from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
 from tests.batch.hosts import AT, DAY, answered, asked_of, decided, write
 
 VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("*.jsonl"))

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch import table as tables
-from batch.rules import Snapshot
-from batch.table import BadTable, decide_table
-from optout.case import reason_to_json
+from forbear.batch import table as tables
+from forbear.batch.rules import Snapshot
+from forbear.batch.table import BadTable, decide_table
+from forbear.optout.case import reason_to_json
 from tests.batch.hosts import AT, answered, asked_of, write
 
 ROBOTS = "User-agent: *\nDisallow: /no\nContent-Usage: /quiet train-ai=n\n"

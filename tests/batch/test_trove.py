@@ -19,8 +19,8 @@ from datatrove.executor import SlurmPipelineExecutor
 from datatrove.pipeline.readers import ParquetReader
 from datatrove.pipeline.writers import ParquetWriter
 
-from batch.snapshot import BadSnapshot
-from batch.trove import RightsFilter
+from forbear.batch.snapshot import BadSnapshot
+from forbear.batch.trove import RightsFilter
 from tests.batch.hosts import AT, answered, asked_of, write
 from tests.batch.pipeline import TASKS, main
 from tests.crawler.crawls import until

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from crawler.corpus import Corpus, Page
-from optout.model import Capture
+from forbear.crawler.corpus import Corpus, Page
+from forbear.optout.model import Capture
 
 
 def main(out: str, log: str, seed: str) -> None:

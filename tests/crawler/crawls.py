@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from sqlalchemy import create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
-from crawler.web import Reply, Web
-from optout.protocols import PROTOCOLS
+from forbear.crawler.web import Reply, Web
+from forbear.optout.protocols import PROTOCOLS
 from tests.forks import Done, Forks, Process
 
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,11 @@ import pytest
 from scrapy import Request
 from scrapy.utils.test import get_crawler
 
-from crawler import client, network
-from crawler.handler import GuardedHandler
-from crawler.live import Live
-from crawler.network import Guard
-from optout.model import Capture
+from forbear.crawler import client, network
+from forbear.crawler.handler import GuardedHandler
+from forbear.crawler.live import Live
+from forbear.crawler.network import Guard
+from forbear.optout.model import Capture
 
 LIMIT = 100_000
 PATIENCE, SHORT = 60.0, 0.5

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from optout.captures import Captures
+    from forbear.optout.captures import Captures
 
 _kept: list[bytearray] = []
 

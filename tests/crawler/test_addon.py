@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
-from crawler.addon import Config, ForbearAddon
-from crawler.operator import BadConfig
-from crawler.web import Reply, Site, Web
-from optout import __version__
+from forbear.crawler.addon import Config, ForbearAddon
+from forbear.crawler.operator import BadConfig
+from forbear.crawler.web import Reply, Site, Web
+from forbear.optout import __version__
 from tests.crawler.crawls import HTML, moved, page, plain
 from tests.laws import check_laws
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from crawler import bounded
-from crawler.bounded import BoundedReader
-from crawler.places import SHORTEST, expiry
-from crawler.web import Reply, Web
-from crawler.workers import TooCostly, WorkerPool
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Question, Verdict
-from storage.records import now
+from forbear.crawler import bounded
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.places import SHORTEST, expiry
+from forbear.crawler.web import Reply, Web
+from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Question, Verdict
+from forbear.storage.records import now
 from tests.crawler import hostile_calls
 from tests.crawler.crawls import Crawler, page, plain, until, urls
 from tests.optout.pictures import packet, picture

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 from tests.crawler.crawls import HTML, Crawler, page
 
 with warnings.catch_warnings():

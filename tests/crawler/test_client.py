@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from crawler.client import Client, Proxy, failure
-from crawler.connections import Connection
-from crawler.http1 import BadAnswer
-from crawler.network import Guard
-from optout.model import Failure
-from optout.readers import url as urls
+from forbear.crawler.client import Client, Proxy, failure
+from forbear.crawler.connections import Connection
+from forbear.crawler.http1 import BadAnswer
+from forbear.crawler.network import Guard
+from forbear.optout.model import Failure
+from forbear.optout.readers import url as urls
 from tests.crawler.fetching import Fetch, both, ok
 
 ROBOTS = b"User-agent: *\nDisallow: /\n"

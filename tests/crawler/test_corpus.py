@@ -23,10 +23,10 @@ import pytest
 from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
-from crawler import table, warc
-from crawler.corpus import Corpus, Original, Page, Repaired, Stored, repair
-from crawler.files import hidden
-from optout.model import Capture
+from forbear.crawler import table, warc
+from forbear.crawler.corpus import Corpus, Original, Page, Repaired, Stored, repair
+from forbear.crawler.files import hidden
+from forbear.optout.model import Capture
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 HTML = (("Content-Type", "text/html; charset=utf-8"), ("Content-Encoding", "gzip"), ("content-length", "31"))

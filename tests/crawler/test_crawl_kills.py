@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from crawler.scheduler import AHEAD
-from crawler.web import Reply, Web
+from forbear.crawler.scheduler import AHEAD
+from forbear.crawler.web import Reply, Web
 from tests.crawler.crawls import FILES, HTML, Crawler, late, page, plain, tree, until, urls
 from tests.laws import check_laws
 

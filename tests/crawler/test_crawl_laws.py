@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 from tests.crawler.crawls import HTML, Crawler, page, plain
 from tests.forks import Forks
 from tests.laws import check_laws

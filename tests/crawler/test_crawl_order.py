@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.web import Reply, Web
+from forbear.crawler.web import Reply, Web
 from tests.crawler.crawls import FILES, HTML, Crawler, all_paths, moved, page, paths, plain, urls
 from tests.forks import Forks
 from tests.laws import check_laws

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from crawler.web import Reply, Web
-from storage import complaints
-from storage.database import open_database, writing
-from storage.records import now
+from forbear.crawler.web import Reply, Web
+from forbear.storage import complaints
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import now
 from tests.crawler.crawls import HTML, Crawler, all_paths, late, page, paths, plain, tree, until, urls
 
 SAME = page(words="The same words under two addresses.")

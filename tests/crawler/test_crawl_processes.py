@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from crawler.web import Hit, Reply, Web
+from forbear.crawler.web import Hit, Reply, Web
 from tests.crawler.crawls import FILES, Crawler, ask, gaps, late, moved, named, page, plain, tree, until, urls
 from tests.forks import Process
 

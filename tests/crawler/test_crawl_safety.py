@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from crawler.web import Reply, Web
-from optout import __version__
+from forbear.crawler.web import Reply, Web
+from forbear.optout import __version__
 from tests.crawler.crawls import HTML, Crawler, moved, page, paths
 
 METADATA = "http://169.254.169.254/latest/meta-data/"

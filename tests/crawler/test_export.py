@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from batch import snapshot as snapshots
-from batch.rules import Snapshot
-from batch.snapshot import File
-from crawler.export import export_hosts
-from crawler.web import Reply, Web
-from optout import policy
-from optout.model import Capture, Profile, Use
-from storage import chain
-from storage.crawls import CrawlRecord
-from storage.crawls import begin as begin_crawl
-from storage.database import writing
-from storage.evidence import store
-from storage.records import CaptureRecord, Keep, new_id, now
+from forbear.batch import snapshot as snapshots
+from forbear.batch.rules import Snapshot
+from forbear.batch.snapshot import File
+from forbear.crawler.export import export_hosts
+from forbear.crawler.web import Reply, Web
+from forbear.optout import policy
+from forbear.optout.model import Capture, Profile, Use
+from forbear.storage import chain
+from forbear.storage.crawls import CrawlRecord
+from forbear.storage.crawls import begin as begin_crawl
+from forbear.storage.database import writing
+from forbear.storage.evidence import store
+from forbear.storage.records import CaptureRecord, Keep, new_id, now
 from tests.crawler.crawls import Crawler, moved, plain
 
 SITES = {

@@ -14,8 +14,8 @@ import brotli
 import pytest
 from backports import zstd
 
-from crawler.network import Guard
-from optout.model import Failure
+from forbear.crawler.network import Guard
+from forbear.optout.model import Failure
 from tests.crawler.fetching import LIMIT, PATIENCE, SHORT, Fetch, both, encoded, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -18,8 +18,8 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from crawler.web import Reply, Web
-from optout.protocols import PROTOCOLS
+from forbear.crawler.web import Reply, Web
+from forbear.optout.protocols import PROTOCOLS
 from tests.crawler.crawls import Crawler, plain, until
 from tests.crawler.warcs import PACKINGS, PAGE, http, record
 from tests.forks import Done

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch.snapshot import File
-from crawler import filter as filters
-from crawler import grouped
-from crawler.filtering import FilterConfig, Filtered
-from crawler.web import Reply, Web
-from optout import policy as policies
-from scripts.filter import OFFLINE_CONTACT
+from forbear.batch.snapshot import File
+from forbear.crawler import filter as filters
+from forbear.crawler import grouped
+from forbear.crawler.filtering import FilterConfig, Filtered
+from forbear.crawler.web import Reply, Web
+from forbear.optout import policy as policies
+from forbear.scripts.filter import OFFLINE_CONTACT
 from tests.crawler.crawls import Crawler, plain
 from tests.forks import Done
 from tests.laws import check_laws

@@ -11,11 +11,11 @@ from scrapy import Request
 from scrapy.http import HtmlResponse, Response
 from scrapy.utils.test import get_crawler
 
-from crawler.client import failure
-from crawler.handler import GuardedHandler
-from crawler.network import NotPublic
-from optout.model import Failure
-from optout.readers.url import parse
+from forbear.crawler.client import failure
+from forbear.crawler.handler import GuardedHandler
+from forbear.crawler.network import NotPublic
+from forbear.optout.model import Failure
+from forbear.optout.readers.url import parse
 
 
 def download(url: str, *, allow_private: bool = True, **meta: Any) -> Response:

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from crawler import http1
-from crawler.http1 import MAX_HEAD, AnswerReader, BadAnswer
-from optout.model import Failure
+from forbear.crawler import http1
+from forbear.crawler.http1 import MAX_HEAD, AnswerReader, BadAnswer
+from forbear.optout.model import Failure
 from tests.crawler.exchanges import by_h11, read
 
 MAX_FRAMING = 60_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.links import MAX_LINKS, links
-from optout.model import Capture
+from forbear.crawler.links import MAX_LINKS, links
+from forbear.optout.model import Capture
 from tests.steps import PER_OCTET, steps
 
 BASE = "http://a.example/d/page"

@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import pytest
 
-from crawler.bounded import BoundedReader
-from crawler.live import Live, Outcome, ask
-from crawler.network import Guard
-from crawler.workers import WorkerPool
-from optout import policy
-from optout.model import Capture, Failure, Profile, Question, Stage, Verdict
-from optout.readers.url import NotAUrl
+from forbear.crawler.bounded import BoundedReader
+from forbear.crawler.live import Live, Outcome, ask
+from forbear.crawler.network import Guard
+from forbear.crawler.workers import WorkerPool
+from forbear.optout import policy
+from forbear.optout.model import Capture, Failure, Profile, Question, Stage, Verdict
+from forbear.optout.readers.url import NotAUrl
 
 
 def ok(body: str, *fields: str) -> bytes:

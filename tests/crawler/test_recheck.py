@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from crawler import versions
-from crawler.web import Reply, Web
-from storage import keys
-from storage.database import open_database, reading
-from storage.verify import Report, verify
+from forbear.crawler import versions
+from forbear.crawler.web import Reply, Web
+from forbear.storage import keys
+from forbear.storage.database import open_database, reading
+from forbear.storage.verify import Report, verify
 from tests.crawler.crawls import HTML, Crawler, moved, page, paths, plain, tree, urls
 from tests.forks import Done
 from tests.laws import check_laws

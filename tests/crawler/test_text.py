@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.text import Text, extract
-from optout.model import Capture
+from forbear.crawler.text import Text, extract
+from forbear.optout.model import Capture
 from tests.steps import PER_OCTET, steps
 
 HTML = "text/html"

@@ -14,8 +14,8 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.readers import JsonlReader, ParquetReader, WarcReader
 from datatrove.pipeline.writers import JsonlWriter
 
-from batch.trove import RightsFilter
-from crawler.web import Reply, Web
+from forbear.batch.trove import RightsFilter
+from forbear.crawler.web import Reply, Web
 from tests.crawler.crawls import Crawler, page, plain
 
 SITES = {

@@ -5,9 +5,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from crawler import versions
-from crawler.web import Reply, Web
-from storage.names import digest
+from forbear.crawler import versions
+from forbear.crawler.web import Reply, Web
+from forbear.storage.names import digest
 from tests.crawler.crawls import Crawler, page, tree
 
 SITES: dict[str, dict[str, Reply]] = {

@@ -14,10 +14,10 @@ import brotli
 import pytest
 import zstandard
 
-from crawler import packed, warc_records
-from crawler.archive import Archive
-from crawler.inputs import Item
-from crawler.warc_records import WarcFile
+from forbear.crawler import packed, warc_records
+from forbear.crawler.archive import Archive
+from forbear.crawler.inputs import Item
+from forbear.crawler.warc_records import WarcFile
 from tests.crawler.warcs import PACKINGS, PAGE, Counted, bomb, http, record
 
 A, B, C = (f"http://{name}.example/" for name in "abc")

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from crawler import workers
-from crawler.workers import TooCostly, WorkerPool
-from optout import policy
-from optout.model import Capture
+from forbear.crawler import workers
+from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.optout import policy
+from forbear.optout.model import Capture
 from tests.crawler import hostile_calls as calls
 
 

@@ -116,7 +116,7 @@ def _fuzz(name: str, seconds: int, own: list[str]) -> int:
     """Fuzzes in this process; ``own`` are arguments with which libFuzzer calls itself to merge."""
     import atheris  # noqa: PLC0415
 
-    with atheris.instrument_imports(include=["optout", "crawler"]):
+    with atheris.instrument_imports(include=["forbear.optout", "crawler"]):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415
 
     folder, into = CACHE / name, os.environ.get("FUZZ_MERGE_INTO")

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from optout.model import Capture
-from optout.readers import bmff, embedded_xmp, packets
+from forbear.optout.model import Capture
+from forbear.optout.readers import bmff, embedded_xmp, packets
 from tests.fuzz import harness
 from tests.optout import pictures
 from tests.optout.manifests import signed, training

@@ -14,15 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from optout import case, policy
-from optout import decide as deciding
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Profile, Question, Use, Verdict
-from optout.protocols import PROTOCOLS, Protocol, infringing_list, operator
-from optout.readers import url as urls
-from optout.readers.text import readable
-from optout.readers.url import NotAUrl
+from forbear.optout import case, policy
+from forbear.optout import decide as deciding
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Profile, Question, Use, Verdict
+from forbear.optout.protocols import PROTOCOLS, Protocol, infringing_list, operator
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import readable
+from forbear.optout.readers.url import NotAUrl
 
 FINDINGS = Path(__file__).parent / "findings"
 SEPARATOR = b"\n=====\n"

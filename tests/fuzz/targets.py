@@ -15,13 +15,13 @@ from typing import Any
 
 import brotli
 
-from crawler import archive, decoding, links, sitemaps, stored_answer
-from crawler.http1 import BadAnswer
-from crawler.packed import Broken
-from crawler.warc_records import WarcFile
-from optout import representation
-from optout.model import Capture
-from optout.readers import mime, robots_mended, robots_tags
+from forbear.crawler import archive, decoding, links, sitemaps, stored_answer
+from forbear.crawler.http1 import BadAnswer
+from forbear.crawler.packed import Broken
+from forbear.crawler.warc_records import WarcFile
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers import mime, robots_mended, robots_tags
 from tests.crawler import exchanges, warcs
 from tests.fuzz import containers, harness
 from tests.optout import markup_differential

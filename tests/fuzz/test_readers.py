@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optout import decide
-from optout.model import Capture, Profile, Verdict
-from optout.protocols import PROTOCOLS
+from forbear.optout import decide
+from forbear.optout.model import Capture, Profile, Verdict
+from forbear.optout.protocols import PROTOCOLS
 from tests.fuzz import harness
 from tests.fuzz.harness import BY_NAME, check, parse, seeds, written
 from tests.fuzz.targets import TARGETS

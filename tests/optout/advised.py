@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from optout import policy
-from optout.advice import UNDERSTOOD, Finding, Goes, Level, advise
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Verdict
+from forbear.optout import policy
+from forbear.optout.advice import UNDERSTOOD, Finding, Goes, Level, advise
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Verdict
 
 HTML = "text/html"
 

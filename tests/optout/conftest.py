@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from optout.captures import Asked, Captures
-from optout.model import Capture, Gap, Question, Statement
-from optout.readers import url as urls
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.model import Capture, Gap, Question, Statement
+from forbear.optout.readers import url as urls
 
 PAGE = "https://archive.example/letters/1"
 

@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 from protego import Protego
 
-from optout import policy
-from optout.captures import Captures
-from optout.case import from_json as case_from_json
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Verdict
-from optout.readers import robots_txt
-from optout.readers import url as urls
-from optout.readers.pattern import Target
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.case import from_json as case_from_json
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Verdict
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 VECTORS = CORPUS.parent / "vectors"

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 import html5lib
 
-from optout.model import Capture
-from optout.readers import html
-from optout.readers.unreadable import Unreadable
+from forbear.optout.model import Capture
+from forbear.optout.readers import html
+from forbear.optout.readers.unreadable import Unreadable
 
 _RESERVING = (
     "<meta name=robots content=noai>",

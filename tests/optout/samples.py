@@ -26,10 +26,10 @@ from pathlib import Path
 
 import c2pa  # type: ignore[import-untyped]
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Question, Verdict
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Question, Verdict
 from tests.optout.manifests import signed, training
 
 URL = "https://samples.example/file"

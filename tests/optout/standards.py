@@ -16,9 +16,9 @@ from typing import Any
 
 import turbohtml
 
-from optout import representation
-from optout.model import Capture
-from optout.readers import mime
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers import mime
 
 _NAMESPACES = {turbohtml.Namespace.SVG: "svg ", turbohtml.Namespace.MATHML: "math "}
 _STATES = {"Data state": "", "RCDATA state": "title", "RAWTEXT state": "style", "Script data state": "script",

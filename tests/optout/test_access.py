@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import EVERY_USE, NEVER, Capture, Decision, Force, Question
-from optout.protocols import access
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import EVERY_USE, NEVER, Capture, Decision, Force, Question
+from forbear.optout.protocols import access
 
 STATUSES = [(status, status in {401, 402, 403, 407, 451}) for status in
             (200, 202, 204, 301, 304, 400, 401, 402, 403, 404, 405, 407, 410, 429, 451, 500, 503)]  # fmt: skip

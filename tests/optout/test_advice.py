@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from optout import case, policy
-from optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
-from optout.model import Capture, Failure, Question, Verdict
-from optout.readers import url as urls
-from optout.readers.text import readable
+from forbear.optout import case, policy
+from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
+from forbear.optout.model import Capture, Failure, Question, Verdict
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import readable
 from tests.optout.advised import Site, is_remark
 
 ORIGIN = "https://a.example"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from optout.advice import Finding
-from optout.model import Capture, Verdict
-from optout.readers.text import readable
+from forbear.optout.advice import Finding
+from forbear.optout.model import Capture, Verdict
+from forbear.optout.readers.text import readable
 from tests.optout.advised import HTML, Site
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "wild.jsonl"

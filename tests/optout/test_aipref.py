@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import ALWAYS, EVERY_USE, IN_STRICT, NEVER, Force, Preference, Use
-from optout.protocols import aipref
+from forbear.optout.model import ALWAYS, EVERY_USE, IN_STRICT, NEVER, Force, Preference, Use
+from forbear.optout.protocols import aipref
 from tests.steps import PER_OCTET, steps
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN

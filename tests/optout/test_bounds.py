@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from optout import policy
-from optout.advice import protego_compare
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question
-from optout.readers.robots_txt import LIMIT, RobotsTxt
+from forbear.optout import policy
+from forbear.optout.advice import protego_compare
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question
+from forbear.optout.readers.robots_txt import LIMIT, RobotsTxt
 from tests.steps import PER_OCTET, steps
 
 AGENT = b"User-agent: *\n"

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import (
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import (
     AI_USES,
     ALWAYS,
     IN_STRICT,
@@ -30,8 +30,8 @@ from optout.model import (
     Question,
     Use,
 )
-from optout.protocols import c2pa, iptc
-from optout.readers import c2pa_store
+from forbear.optout.protocols import c2pa, iptc
+from forbear.optout.readers import c2pa_store
 from tests.optout.conftest import PAGE
 from tests.optout.manifests import signed, training
 from tests.optout.pictures import (

@@ -10,10 +10,10 @@ import zipfile
 import pikepdf
 import pytest
 
-from optout.model import Capture
-from optout.protocols import c2pa
-from optout.readers import c2pa_store
-from optout.readers.c2pa_bounds import MAX_CBOR, MAX_STORE
+from forbear.optout.model import Capture
+from forbear.optout.protocols import c2pa
+from forbear.optout.readers import c2pa_store
+from forbear.optout.readers.c2pa_bounds import MAX_CBOR, MAX_STORE
 from tests.optout.conftest import PAGE
 from tests.optout.manifests import signed
 from tests.optout.pictures import box, id3, jxl, packet, picture, png, video

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from optout import policy
-from optout.case import BadCase, from_json, to_json
-from optout.decide import decide
-from optout.model import Decision, Failure, Profile, Question, Use
-from optout.readers.url import NotAUrl
+from forbear.optout import policy
+from forbear.optout.case import BadCase, from_json, to_json
+from forbear.optout.decide import decide
+from forbear.optout.model import Decision, Failure, Profile, Question, Use
+from forbear.optout.readers.url import NotAUrl
 
 ROBOTS = {"url": "https://a.example/robots.txt", "status": 200, "body": "User-agent: *\nDisallow: /a\n"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference, Use
-from optout.protocols import content_signal
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference, Use
+from forbear.optout.protocols import content_signal
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
 STANDING, MALFORMED, FLAGGED = Force.STANDING, Force.MALFORMED, Force.FLAGGED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from optout.model import Capture
-from optout.readers.robots_txt import RobotsTxt
-from optout.readers.text import readable, to_utf8
+from forbear.optout.model import Capture
+from forbear.optout.readers.robots_txt import RobotsTxt
+from forbear.optout.readers.text import readable, to_utf8
 from tests.optout import differential
 from tests.optout.differential import ESCAPED_LETTER, LOWER_CASE, Forbear, Scrapys
 

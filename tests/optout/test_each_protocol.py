@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from optout import case, policy
-from optout.decide import decide
-from optout.model import Decision, Profile
-from optout.readers.text import readable
+from forbear.optout import case, policy
+from forbear.optout.decide import decide
+from forbear.optout.model import Decision, Profile
+from forbear.optout.readers.text import readable
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "each-protocol.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.model import Capture
-from optout.readers import embedded_xmp
+from forbear.optout.model import Capture
+from forbear.optout.readers import embedded_xmp
 from tests.optout.pictures import (
     PROHIBITED,
     box,

@@ -12,9 +12,9 @@ from pathlib import Path
 import brotli
 import pytest
 
-from optout.model import Capture
-from optout.readers import bmff, embedded_xmp, images, packets
-from optout.readers.packets import MAX_PACKET
+from forbear.optout.model import Capture
+from forbear.optout.readers import bmff, embedded_xmp, images, packets
+from forbear.optout.readers.packets import MAX_PACKET
 from tests.optout.pictures import (
     PROHIBITED,
     box,
@@ -149,7 +149,7 @@ LIMITS = re.findall(
 
 @pytest.mark.parametrize(("number", "unit", "module", "constant"), LIMITS, ids=[limit[3] for limit in LIMITS])
 def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
-    value = getattr(importlib.import_module(f"optout.readers.{module}"), constant)
+    value = getattr(importlib.import_module(f"forbear.optout.readers.{module}"), constant)
     assert value == int(number.replace(",", "")) << (20 if unit else 0)
     assert len(LIMITS) == 37
 

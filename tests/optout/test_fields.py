@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout import policy
-from optout.captures import Captures, redirect
-from optout.decide import decide
-from optout.model import Capture, Decision, Question, Verdict
-from optout.readers import url as urls
-from optout.readers.text import field_octets, field_text, quoted, readable
+from forbear.optout import policy
+from forbear.optout.captures import Captures, redirect
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Question, Verdict
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_octets, field_text, quoted, readable
 
 PAGE = "https://a.example/p"
 

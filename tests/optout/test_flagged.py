@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Use
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Use
 from tests.optout.conftest import PAGE
 
 ORIGIN = "https://archive.example"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import Capture
-from optout.readers.heavy import LIGHT, is_heavy
+from forbear.optout.model import Capture
+from forbear.optout.readers.heavy import LIGHT, is_heavy
 from tests.optout.pictures import picture
 
 HTML = "text/html; charset=utf-8"

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout import case, host_rules, policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.host_rules import HostRules, Hosts, Outcome
-from optout.model import Capture, Decision, Place, Preference, Profile, Question, Statement, Use, Verdict
-from optout.protocols import PROTOCOLS, infringing_list, operator
-from optout.readers import url as urls
-from optout.readers.pattern import Target
-from optout.readers.url import NotAUrl, Url
+from forbear.optout import case, host_rules, policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.host_rules import HostRules, Hosts, Outcome
+from forbear.optout.model import Capture, Decision, Place, Preference, Profile, Question, Statement, Use, Verdict
+from forbear.optout.protocols import PROTOCOLS, infringing_list, operator
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.pattern import Target
+from forbear.optout.readers.url import NotAUrl, Url
 from tests.optout.test_vectors import VECTORS
 
 POLICY = policy.load()
@@ -256,7 +256,7 @@ class Broken:
 def test_a_reader_that_looks_at_the_url_is_asked_about_each(
     monkeypatch: pytest.MonkeyPatch, protocol: type[Curious | Broken]
 ) -> None:
-    monkeypatch.setattr("optout.decide.PROTOCOLS", (*PROTOCOLS, protocol))
+    monkeypatch.setattr("forbear.optout.decide.PROTOCOLS", (*PROTOCOLS, protocol))
     known = Captures([SHUT], complete=True)
     rules = HostRules(Question(ORIGIN, at=AT), known, POLICY)
     for number in range(20):

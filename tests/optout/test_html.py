@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from optout import representation
-from optout.model import Capture
-from optout.readers import html, tree_bounds
-from optout.readers.unreadable import Unreadable
+from forbear.optout import representation
+from forbear.optout.model import Capture
+from forbear.optout.readers import html, tree_bounds
+from forbear.optout.readers.unreadable import Unreadable
 from tests.steps import PER_OCTET, steps
 
 

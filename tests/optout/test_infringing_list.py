@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Question, Stage, Use, Verdict
-from optout.protocols.infringing_list import COLUMNS, LIST, NAME, BadList, capture_of, written
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Question, Stage, Use, Verdict
+from forbear.optout.protocols.infringing_list import COLUMNS, LIST, NAME, BadList, capture_of, written
 
 SOURCE = f"sha256:{'ab' * 32}"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

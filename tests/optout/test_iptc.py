@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import AI_USES, ALWAYS, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Preference
-from optout.protocols import iptc, tdmrep
+from forbear.optout.model import AI_USES, ALWAYS, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Preference
+from forbear.optout.protocols import iptc, tdmrep
 from tests.optout.pictures import DMI, PLUS, PROHIBITED, document, jpeg, main, packet, png, text_chunk
 
 RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout.readers import json_source
-from optout.readers.json_source import Object, Value
-from optout.readers.unreadable import Unreadable
+from forbear.optout.readers import json_source
+from forbear.optout.readers.json_source import Object, Value
+from forbear.optout.readers.unreadable import Unreadable
 
 
 def plain(value: Value) -> object:

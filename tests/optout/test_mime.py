@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optout.readers import mime
+from forbear.optout.readers import mime
 
 PARSED = [
     # a value, the type as it is serialised

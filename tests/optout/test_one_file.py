@@ -6,12 +6,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from optout import case, policy
-from optout import decide as deciding
-from optout.captures import Asked, Captures
-from optout.decide import decide
-from optout.model import AI_USES, Capture, Decision, Place, Preference, Profile, Question, Statement, Use, Verdict
-from optout.protocols import PROTOCOLS, robots
+from forbear.optout import case, policy
+from forbear.optout import decide as deciding
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import (
+    AI_USES,
+    Capture,
+    Decision,
+    Place,
+    Preference,
+    Profile,
+    Question,
+    Statement,
+    Use,
+    Verdict,
+)
+from forbear.optout.protocols import PROTOCOLS, robots
 
 # 1. What would be its file: pigeons.txt holds a line "no" where the owner wants no copies for AI.
 

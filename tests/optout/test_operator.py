@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from optout import case, policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Question
-from optout.protocols.operator import LIST, BadList, capture_of
+from forbear.optout import case, policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Question
+from forbear.optout.protocols.operator import LIST, BadList, capture_of
 
 HEAD = "effect,match,by,at,why,until,lifts\n"
 BLOCK = HEAD + "block,{},legal team,2026-10-01,complaint 17 accepted,,\n"

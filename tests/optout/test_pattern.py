@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optout.readers.pattern import Pattern, Target
+from forbear.optout.readers.pattern import Pattern, Target
 from tests.steps import steps
 
 CASES = [

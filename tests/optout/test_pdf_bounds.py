@@ -9,8 +9,8 @@ import zlib
 import pikepdf
 import pytest
 
-from optout.model import Capture
-from optout.readers import embedded_xmp
+from forbear.optout.model import Capture
+from forbear.optout.readers import embedded_xmp
 
 MIB = 1 << 20
 

@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Verdict
-from optout.policy import KINDS, KINDS_OF_AGENT, TIERS, BadPolicy, Effect
-from optout.protocols import PROTOCOLS, prose
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Verdict
+from forbear.optout.policy import KINDS, KINDS_OF_AGENT, TIERS, BadPolicy, Effect
+from forbear.optout.protocols import PROTOCOLS, prose
 
 PAGE = "https://press.example/a"
 ALLOWED, EXCLUDED, DEFERRED = Verdict.ALLOWED, Verdict.EXCLUDED, Verdict.DEFERRED

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure, Profile, Question, Verdict
-from optout.protocols.operator import LIST
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure, Profile, Question, Verdict
+from forbear.optout.protocols.operator import LIST
 
 HOST = "https://archive.example"
 PAGE = HOST + "/letters/1?a=b%20c"

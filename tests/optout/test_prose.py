@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import AI_USES, Decision, Force, Preference, Profile, Question, Use, Verdict
-from optout.protocols import prose
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import AI_USES, Decision, Force, Preference, Profile, Question, Use, Verdict
+from forbear.optout.protocols import prose
 from tests.optout.conftest import PAGE
 from tests.steps import PER_OCTET, steps
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from optout import representation
-from optout.model import Capture
+from forbear.optout import representation
+from forbear.optout.model import Capture
 from tests.steps import PER_OCTET, steps
 
 ROOT = Path(__file__).parent.parent.parent

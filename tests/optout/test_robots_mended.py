@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Force, Profile, Question, Verdict
-from optout.readers import robots_mended
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Force, Profile, Question, Verdict
+from forbear.optout.readers import robots_mended
 from tests.steps import PER_OCTET, steps
 
 URL = "https://quay.example/logs/1"

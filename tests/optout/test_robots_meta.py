@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import AI_USES, Force, Preference
-from optout.protocols import robots_meta
-from optout.readers import html
+from forbear.optout.model import AI_USES, Force, Preference
+from forbear.optout.protocols import robots_meta
+from forbear.optout.readers import html
 
 FIELDS = [
     # section, X-Robots-Tag, is it a no for ForbearBot

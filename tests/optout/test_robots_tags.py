@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optout.readers import robots_tags
+from forbear.optout.readers import robots_tags
 
 FIELDS = [
     # a field, the rules that bind ForbearBot

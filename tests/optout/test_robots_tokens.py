@@ -7,10 +7,10 @@ from importlib import resources
 
 import pytest
 
-from optout import policy
-from optout.model import Force, Preference, Profile, Use
-from optout.protocols import robots_intent, usage_token
-from optout.readers import wishes
+from forbear.optout import policy
+from forbear.optout.model import Force, Preference, Profile, Use
+from forbear.optout.protocols import robots_intent, usage_token
+from forbear.optout.readers import wishes
 
 TOKENS = [
     # what, robots.txt, [(quote, preference)]
@@ -103,7 +103,7 @@ def test_intent_counts_in_strict_alone(site):
 
 
 def test_agents_are_dated_data_each_token_once():
-    agents = tomllib.loads(resources.files("optout").joinpath("agents.toml").read_text())["agents"]
+    agents = tomllib.loads(resources.files("forbear.optout").joinpath("agents.toml").read_text())["agents"]
     assert len({agent["token"].lower() for agent in agents}) == len(agents)
     assert {agent["kind"] for agent in agents} == {"training", "search", "user", "unclear"}
     assert all(agent["source"] and agent["date"] for agent in agents)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from optout.captures import Asked, Captures
-from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Place, Preference, Question, Use
-from optout.protocols import rsl
-from optout.readers import rsl as documents
-from optout.readers import url as urls
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Place, Preference, Question, Use
+from forbear.optout.protocols import rsl
+from forbear.optout.readers import rsl as documents
+from forbear.optout.readers import url as urls
 
 STANDING, SUPERSEDED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED
 LICENCE = "/licence.xml"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from optout.captures import Asked, Captures
-from optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Failure, Force, Place, Question, Use
-from optout.protocols import ai_txt, trust_txt
-from optout.readers import url as urls
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Failure, Force, Place, Question, Use
+from forbear.optout.protocols import ai_txt, trust_txt
+from forbear.optout.readers import url as urls
 
 IMAGE = "https://archive.example/photos/IMG_1.JPG"
 STANDING, SUPERSEDED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.readers.structured_headers import MAX_OCTETS, dictionary
-from optout.readers.unreadable import Unreadable
+from forbear.optout.readers.structured_headers import MAX_OCTETS, dictionary
+from forbear.optout.readers.unreadable import Unreadable
 from tests.steps import PER_OCTET, steps
 
 FIELDS = [

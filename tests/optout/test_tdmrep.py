@@ -10,8 +10,8 @@ from typing import Any
 import pikepdf
 import pytest
 
-from optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference
-from optout.protocols import tdmrep
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference
+from forbear.optout.protocols import tdmrep
 from tests.steps import steps
 
 STANDING, SUPERSEDED, CONTRADICTED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED, Force.MALFORMED

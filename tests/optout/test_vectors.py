@@ -16,11 +16,11 @@ import brotli
 import pikepdf
 import pytest
 
-from optout import case, policy, representation
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Failure
-from optout.readers.text import readable, to_utf8
+from forbear.optout import case, policy, representation
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Failure
+from forbear.optout.readers.text import readable, to_utf8
 
 POLICY = policy.load()
 VECTORS = [

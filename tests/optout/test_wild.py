@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import Preference, Profile, Use, Verdict
+from forbear.optout.model import Preference, Profile, Use, Verdict
 from tests.optout import wild
 from tests.optout.wild import File
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optout.model import Preference
-from optout.readers import wishes
+from forbear.optout.model import Preference
+from forbear.optout.readers import wishes
 from tests.steps import PER_OCTET, steps
 
 LINES = [

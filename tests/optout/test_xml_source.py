@@ -9,10 +9,10 @@ from xml.parsers import expat
 
 import pytest
 
-from optout.readers.unreadable import Unreadable
-from optout.readers.xml_events import Events
-from optout.readers.xml_names import NotXml
-from optout.readers.xml_source import MAX_QUOTE, Node, elements, parse
+from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.xml_events import Events
+from forbear.optout.readers.xml_names import NotXml
+from forbear.optout.readers.xml_source import MAX_QUOTE, Node, elements, parse
 from tests.steps import PER_OCTET, steps
 
 QUOTES = [

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Force, Preference, Profile, Question, Verdict
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Force, Preference, Profile, Question, Verdict
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "wild.jsonl"
 _PLACES = {"tdmrep.json": "/.well-known/tdmrep.json", "ai.txt": "/ai.txt", "trust.txt": "/trust.txt"}

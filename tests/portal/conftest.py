@@ -16,13 +16,13 @@ from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 from sqlalchemy import Engine
 
-from crawler.web import Reply, Web
-from crawler.workers import WorkerPool
-from optout.model import Stage, Verdict
-from portal.app import create_app
-from portal.settings import Rates, Settings
-from storage import accounts
-from storage.writer import Writer
+from forbear.crawler.web import Reply, Web
+from forbear.crawler.workers import WorkerPool
+from forbear.optout.model import Stage, Verdict
+from forbear.portal.app import create_app
+from forbear.portal.settings import Rates, Settings
+from forbear.storage import accounts
+from forbear.storage.writer import Writer
 from tests.portal.tls import BothWebs
 from tests.portal.zones import Zone
 from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures

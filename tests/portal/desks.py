@@ -7,11 +7,11 @@ from typing import Any
 import pyotp
 from sqlalchemy import Engine
 
-from storage import accounts
-from storage.accounts import Account, Role
-from storage.database import writing
-from storage.records import now
-from storage.staff import accounts as rows
+from forbear.storage import accounts
+from forbear.storage.accounts import Account, Role
+from forbear.storage.database import writing
+from forbear.storage.records import now
+from forbear.storage.staff import accounts as rows
 
 PASSWORD = "correct horse battery staple"
 

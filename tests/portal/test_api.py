@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from storage import checkpoints, sessions
-from storage.accounts import Role, Scope
-from storage.complaints import Notice, receive
-from storage.database import writing
-from storage.notes import SignerKey
-from storage.records import now
+from forbear.storage import checkpoints, sessions
+from forbear.storage.accounts import Role, Scope
+from forbear.storage.complaints import Notice, receive
+from forbear.storage.database import writing
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import now
 from tests.portal.desks import enrolled
 
 

@@ -10,16 +10,16 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from crawler.bot_auth import Signer
-from crawler.demo import SITES
-from crawler.web import Reply, Web
-from portal.pulse import deliver
-from portal.smtp import Smtp
-from storage import controls
-from storage.complaints import Attachment, Notice, State, advance, receive
-from storage.database import writing
-from storage.records import now
-from storage.subscriptions import ask
+from forbear.crawler.bot_auth import Signer
+from forbear.crawler.demo import SITES
+from forbear.crawler.web import Reply, Web
+from forbear.portal.pulse import deliver
+from forbear.portal.smtp import Smtp
+from forbear.storage import controls
+from forbear.storage.complaints import Attachment, Notice, State, advance, receive
+from forbear.storage.database import writing
+from forbear.storage.records import now
+from forbear.storage.subscriptions import ask
 from tests.crawler.test_bot_auth import RFC_KEY
 from tests.portal.mailbox import Mailbox, search
 from tests.portal.zones import Zone

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from crawler.demo import SITES
-from crawler.web import Web
-from portal.pulse import deliver
-from portal.smtp import Smtp
-from portal.validation import MOST_OCTETS, file_name, media_type
-from storage.complaints import State, advance, attachment, find
-from storage.correspondence import complaints
-from storage.database import writing
-from storage.records import now
+from forbear.crawler.demo import SITES
+from forbear.crawler.web import Web
+from forbear.portal.pulse import deliver
+from forbear.portal.smtp import Smtp
+from forbear.portal.validation import MOST_OCTETS, file_name, media_type
+from forbear.storage.complaints import State, advance, attachment, find
+from forbear.storage.correspondence import complaints
+from forbear.storage.database import writing
+from forbear.storage.records import now
 from tests.portal.mailbox import Mailbox, search
 
 GIVEN = {

@@ -4,12 +4,12 @@ import csv
 
 import pytest
 
-from crawler.web import Reply, Web
-from portal.settings import Rates
-from portal.zone import servers
-from storage import controls
-from storage.database import writing
-from storage.records import now
+from forbear.crawler.web import Reply, Web
+from forbear.portal.settings import Rates
+from forbear.portal.zone import servers
+from forbear.storage import controls
+from forbear.storage.database import writing
+from forbear.storage.records import now
 from tests.portal.mailbox import search
 
 pytestmark = pytest.mark.usefixtures("crawled")
@@ -161,7 +161,7 @@ def test_no_other_record_proves_anything(serve, zone, records, came):
 @pytest.mark.parametrize(("how", "came"), [("failing", "the servers of the zone failed"), ("silent", "timeout")])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_zone_that_cannot_be_asked_proves_nothing(serve, zone, monkeypatch, how, came):
-    monkeypatch.setattr("portal.zone.SECONDS", 0.2)
+    monkeypatch.setattr("forbear.portal.zone.SECONDS", 0.2)
     getattr(zone, how).add(NAME)
     with Web({}) as web:
         portal = serve(proxy=web.proxy)

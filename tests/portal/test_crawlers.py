@@ -9,19 +9,19 @@ from collections.abc import Iterator
 import pytest
 import rfc8785
 
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question, Use, Verdict
-from portal import examples as examples_module
-from portal.examples import HEAD, HEADER, METADATA, Example, examples
-from portal.pulse import deliver, work
-from portal.smtp import Smtp
-from storage import cards, subscriptions
-from storage.correspondence import mails
-from storage.crawls import begin
-from storage.database import writing
-from storage.records import now
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
+from forbear.portal import examples as examples_module
+from forbear.portal.examples import HEAD, HEADER, METADATA, Example, examples
+from forbear.portal.pulse import deliver, work
+from forbear.portal.smtp import Smtp
+from forbear.storage import cards, subscriptions
+from forbear.storage.correspondence import mails
+from forbear.storage.crawls import begin
+from forbear.storage.database import writing
+from forbear.storage.records import now
 from tests.crawler.crawls import until
 from tests.optout.manifests import signed
 from tests.optout.pictures import picture

@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import Browser, Page, expect
 
-from storage import accounts, checkpoints
-from storage.accounts import Role
-from storage.complaints import Notice, receive
-from storage.database import writing
-from storage.notes import SignerKey
-from storage.records import now
+from forbear.storage import accounts, checkpoints
+from forbear.storage.accounts import Role
+from forbear.storage.complaints import Notice, receive
+from forbear.storage.database import writing
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import now
 from tests.portal.desks import PASSWORD
 from tests.portal.test_browser import SIZES, chromium, faults, page, watched  # noqa: F401 - fixtures
 

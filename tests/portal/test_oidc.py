@@ -14,11 +14,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from portal.issuer import Issuer
-from storage import accounts, sessions
-from storage.accounts import Role
-from storage.database import writing
-from storage.records import now
+from forbear.portal.issuer import Issuer
+from forbear.storage import accounts, sessions
+from forbear.storage.accounts import Role
+from forbear.storage.database import writing
+from forbear.storage.records import now
 
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
 OTHER = RSAKey.generate_key(2048, {"kid": "one"})

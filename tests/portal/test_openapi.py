@@ -15,10 +15,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from storage import sessions
-from storage.accounts import Role, Scope
-from storage.database import writing
-from storage.records import now
+from forbear.storage import sessions
+from forbear.storage.accounts import Role, Scope
+from forbear.storage.database import writing
+from forbear.storage.records import now
 from tests.portal.desks import enrolled
 
 CHECKS = [

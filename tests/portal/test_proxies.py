@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from portal.proxies import client_address, networks
-from portal.settings import Rates
-from storage import staff
-from storage.accounts import Role
+from forbear.portal.proxies import client_address, networks
+from forbear.portal.settings import Rates
+from forbear.storage import staff
+from forbear.storage.accounts import Role
 from tests.portal.conftest import PLENTY
 from tests.portal.desks import enrolled, sign_in
 

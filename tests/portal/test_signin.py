@@ -7,14 +7,14 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from portal.proxies import networks
-from portal.settings import Rates
-from portal.signin import REFUSED
-from storage import accounts, attempts, sessions, staff
-from storage.accounts import BadAccount, Role, Scope
-from storage.database import writing
-from storage.records import now
-from storage.vault import Vault
+from forbear.portal.proxies import networks
+from forbear.portal.settings import Rates
+from forbear.portal.signin import REFUSED
+from forbear.storage import accounts, attempts, sessions, staff
+from forbear.storage.accounts import BadAccount, Role, Scope
+from forbear.storage.database import writing
+from forbear.storage.records import now
+from forbear.storage.vault import Vault
 from tests.portal.desks import PASSWORD, enrolled, sign_in
 
 

@@ -7,14 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from optout import policy
-from optout.model import Verdict
-from reports import coverage
-from reports.coverage import Evidence, inputs
-from reports.document import Document, Field, Open, Section
-from reports.inputs import BadInputs, shipped
-from reports.render import FORMS
-from storage.figures import Check, Served, Withdrawn
+from forbear.optout import policy
+from forbear.optout.model import Verdict
+from forbear.reports import coverage
+from forbear.reports.coverage import Evidence, inputs
+from forbear.reports.document import Document, Field, Open, Section
+from forbear.reports.inputs import BadInputs, shipped
+from forbear.reports.render import FORMS
+from forbear.storage.figures import Check, Served, Withdrawn
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

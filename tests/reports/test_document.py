@@ -10,9 +10,9 @@ import pytest
 from docx import Document as Word
 from lxml import html as markup
 
-from reports.document import Document, Field, Open, Paragraph, Section, Table, apart, changes, to_json
-from reports.markup import html, lines
-from reports.render import FORMS
+from forbear.reports.document import Document, Field, Open, Paragraph, Section, Table, apart, changes, to_json
+from forbear.reports.markup import html, lines
+from forbear.reports.render import FORMS
 
 NASTY = 'a <script>alert(1)</script> #strong[b] \\ & "c" $x$ {{ d }} *e*'
 MADE = "2026-11-25T00:00:00+00:00"

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from optout import policy as policies
-from reports import policy
-from reports.document import Document, Open, Section, Table
-from reports.inputs import BadInputs, shipped
-from reports.policy import InForce, inputs
-from reports.render import FORMS
-from storage.figures import Run
-from storage.lists import State
+from forbear.optout import policy as policies
+from forbear.reports import policy
+from forbear.reports.document import Document, Open, Section, Table
+from forbear.reports.inputs import BadInputs, shipped
+from forbear.reports.policy import InForce, inputs
+from forbear.reports.render import FORMS
+from forbear.storage.figures import Run
+from forbear.storage.lists import State
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from optout import policy
-from reports import summary
-from reports.document import Document, Field, Open, Section, Table
-from reports.inputs import BadInputs, shipped
-from reports.render import FORMS
-from reports.summary import Collected, inputs, modality, top_domains
-from storage.figures import Share
+from forbear.optout import policy
+from forbear.reports import summary
+from forbear.reports.document import Document, Field, Open, Section, Table
+from forbear.reports.inputs import BadInputs, shipped
+from forbear.reports.render import FORMS
+from forbear.reports.summary import Collected, inputs, modality, top_domains
+from forbear.storage.figures import Share
 from tests.reports.test_policy import RUN
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def forbear(forks: Forks, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs ``python -m scripts`` in an empty folder, with an environment that sets nothing of ours."""
+    """Runs ``python -m forbear`` in an empty folder, with an environment that sets nothing of ours."""
 
     def run(
         *words: str, text: str | bytes = "", env: dict[str, str] | None = None, memory: int | None = None

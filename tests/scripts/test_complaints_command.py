@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.complaints import Attachment, Notice, receive
-from storage.database import open_database, writing
-from storage.records import now
+from forbear.storage.complaints import Attachment, Notice, receive
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import now
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from crawler.demo import SITES
-from crawler.web import Web
-from optout import policy
+from forbear.crawler.demo import SITES
+from forbear.crawler.web import Web
+from forbear.optout import policy
 
 
 def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document(forbear, tmp_path) -> None:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from optout.protocols.infringing_list import LIST
+from forbear.optout.protocols.infringing_list import LIST
 from tests.scripts.conftest import Run
 
 FRESH = (datetime.now(UTC) - timedelta(days=3)).date().isoformat()

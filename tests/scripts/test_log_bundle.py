@@ -14,15 +14,15 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine
 
-from optout import policy
-from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
-from optout.readers.url import parse
-from scripts.__main__ import cli
-from storage import checkpoints, keys
-from storage.crawls import CrawlRecord, begin
-from storage.evidence import load
-from storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id, now
-from storage.writer import Writer
+from forbear.optout import policy
+from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
+from forbear.optout.readers.url import parse
+from forbear.scripts.__main__ import cli
+from forbear.storage import checkpoints, keys
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.evidence import load
+from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id, now
+from forbear.storage.writer import Writer
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">#text(1em)[x] $a$ \\"
 ROBOTS = f"User-agent: *\nDisallow: /a\n# {HOSTILE}\nDisallow: /b\n".encode()

@@ -18,17 +18,17 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from sqlalchemy import Engine
 
-from optout import policy
-from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
-from optout.readers.url import parse
-from scripts import log as log_command
-from scripts.__main__ import cli
-from scripts.forms import write as write_rows
-from storage.columns import LOG
-from storage.crawls import CrawlRecord, begin
-from storage.database import writing
-from storage.log import write
-from storage.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
+from forbear.optout import policy
+from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
+from forbear.optout.readers.url import parse
+from forbear.scripts import log as log_command
+from forbear.scripts.__main__ import cli
+from forbear.scripts.forms import write as write_rows
+from forbear.storage.columns import LOG
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import writing
+from forbear.storage.log import write
+from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -160,7 +160,7 @@ def test_json_is_lines_of_json(forbear, database: str) -> None:
 
 def test_parquet_is_not_for_a_terminal(database: str) -> None:
     outer, inner = os.openpty()
-    command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
+    command = [sys.executable, "-m", "forbear", "log", "--db", database, "--format", "parquet"]
     done = subprocess.run(command, cwd=ROOT, stdout=inner, stderr=subprocess.PIPE, text=True, timeout=200, check=False)
     os.close(inner)
     os.close(outer)
@@ -222,7 +222,7 @@ def test_csv_has_the_same_rows(forbear, database: str) -> None:
 def test_parquet_has_the_same_rows(database: str, tmp_path, forbear) -> None:
     target = tmp_path / "log.parquet"
     with target.open("wb") as output:
-        command = [sys.executable, "-m", "scripts", "log", "--db", database, "--format", "parquet"]
+        command = [sys.executable, "-m", "forbear", "log", "--db", database, "--format", "parquet"]
         subprocess.run(command, cwd=ROOT, stdout=output, check=True)
     table = parquet.read_table(target)
     assert table.schema.field("at").type == pa.timestamp("us", tz="UTC")

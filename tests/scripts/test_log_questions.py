@@ -16,15 +16,15 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine
 
-from optout import policy
-from optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
-from optout.readers.url import parse
-from scripts.__main__ import cli
-from storage import columns
-from storage.crawls import CrawlRecord, begin
-from storage.database import writing
-from storage.log import write
-from storage.records import CaptureRecord, Decided, DecisionRecord, Kept, PageRecord, new_id, now
+from forbear.optout import policy
+from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
+from forbear.optout.readers.url import parse
+from forbear.scripts.__main__ import cli
+from forbear.storage import columns
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import writing
+from forbear.storage.log import write
+from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Kept, PageRecord, new_id, now
 
 FORMULA = '=HYPERLINK("http://evil.example")'
 

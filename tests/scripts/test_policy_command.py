@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from crawler.web import Reply, Web
-from optout import policy
-from optout.policy import KINDS
-from scripts.policy import IN_WORDS
+from forbear.crawler.web import Reply, Web
+from forbear.optout import policy
+from forbear.optout.policy import KINDS
+from forbear.scripts.policy import IN_WORDS
 
 INTENT = "User-agent: GPTBot\nDisallow: /\n"
 STRICTER = '[protocols.robots-intent]\nstandard.excludes = ["standing"]\n'

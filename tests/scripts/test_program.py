@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from scripts.__main__ import COMMANDS, cli, load
-from scripts.settings import envvar_of, key_of
-from storage.database import upgrade
+from forbear.scripts.__main__ import COMMANDS, cli, load
+from forbear.scripts.settings import envvar_of, key_of
+from forbear.storage.database import upgrade
 
 ROOT = Path(__file__).parents[2]
 NO_UTF_8 = "\udcff\udcfe"
@@ -228,7 +228,7 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypa
     def burst(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("scripts.decide.case.from_json", burst)
+    monkeypatch.setattr("forbear.scripts.decide.case.from_json", burst)
     plain = CliRunner().invoke(cli, ["decide"], input="{}\n")
     assert plain.exit_code == 4
     assert "Forbear itself is at fault (ZeroDivisionError: a fault)" in plain.stderr
@@ -253,7 +253,7 @@ def test_that_memory_is_used_up_is_a_sentence(monkeypatch, error: Exception, is_
     def burst(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("scripts.decide.case.from_json", burst)
+    monkeypatch.setattr("forbear.scripts.decide.case.from_json", burst)
     done = CliRunner().invoke(cli, ["decide"], input="{}\n")
     assert done.exit_code == 4
     assert done.stderr.startswith("Error: There is not enough memory. Give the program more (ulimit -v,") == is_told
@@ -270,7 +270,7 @@ def test_whoever_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
 
 def test_an_interrupt_is_no_error(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts", "decide"],
+        [sys.executable, "-m", "forbear", "decide"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

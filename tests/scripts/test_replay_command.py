@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the demo leaves behind."""
     out = tmp_path_factory.mktemp("demo")
-    subprocess.run([sys.executable, "-m", "scripts", "demo", "--out", out], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "forbear", "demo", "--out", out], cwd=ROOT, capture_output=True, check=True)
     [folder] = out.iterdir()
     return folder
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from crawler import versions
-from crawler.web import Web
-from scripts.timetable import BadTimetable, Step, read
-from storage import runs
-from storage.database import open_database
-from storage.runs import Run
+from forbear.crawler import versions
+from forbear.crawler.web import Web
+from forbear.scripts.timetable import BadTimetable, Step, read
+from forbear.storage import runs
+from forbear.storage.database import open_database
+from forbear.storage.runs import Run
 from tests.crawler.crawls import page, plain, until
 from tests.forks import Forks, Process
 

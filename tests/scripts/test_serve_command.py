@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 import pytest
 
-from scripts import serve
-from storage import accounts
-from storage.accounts import Role
-from storage.database import open_database, writing
-from storage.records import now
-from storage.vault import Vault
+from forbear.scripts import serve
+from forbear.storage import accounts
+from forbear.storage.accounts import Role
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import now
+from forbear.storage.vault import Vault
 from tests.crawler.crawls import until
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
     running = subprocess.Popen(
-        [sys.executable, "-m", "scripts", *words],
+        [sys.executable, "-m", "forbear", *words],
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from optout import policy
-from optout.model import Decision, Profile, Stage, Use, Verdict
-from scripts.__main__ import COMMANDS
-from storage import log
-from storage.crawls import CrawlRecord, begin
-from storage.database import open_database, writing
-from storage.records import Decided, DecisionRecord, new_id, now
+from forbear.optout import policy
+from forbear.optout.model import Decision, Profile, Stage, Use, Verdict
+from forbear.scripts.__main__ import COMMANDS
+from forbear.storage import log
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import Decided, DecisionRecord, new_id, now
 
 ROOT = Path(__file__).parents[2]
 URL = "https://a.example/1"
 HEAVY = {"aiohttp", "alembic", "httpx", "jinja2", "lxml", "matplotlib", "numpy", "pikepdf", "pyarrow", "requests"}
-HEAVY |= {"rich.console", "scrapy", "sqlalchemy", "tldextract", "twisted", "optout.protocols"}
+HEAVY |= {"rich.console", "scrapy", "sqlalchemy", "tldextract", "twisted", "forbear.optout.protocols"}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_a_command_does_not_need_is_not_loaded(words, code, loaded, tmp_pat
     meet(path)
     words = [f"sqlite:///{path}" if word == "DB" else word for word in words]
     program = f"import sys, runpy; sys.argv = {['forbear', *words]!r}\n"
-    program += "try: runpy.run_module('scripts', run_name='__main__')\n"
+    program += "try: runpy.run_module('forbear', run_name='__main__')\n"
     program += f"except SystemExit as end: print(end.code or 0, sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from storage.database import open_database
-from storage.writer import Writer
+from forbear.storage.database import open_database
+from forbear.storage.writer import Writer
 from tests.storage.conftest import Maker
 
 

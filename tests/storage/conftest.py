@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from optout import policy
-from optout.model import (
+from forbear.optout import policy
+from forbear.optout.model import (
     AI_USES,
     ALWAYS,
     Capture,
@@ -29,11 +29,11 @@ from optout.model import (
     Use,
     Verdict,
 )
-from optout.readers.url import parse
-from storage.crawls import CrawlRecord, begin
-from storage.database import writing
-from storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
-from storage.writer import Writer
+from forbear.optout.readers.url import parse
+from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.database import writing
+from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.writer import Writer
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,12 +6,12 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
-from optout.model import Stage, Verdict
-from storage import frontier
-from storage.crawls import begin
-from storage.database import open_database, writing
-from storage.records import Link, Settle, State, now
-from storage.writer import Writer
+from forbear.optout.model import Stage, Verdict
+from forbear.storage import frontier
+from forbear.storage.crawls import begin
+from forbear.storage.database import open_database, writing
+from forbear.storage.records import Link, Settle, State, now
+from forbear.storage.writer import Writer
 from tests.storage.conftest import CRAWL, Maker
 
 

@@ -10,10 +10,10 @@ from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 from sqlalchemy import Connection, Engine, func, select
 
-from storage import accounts, attempts, staff
-from storage.accounts import Role
-from storage.attempts import FREE, FREE_CODES, FREE_TOGETHER, KNOWN, LONGEST, LONGEST_TOGETHER, MEMORY
-from storage.database import writing
+from forbear.storage import accounts, attempts, staff
+from forbear.storage.accounts import Role
+from forbear.storage.attempts import FREE, FREE_CODES, FREE_TOGETHER, KNOWN, LONGEST, LONGEST_TOGETHER, MEMORY
+from forbear.storage.database import writing
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

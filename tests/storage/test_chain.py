@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
-from optout.model import Capture, Stage, Verdict
-from storage import chain, leaves, log, merkle, schema
-from storage.chain import Broken
-from storage.database import writing
-from storage.records import Keep, new_id
-from storage.writer import Writer
+from forbear.optout.model import Capture, Stage, Verdict
+from forbear.storage import chain, leaves, log, merkle, schema
+from forbear.storage.chain import Broken
+from forbear.storage.database import writing
+from forbear.storage.records import Keep, new_id
+from forbear.storage.writer import Writer
 
 Write = Callable[..., list[int]]
 

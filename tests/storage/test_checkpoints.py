@@ -25,15 +25,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import TimestampRequestBuilder
 from sqlalchemy import Engine
 
-from storage import chain, checkpoints, keys, notes, timestamps, witnesses
-from storage.database import reading, writing
-from storage.keys import BadKey
-from storage.notes import Checkpoint, SignerKey
-from storage.records import now
-from storage.schema import checkpoints as stored
-from storage.timestamps import BadTimestamp
-from storage.verify import Report, verify
-from storage.witnesses import Unwitnessed
+from forbear.storage import chain, checkpoints, keys, notes, timestamps, witnesses
+from forbear.storage.database import reading, writing
+from forbear.storage.keys import BadKey
+from forbear.storage.notes import Checkpoint, SignerKey
+from forbear.storage.records import now
+from forbear.storage.schema import checkpoints as stored
+from forbear.storage.timestamps import BadTimestamp
+from forbear.storage.verify import Report, verify
+from forbear.storage.witnesses import Unwitnessed
 
 Write = Callable[..., list[int]]
 KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())

@@ -6,12 +6,12 @@ from itertools import product
 import pytest
 from sqlalchemy import Engine
 
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Question, Verdict
-from optout.policy import load
-from optout.protocols import operator
-from storage.complaints import (
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Question, Verdict
+from forbear.optout.policy import load
+from forbear.optout.protocols import operator
+from forbear.storage.complaints import (
     NEXT,
     WITHIN,
     Attachment,
@@ -27,7 +27,7 @@ from storage.complaints import (
     revision,
     waiting,
 )
-from storage.database import writing
+from forbear.storage.database import writing
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTICE = Notice("Ada", "ada@a.example", "", "The Lamp, a poem", ("https://a.example/lamp",), "It was kept.", True)

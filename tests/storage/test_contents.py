@@ -16,15 +16,15 @@ import pytest
 from pyarrow.fs import S3FileSystem
 from sqlalchemy import Engine, text
 
-from storage import evidence
-from storage.contents import Contents, contents, pack
-from storage.database import StorageError, open_database, reading
-from storage.erasure import by_url
-from storage.queries import Filter
-from storage.records import now
-from storage.replay import How, replay
-from storage.verify import Report, verify
-from storage.writer import Writer
+from forbear.storage import evidence
+from forbear.storage.contents import Contents, contents, pack
+from forbear.storage.database import StorageError, open_database, reading
+from forbear.storage.erasure import by_url
+from forbear.storage.queries import Filter
+from forbear.storage.records import now
+from forbear.storage.replay import How, replay
+from forbear.storage.verify import Report, verify
+from forbear.storage.writer import Writer
 
 BODY = b"User-agent: *\nDisallow: /no\n"
 SHA256 = hashlib.sha256(BODY).hexdigest()

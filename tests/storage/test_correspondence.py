@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from optout.model import Stage, Verdict
-from storage import cards, controls, mails, subscriptions
-from storage.correspondence import mails as mails_table
-from storage.crawls import identities
-from storage.database import writing
+from forbear.optout.model import Stage, Verdict
+from forbear.storage import cards, controls, mails, subscriptions
+from forbear.storage.correspondence import mails as mails_table
+from forbear.storage.crawls import identities
+from forbear.storage.database import writing
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, select, text
 
-from optout.model import Capture, Preference, Reason, Stage, Verdict
-from storage import crawl_sums, erasure, questions, recount, removals
-from storage.database import reading, writing
-from storage.lookup import Answer, Left, lookup
-from storage.queries import Filter
-from storage.records import Keep
-from storage.schema import host_outcomes
+from forbear.optout.model import Capture, Preference, Reason, Stage, Verdict
+from forbear.storage import crawl_sums, erasure, questions, recount, removals
+from forbear.storage.database import reading, writing
+from forbear.storage.lookup import Answer, Left, lookup
+from forbear.storage.queries import Filter
+from forbear.storage.records import Keep
+from forbear.storage.schema import host_outcomes
 from tests.storage.conftest import AT
 
 [_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_crawl_sums.py")
-MIGRATION = import_module(f"storage.migrations.versions.{_FILE.stem}")
+MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
 TABLES = (crawl_sums.crawl_measures, crawl_sums.measure_hosts, crawl_sums.crawl_words)
 DAY = timedelta(days=1)
 LONG_AGO = AT - 9999 * DAY

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from optout import policy
-from optout.model import Profile, Use
-from storage.crawls import CrawlRecord, CrawlState, begin, end, latest
-from storage.database import writing
-from storage.records import now
-from storage.schema import crawls
+from forbear.optout import policy
+from forbear.optout.model import Profile, Use
+from forbear.storage.crawls import CrawlRecord, CrawlState, begin, end, latest
+from forbear.storage.database import writing
+from forbear.storage.records import now
+from forbear.storage.schema import crawls
 
 RECORD = CrawlRecord(
     engine="0.1.0",

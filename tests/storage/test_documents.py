@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, select
 
-from optout import policy
-from storage import documents
-from storage.database import writing
-from storage.schema import chain, events
+from forbear.optout import policy
+from forbear.storage import documents
+from forbear.storage.database import writing
+from forbear.storage.schema import chain, events
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -10,13 +10,13 @@ import pytest
 import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
-from optout.model import Capture, Stage, Verdict
-from storage import chain, erasure, schema
-from storage.database import reading, upgrade, writing
-from storage.lookup import lookup
-from storage.positions import Positions, write
-from storage.records import Add, Keep, Link, Settle, State, now
-from storage.verify import Report, verify
+from forbear.optout.model import Capture, Stage, Verdict
+from forbear.storage import chain, erasure, schema
+from forbear.storage.database import reading, upgrade, writing
+from forbear.storage.lookup import lookup
+from forbear.storage.positions import Positions, write
+from forbear.storage.records import Add, Keep, Link, Settle, State, now
+from forbear.storage.verify import Report, verify
 from tests.storage.test_law import BROKEN
 
 Write = Callable[..., list[int]]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from optout.model import Capture, Failure, Verdict
-from storage import evidence, snapshots
-from storage.records import CaptureRecord, Keep, new_id
-from storage.schema import bodies, captures
+from forbear.optout.model import Capture, Failure, Verdict
+from forbear.storage import evidence, snapshots
+from forbear.storage.records import CaptureRecord, Keep, new_id
+from forbear.storage.schema import bodies, captures
 
 Write = Callable[..., list[int]]
 

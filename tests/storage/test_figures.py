@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, delete, update
 
-from optout.model import Stage, Verdict
-from storage import complaints, figures, lists
-from storage.database import writing
-from storage.figures import Withdrawn
-from storage.schema import crawls, decisions, list_entries, policies, reasons, removals
+from forbear.optout.model import Stage, Verdict
+from forbear.storage import complaints, figures, lists
+from forbear.storage.database import writing
+from forbear.storage.figures import Withdrawn
+from forbear.storage.schema import crawls, decisions, list_entries, policies, reasons, removals
 from tests.storage.conftest import AT, Maker
 
 Write = Callable[..., list[int]]

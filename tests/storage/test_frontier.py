@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from optout.readers.url import NotAUrl
-from storage import frontier, leases
-from storage.database import writing
-from storage.frontier import Entry, Outlook
-from storage.owners import is_dead, this_process
-from storage.records import Link, Settle, State, now
-from storage.schema import hosts
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage import frontier, leases
+from forbear.storage.database import writing
+from forbear.storage.frontier import Entry, Outlook
+from forbear.storage.owners import is_dead, this_process
+from forbear.storage.records import Link, Settle, State, now
+from forbear.storage.schema import hosts
 
 SECOND = timedelta(seconds=1)
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import JSON, Boolean, Table
 from sqlalchemy.types import Integer, LargeBinary
 
-from optout.readers.url import parse
-from storage import leaves, schema
-from storage.names import host_in, host_of
-from storage.types import Instant, Shown, shown, written
+from forbear.optout.readers.url import parse
+from forbear.storage import leaves, schema
+from forbear.storage.names import host_in, host_of
+from forbear.storage.types import Instant, Shown, shown, written
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 LISTS = st.lists(st.text()) | st.lists(st.tuples(TEXTS, TEXTS).map(list))

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import Connection, Engine
 
-from optout.protocols.infringing_list import capture_of
-from storage import lists
-from storage.database import writing
-from storage.lists import AlreadyKnown, Entry, Issue
+from forbear.optout.protocols.infringing_list import capture_of
+from forbear.storage import lists
+from forbear.storage.database import writing
+from forbear.storage.lists import AlreadyKnown, Entry, Issue
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from optout.model import Stage, Verdict
-from optout.readers.url import NotAUrl
-from storage.lookup import Answer, Known, Words, lookup
-from storage.records import Add, Link
+from forbear.optout.model import Stage, Verdict
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.lookup import Answer, Known, Words, lookup
+from forbear.storage.records import Add, Link
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

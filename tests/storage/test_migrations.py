@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import migrate
-from storage.database import OutOfDate, open_database, reading, upgrade
-from storage.evidence import load
-from storage.lookup import lookup
-from storage.names import digest
-from storage.verify import Report, verify
+from forbear.storage import migrate
+from forbear.storage.database import OutOfDate, open_database, reading, upgrade
+from forbear.storage.evidence import load
+from forbear.storage.lookup import lookup
+from forbear.storage.names import digest
+from forbear.storage.verify import Report, verify
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CRAWL, CAPTURE, PAGE = (f"019ca967-b600-7000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -182,7 +182,7 @@ def fill(engine: Engine) -> dict[str, int]:
                     connection.execute(insert(table), {key: _raw(connection, value) for key, value in row.items()})
                 counts[name] = len(rows)
         if "complaint_steps" in counts and "blocks" in tables.tables["complaint_steps"].c:
-            told = import_module("storage.migrations.versions.0017_complaints_and_lists")
+            told = import_module("forbear.storage.migrations.versions.0017_complaints_and_lists")
             told._tell_steps(connection)  # what these revisions wrote in the first place
             told._tell_entries(connection)
     return counts

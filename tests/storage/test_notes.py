@@ -5,7 +5,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from storage.notes import BadNote, Checkpoint, SignerKey, VerifierKey, check_name, parse, verify
+from forbear.storage.notes import BadNote, Checkpoint, SignerKey, VerifierKey, check_name, parse, verify
 
 # The example of golang.org/x/mod/sumdb/note, which the format comes from: key and signature are given there.
 PETER = VerifierKey.parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from optout.model import Verdict
-from storage import evidence, frontier, leases, questions, removals
-from storage.database import writing
-from storage.lookup import lookup
-from storage.queries import Filter, log
-from storage.records import Link, Settle, State, now
+from forbear.optout.model import Verdict
+from forbear.storage import evidence, frontier, leases, questions, removals
+from forbear.storage.database import writing
+from forbear.storage.lookup import lookup
+from forbear.storage.queries import Filter, log
+from forbear.storage.records import Link, Settle, State, now
 
 # What must not take longer when millions of rows are there reads through an index, and sorts nothing of that size.
 BIG = (

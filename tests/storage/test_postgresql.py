@@ -12,16 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 
-from optout.model import Verdict
-from storage import checkpoints, partitions, roles, schema, staff, views
-from storage.database import open_database, reading, reading_only, writing
-from storage.dialects import add
-from storage.errors import StorageError
-from storage.lookup import lookup
-from storage.notes import SignerKey
-from storage.records import new_id, now
-from storage.verify import Report, verify
-from storage.writer import Writer
+from forbear.optout.model import Verdict
+from forbear.storage import checkpoints, partitions, roles, schema, staff, views
+from forbear.storage.database import open_database, reading, reading_only, writing
+from forbear.storage.dialects import add
+from forbear.storage.errors import StorageError
+from forbear.storage.lookup import lookup
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import new_id, now
+from forbear.storage.verify import Report, verify
+from forbear.storage.writer import Writer
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 Write = Callable[..., list[int]]

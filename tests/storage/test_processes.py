@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from storage import frontier
-from storage.database import writing
-from storage.records import Link
+from forbear.storage import frontier
+from forbear.storage.database import writing
+from forbear.storage.records import Link
 
 PAUSE = 0.05
 HOSTS, PAGES = 5, 12

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from optout import policy
-from optout.model import Stage, Verdict
-from optout.readers.url import NotAUrl
-from storage.queries import Filter, log
-from storage.records import CaptureRecord, Decided
+from forbear.optout import policy
+from forbear.optout.model import Stage, Verdict
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.queries import Filter, log
+from forbear.storage.records import CaptureRecord, Decided
 
 AT = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 HOUR = timedelta(hours=1)

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from crawler.corpus import Corpus, Page
-from crawler.warc import content
-from optout import policy
-from optout.captures import Captures
-from optout.decide import decide
-from optout.model import Capture, Decision, Profile, Question
-from optout.protocols import operator
-from storage import replay as replaying
-from storage.database import writing
-from storage.queries import Filter
-from storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
-from storage.replay import How, Replayed, replay
+from forbear.crawler.corpus import Corpus, Page
+from forbear.crawler.warc import content
+from forbear.optout import policy
+from forbear.optout.captures import Captures
+from forbear.optout.decide import decide
+from forbear.optout.model import Capture, Decision, Profile, Question
+from forbear.optout.protocols import operator
+from forbear.storage import replay as replaying
+from forbear.storage.database import writing
+from forbear.storage.queries import Filter
+from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.replay import How, Replayed, replay
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HTML = (("Content-Type", "text/html"), ("X-Odd", "\0 ü"))

@@ -8,14 +8,14 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import delete, select
 
-from optout.model import Stage, Verdict
-from storage import rollups
-from storage.database import writing
-from storage.rollups import Figure
+from forbear.optout.model import Stage, Verdict
+from forbear.storage import rollups
+from forbear.storage.database import writing
+from forbear.storage.rollups import Figure
 from tests.storage.conftest import AT
 
 [_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_rollups.py")
-MIGRATION = import_module(f"storage.migrations.versions.{_FILE.stem}")
+MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
 TABLES = (
     rollups.daily_verdicts, rollups.daily_reasons, rollups.protocol_hosts, rollups.adopted, rollups.domain_bytes
 )  # fmt: skip

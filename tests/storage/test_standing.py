@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, Engine, select
 
-from crawler.versions import Version, tell
-from storage import erasure, lists, schema
-from storage.complaints import Attachment, Notice, State, advance, find, receive
-from storage.correspondence import complaint_files, complaint_steps, complaints
-from storage.database import reading, writing
-from storage.lists import Entry, Issue
-from storage.verify import Report, verify
+from forbear.crawler.versions import Version, tell
+from forbear.storage import erasure, lists, schema
+from forbear.storage.complaints import Attachment, Notice, State, advance, find, receive
+from forbear.storage.correspondence import complaint_files, complaint_steps, complaints
+from forbear.storage.database import reading, writing
+from forbear.storage.lists import Entry, Issue
+from forbear.storage.verify import Report, verify
 from tests.storage.test_verify import found, tamper
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -10,14 +10,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, select, text
 
-from optout.model import Capture, Stage, Verdict
-from storage import chain, leaves, merkle, schema
-from storage.checkpoints import sign
-from storage.database import reading, writing
-from storage.notes import SignerKey
-from storage.records import Keep, new_id, now
-from storage.sound import sound
-from storage.verify import Finding, Known, Report, verify
+from forbear.optout.model import Capture, Stage, Verdict
+from forbear.storage import chain, leaves, merkle, schema
+from forbear.storage.checkpoints import sign
+from forbear.storage.database import reading, writing
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import Keep, new_id, now
+from forbear.storage.sound import sound
+from forbear.storage.verify import Finding, Known, Report, verify
 
 Write = Callable[..., list[int]]
 KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())

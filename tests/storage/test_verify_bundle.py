@@ -16,11 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
-from optout.model import Capture, Verdict
-from storage import chain, checkpoints, erasure, notes, verify_bundle
-from storage.chain import Sealed
-from storage.notes import SignerKey
-from storage.records import Keep, now
+from forbear.optout.model import Capture, Verdict
+from forbear.storage import chain, checkpoints, erasure, notes, verify_bundle
+from forbear.storage.chain import Sealed
+from forbear.storage.notes import SignerKey
+from forbear.storage.records import Keep, now
 
 Write = Callable[..., list[int]]
 PROGRAM = Path(verify_bundle.__file__)

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from optout import policy
-from optout.model import Verdict
-from storage import schema
-from storage.database import StorageError, open_database, writing
-from storage.log import Superseded
-from storage.owners import this_process
-from storage.records import Add, Link, Settle, Settled, State
-from storage.writer import Writer
+from forbear.optout import policy
+from forbear.optout.model import Verdict
+from forbear.storage import schema
+from forbear.storage.database import StorageError, open_database, writing
+from forbear.storage.log import Superseded
+from forbear.storage.owners import this_process
+from forbear.storage.records import Add, Link, Settle, Settled, State
+from forbear.storage.writer import Writer
 
 Write = Callable[..., list[int]]
 
@@ -225,7 +225,7 @@ def test_a_lost_connection_is_made_again(postgresql: Any, make: Any, engine: Eng
 def test_a_database_that_stays_away_is_said_so(
     make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("storage.writer.PAUSES", (0.01,))
+    monkeypatch.setattr("forbear.storage.writer.PAUSES", (0.01,))
     engine = create_engine("postgresql+psycopg://127.0.0.1:1/nothing")
     writer = Writer(engine, patience=0.5)
     writer.start()

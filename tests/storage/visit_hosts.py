@@ -4,10 +4,10 @@ import sys
 import time
 from datetime import timedelta
 
-from storage import frontier, leases
-from storage.database import open_database, writing
-from storage.owners import this_process
-from storage.records import Settle, State, now
+from forbear.storage import frontier, leases
+from forbear.storage.database import open_database, writing
+from forbear.storage.owners import this_process
+from forbear.storage.records import Settle, State, now
 
 PAUSE = 0.05
 

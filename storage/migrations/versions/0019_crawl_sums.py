@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.names import digest
-from storage.types import Instant
+from forbear.storage.names import digest
+from forbear.storage.types import Instant
 
 revision = "0019"
 down_revision = "0018"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage.migrations.columns import add_column
+from forbear.storage.migrations.columns import add_column
 
 revision = "0020"
 down_revision = "0019"
