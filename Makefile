@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+ROOMS := $(shell sed -n 's/^"forbear\.\([a-z]*\)" = "\1"$$/\1/p' pyproject.toml)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 export UV_CUSTOM_COMPILE_COMMAND := make lock
@@ -14,7 +15,7 @@ help: ## say what there is
 
 setup: $(VENV)/.forbear ## make .venv with forbear and what it needs, as locked
 
-setup-dev: $(VENV)/.dev ## the same with what the tests, checks and docs need
+setup-dev: $(VENV)/.dev $(VENV)/.tree ## the same with what the tests, checks and docs need
 
 demo: setup ## crawl a small real web on loopback and show what was kept, what was not, and in whose words
 	@$(BIN)/forbear demo
@@ -30,7 +31,7 @@ check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@cd $(VENV)/tree && ../bin/lint-imports --config ../../pyproject.toml --cache-dir ../../.import_linter_cache
 
 docs: setup-dev ## build the site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
@@ -75,4 +76,11 @@ $(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/pip
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.forbear
 	@echo "Installing what its tests and checks need into $(VENV) (once; a minute or so) ..." >&2
 	@$(PIP) install --require-hashes --no-deps --requirement requirements-dev.txt
+	@touch $@
+
+# Python itself finds forbear.optout in optout/, as pyproject.toml says; what reads it without running it (mypy,
+# lint-imports, mkdocstrings, editors) looks for a folder forbear/optout. Here is one, of links: new files are in it.
+$(VENV)/.tree: pyproject.toml $(wildcard forbear/*.py) | $(BIN)/pip
+	@rm -rf $(VENV)/tree && mkdir -p $(VENV)/tree/forbear
+	@ln -s $(addprefix ../../../,$(ROOMS) $(wildcard forbear/*.py) forbear/py.typed) $(VENV)/tree/forbear/
 	@touch $@

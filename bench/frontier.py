@@ -92,7 +92,7 @@ def start(url: str, folder: Path) -> Start:
     """Runs the program for a moment."""
     hits: list[object] = []
     with Web({}, hits=hits) as web:  # type: ignore[arg-type]
-        words = f"-m scripts crawl {SEED} --out {folder}/out --db {url} --delay 0 --proxy {web.proxy} --json"
+        words = f"-m forbear crawl {SEED} --out {folder}/out --db {url} --delay 0 --proxy {web.proxy} --json"
         begun = time.monotonic()
         pipe = subprocess.PIPE
         with subprocess.Popen([sys.executable, *words.split(), "--contact", CONTACT], stdout=pipe) as process:

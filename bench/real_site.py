@@ -56,7 +56,7 @@ def main() -> int:
         out, db = Path(temporary, "corpus"), f"sqlite:///{temporary}/forbear.db"
         port = urlsplit(site).port
         command = (
-            f"{sys.executable} -m scripts crawl {site}/index.html --out {out} --db {db} --delay 0 --json "
+            f"{sys.executable} -m forbear crawl {site}/index.html --out {out} --db {db} --delay 0 --json "
             f"--contact https://example.org/bot --allow-private-networks --resolve docs.example:{port}:127.0.0.1"
         )
         summary = json.loads(subprocess.run(command.split(), check=True, stdout=subprocess.PIPE).stdout)

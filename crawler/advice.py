@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def advise_later(
     question: Question, seen: Sequence[Capture], policy: Policy, reader: BoundedReader
 ) -> tuple[Finding, ...]:
-    """What ``forbear.optout.advice.advise`` tells; heavy answers count as unread if all takes too much. Raises TooCostly."""
+    """Returns what ``advise`` finds; heavy answers count as unread if it all takes too much. Raises TooCostly."""
     if reader.is_ready(Captures(seen)) and not reader.everything:
         return advise(question, seen, policy)
     try:

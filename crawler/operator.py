@@ -53,7 +53,8 @@ def check_contact(contact: str, option: str) -> None:
 def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None:
     """The operator's list with what accepted complaints block at its end; None if there is neither.
 
-    Raises operator.BadList for a line that is none; those of forbear.storage.complaints were checked when they were accepted.
+    Raises operator.BadList for a line that is none; those of forbear.storage.complaints were checked when they
+    were accepted.
     """
     there = set(own.body.decode("utf-8", "replace").splitlines()) if own else set()
     new = [line for line in lines if line not in there]

@@ -49,7 +49,7 @@ FIRST_RETRY = 2.0
 """Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
 
 DEATHS = 66
-"""What deaths of processes may count against an entry (forbear.storage.frontier) until it is given up: six that read it."""
+"""Deaths of processes before an entry (forbear.storage.frontier) is given up: six of a process that read it."""
 
 BUSY_RETRY = 10.0
 """Seconds until a page is looked at again whose rules stand on a host that another process is serving."""

@@ -53,7 +53,7 @@ _OUT_OF_MEMORY = 3
 
 _PRELOADED = ("forbear.optout.decide",)
 _START = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from crawler.workers import serve;"
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from forbear.crawler.workers import serve;"
     " serve(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))"
 )
 

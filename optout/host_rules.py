@@ -1,9 +1,9 @@
 """What is the same for every URL of a host, worked out once: a memo of the one decision, never a second opinion.
 
-While ``forbear.optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its path
-and query (``Asked.of_target``: which rules cover it) is noted with the answer. Another URL of the host that gives the
-same answers to the same questions, in that order, has the same decision. Whoever looks at the URL in any other way
-makes it fall back to ``decide``, and so does whatever does not fit in the memo.
+While ``forbear.optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its
+path and query (``Asked.of_target``: which rules cover it) is noted with the answer. Another URL of the host that
+gives the same answers to the same questions, in that order, has the same decision. Whoever looks at the URL in any
+other way makes it fall back to ``decide``, and so does whatever does not fit in the memo.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How often one client may ask: a token bucket for each kind of request, in the memory of this process.
 
 A client is an IPv4 address or an IPv6 network of 64 bits, which is what one customer gets at least. Behind a reverse
-proxy it is found as forbear.portal.proxies says. A target is a registrable domain (or an address), since an owner of a domain
-can make any number of hosts below it. Several processes count each for themselves, and a restart forgets: this keeps
-the portal usable, but does not defend it against a flood from many places.
+proxy it is found as forbear.portal.proxies says. A target is a registrable domain (or an address), since an owner of a
+domain can make any number of hosts below it. Several processes count each for themselves, and a restart forgets: this
+keeps the portal usable, but does not defend it against a flood from many places.
 """
 
 from __future__ import annotations

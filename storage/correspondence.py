@@ -1,8 +1,8 @@
 """Tables of the portal: what is published about the crawlers, who is told, who proved what, who complained.
 
 They hold what people wrote and how to reach them, so all that must be erasable. Complaints, their steps and what was
-sent along are rows of the chain, by commitments to the words (forbear.storage.leaves). What a complaint changes in a decision
-stands in the log, as a line of the operator's list that the decision quotes.
+sent along are rows of the chain, by commitments to the words (forbear.storage.leaves). What a complaint changes in a
+decision stands in the log, as a line of the operator's list that the decision quotes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Erases what rows of the log say about pages, where law or a retention period asks for it, and keeps the chain whole.
 
-Erased are the payload of a row (URLs, hosts, headers, quotations; ``forbear.storage.leaves``) and its salt; what stays says
-that something was decided, when, by which protocol, and with which result. An erasure is an event in the chain, which
-names the positions. Files of well-known places are evidence about a site and stay, unless they are named by their URL.
+Erased are the payload of a row (URLs, hosts, headers, quotations; ``forbear.storage.leaves``) and its salt; what stays
+says that something was decided, when, by which protocol, and with which result. An erasure is an event in the chain,
+which names the positions. Files of well-known places are evidence about a site and stay, unless they are named by their
+URL.
 """
 
 from __future__ import annotations

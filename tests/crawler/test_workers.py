@@ -133,7 +133,7 @@ def test_the_event_loop_goes_on_meanwhile(pool: WorkerPool) -> None:
 
 def test_a_worker_ends_with_its_parent() -> None:
     """Its side of the connection is closed when the parent is gone, however it went."""
-    program = "import os; from crawler.workers import WorkerPool; from tests.crawler.hostile_calls import pid; "
+    program = "import os; from forbear.crawler.workers import WorkerPool; from tests.crawler.hostile_calls import pid; "
     program += "print(WorkerPool(1).run(pid), flush=True); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
     while Path(f"/proc/{int(done.stdout)}").exists():

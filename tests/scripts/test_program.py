@@ -262,7 +262,7 @@ def test_that_memory_is_used_up_is_a_sentence(monkeypatch, error: Exception, is_
 def test_whoever_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
     cases = tmp_path / "cases.jsonl"
     cases.write_text('{"id": "1", "url": "https://a.example/"}\n' * 5000)
-    program = f"{sys.executable} -m scripts decide --file {cases} | head -n 1; exit ${{PIPESTATUS[0]}}"
+    program = f"{sys.executable} -m forbear decide --file {cases} | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["id"] == "1"

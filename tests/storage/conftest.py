@@ -115,7 +115,7 @@ def other_crawl(engine: Engine) -> str:
 @pytest.fixture(scope="session")
 def dead_process() -> str:
     """How a process signed that has ended."""
-    asked = "from storage.owners import this_process; print(this_process())"
+    asked = "from forbear.storage.owners import this_process; print(this_process())"
     ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 

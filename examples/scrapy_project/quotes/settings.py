@@ -7,5 +7,5 @@ ROBOTSTXT_OBEY = True
 ITEM_PIPELINES = {"quotes.pipelines.QuotesPipeline": 300}
 FEED_EXPORT_ENCODING = "utf-8"
 
-ADDONS = {"forbear.crawler.addon.ForbearAddon": 100}
+ADDONS = {"forbear.addon.ForbearAddon": 100}
 FORBEAR_CONTACT = "https://operator.example/bot"
