@@ -98,7 +98,7 @@ def _path(chance: random.Random) -> str:
 
 
 def _answers(hosts: list[str]) -> Iterator[Capture]:
-    files = [path.read_bytes() for path in sorted(Path("crawler/demo_robots").glob("*.txt"))]
+    files = [path.read_bytes() for path in sorted(Path("crawler/demo/demo_robots").glob("*.txt"))]
     few = b"User-agent: *\nDisallow: /private/\nDisallow: /search\nAllow: /search/1\n"
     files += [few, few + b"Content-Usage: /reserved train-ai=n\n", b"", b"User-agent: *\nDisallow:\n"]
     for number, host in enumerate(hosts):

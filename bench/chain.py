@@ -33,11 +33,10 @@ from forbear.optout.model import (
     Use,
     Verdict,
 )
-from forbear.storage import chain, evidence, leaves
-from forbear.storage.crawls import CrawlRecord, begin
+from forbear.storage.chain import chain, leaves
 from forbear.storage.database import open_database, reading, writing
-from forbear.storage.names import domain_of
-from forbear.storage.records import (
+from forbear.storage.db.hostnames import domain_of
+from forbear.storage.db.records import (
     Add,
     CaptureRecord,
     Decided,
@@ -49,9 +48,11 @@ from forbear.storage.records import (
     new_id,
     now,
 )
-from forbear.storage.schema import metadata
-from forbear.storage.verify import Report, verify
-from forbear.storage.writer import Writer
+from forbear.storage.db.schema import metadata
+from forbear.storage.log import evidence
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.writer import Writer
+from forbear.storage.proof.verify import Report, verify
 
 if TYPE_CHECKING:
     import psycopg

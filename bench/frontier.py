@@ -21,13 +21,13 @@ from typing import NamedTuple
 from sqlalchemy import Engine, text
 
 from bench.servers import postgresql
-from forbear.crawler.crawl import Config, begin
-from forbear.crawler.web import Web
+from forbear.crawler.crawl.run import Config, begin
+from forbear.crawler.demo.demo_server import Web
 from forbear.optout import policy
-from forbear.storage import frontier
 from forbear.storage.database import open_database, upgrade, writing
-from forbear.storage.records import Link, now
-from forbear.storage.schema import hosts, queues
+from forbear.storage.db.records import Link, now
+from forbear.storage.db.schema import hosts, queues
+from forbear.storage.frontier import frontier
 
 A_HOST = 100
 """URLs of each host."""

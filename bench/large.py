@@ -31,10 +31,11 @@ from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
-from forbear.storage import partitions, rollups, schema
-from forbear.storage.crawls import CrawlRecord, CrawlState, begin, end
 from forbear.storage.database import writing
-from forbear.storage.names import digest
+from forbear.storage.db import partitions, schema, sum_tables
+from forbear.storage.db.hostnames import digest
+from forbear.storage.log import rollups
+from forbear.storage.log.crawls import CrawlRecord, CrawlState, begin, end
 
 A_HOST = 100
 """Decisions of each crawl about a host."""
@@ -208,10 +209,10 @@ class _Made:
 
     def sum_up(self, connection: Connection) -> None:
         """Totals over all of it, as the writer keeps them."""
-        rollups.count(connection, rollups.daily_verdicts, [(*key, count) for key, count in self.verdicts.items()])
-        rollups.count(connection, rollups.daily_reasons, [(*key, count) for key, count in self.said.items()])
+        rollups.count(connection, sum_tables.daily_verdicts, [(*key, count) for key, count in self.verdicts.items()])
+        rollups.count(connection, sum_tables.daily_reasons, [(*key, count) for key, count in self.said.items()])
         rollups.speak(connection, self.speaking)
-        rollups.count(connection, rollups.domain_bytes, [(domain, *sums) for domain, sums in self.kept.items()])
+        rollups.count(connection, sum_tables.domain_bytes, [(domain, *sums) for domain, sums in self.kept.items()])
 
     def _id(self, at: datetime) -> str:
         """A UUIDv7 of that time."""

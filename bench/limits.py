@@ -32,9 +32,9 @@ import httpx
 from bench.bombs import BOMBS, Bomb
 from bench.readers import ORIGIN, pages, photographs
 from bench.site import ROBOTS
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.web import Reply, Web
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.demo.demo_server import Reply, Web
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide

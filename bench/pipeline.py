@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from bench.figures import Figure, ratios
 from bench.site import ROBOTS, folder
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 
 GOALS = {"bare": 1.0, "obey": None, "usual": 4.0}
 NAMES = {

@@ -33,13 +33,15 @@ import httpx
 from sqlalchemy import Connection, Engine, func, select
 
 from bench import large
-from forbear.storage import accounts, browse, complaints, controls, sessions
-from forbear.storage.accounts import Role, Scope
-from forbear.storage.complaints import Notice
+from forbear.storage.accounts import accounts, domain_verification, sessions
+from forbear.storage.accounts.accounts import Role, Scope
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import now
-from forbear.storage.schema import decisions, reasons
-from forbear.storage.staff import accounts as staff
+from forbear.storage.db.account_tables import accounts as staff
+from forbear.storage.db.records import now
+from forbear.storage.db.schema import decisions, reasons
+from forbear.storage.log import complaints
+from forbear.storage.log.complaints import Notice
+from forbear.storage.reads import browse
 
 PASSWORD = "a password for measuring only"
 WARM = 3
@@ -85,8 +87,8 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
         hosts = _some(connection)
         secrets = {}
         for host, _, _ in hosts[:20]:
-            secret, control = controls.begin(connection, host, now())
-            controls.prove(connection, control, "a file", now())
+            secret, control = domain_verification.begin(connection, host, now())
+            domain_verification.prove(connection, control, "a file", now())
             secrets[host] = secret
         notice = Notice("Ada", "ada@a.example", "", "A work", (f"https://{hosts[0][0]}/",), "It was kept.", True)
         made = [complaints.receive(connection, notice, now()) for _ in range(20)]

@@ -27,11 +27,12 @@ from sqlalchemy import Engine, func, select, text
 
 from bench.large import A_HOST, FIRST, fill, name_of
 from forbear.optout.model import Verdict
-from forbear.storage import questions, schema
 from forbear.storage.database import open_database
-from forbear.storage.lookup import lookup
-from forbear.storage.queries import Filter, log
-from forbear.storage.replay import How, replay
+from forbear.storage.db import schema
+from forbear.storage.reads import questions
+from forbear.storage.reads.lookup import lookup
+from forbear.storage.reads.queries import Filter, log
+from forbear.storage.reads.replay import How, replay
 
 ROOT = Path(__file__).parents[1]
 REPLAYED = 20_000

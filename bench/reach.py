@@ -31,7 +31,7 @@ from docx import Document as Word
 from warcio.archiveiterator import ArchiveIterator
 
 from bench.site import unpacked
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 
 SITES = {
     "language.example": ("python3.11-doc", "/index.html"),

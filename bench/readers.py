@@ -16,7 +16,7 @@ from contextlib import suppress
 from PIL import Image
 
 from bench.site import ROBOTS, folder
-from forbear.crawler import text
+from forbear.crawler.corpus import text
 from forbear.optout import policy
 from forbear.optout.captures import Asked, Captures
 from forbear.optout.decide import decide
@@ -24,7 +24,7 @@ from forbear.optout.model import Capture, Question
 from forbear.optout.protocols import PROTOCOLS
 from forbear.optout.readers import embedded_xmp, html
 from forbear.optout.readers import url as urls
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 from tests.optout import manifests, pictures
 
 ROUNDS = 2

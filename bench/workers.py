@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from bench.figures import Figure
 from bench.servers import PostgreSQL, postgresql
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 
 WORDS = "The boats left the harbour before sunrise and came back with herring, cod and a tale of the weather. " * 60
 ROBOTS = Reply(b"User-agent: *\nDisallow: /private/\n", headers=(("Content-Type", "text/plain"),))

@@ -20,12 +20,12 @@ from bench.chain import AHEAD, jobs
 from bench.figures import Figure, amounts, ratios
 from forbear.optout import __version__, policy
 from forbear.optout.model import Profile, Use
-from forbear.storage.crawls import CrawlRecord, begin
 from forbear.storage.database import PRAGMAS, open_database, writing
-from forbear.storage.names import domain_of
-from forbear.storage.records import now
-from forbear.storage.schema import metadata
-from forbear.storage.writer import BATCH, Writer
+from forbear.storage.db.hostnames import domain_of
+from forbear.storage.db.records import now
+from forbear.storage.db.schema import metadata
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.writer import BATCH, Writer
 
 AGENT = "ForbearBot"
 

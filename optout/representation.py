@@ -19,8 +19,8 @@ import turbohtml.detect  # registers the codecs "whatwg-…"
 
 from forbear.optout.model import Capture
 from forbear.optout.readers import mime, tree_bounds
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 
 MAX_LOCATED = 5_242_880
 """Octets of a page of which the place of each element is known: 5 MiB."""

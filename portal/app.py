@@ -6,36 +6,34 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
-from forbear.portal import (
-    api,
+from forbear.portal.api import routes
+from forbear.portal.background.jobs import beating
+from forbear.portal.desk import browse, figures, oidc, queue, signin
+from forbear.portal.public import (
     bot_auth,
-    browse,
     check,
     complaints,
-    control,
     crawlers,
-    errors,
-    figures,
+    domain_verification,
     health,
     lookup,
-    oidc,
     policy_page,
-    queue,
-    signin,
 )
-from forbear.portal.context import Portal
-from forbear.portal.limits import Limits
-from forbear.portal.proxies import Proxies
-from forbear.portal.pulse import beating
-from forbear.portal.rendering import environment
-from forbear.portal.security import Shield, protect
-from forbear.portal.settings import Settings
-from forbear.storage.names import domain_of
-from forbear.storage.vault import Vault
+from forbear.portal.web import errors
+from forbear.portal.web.context import Portal
+from forbear.portal.web.limits import Limits
+from forbear.portal.web.proxies import Proxies
+from forbear.portal.web.rendering import environment
+from forbear.portal.web.security import Shield, protect
+from forbear.portal.web.settings import Settings
+from forbear.storage.accounts.totp_encryption import Vault
+from forbear.storage.db.hostnames import domain_of
 
-ROUTERS = tuple(part.router for part in (lookup, check, control, crawlers, complaints, policy_page, bot_auth))
+ROUTERS = tuple(
+    part.router for part in (lookup, check, domain_verification, crawlers, complaints, policy_page, bot_auth)
+)
 """The subjects of the portal, each in its own file."""
 
 DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
@@ -65,6 +63,6 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     for router in (*ROUTERS, *DESK):
         app.include_router(router, dependencies=[Depends(protect)])
     app.include_router(crawlers.one_click)
-    app.include_router(api.router)  # without protect: a token is no cookie that another site could make use of
+    app.include_router(routes.router)  # without protect: a token is no cookie that another site could make use of
     errors.install(app)
     return app

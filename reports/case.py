@@ -9,7 +9,7 @@ from importlib.resources import files
 import jinja2
 import typst
 
-from forbear.storage.bundle import Case
+from forbear.storage.reads.bundle import Case
 
 _html = jinja2.Environment(
     loader=jinja2.PackageLoader("forbear.reports"), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined

@@ -15,7 +15,7 @@ from typing import Any
 
 from forbear.reports.document import Document, Field, Open, Paragraph, Section, Table, Text, number_of
 from forbear.reports.inputs import BadInputs, read, shipped
-from forbear.storage.figures import Check, Run, Served, Withdrawn
+from forbear.storage.reads.figures import Check, Run, Served, Withdrawn
 
 _ACTION = ("what", "by", "due", "done", "effect")
 _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {

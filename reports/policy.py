@@ -15,8 +15,8 @@ from forbear.optout.model import Profile
 from forbear.optout.policy import Effect, Policy
 from forbear.reports.document import Block, Document, Field, Open, Paragraph, Section, Table
 from forbear.reports.inputs import read, shipped
-from forbear.storage.figures import Run
-from forbear.storage.lists import State
+from forbear.storage.log.lists import State
+from forbear.storage.reads.figures import Run
 
 _HEAD = {
     "provider": "Provider",
@@ -129,7 +129,7 @@ def _contact(known: InForce, summary: bool) -> Iterator[Block]:
 
 
 def _digests(known: InForce, summary: bool) -> Iterator[Block]:
-    cited = "storage/documents.py; shown by tests/storage/test_documents.py::test_from_a_row_to_its_documents"
+    cited = "storage/log/documents.py; shown by tests/storage/test_documents.py::test_from_a_row_to_its_documents"
     yield Paragraph(
         f"Each row names the rules that it was decided by: the digest {known.rules.digest} is SHA-256 over which "
         "protocol counts how, the lists of agents and purpose tokens, and every departure with its reason. This "

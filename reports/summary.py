@@ -17,7 +17,7 @@ from typing import Any
 from forbear.optout.policy import Policy
 from forbear.reports.document import Block, Document, Field, Open, Section, Table, Text, number_of
 from forbear.reports.inputs import BadInputs, read, shipped
-from forbear.storage.figures import Run, Share
+from forbear.storage.reads.figures import Run, Share
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "text": str,

@@ -16,11 +16,11 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 
-from forbear.crawler.advice import advise_later
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.folder import published
-from forbear.crawler.live import Live, survey
-from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.crawler.engine.folder import published
+from forbear.crawler.engine.live import Live, survey
+from forbear.crawler.limits.advice import advise_later
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import TooCostly, WorkerPool
 from forbear.optout import policy
 from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
 from forbear.optout.model import Question

@@ -12,7 +12,7 @@ import click
 from forbear.scripts import show
 from forbear.scripts.filters import chosen
 from forbear.storage.database import open_database, reading, translated
-from forbear.storage.records import now
+from forbear.storage.db.records import now
 
 
 def write_bundle(
@@ -21,7 +21,7 @@ def write_bundle(
     """Writes the bundle of these decisions to a file, whole or not at all. Raises UsageError, StorageError, OSError."""
     from forbear.reports.case import render  # noqa: PLC0415 no other form waits for it
     from forbear.scripts.verify import key_of  # noqa: PLC0415
-    from forbear.storage import bundle  # noqa: PLC0415
+    from forbear.storage.reads import bundle  # noqa: PLC0415
 
     if not key:
         raise click.UsageError("Name the key that signs the checkpoints: --key NAME+ID+BASE64, or the file of the key.")

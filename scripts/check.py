@@ -12,11 +12,11 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.live import Live, Outcome, ask
-from forbear.crawler.network import Guard
-from forbear.crawler.operator import with_complaints
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.engine.live import Live, Outcome, ask
+from forbear.crawler.fetch.network import Guard
+from forbear.crawler.identity import with_complaints
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import case
 from forbear.optout.advice.protego_compare import other_reading
 from forbear.optout.captures import Captures
@@ -25,9 +25,9 @@ from forbear.optout.policy import Policy
 from forbear.optout.readers import url as urls
 from forbear.scripts import advise as advising
 from forbear.scripts import options, show
-from forbear.storage import complaints
 from forbear.storage.database import open_database, translated
-from forbear.storage.errors import Missing
+from forbear.storage.db.errors import Missing
+from forbear.storage.log import complaints
 
 Outcomes = dict[Profile, Outcome]
 """What came out in each profile, the chosen one first."""

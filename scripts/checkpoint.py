@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 
 from forbear.scripts import options, show
 from forbear.scripts.key import load
-from forbear.storage import checkpoints, notes, witnesses
-from forbear.storage.checkpoints import Signed
+from forbear.storage.chain import signed_note
+from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import StorageError, open_database, translated
-from forbear.storage.notes import SignerKey
-from forbear.storage.timestamps import BadTimestamp, ask
-from forbear.storage.witnesses import Unwitnessed
+from forbear.storage.proof import checkpoints, witnesses
+from forbear.storage.proof.checkpoints import Signed
+from forbear.storage.proof.timestamps import BadTimestamp, ask
+from forbear.storage.proof.witnesses import Unwitnessed
 
 FAILED = 4
 
@@ -124,7 +125,7 @@ def seal(db: str, sealing: Sealing | None, failures: list[str]) -> Sealed | None
 
 def told(sealed: Sealed) -> str:
     """A checkpoint in a line."""
-    return f"Checkpoint: {sealed.signed.size:,} rows, signed as {notes.parse(sealed.signed.note).origin}."
+    return f"Checkpoint: {sealed.signed.size:,} rows, signed as {signed_note.parse(sealed.signed.note).origin}."
 
 
 def as_object(sealed: Sealed) -> dict[str, object]:

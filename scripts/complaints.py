@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from forbear.scripts import options, show
-from forbear.storage import mails
-from forbear.storage.complaints import BadStep, Complaint, State, advance, attachment, find, waiting
+from forbear.storage.accounts import mails
 from forbear.storage.database import open_database, translated, writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import BadStep, Complaint, State, advance, attachment, find, waiting
 
 
 @click.group()

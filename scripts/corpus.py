@@ -9,17 +9,17 @@ from uuid import UUID
 
 import click
 
-from forbear.crawler import card, versions
-from forbear.crawler.versions import BadVersion
+from forbear.crawler.corpus import card, versions
+from forbear.crawler.corpus.versions import BadVersion
 from forbear.scripts import options, show
-from forbear.storage import provenance, removals
 from forbear.storage.database import open_database, reading, translated
-from forbear.storage.names import digest, domain_of, host_of, read
+from forbear.storage.db.hostnames import digest, domain_of, host_of, read
+from forbear.storage.reads import provenance, removals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from forbear.crawler.versions import Difference, Version
+    from forbear.crawler.corpus.versions import Difference, Version
 
 T = TypeVar("T")
 

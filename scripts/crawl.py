@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from forbear.crawler import events
-from forbear.crawler.crawl import BadConfig, Config, run
-from forbear.crawler.pages import FOLLOW
+from forbear.crawler.crawl import events
+from forbear.crawler.crawl.pages import FOLLOW
+from forbear.crawler.crawl.run import BadConfig, Config, run
 from forbear.scripts import checkpoint, options, show
 from forbear.scripts.lists import warn
 from forbear.scripts.memory import sentence
@@ -24,7 +24,7 @@ from forbear.storage.database import StorageError, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from forbear.crawler.crawl import Summary, Tally
+    from forbear.crawler.crawl.run import Summary, Tally
 
 FAILED = 4
 

@@ -7,8 +7,8 @@ import json
 import click
 
 from forbear.scripts import options
-from forbear.storage import roles
 from forbear.storage.database import open_database, translated, upgrade, writing
+from forbear.storage.db import roles
 
 
 @click.group()

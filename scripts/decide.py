@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import case
 from forbear.optout.model import Capture, Decision
 from forbear.optout.policy import Policy

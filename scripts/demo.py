@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forbear.crawler.crawl import Config, run
-from forbear.crawler.demo import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
-from forbear.crawler.web import Web
+from forbear.crawler.crawl.run import Config, run
+from forbear.crawler.demo.demo_server import Web
+from forbear.crawler.demo.sites import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
 from forbear.optout.readers.url import parse
 from forbear.scripts import options, show
 from forbear.scripts.crawl import tell
 from forbear.scripts.lookup import command as lookup
 from forbear.scripts.memory import sentence
-from forbear.storage import frontier
 from forbear.storage.database import open_database
-from forbear.storage.queries import Filter, log, unheeded
-from forbear.storage.records import State
+from forbear.storage.db.records import State
+from forbear.storage.frontier import frontier
+from forbear.storage.reads.queries import Filter, log, unheeded
 
 if TYPE_CHECKING:
-    from forbear.crawler.crawl import Summary
+    from forbear.crawler.crawl.run import Summary
 
 FAILED = 4
 CONTACT = "https://example.org/crawler"

@@ -13,9 +13,9 @@ import click
 
 from forbear.scripts import options, show
 from forbear.scripts.filters import Moment
-from forbear.storage import erasure
 from forbear.storage.database import open_database, translated
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.proof import erasure
 
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dwy])")
 _DAYS = {"d": 1, "w": 7, "y": 365}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from forbear.crawler.export import export_hosts
-from forbear.crawler.operator import BadConfig
+from forbear.crawler.corpus.export import export_hosts
+from forbear.crawler.identity import BadConfig
 from forbear.scripts import options, show
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

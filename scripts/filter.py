@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from forbear.crawler.crawl import BadConfig
-from forbear.crawler.filter import KINDS, run
-from forbear.crawler.filtering import FilterConfig
-from forbear.crawler.inputs import BadInput
+from forbear.crawler.crawl.run import BadConfig
+from forbear.crawler.filter.config import FilterConfig
+from forbear.crawler.filter.inputs import BadInput
+from forbear.crawler.filter.run import KINDS, run
 from forbear.optout.model import Profile, Use
 from forbear.scripts import options, show
 from forbear.scripts.crawl import listed
 from forbear.storage.database import shown
 
 if TYPE_CHECKING:
-    from forbear.crawler.filtering import Filtered
+    from forbear.crawler.filter.config import Filtered
 
 _PATH = click.Path(exists=True, path_type=Path)
 OFFLINE_CONTACT = "mailto:nobody@offline.invalid"

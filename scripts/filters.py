@@ -11,7 +11,7 @@ import click
 from forbear.optout.model import Stage, Verdict
 from forbear.scripts import options
 from forbear.scripts.options import option
-from forbear.storage.queries import Filter
+from forbear.storage.reads.queries import Filter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from forbear.scripts import options, show
 from forbear.scripts.options import option
-from forbear.storage import redact
-from forbear.storage.columns import Shape
-from forbear.storage.exports import FORMS
+from forbear.storage.reads import redact
+from forbear.storage.reads.columns import Shape
+from forbear.storage.reads.exports import FORMS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Row = dict[str, Any]

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from forbear.scripts import options, show
-from forbear.storage import keys
-from forbear.storage.keys import BadKey
-from forbear.storage.notes import SignerKey, VerifierKey
+from forbear.storage.chain.signed_note import SignerKey, VerifierKey
+from forbear.storage.proof import keys
+from forbear.storage.proof.keys import BadKey
 
 ENVIRONMENT = "FORBEAR_PASSPHRASE"
 

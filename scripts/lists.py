@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forbear.crawler import events
-from forbear.crawler.overblocking import doubt
-from forbear.crawler.publications import FORMS, BadPublication, layouts, read
+from forbear.crawler.crawl import events
+from forbear.crawler.lists.overblocking import doubt
+from forbear.crawler.lists.publications import FORMS, BadPublication, layouts, read
 from forbear.optout.protocols.infringing_list import host_of
 from forbear.optout.readers.url import NotAUrl
 from forbear.scripts import options, show
-from forbear.storage import lists
 from forbear.storage.database import StorageError, open_database, writing
+from forbear.storage.log import lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Engine
 
-    from forbear.crawler.crawl import Config
-    from forbear.crawler.publications import Layout, Publication
+    from forbear.crawler.crawl.run import Config
+    from forbear.crawler.lists.publications import Layout, Publication
 
 FEW = 20
 """Sites by which a list may grow, however short it was."""

@@ -17,8 +17,8 @@ from forbear.scripts.filters import chosen, filters
 from forbear.scripts.forms import because, forms, write
 from forbear.scripts.options import option
 from forbear.scripts.questions import opened
-from forbear.storage.columns import LOG
-from forbear.storage.queries import log
+from forbear.storage.reads.columns import LOG
+from forbear.storage.reads.queries import log
 
 
 @click.group(invoke_without_command=True)

@@ -12,13 +12,13 @@ import click
 from forbear.optout.model import Verdict
 from forbear.scripts import options, show
 from forbear.storage.database import open_database, translated
-from forbear.storage.lookup import Answer, lookup
+from forbear.storage.reads.lookup import Answer, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from forbear.storage.lookup import Known, Left, Words
+    from forbear.storage.reads.lookup import Known, Left, Words
 
 NEVER_SEEN = 3
 

@@ -76,14 +76,14 @@ def _check_proxy(proxy: str) -> None:
 
 
 def _check_pin(pin: str) -> None:
-    from forbear.crawler.network import parse_pin  # noqa: PLC0415 most commands speak to no site
+    from forbear.crawler.fetch.network import parse_pin  # noqa: PLC0415 most commands speak to no site
 
     parse_pin(pin)
 
 
 def rules(path: Path | None) -> Policy:
     """The policy by the file of ``--policy``, or as it ships; raises UsageError."""
-    from forbear.crawler.operator import BadConfig, read_policy  # noqa: PLC0415 most commands decide nothing
+    from forbear.crawler.identity import BadConfig, read_policy  # noqa: PLC0415 most commands decide nothing
 
     try:
         return read_policy(path, "--policy")
@@ -93,7 +93,7 @@ def rules(path: Path | None) -> Policy:
 
 def infringing(path: Path | None) -> Capture | None:
     """The list of infringing sites of ``--infringing-list``, or None; raises UsageError."""
-    from forbear.crawler.operator import BadConfig, read_infringing  # noqa: PLC0415 as above
+    from forbear.crawler.identity import BadConfig, read_infringing  # noqa: PLC0415 as above
 
     try:
         return read_infringing(path, "--infringing-list")

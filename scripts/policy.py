@@ -77,7 +77,7 @@ def list_command(db: str, as_json: bool) -> None:
     Example:
       forbear policy list --db sqlite:///forbear.db
     """
-    from forbear.storage.policies import on_record  # noqa: PLC0415 the other command does not wait for it
+    from forbear.storage.log.policies import on_record  # noqa: PLC0415 the other command does not wait for it
 
     engine = _open(db)
     try:
@@ -100,7 +100,7 @@ def list_command(db: str, as_json: bool) -> None:
 
 
 def _logged(db: str, digest: str) -> Policy:
-    from forbear.storage.policies import find  # noqa: PLC0415 what ships is shown without a database
+    from forbear.storage.log.policies import find  # noqa: PLC0415 what ships is shown without a database
 
     engine = _open(db)
     try:

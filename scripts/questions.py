@@ -15,9 +15,11 @@ from forbear.scripts import options, show
 from forbear.scripts.filters import chosen, filters
 from forbear.scripts.forms import forms, write
 from forbear.scripts.options import option
-from forbear.storage import columns, evidence, questions, redact, views
 from forbear.storage.database import open_database, reading_only, translated
-from forbear.storage.exports import harmless
+from forbear.storage.db import views
+from forbear.storage.log import evidence
+from forbear.storage.reads import columns, questions, redact
+from forbear.storage.reads.exports import harmless
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

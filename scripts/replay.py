@@ -12,14 +12,14 @@ from typing import Any
 
 import click
 
-from forbear.crawler import warc
+from forbear.crawler.corpus import warc
 from forbear.optout import __version__
 from forbear.optout.model import Profile
 from forbear.scripts import options, show
 from forbear.scripts.filters import chosen, filters
 from forbear.scripts.options import option
-from forbear.storage import redact
-from forbear.storage.replay import Costly, Difference, How, Replayed, replay
+from forbear.storage.reads import redact
+from forbear.storage.reads.replay import Costly, Difference, How, Replayed, replay
 
 EXAMPLES = 3
 """Decisions shown of each cause, unless all are asked for."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forbear.crawler.publications import layouts
+from forbear.crawler.lists.publications import layouts
 from forbear.optout.model import Use
 from forbear.reports import coverage
 from forbear.reports import policy as policies_of
@@ -20,8 +20,9 @@ from forbear.reports.document import apart, changes, to_json
 from forbear.reports.inputs import BadInputs
 from forbear.reports.render import FORMS, text
 from forbear.scripts import options, show
-from forbear.storage import documents, figures, lists, policies
 from forbear.storage.database import open_database, writing
+from forbear.storage.log import documents, lists, policies
+from forbear.storage.reads import figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,9 +17,9 @@ from click.core import ParameterSource
 from forbear.scripts import options, show, timetable
 from forbear.scripts.settings import Settings
 from forbear.scripts.timetable import BadTimetable, Step
-from forbear.storage import runs
 from forbear.storage.database import open_database, translated, writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.frontier import runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from forbear.storage.runs import Run
+    from forbear.storage.frontier.runs import Run
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is read again: it may have been set, or the machine have slept."""

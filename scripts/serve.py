@@ -13,21 +13,21 @@ from typing import Any
 import click
 import uvicorn
 
-from forbear.crawler.bot_auth import Signer, read_signer
-from forbear.crawler.operator import BadConfig, read_list
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.fetch.bot_auth import Signer, read_signer
+from forbear.crawler.identity import BadConfig, read_list
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout.model import Capture, Profile, Use
 from forbear.optout.readers.url import NotAUrl, parse
 from forbear.portal.app import create_app
-from forbear.portal.context import Portal
-from forbear.portal.issuer import Issuer
-from forbear.portal.proxies import Network, networks
-from forbear.portal.settings import Settings
-from forbear.portal.smtp import Smtp
-from forbear.portal.zone import servers
+from forbear.portal.public.dns_txt import servers
+from forbear.portal.web.context import Portal
+from forbear.portal.web.oidc_client import Issuer
+from forbear.portal.web.proxies import Network, networks
+from forbear.portal.web.settings import Settings
+from forbear.portal.web.smtp import Smtp
 from forbear.scripts import options, show
 from forbear.scripts.verify import key_of
-from forbear.storage import accounts
+from forbear.storage.accounts import accounts
 from forbear.storage.database import open_database
 
 SHORTEST_SECRET = 32
@@ -172,7 +172,7 @@ def command(
             port=port,
             log_level="warning",
             server_header=False,
-            proxy_headers=False,  # forbear.portal.proxies reads them: uvicorn takes malformed entries for addresses
+            proxy_headers=False,  # forbear.portal.web.proxies reads them: uvicorn takes malformed entries for addresses
         )
     finally:
         pool.close()

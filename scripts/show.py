@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 
-from forbear.storage.exports import json_line
+from forbear.storage.reads.exports import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from croniter import croniter  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from forbear.storage.runs import Run
+    from forbear.storage.frontier.runs import Run
 
 _KEYS = {"name": str, "command": list, "at": str}
 

@@ -11,10 +11,10 @@ import click
 from sqlalchemy import Connection
 
 from forbear.scripts import options, show
-from forbear.storage import accounts, sessions
-from forbear.storage.accounts import Role, Scope
+from forbear.storage.accounts import accounts, sessions
+from forbear.storage.accounts.accounts import Role, Scope
 from forbear.storage.database import open_database, translated, writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
 
 
 @click.group()

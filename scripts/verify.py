@@ -10,12 +10,12 @@ import click
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from forbear.scripts import options, show
-from forbear.storage import keys, recount
+from forbear.storage.chain.signed_note import BadNote, VerifierKey
 from forbear.storage.database import open_database, reading, translated
-from forbear.storage.keys import BadKey
-from forbear.storage.notes import BadNote, VerifierKey
-from forbear.storage.recount import Difference
-from forbear.storage.verify import Finding, Known, Report, verify
+from forbear.storage.proof import keys, recount
+from forbear.storage.proof.keys import BadKey
+from forbear.storage.proof.recount import Difference
+from forbear.storage.proof.verify import Finding, Known, Report, verify
 
 CHANGED = 1
 

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from forbear.storage import partitions
-from forbear.storage.errors import Missing, OutOfDate, StorageError
+from forbear.storage.db import partitions
+from forbear.storage.db.errors import Missing, OutOfDate, StorageError
 
 __all__ = [
     "OutOfDate",
@@ -52,7 +52,7 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None,
     if idle is not None and engine.dialect.name == "postgresql":
         event.listen(engine, "connect", partial(_end_when_idle, round(1000 * idle)))
     if evidence is not None:
-        from forbear.storage.contents import contents  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
+        from forbear.storage.db.blobs import contents  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
 
         engine = engine.execution_options(evidence=contents(evidence))
     try:
@@ -180,7 +180,7 @@ def revisions() -> tuple[str, ...]:
 
 
 def _migrate(connection: Connection) -> str:
-    from forbear.storage import migrate  # noqa: PLC0415 Alembic takes longer to load than most commands to answer
+    from forbear.storage.migrations import migrate  # noqa: PLC0415 Alembic takes longer to load than most commands to answer
 
     migrate.migrate(connection, older=_revision(connection) is not None)
     _make_parts(connection)

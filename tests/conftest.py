@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, text
 
 from forbear.storage.database import open_database, upgrade
-from tests.forks import Forks
+from tests.prefork import Forks
 
 # The same examples in every run, however slow the machine; HYPOTHESIS_PROFILE=thorough looks for new ones.
 settings.register_profile(

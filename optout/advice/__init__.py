@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from forbear.optout.advice import page, robots, rsl, rule_files, tdmrep, wishes, words
+from forbear.optout.advice import informal_optouts, page, robots, rsl, rule_files, tdmrep, words
 from forbear.optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
@@ -17,7 +17,7 @@ from forbear.optout.policy import Policy
 
 __all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
 
-_MODULES = (words, tdmrep, robots, rule_files, rsl, page, wishes)
+_MODULES = (words, tdmrep, robots, rule_files, rsl, page, informal_optouts)
 
 _LEFT_OVER = (
     Rule(

@@ -9,9 +9,9 @@ from xml.sax.saxutils import quoteattr
 from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
 from forbear.optout.model import Capture
 from forbear.optout.readers import xml_source
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.rsl import NAMESPACE
 from forbear.optout.readers.text import field_octets, readable, to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_source import Node
 
 _USAGES = ("all", "ai-all", "ai-train", "ai-input", "ai-index", "search")

@@ -12,9 +12,9 @@ from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, 
 from forbear.optout.protocols.tdmrep import MAX_FILE
 from forbear.optout.readers import json_source
 from forbear.optout.readers import url as urls
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.json_source import Member, Object, Value
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.url import NotAUrl
 
 RESERVED = '[\n  {"location": "/", "tdm-reservation": 1}\n]\n'

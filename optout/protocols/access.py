@@ -12,11 +12,11 @@ from dataclasses import replace
 from forbear.optout.captures import REFUSED, Asked, challenges, redirect
 from forbear.optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
 from forbear.optout.readers import html, json_source, mime
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.html import Element
 from forbear.optout.readers.json_source import Object, Value
 from forbear.optout.readers.schema_org import ADMISSION_TYPES
 from forbear.optout.readers.text import quoted, readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.url import Url, parse
 
 NAME = REFUSED

@@ -8,7 +8,7 @@ from itertools import islice
 
 from forbear.optout.captures import Asked
 from forbear.optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
-from forbear.optout.readers import prose, robots_txt, wishes
+from forbear.optout.readers import informal_optouts, prose, robots_txt
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
 from forbear.optout.readers.text import readable, to_utf8
@@ -47,7 +47,7 @@ def read(asked: Asked) -> Reading:
 def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
     """Wishes in another form than Spawning's: dialects (``Training: deny``), other people's drafts, plain prose."""
     if NAME not in capture.memo:
-        found = [(wish.preference, wish.quote, wish.line) for wish in wishes.in_lines(capture.body)]
+        found = [(wish.preference, wish.quote, wish.line) for wish in informal_optouts.in_lines(capture.body)]
         body = re.sub(rb"\r\n?", b"\n", to_utf8(capture.body[:LIMIT])) if is_prose else b""
         for at, sentence in islice(prose.reserving(body), MOST_STATEMENTS):
             found.append((Preference.DISALLOW, readable(sentence), body.count(b"\n", 0, at) + 1))

@@ -22,11 +22,11 @@ from forbear.optout.model import (
     Use,
 )
 from forbear.optout.protocols import robots
-from forbear.optout.readers import robots_txt, structured_headers, wishes
+from forbear.optout.readers import informal_optouts, robots_txt, structured_headers
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.pattern import Pattern, Target
 from forbear.optout.readers.robots_txt import Line, RobotsTxt
 from forbear.optout.readers.text import field_octets, readable
-from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "aipref"
 PLACES: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:
     preference = _PREFERENCES.get(value or "", Preference.UNKNOWN)
     if preference is Preference.UNKNOWN:
         note = f"The value of {label} is neither the Token y nor n, and so unknown (vocab 6.5)."
-        meant = wishes.of(label, value or "") if label in _LABELS else None
+        meant = informal_optouts.of(label, value or "") if label in _LABELS else None
         if meant:
             return _Member(f"{label}={value}".encode(), meant, frozenset({_LABELS[label]}), Force.FLAGGED, note)
         return _Member(label.encode(), preference, frozenset(), note=note)

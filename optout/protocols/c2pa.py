@@ -13,8 +13,8 @@ from forbear.optout.captures import Asked
 from forbear.optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
 from forbear.optout.readers import c2pa_store, embedded_xmp, html, url, xmp
 from forbear.optout.readers.c2pa_store import Manifest, Store
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import quoted, readable
-from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "c2pa"
 PLACES: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from itertools import islice
 from forbear.optout.captures import Asked
 from forbear.optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
 from forbear.optout.protocols import robots
-from forbear.optout.readers import robots_txt, wishes
+from forbear.optout.readers import informal_optouts, robots_txt
 from forbear.optout.readers.robots_txt import RobotsTxt
 from forbear.optout.readers.text import readable
 
@@ -79,7 +79,7 @@ def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement 
     preference = _PREFERENCES.get(match[2]) if match else None
     uses = frozenset(_SIGNALS[name] for name in _NAMED.findall(part))
     if not uses:
-        wish = wishes.in_line(part)
+        wish = informal_optouts.in_line(part)
         if wish:
             note = f"The policy has no signal {part!r}; the one about training is ai-train."
             yield Statement(NAME, wish, quote, source, where, frozenset({Use.TRAIN_AI}), Force.FLAGGED, note)

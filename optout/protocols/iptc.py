@@ -24,9 +24,9 @@ from forbear.optout.model import (
 )
 from forbear.optout.readers import c2pa_store, embedded_xmp
 from forbear.optout.readers.c2pa_store import Manifest
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.properties import MAX_PROPERTIES, Property
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xmp import PLUS, Packet
 
 NAME = "iptc"

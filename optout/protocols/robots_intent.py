@@ -10,9 +10,9 @@ from itertools import islice
 from forbear.optout.captures import Asked
 from forbear.optout.model import IN_STRICT, Force, Gap, Preference, Reading, Statement, Use
 from forbear.optout.protocols import robots
-from forbear.optout.readers import robots_txt, wishes
+from forbear.optout.readers import informal_optouts, robots_txt
+from forbear.optout.readers.informal_optouts import Wish
 from forbear.optout.readers.robots_txt import Match, RobotsTxt
-from forbear.optout.readers.wishes import Wish
 
 NAME = "robots-intent"
 PLACES: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ def read(asked: Asked) -> Reading:
         crawlers = tuple(token for token in asked.policy.training_agents if file.names(token))
         unreal = tuple(islice(file.unreal_names(), robots.MOST_STATEMENTS))
         too_many = file.number_of_rules(crawlers + unreal) > MOST_RULES
-        capture.memo[memo] = crawlers, unreal, too_many, tuple(wishes.in_lines(capture.body))
+        capture.memo[memo] = crawlers, unreal, too_many, tuple(informal_optouts.in_lines(capture.body))
     crawlers, unreal, too_many, lines = capture.memo[memo]
     if file.names(agent) or asked.of_target(robots.is_robots_txt) or _shut(file, agent, asked):
         return

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from forbear.optout.captures import Asked
 from forbear.optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
-from forbear.optout.readers import container, html, robots_tags, wishes
+from forbear.optout.readers import container, html, informal_optouts, robots_tags
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.html import Element
 from forbear.optout.readers.text import quoted
-from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "robots-meta"
 PLACES: tuple[str, ...] = ()
@@ -68,7 +68,9 @@ def _flagged(rules: frozenset[str], element: Element, page: Capture, note: str) 
 
 
 def _statements(words: frozenset[str], quote: str, page: Capture, where: str) -> Iterator[Statement]:
-    unknown = sorted(word for word in words if word not in _RULES and wishes.in_line(word) is Preference.DISALLOW)
+    unknown = sorted(
+        word for word in words if word not in _RULES and informal_optouts.in_line(word) is Preference.DISALLOW
+    )
     if unknown:
         note = f"The word is noai; {', '.join(unknown)} is known to no crawler."
         yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, AI_USES, Force.FLAGGED, note)

@@ -29,11 +29,11 @@ from forbear.optout.protocols import robots
 from forbear.optout.readers import html, mime, robots_txt
 from forbear.optout.readers import rsl as documents
 from forbear.optout.readers import url as urls
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.html import Element
 from forbear.optout.readers.robots_txt import Line, RobotsTxt
 from forbear.optout.readers.rsl import Document, Term, TooLarge
 from forbear.optout.readers.text import quoted, readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.url import NotAUrl
 from forbear.optout.readers.xml_names import NotXml
 

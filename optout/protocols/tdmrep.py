@@ -13,11 +13,11 @@ from forbear.optout.captures import Asked
 from forbear.optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
 from forbear.optout.readers import container, embedded_xmp, epub, html, json_source, xmp
 from forbear.optout.readers.container import Container
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.json_source import Member, Object, Value
 from forbear.optout.readers.pattern import Pattern, Target
 from forbear.optout.readers.properties import Property
 from forbear.optout.readers.text import quoted, readable, to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 
 NAME = "tdmrep"
 PLACES: tuple[str, ...] = ("/.well-known/tdmrep.json",)

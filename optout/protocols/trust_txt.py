@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from forbear.optout import representation
 from forbear.optout.captures import Asked
 from forbear.optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
-from forbear.optout.readers import wishes
+from forbear.optout.readers import informal_optouts
 from forbear.optout.readers.text import readable, to_utf8
 
 NAME = "trust-txt"
@@ -72,7 +72,7 @@ def _read(capture: Capture) -> Iterator[Statement | Gap]:
             detail = "The value of datatrainingallowed is neither yes nor no."
             yield Statement(NAME, Preference.DISALLOW, quote, capture.url, where, _TRAINING, Force.MALFORMED, detail)
             yield Gap(NAME, quote, capture.url, where, detail, NEVER)
-    for wish in wishes.in_lines(body):
+    for wish in informal_optouts.in_lines(body):
         if not _LINE.match(wish.quote.encode()):
             note = "The attribute is called datatrainingallowed."
             yield Statement(NAME, wish.preference, wish.quote, capture.url, wish.where, _TRAINING, Force.FLAGGED, note)

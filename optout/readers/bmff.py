@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import brotli
 
 from forbear.optout.readers import packet_scan
+from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.octets import Octets
 from forbear.optout.readers.packets import Budget, Packets
-from forbear.optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_BOXES = 100_000
 """How many boxes and items a file may have, at all levels together."""

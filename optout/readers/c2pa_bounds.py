@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 from forbear.optout.readers import bmff, epub, images
 from forbear.optout.readers.container import Container
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.octets import Octets
 from forbear.optout.readers.text import to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 
 MAX_CBOR = 1_048_576
 """Octets of all CBOR and JSON boxes of a store together: 1 MiB."""

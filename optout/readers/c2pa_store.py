@@ -17,8 +17,8 @@ import c2pa  # type: ignore[import-untyped]
 from forbear.optout.model import Capture
 from forbear.optout.readers import c2pa_bounds, container, embedded_xmp, images, pdf
 from forbear.optout.readers.container import Container
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 
 MAX_OCTETS = 67_108_864
 """A larger file or store is not read: 64 MiB."""

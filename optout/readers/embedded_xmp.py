@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from forbear.optout.model import Capture
 from forbear.optout.readers import bmff, container, images, media, packet_scan, pdf, xmp
 from forbear.optout.readers.container import Container
+from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.packets import MAX_PACKET, Budget, Packets
-from forbear.optout.readers.unreadable import TooMuch, Unreadable
 from forbear.optout.readers.xml_events import MAX_TAGS
 
 MAX_PACKETS = 1_000

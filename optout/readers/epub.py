@@ -11,9 +11,9 @@ from itertools import islice
 from urllib.parse import unquote
 
 from forbear.optout.model import Capture
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.properties import MAX_PROPERTIES, Property
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_events import Events
 
 MAX_DOCUMENT = 8_388_608

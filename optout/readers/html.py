@@ -18,9 +18,9 @@ import turbohtml
 from forbear.optout import representation
 from forbear.optout.model import Capture
 from forbear.optout.readers import xml_source
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.markup import tags
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_names import NotXml
 from forbear.optout.representation import MAX_LOCATED, Representation
 

@@ -13,10 +13,10 @@ import zlib
 from collections.abc import Iterator
 
 from forbear.optout.readers import packet_scan, xmp
+from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.octets import Octets
 from forbear.optout.readers.packets import MAX_PACKET, Budget, Packets
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import TooMuch, Unreadable
 
 MAX_PARTS = 50_000
 """How many segments, chunks, resources or directories and fields an image may have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 
 
 class Octets:

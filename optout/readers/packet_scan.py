@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.packets import Budget, Packets
-from forbear.optout.readers.unreadable import Unreadable
 
 _RDF = re.compile(rb"R(\0{0,3})D\1F")
 _META = re.compile(rb"x(\0{0,3})[ma]\1p\1m\1e\1t\1a")

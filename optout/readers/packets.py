@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from forbear.optout.readers.unreadable import TooMuch, Unreadable
+from forbear.optout.readers.errors import TooMuch, Unreadable
 
 Packets = Iterator[tuple[str, bytes]]
 """Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""

@@ -15,9 +15,9 @@ from pikepdf import settings
 
 from forbear.optout.model import Capture
 from forbear.optout.readers.c2pa_bounds import MAX_STORE
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.packets import MAX_PACKET, Budget
 from forbear.optout.readers.pdf_bounds import MAX_STREAM, Bounds
-from forbear.optout.readers.unreadable import Unreadable
 
 MAX_FILES = 1_000
 """How many files may be associated with the catalog."""

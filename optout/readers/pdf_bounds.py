@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 
 MAX_ITEMS = 2_000_000
 """How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.

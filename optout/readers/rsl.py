@@ -14,8 +14,8 @@ from enum import Enum
 from forbear.optout.model import EVERY_USE, Force, Preference, Use
 from forbear.optout.readers import url as urls
 from forbear.optout.readers import xml_source
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.pattern import Pattern, Target
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.url import NotAUrl
 from forbear.optout.readers.xml_source import Node
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import http_sf
 
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 
 MAX_OCTETS = 65_536
 """A longer field is not read; http-sf takes a fiftieth of a second for this many octets."""

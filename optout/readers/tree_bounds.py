@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.markup import TAG, Tag, tags
-from forbear.optout.readers.unreadable import Unreadable
 
 MAX_OCTETS = 10_485_760
 """A larger page is not read: 10 MiB after content decoding."""

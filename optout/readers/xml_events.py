@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_names import Names, NotXml
 
 MAX_DEPTH = 256

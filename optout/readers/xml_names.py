@@ -7,7 +7,7 @@ same URI. Names are ``namespace local prefix``, parted by blanks; one without a 
 
 from __future__ import annotations
 
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 
 MAX_NAMESPACE = 1_024
 """Characters of a namespace's URI, and of its prefix."""

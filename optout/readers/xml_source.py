@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.entities import html5
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import readable, to_utf8
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_events import TAG, Events
 from forbear.optout.readers.xml_names import NotXml
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.properties import MAX_PROPERTIES, Property
 from forbear.optout.readers.text import readable
-from forbear.optout.readers.unreadable import Unreadable
 from forbear.optout.readers.xml_events import Events
 
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from forbear.storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
-from forbear.storage.schema import metadata
+from forbear.storage.db import account_tables, portal_tables, sum_tables  # noqa: F401 their tables are in the schema
+from forbear.storage.db.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

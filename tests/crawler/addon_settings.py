@@ -2,7 +2,7 @@
 
 BOT_NAME = "odd"
 SPIDER_MODULES = ["tests.crawler.addon_spiders"]
-ADDONS = {"forbear.crawler.addon.ForbearAddon": 100}
+ADDONS = {"forbear.crawler.engine.addon.ForbearAddon": 100}
 FORBEAR_CONTACT = "https://operator.example/bot"
 DOWNLOADER_MIDDLEWARES = {
     "tests.crawler.addon_spiders.Canned": -1000,

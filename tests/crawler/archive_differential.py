@@ -14,8 +14,8 @@ from pathlib import Path
 
 from warcio.archiveiterator import ArchiveIterator
 
-from forbear.crawler.archive import read_page
-from forbear.crawler.warc_records import PAGES, Record, WarcFile
+from forbear.crawler.archives.warc_records import PAGES, Record, WarcFile
+from forbear.crawler.filter.archive import read_page
 
 Read = dict[int, tuple[str, int | None, bytes | None]]
 """URL, status and body by the offset of the record."""

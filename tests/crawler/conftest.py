@@ -15,8 +15,8 @@ import pytest
 
 from tests.certificates import write_certificate
 from tests.crawler.crawls import Crawler
-from tests.forks import Forks
-from tests.laws import check_laws
+from tests.invariants import check_laws
+from tests.prefork import Forks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from forbear.crawler.corpus import Corpus, Page
+from forbear.crawler.corpus.writer import Corpus, Page
 from forbear.optout.model import Capture
 
 

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from sqlalchemy import create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout.protocols import PROTOCOLS
-from tests.forks import Done, Forks, Process
+from tests.prefork import Done, Forks, Process
 
 ROOT = Path(__file__).parents[2]
 FILES = {place for protocol in PROTOCOLS for place in protocol.PLACES} - {"/robots.txt"}

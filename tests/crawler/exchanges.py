@@ -1,10 +1,10 @@
-"""Reads the octets of an answer by forbear.crawler.http1, in pieces, and by h11."""
+"""Reads the octets of an answer by forbear.crawler.fetch.http1, in pieces, and by h11."""
 
 from __future__ import annotations
 
 import h11
 
-from forbear.crawler.http1 import MAX_HEAD, AnswerReader
+from forbear.crawler.fetch.http1 import MAX_HEAD, AnswerReader
 
 
 def read(octets: bytes, size: int, *, method: str = "GET", closed: bool = True) -> tuple[AnswerReader, bytes]:

@@ -9,10 +9,10 @@ import pytest
 from scrapy import Request
 from scrapy.utils.test import get_crawler
 
-from forbear.crawler import client, network
-from forbear.crawler.handler import GuardedHandler
-from forbear.crawler.live import Live
-from forbear.crawler.network import Guard
+from forbear.crawler.engine.live import Live
+from forbear.crawler.fetch import client, network
+from forbear.crawler.fetch.handler import GuardedHandler
+from forbear.crawler.fetch.network import Guard
 from forbear.optout.model import Capture
 
 LIMIT = 100_000

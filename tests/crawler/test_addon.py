@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
-from forbear.crawler.addon import Config, ForbearAddon
-from forbear.crawler.operator import BadConfig
-from forbear.crawler.web import Reply, Site, Web
+from forbear.crawler.demo.demo_server import Reply, Site, Web
+from forbear.crawler.engine.addon import Config, ForbearAddon
+from forbear.crawler.identity import BadConfig
 from forbear.optout import __version__
 from tests.crawler.crawls import HTML, moved, page, plain
-from tests.laws import check_laws
+from tests.invariants import check_laws
 
 ROOT = Path(__file__).parents[2]
 CONTACT = "https://operator.example/bot"

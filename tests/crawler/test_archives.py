@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler.answers import Archives
+from forbear.crawler.filter.sources import Archives
 from tests.crawler.warcs import http, record
 
 URL = "http://a.example/robots.txt"

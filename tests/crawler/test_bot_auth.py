@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from forbear.crawler.bot_auth import Signer, read_signer
-from forbear.crawler.live import Live
-from forbear.crawler.network import Guard
-from forbear.crawler.operator import BadConfig
-from forbear.crawler.web import Web
+from forbear.crawler.demo.demo_server import Web
+from forbear.crawler.engine.live import Live
+from forbear.crawler.fetch.bot_auth import Signer, read_signer
+from forbear.crawler.fetch.network import Guard
+from forbear.crawler.identity import BadConfig
 from tests.crawler.crawls import Crawler, page, plain
 
 ORIGIN = "https://bot.operator.example"

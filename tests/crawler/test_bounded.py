@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler import bounded
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.places import SHORTEST, expiry
-from forbear.crawler.web import Reply, Web
-from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.crawler.demo.demo_server import Reply, Web
+from forbear.crawler.engine.reservation_files import SHORTEST, expiry
+from forbear.crawler.limits import bounded
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import TooCostly, WorkerPool
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Failure, Question, Verdict
-from forbear.storage.records import now
+from forbear.storage.db.records import now
 from tests.crawler import hostile_calls
 from tests.crawler.crawls import Crawler, page, plain, until, urls
 from tests.optout.pictures import packet, picture

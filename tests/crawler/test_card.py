@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import HTML, Crawler, page
 
 with warnings.catch_warnings():

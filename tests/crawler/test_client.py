@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler.client import Client, Proxy, failure
-from forbear.crawler.connections import Connection
-from forbear.crawler.http1 import BadAnswer
-from forbear.crawler.network import Guard
+from forbear.crawler.fetch.client import Client, Proxy, failure
+from forbear.crawler.fetch.connections import Connection
+from forbear.crawler.fetch.http1 import BadAnswer
+from forbear.crawler.fetch.network import Guard
 from forbear.optout.model import Failure
 from forbear.optout.readers import url as urls
 from tests.crawler.fetching import Fetch, both, ok

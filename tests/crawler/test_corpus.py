@@ -23,8 +23,8 @@ import pytest
 from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
-from forbear.crawler import table, warc
-from forbear.crawler.corpus import Corpus, Original, Page, Repaired, Stored, repair
+from forbear.crawler.corpus import table, warc
+from forbear.crawler.corpus.writer import Corpus, Original, Page, Repaired, Stored, repair
 from forbear.crawler.files import hidden
 from forbear.optout.model import Capture
 
@@ -422,7 +422,9 @@ def test_kill_9_at_any_point_leaves_what_the_log_knows(tmp_path: Path) -> None:
 def test_a_repair_can_be_killed_and_repeated(tmp_path: Path) -> None:
     stored = interrupted(tmp_path, 1500)
     known = ends(stored[:-1])
-    command = "import sys; from pathlib import Path; from forbear.crawler.corpus import repair; print(flush=True);"
+    command = (
+        "import sys; from pathlib import Path; from forbear.crawler.corpus.writer import repair; print(flush=True);"
+    )
     command += f"repair(Path({str(tmp_path)!r}), {known!r}.get)"
     for kill in range(6):
         child = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from forbear.crawler.scheduler import AHEAD
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.crawl.scheduler import AHEAD
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import FILES, HTML, Crawler, late, page, plain, tree, until, urls
-from tests.laws import check_laws
+from tests.invariants import check_laws
 
 CONCURRENCY = 8
 HOSTS = [f"h{number}.example" for number in range(8)]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import HTML, Crawler, page, plain
-from tests.forks import Forks
-from tests.laws import check_laws
+from tests.invariants import check_laws
+from tests.prefork import Forks
 
 SITE = {
     "/robots.txt": plain("User-agent: *\nDisallow: /shut\n"),

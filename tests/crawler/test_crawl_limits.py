@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import HTML, PLAIN, Crawler, late, page, paths, plain, tree, until, urls
 
 

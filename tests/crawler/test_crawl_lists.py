@@ -6,10 +6,10 @@ import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from forbear.crawler.web import Web
+from forbear.crawler.demo.demo_server import Web
 from forbear.optout.protocols.infringing_list import written
-from forbear.storage import lists
 from forbear.storage.database import open_database, writing
+from forbear.storage.log import lists
 from tests.crawler.crawls import Crawler, page
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import FILES, HTML, Crawler, all_paths, moved, page, paths, plain, urls
-from tests.forks import Forks
-from tests.laws import check_laws
+from tests.invariants import check_laws
+from tests.prefork import Forks
 
 SECRET = "The herring belong to whoever caught them."
 """Words of pages that are reserved: they must be nowhere when the crawl is over."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
-from forbear.storage import complaints
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.log import complaints
 from tests.crawler.crawls import HTML, Crawler, all_paths, late, page, paths, plain, tree, until, urls
 
 SAME = page(words="The same words under two addresses.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forbear.crawler.web import Reply, Site, Web
+from forbear.crawler.demo.demo_server import Reply, Site, Web
 from tests.crawler.crawls import HTML, Crawler, all_paths, gaps, late, page, paths, plain, tree, until
 
 DELAY = 0.1

@@ -6,9 +6,9 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from forbear.crawler.web import Hit, Reply, Web
+from forbear.crawler.demo.demo_server import Hit, Reply, Web
 from tests.crawler.crawls import FILES, Crawler, ask, gaps, late, moved, named, page, plain, tree, until, urls
-from tests.forks import Process
+from tests.prefork import Process
 
 DELAY = 0.15
 HOSTS = [f"h{number}.example" for number in range(10)]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout import __version__
 from tests.crawler.crawls import HTML, Crawler, moved, page, paths
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine
 
-from forbear.crawler import metrics
-from forbear.crawler.crawl import Tally
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.crawl import metrics
+from forbear.crawler.crawl.run import Tally
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import Crawler, ask, events, late, named, page, plain, tree, until
 
 

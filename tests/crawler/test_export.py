@@ -14,16 +14,16 @@ from sqlalchemy import Engine
 from forbear.batch import snapshot as snapshots
 from forbear.batch.rules import Snapshot
 from forbear.batch.snapshot import File
-from forbear.crawler.export import export_hosts
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.corpus.export import export_hosts
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout import policy
 from forbear.optout.model import Capture, Profile, Use
-from forbear.storage import chain
-from forbear.storage.crawls import CrawlRecord
-from forbear.storage.crawls import begin as begin_crawl
+from forbear.storage.chain import chain
 from forbear.storage.database import writing
-from forbear.storage.evidence import store
-from forbear.storage.records import CaptureRecord, Keep, new_id, now
+from forbear.storage.db.records import CaptureRecord, Keep, new_id, now
+from forbear.storage.log.crawls import CrawlRecord
+from forbear.storage.log.crawls import begin as begin_crawl
+from forbear.storage.log.evidence import store
 from tests.crawler.crawls import Crawler, moved, plain
 
 SITES = {

@@ -14,7 +14,7 @@ import brotli
 import pytest
 from backports import zstd
 
-from forbear.crawler.network import Guard
+from forbear.crawler.fetch.network import Guard
 from forbear.optout.model import Failure
 from tests.crawler.fetching import LIMIT, PATIENCE, SHORT, Fetch, both, encoded, ok
 

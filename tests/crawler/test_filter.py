@@ -18,13 +18,13 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout.protocols import PROTOCOLS
 from tests.crawler.crawls import Crawler, plain, until
 from tests.crawler.warcs import PACKINGS, PAGE, http, record
-from tests.forks import Done
-from tests.laws import check_laws
+from tests.invariants import check_laws
 from tests.optout.pictures import packet, picture
+from tests.prefork import Done
 
 # warcio leaves the temporary files that it computes digests with to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -11,9 +11,9 @@ from scrapy import Request
 from scrapy.http import HtmlResponse, Response
 from scrapy.utils.test import get_crawler
 
-from forbear.crawler.client import failure
-from forbear.crawler.handler import GuardedHandler
-from forbear.crawler.network import NotPublic
+from forbear.crawler.fetch.client import failure
+from forbear.crawler.fetch.handler import GuardedHandler
+from forbear.crawler.fetch.network import NotPublic
 from forbear.optout.model import Failure
 from forbear.optout.readers.url import parse
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from forbear.crawler import http1
-from forbear.crawler.http1 import MAX_HEAD, AnswerReader, BadAnswer
+from forbear.crawler.fetch import http1
+from forbear.crawler.fetch.http1 import MAX_HEAD, AnswerReader, BadAnswer
 from forbear.optout.model import Failure
 from tests.crawler.exchanges import by_h11, read
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.crawler.links import MAX_LINKS, links
+from forbear.crawler.crawl.links import MAX_LINKS, links
 from forbear.optout.model import Capture
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 BASE = "http://a.example/d/page"
 

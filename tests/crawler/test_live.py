@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from forbear.crawler.bounded import BoundedReader
-from forbear.crawler.live import Live, Outcome, ask
-from forbear.crawler.network import Guard
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.engine.live import Live, Outcome, ask
+from forbear.crawler.fetch.network import Guard
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import policy
 from forbear.optout.model import Capture, Failure, Profile, Question, Stage, Verdict
 from forbear.optout.readers.url import NotAUrl

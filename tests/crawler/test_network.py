@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from forbear.crawler.network import Guard, NotPublic, is_public, parse_pin
+from forbear.crawler.fetch.network import Guard, NotPublic, is_public, parse_pin
 
 NOT_PUBLIC = [
     ("RFC 791 3.2", "0.0.0.0"),

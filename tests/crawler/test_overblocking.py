@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.crawler.overblocking import doubt
+from forbear.crawler.lists.overblocking import doubt
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 import typst
 
-from forbear.crawler.publications import BadPublication, Named, layouts, read
+from forbear.crawler.lists.publications import BadPublication, Named, layouts, read
 
 DENMARK = "# FIXTURE\ndomæne;dato;sag\nfilms.example;02-03-2026;BS-1/2026\nwww.tv.example;02-03-2026;BS-1/2026\n"
 DENMARK_BARE = "# FIXTURE\nfilms.example\nhttp://tv.example/\n\nmusic.example\n"

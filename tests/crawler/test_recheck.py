@@ -10,14 +10,14 @@ from dataclasses import replace
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from forbear.crawler import versions
-from forbear.crawler.web import Reply, Web
-from forbear.storage import keys
+from forbear.crawler.corpus import versions
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.storage.database import open_database, reading
-from forbear.storage.verify import Report, verify
+from forbear.storage.proof import keys
+from forbear.storage.proof.verify import Report, verify
 from tests.crawler.crawls import HTML, Crawler, moved, page, paths, plain, tree, urls
-from tests.forks import Done
-from tests.laws import check_laws
+from tests.invariants import check_laws
+from tests.prefork import Done
 
 SAME = "The same words under two addresses."
 NOAI = ("X-Robots-Tag", "noai")

@@ -7,9 +7,9 @@ import tracemalloc
 
 import pytest
 
-from forbear.crawler.sitemaps import MAX_URLS, urls
+from forbear.crawler.crawl.sitemaps import MAX_URLS, urls
 from forbear.optout.model import Capture
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 
 def page(body: bytes | str) -> Capture:
@@ -75,7 +75,7 @@ def test_entities_are_not_expanded(declared: str, expected: list[str]) -> None:
 
 
 def test_a_gzip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forbear.crawler.sitemaps.MAX_OCTETS", limit := 2**20)
+    monkeypatch.setattr("forbear.crawler.crawl.sitemaps.MAX_OCTETS", limit := 2**20)
     bomb = gzip.compress(b"http://a.example/x\n" + b" " * (4 * limit))
     tracemalloc.start()
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.crawler.text import Text, extract
+from forbear.crawler.corpus.text import Text, extract
 from forbear.optout.model import Capture
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 HTML = "text/html"
 

@@ -15,7 +15,7 @@ from datatrove.pipeline.readers import JsonlReader, ParquetReader, WarcReader
 from datatrove.pipeline.writers import JsonlWriter
 
 from forbear.batch.trove import RightsFilter
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import Crawler, page, plain
 
 SITES = {

@@ -5,9 +5,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from forbear.crawler import versions
-from forbear.crawler.web import Reply, Web
-from forbear.storage.names import digest
+from forbear.crawler.corpus import versions
+from forbear.crawler.demo.demo_server import Reply, Web
+from forbear.storage.db.hostnames import digest
 from tests.crawler.crawls import Crawler, page, tree
 
 SITES: dict[str, dict[str, Reply]] = {

@@ -14,10 +14,10 @@ import brotli
 import pytest
 import zstandard
 
-from forbear.crawler import packed, warc_records
-from forbear.crawler.archive import Archive
-from forbear.crawler.inputs import Item
-from forbear.crawler.warc_records import WarcFile
+from forbear.crawler.archives import packed, warc_records
+from forbear.crawler.archives.warc_records import WarcFile
+from forbear.crawler.filter.archive import Archive
+from forbear.crawler.filter.inputs import Item
 from tests.crawler.warcs import PACKINGS, PAGE, Counted, bomb, http, record
 
 A, B, C = (f"http://{name}.example/" for name in "abc")

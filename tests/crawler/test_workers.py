@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from forbear.crawler import workers
-from forbear.crawler.workers import TooCostly, WorkerPool
+from forbear.crawler.limits import workers
+from forbear.crawler.limits.workers import TooCostly, WorkerPool
 from forbear.optout import policy
 from forbear.optout.model import Capture
 from tests.crawler import hostile_calls as calls
@@ -133,7 +133,8 @@ def test_the_event_loop_goes_on_meanwhile(pool: WorkerPool) -> None:
 
 def test_a_worker_ends_with_its_parent() -> None:
     """Its side of the connection is closed when the parent is gone, however it went."""
-    program = "import os; from forbear.crawler.workers import WorkerPool; from tests.crawler.hostile_calls import pid; "
+    program = "import os; from forbear.crawler.limits.workers import WorkerPool; "
+    program += "from tests.crawler.hostile_calls import pid; "
     program += "print(WorkerPool(1).run(pid), flush=True); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
     while Path(f"/proc/{int(done.stdout)}").exists():

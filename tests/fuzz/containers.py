@@ -11,9 +11,9 @@ from unittest.mock import patch
 from forbear.optout.model import Capture
 from forbear.optout.readers import bmff, embedded_xmp, packets
 from tests.fuzz import harness
+from tests.line_counter import PER_OCTET, steps
 from tests.optout import pictures
 from tests.optout.manifests import signed, training
-from tests.steps import PER_OCTET, steps
 
 URL = "https://site.example/a/file"
 _LEAST_STEPS = 200_000

@@ -148,7 +148,7 @@ def _vectors() -> list[tuple[str, frozenset[str], str, list[Capture]]]:
 
 
 def _real_files(name: str) -> Iterator[tuple[str, list[Capture]]]:
-    for line in (TESTS / "corpus" / "wild.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (TESTS / "corpus" / "real_world.jsonl").read_text(encoding="utf-8").splitlines():
         file = json.loads(line)
         wanted = _IN_FILES.get(file["kind"])
         if file["kind"] == "headers" or wanted not in (None, name) or (wanted is None and name in _ASSETS):

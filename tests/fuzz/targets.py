@@ -15,10 +15,13 @@ from typing import Any
 
 import brotli
 
-from forbear.crawler import archive, decoding, links, sitemaps, stored_answer
-from forbear.crawler.http1 import BadAnswer
-from forbear.crawler.packed import Broken
-from forbear.crawler.warc_records import WarcFile
+from forbear.crawler.archives import stored_answer
+from forbear.crawler.archives.packed import Broken
+from forbear.crawler.archives.warc_records import WarcFile
+from forbear.crawler.crawl import links, sitemaps
+from forbear.crawler.fetch import decoding
+from forbear.crawler.fetch.http1 import BadAnswer
+from forbear.crawler.filter import archive
 from forbear.optout import representation
 from forbear.optout.model import Capture
 from forbear.optout.readers import mime, robots_mended, robots_tags

@@ -16,7 +16,7 @@ import html5lib
 
 from forbear.optout.model import Capture
 from forbear.optout.readers import html
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 
 _RESERVING = (
     "<meta name=robots content=noai>",

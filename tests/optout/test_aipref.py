@@ -6,7 +6,7 @@ import pytest
 
 from forbear.optout.model import ALWAYS, EVERY_USE, IN_STRICT, NEVER, Force, Preference, Use
 from forbear.optout.protocols import aipref
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
 STANDING, SUPERSEDED, MALFORMED, CONTRADICTED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED, Force.CONTRADICTED

@@ -13,7 +13,7 @@ from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question
 from forbear.optout.readers.robots_txt import LIMIT, RobotsTxt
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 AGENT = b"User-agent: *\n"
 TRAINING = [crawler.encode() for crawler in policy.load().training_agents]

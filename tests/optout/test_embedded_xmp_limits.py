@@ -15,6 +15,7 @@ import pytest
 from forbear.optout.model import Capture
 from forbear.optout.readers import bmff, embedded_xmp, images, packets
 from forbear.optout.readers.packets import MAX_PACKET
+from tests.line_counter import PER_OCTET, steps
 from tests.optout.pictures import (
     PROHIBITED,
     box,
@@ -33,7 +34,6 @@ from tests.optout.pictures import (
     text_chunk,
     tiff,
 )
-from tests.steps import PER_OCTET, steps
 
 ROOT = Path(__file__).parents[2]
 PACKET = packet()

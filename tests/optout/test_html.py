@@ -9,8 +9,8 @@ import pytest
 from forbear.optout import representation
 from forbear.optout.model import Capture
 from forbear.optout.readers import html, tree_bounds
-from forbear.optout.readers.unreadable import Unreadable
-from tests.steps import PER_OCTET, steps
+from forbear.optout.readers.errors import Unreadable
+from tests.line_counter import PER_OCTET, steps
 
 
 def page(body: bytes, media_type: str = "text/html") -> Capture:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forbear.optout.readers import json_source
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.json_source import Object, Value
-from forbear.optout.readers.unreadable import Unreadable
 
 
 def plain(value: Value) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forbear.optout.readers.pattern import Pattern, Target
-from tests.steps import steps
+from tests.line_counter import steps
 
 CASES = [
     # section, pattern, path and query, matches

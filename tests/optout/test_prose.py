@@ -11,8 +11,8 @@ from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import AI_USES, Decision, Force, Preference, Profile, Question, Use, Verdict
 from forbear.optout.protocols import prose
+from tests.line_counter import PER_OCTET, steps
 from tests.optout.conftest import PAGE
-from tests.steps import PER_OCTET, steps
 
 SENTENCES = {
     # language: a reservation of mining, one of training

@@ -10,7 +10,7 @@ import pytest
 
 from forbear.optout import representation
 from forbear.optout.model import Capture
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 ROOT = Path(__file__).parent.parent.parent
 XHTML_PAGE = b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'
@@ -173,14 +173,14 @@ def test_it_costs_a_few_steps_for_each_octet(unit):
 
 # What names the field to send it, not to read it.
 _WRITES = {
-    "crawler/demo.py",
-    "crawler/folder.py",
-    "crawler/handler.py",
-    "crawler/images.py",
-    "crawler/inputs.py",
-    "crawler/metrics.py",
-    "crawler/warc.py",
-    "crawler/web.py",
+    "crawler/demo/sites.py",
+    "crawler/engine/folder.py",
+    "crawler/fetch/handler.py",
+    "crawler/filter/images.py",
+    "crawler/filter/inputs.py",
+    "crawler/crawl/metrics.py",
+    "crawler/corpus/warc.py",
+    "crawler/demo/demo_server.py",
     "batch/rules.py",
     "optout/protocols/infringing_list.py",
     "optout/protocols/operator.py",
@@ -192,7 +192,7 @@ _FILES_OF_TEXT = {
     "optout/readers/second_reader.py",
     "optout/protocols/tdmrep.py",
     "optout/advice/tdmrep.py",
-    "crawler/operator.py",
+    "crawler/identity.py",
     "optout/representation.py",
 }
 _DECODERS = re.compile(r"bytes_to_str|map_encoding_to_html5|detect_encoding|chardet|whatwg-")

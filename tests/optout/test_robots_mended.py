@@ -9,7 +9,7 @@ from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Force, Profile, Question, Verdict
 from forbear.optout.readers import robots_mended
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 URL = "https://quay.example/logs/1"
 PLAIN = [

@@ -10,7 +10,7 @@ import pytest
 from forbear.optout import policy
 from forbear.optout.model import Force, Preference, Profile, Use
 from forbear.optout.protocols import robots_intent, usage_token
-from forbear.optout.readers import wishes
+from forbear.optout.readers import informal_optouts
 
 TOKENS = [
     # what, robots.txt, [(quote, preference)]
@@ -75,7 +75,7 @@ FLAGGED = [
     ("a comment", "# Disallow: training\n", []),
     ("a path", "User-agent: *\nDisallow: /training\n", []),
     ("it speaks to us by name", "User-agent: ForbearBot\nAllow: /\nNoai: /\n", []),
-    ("bounded", "Noai: /\n" * 100, [("Noai: /", line, "disallow") for line in range(1, wishes.MOST + 1)]),
+    ("bounded", "Noai: /\n" * 100, [("Noai: /", line, "disallow") for line in range(1, informal_optouts.MOST + 1)]),
 ]
 
 

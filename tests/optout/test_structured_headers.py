@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.structured_headers import MAX_OCTETS, dictionary
-from forbear.optout.readers.unreadable import Unreadable
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 FIELDS = [
     ("3.2", b"a=n, b=y", {"a": "n", "b": "y"}),

@@ -12,7 +12,7 @@ import pytest
 
 from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference
 from forbear.optout.protocols import tdmrep
-from tests.steps import steps
+from tests.line_counter import steps
 
 STANDING, SUPERSEDED, CONTRADICTED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED, Force.MALFORMED
 WELL_KNOWN = tdmrep.PLACES[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from forbear.optout.model import Preference
-from forbear.optout.readers import wishes
-from tests.steps import PER_OCTET, steps
+from forbear.optout.readers import informal_optouts
+from tests.line_counter import PER_OCTET, steps
 
 LINES = [
     # line, what it wants
@@ -50,12 +50,12 @@ LINES = [
 
 @pytest.mark.parametrize(("line", "wanted"), LINES)
 def test_line(line, wanted):
-    assert wishes.in_line(line) == wanted
+    assert informal_optouts.in_line(line) == wanted
 
 
 def test_lines_of_a_file():
     body = "\ufeffContact: x\r# Training: deny\r\n\r\n  Training: deny # all\nNoai\n".encode()
-    assert [(wish.quote, wish.where, wish.preference) for wish in wishes.in_lines(body)] == [
+    assert [(wish.quote, wish.where, wish.preference) for wish in informal_optouts.in_lines(body)] == [
         ("Training: deny", "line 4", Preference.DISALLOW),
         ("Noai", "line 5", Preference.DISALLOW),
     ]
@@ -72,5 +72,5 @@ HOSTILE = [
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_bounded(body):
-    assert len(list(wishes.in_lines(body))) <= wishes.MOST
-    assert steps(lambda: list(wishes.in_lines(body))) < PER_OCTET * len(body)
+    assert len(list(informal_optouts.in_lines(body))) <= informal_optouts.MOST
+    assert steps(lambda: list(informal_optouts.in_lines(body))) < PER_OCTET * len(body)

@@ -9,11 +9,11 @@ from xml.parsers import expat
 
 import pytest
 
-from forbear.optout.readers.unreadable import Unreadable
+from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.xml_events import Events
 from forbear.optout.readers.xml_names import NotXml
 from forbear.optout.readers.xml_source import MAX_QUOTE, Node, elements, parse
-from tests.steps import PER_OCTET, steps
+from tests.line_counter import PER_OCTET, steps
 
 QUOTES = [
     # what, document, quotations in document order

@@ -16,13 +16,13 @@ from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 from sqlalchemy import Engine
 
-from forbear.crawler.web import Reply, Web
-from forbear.crawler.workers import WorkerPool
+from forbear.crawler.demo.demo_server import Reply, Web
+from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout.model import Stage, Verdict
 from forbear.portal.app import create_app
-from forbear.portal.settings import Rates, Settings
-from forbear.storage import accounts
-from forbear.storage.writer import Writer
+from forbear.portal.web.settings import Rates, Settings
+from forbear.storage.accounts import accounts
+from forbear.storage.log.writer import Writer
 from tests.portal.tls import BothWebs
 from tests.portal.zones import Zone
 from tests.storage.conftest import Maker, make, write, writer  # noqa: F401 - fixtures

@@ -7,11 +7,11 @@ from typing import Any
 import pyotp
 from sqlalchemy import Engine
 
-from forbear.storage import accounts
-from forbear.storage.accounts import Account, Role
+from forbear.storage.accounts import accounts
+from forbear.storage.accounts.accounts import Account, Role
 from forbear.storage.database import writing
-from forbear.storage.records import now
-from forbear.storage.staff import accounts as rows
+from forbear.storage.db.account_tables import accounts as rows
+from forbear.storage.db.records import now
 
 PASSWORD = "correct horse battery staple"
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from forbear.storage import checkpoints, sessions
-from forbear.storage.accounts import Role, Scope
-from forbear.storage.complaints import Notice, receive
+from forbear.storage.accounts import sessions
+from forbear.storage.accounts.accounts import Role, Scope
+from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import writing
-from forbear.storage.notes import SignerKey
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import Notice, receive
+from forbear.storage.proof import checkpoints
 from tests.portal.desks import enrolled
 
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from forbear.crawler.bot_auth import DIRECTORY, Signer
+from forbear.crawler.fetch.bot_auth import DIRECTORY, Signer
 from tests.crawler.test_bot_auth import RFC_KEY, verify
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -15,14 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forbear.optout.model import Verdict
-from forbear.portal.quoted import MOST, as_text, marked
-from forbear.storage import checkpoints, sessions
-from forbear.storage.accounts import Role
-from forbear.storage.browse import Cursor, decision, page
-from forbear.storage.exports import harmless
-from forbear.storage.merkle import root_by_inclusion
-from forbear.storage.notes import SignerKey
-from forbear.storage.queries import Filter, log
+from forbear.portal.web.highlight import MOST, as_text, marked
+from forbear.storage.accounts import sessions
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.chain.merkle import root_by_inclusion
+from forbear.storage.chain.signed_note import SignerKey
+from forbear.storage.proof import checkpoints
+from forbear.storage.reads.browse import Cursor, decision, page
+from forbear.storage.reads.exports import harmless
+from forbear.storage.reads.queries import Filter, log
 from tests.portal.desks import enrolled, sign_in
 
 
@@ -85,7 +86,7 @@ def test_what_is_no_filter_is_a_sentence(desk, query):
 )
 def test_pages_follow_each_other_without_loss(engine, make, write, monkeypatch, wanted, looked):
     """However little is looked at for a page."""
-    monkeypatch.setattr("forbear.storage.browse.MOST_LOOKED", looked)
+    monkeypatch.setattr("forbear.storage.reads.browse.MOST_LOOKED", looked)
     write(*(make.decided(f"https://site.example/no/{n}", Verdict.EXCLUDED) for n in range(23)))
     write(*(make.decided(f"https://site.example/yes/{n}") for n in range(9)))
     wanted = replace(wanted, crawl=wanted.crawl and make.crawl)
@@ -103,7 +104,7 @@ def test_pages_follow_each_other_without_loss(engine, make, write, monkeypatch, 
 
 
 def test_a_page_that_would_take_long_says_how_far_it_looked(desk, monkeypatch):
-    monkeypatch.setattr("forbear.storage.browse.MOST_LOOKED", 3)
+    monkeypatch.setattr("forbear.storage.reads.browse.MOST_LOOKED", 3)
     page = desk.get("/desk/log?stage=request&domain=journal.example&prefix=https://journal.example/nowhere").text
     assert "and nothing like that was found" in page
     assert "Look further back" in page
@@ -187,7 +188,7 @@ def test_a_bundle_is_signed_by_the_key_that_the_portal_was_given(serve, engine, 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_bundle_has_an_end(desk, monkeypatch):
-    monkeypatch.setattr("forbear.portal.bundles.MOST", 3)
+    monkeypatch.setattr("forbear.portal.desk.bundles.MOST", 3)
     assert "These are more than 3 decisions" in desk.get("/desk/log.zip").text
 
 

@@ -10,16 +10,16 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from forbear.crawler.bot_auth import Signer
-from forbear.crawler.demo import SITES
-from forbear.crawler.web import Reply, Web
-from forbear.portal.pulse import deliver
-from forbear.portal.smtp import Smtp
-from forbear.storage import controls
-from forbear.storage.complaints import Attachment, Notice, State, advance, receive
+from forbear.crawler.demo.demo_server import Reply, Web
+from forbear.crawler.demo.sites import SITES
+from forbear.crawler.fetch.bot_auth import Signer
+from forbear.portal.background.jobs import deliver
+from forbear.portal.web.smtp import Smtp
+from forbear.storage.accounts import domain_verification
+from forbear.storage.accounts.subscriptions import ask
 from forbear.storage.database import writing
-from forbear.storage.records import now
-from forbear.storage.subscriptions import ask
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import Attachment, Notice, State, advance, receive
 from tests.crawler.test_bot_auth import RFC_KEY
 from tests.portal.mailbox import Mailbox, search
 from tests.portal.zones import Zone
@@ -185,11 +185,11 @@ def test_whoever_has_a_keyboard_alone_gets_to_the_content_first(serve, page: Pag
 def pages(engine) -> dict[str, str]:
     """Every page that there is, by what it shows, and its address."""
     with writing(engine) as connection:
-        waiting, _ = controls.begin(connection, "journal.example", now())
-        weak, control = controls.begin(connection, "journal.example", now())
-        controls.prove(connection, control, "http://journal.example/.well-known/forbear-control.txt", now())
-        proven, control = controls.begin(connection, "journal.example", now())
-        controls.prove(connection, control, "https://journal.example/.well-known/forbear-control.txt", now())
+        waiting, _ = domain_verification.begin(connection, "journal.example", now())
+        weak, control = domain_verification.begin(connection, "journal.example", now())
+        domain_verification.prove(connection, control, "http://journal.example/.well-known/forbear-control.txt", now())
+        proven, control = domain_verification.begin(connection, "journal.example", now())
+        domain_verification.prove(connection, control, "https://journal.example/.well-known/forbear-control.txt", now())
         file = Attachment("deed.pdf", "application/pdf", b"%PDF-1.7")
         notice = Notice("Ada", "ada@a.example", "Heirs", "Log", ("a.example",), "It was kept.", True, (file,))
         complaint, _ = receive(connection, notice, now())

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import HTTPException
 
-from forbear.crawler import bounded, workers
-from forbear.crawler.demo import SITES
-from forbear.crawler.web import Reply, Site, Web
-from forbear.portal.limits import Limit, Room
-from forbear.portal.proxies import networks
-from forbear.portal.settings import Rates
+from forbear.crawler.demo.demo_server import Reply, Site, Web
+from forbear.crawler.demo.sites import SITES
+from forbear.crawler.limits import bounded, workers
+from forbear.portal.web.limits import Limit, Room
+from forbear.portal.web.proxies import networks
+from forbear.portal.web.settings import Rates
 from tests.crawler import hostile_calls
 from tests.crawler.crawls import until
 from tests.portal.conftest import PLENTY
@@ -204,7 +204,7 @@ def test_slow_sites_leave_places_for_others(serve):
 
 
 def test_a_check_ends_after_a_while(serve, monkeypatch):
-    monkeypatch.setattr("forbear.portal.check.SECONDS", 0.2)
+    monkeypatch.setattr("forbear.portal.public.check.SECONDS", 0.2)
     with Web({"slow.example": lambda _: Reply(pause=3600)}) as web:
         page = checked(serve(proxy=web.proxy), "http://slow.example/")
     assert (page.status_code, "slow.example did not answer all we asked within" in page.text) == (504, True)

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from forbear.crawler.demo import SITES
-from forbear.crawler.web import Web
-from forbear.portal.pulse import deliver
-from forbear.portal.smtp import Smtp
-from forbear.portal.validation import MOST_OCTETS, file_name, media_type
-from forbear.storage.complaints import State, advance, attachment, find
-from forbear.storage.correspondence import complaints
+from forbear.crawler.demo.demo_server import Web
+from forbear.crawler.demo.sites import SITES
+from forbear.portal.background.jobs import deliver
+from forbear.portal.web.smtp import Smtp
+from forbear.portal.web.validation import MOST_OCTETS, file_name, media_type
 from forbear.storage.database import writing
-from forbear.storage.records import now
+from forbear.storage.db.portal_tables import complaints
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import State, advance, attachment, find
 from tests.portal.mailbox import Mailbox, search
 
 GIVEN = {

@@ -13,15 +13,15 @@ from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
-from forbear.portal import examples as examples_module
-from forbear.portal.examples import HEAD, HEADER, METADATA, Example, examples
-from forbear.portal.pulse import deliver, work
-from forbear.portal.smtp import Smtp
-from forbear.storage import cards, subscriptions
-from forbear.storage.correspondence import mails
-from forbear.storage.crawls import begin
+from forbear.portal.background.jobs import deliver, work
+from forbear.portal.public import examples as examples_module
+from forbear.portal.public.examples import HEAD, HEADER, METADATA, Example, examples
+from forbear.portal.web.smtp import Smtp
+from forbear.storage.accounts import cards, subscriptions
 from forbear.storage.database import writing
-from forbear.storage.records import now
+from forbear.storage.db.portal_tables import mails
+from forbear.storage.db.records import now
+from forbear.storage.log.crawls import begin
 from tests.crawler.crawls import until
 from tests.optout.manifests import signed
 from tests.optout.pictures import picture

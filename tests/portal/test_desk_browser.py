@@ -10,12 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import Browser, Page, expect
 
-from forbear.storage import accounts, checkpoints
-from forbear.storage.accounts import Role
-from forbear.storage.complaints import Notice, receive
+from forbear.storage.accounts import accounts
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import writing
-from forbear.storage.notes import SignerKey
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import Notice, receive
+from forbear.storage.proof import checkpoints
 from tests.portal.desks import PASSWORD
 from tests.portal.test_browser import SIZES, chromium, faults, page, watched  # noqa: F401 - fixtures
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pyarrow.parquet as pq
 import pytest
 
-from forbear.portal.figures import PLOTS
-from forbear.portal.plots import bars, columns
-from forbear.storage.accounts import Role
-from forbear.storage.rollups import Figure
+from forbear.portal.desk.figures import PLOTS
+from forbear.portal.desk.plots import bars, columns
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.log.rollups import Figure
 from tests.portal.desks import enrolled, sign_in
 
 

@@ -14,11 +14,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from forbear.portal.issuer import Issuer
-from forbear.storage import accounts, sessions
-from forbear.storage.accounts import Role
+from forbear.portal.web.oidc_client import Issuer
+from forbear.storage.accounts import accounts, sessions
+from forbear.storage.accounts.accounts import Role
 from forbear.storage.database import writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
 
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
 OTHER = RSAKey.generate_key(2048, {"kid": "one"})

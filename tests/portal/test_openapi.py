@@ -15,10 +15,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from forbear.storage import sessions
-from forbear.storage.accounts import Role, Scope
+from forbear.storage.accounts import sessions
+from forbear.storage.accounts.accounts import Role, Scope
 from forbear.storage.database import writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
 from tests.portal.desks import enrolled
 
 CHECKS = [

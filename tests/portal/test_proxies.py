@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from forbear.portal.proxies import client_address, networks
-from forbear.portal.settings import Rates
-from forbear.storage import staff
-from forbear.storage.accounts import Role
+from forbear.portal.web.proxies import client_address, networks
+from forbear.portal.web.settings import Rates
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.db import account_tables
 from tests.portal.conftest import PLENTY
 from tests.portal.desks import enrolled, sign_in
 
@@ -143,8 +143,8 @@ def test_visits_have_the_address_that_they_came_from(serve, engine):
     sign_in(portal, account)
     portal.get("/desk/visits")
     with engine.connect() as connection:
-        assert set(connection.scalars(select(staff.visits.c.client))) == {"2001:db8::1234:5678"}
-        assert connection.scalar(select(staff.attempts.c.client)) == "2001:db8::/64"
+        assert set(connection.scalars(select(account_tables.visits.c.client))) == {"2001:db8::1234:5678"}
+        assert connection.scalar(select(account_tables.attempts.c.client)) == "2001:db8::/64"
 
 
 @SQLITE

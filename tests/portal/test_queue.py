@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from forbear.storage.accounts import Role
-from forbear.storage.complaints import WITHIN, Attachment, Notice, State, blocking, find, receive
-from forbear.storage.correspondence import mails
+from forbear.storage.accounts.accounts import Role
 from forbear.storage.database import writing
-from forbear.storage.records import now
+from forbear.storage.db.portal_tables import mails
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import WITHIN, Attachment, Notice, State, blocking, find, receive
 from tests.portal.desks import enrolled, sign_in
 
 FILE = Attachment('a"\r\nb.html', "application/pdf", b"%PDF-1.7 <script>")

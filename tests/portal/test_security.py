@@ -5,8 +5,8 @@ from ipaddress import ip_address
 import pytest
 from fastapi import Request
 
-from forbear.portal.limits import Limit, client_of, target_of
-from forbear.portal.settings import Rates
+from forbear.portal.web.limits import Limit, client_of, target_of
+from forbear.portal.web.settings import Rates
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

@@ -7,14 +7,15 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from forbear.portal.proxies import networks
-from forbear.portal.settings import Rates
-from forbear.portal.signin import REFUSED
-from forbear.storage import accounts, attempts, sessions, staff
-from forbear.storage.accounts import BadAccount, Role, Scope
+from forbear.portal.desk.signin import REFUSED
+from forbear.portal.web.proxies import networks
+from forbear.portal.web.settings import Rates
+from forbear.storage.accounts import accounts, attempts, sessions
+from forbear.storage.accounts.accounts import BadAccount, Role, Scope
+from forbear.storage.accounts.totp_encryption import Vault
 from forbear.storage.database import writing
-from forbear.storage.records import now
-from forbear.storage.vault import Vault
+from forbear.storage.db import account_tables
+from forbear.storage.db.records import now
 from tests.portal.desks import PASSWORD, enrolled, sign_in
 
 
@@ -49,10 +50,10 @@ def test_secrets_of_codes_are_encrypted_at_the_next_sign_in(serve, engine):
     before = enrolled(engine, "grace", Role.ADMIN)
     assert sign_in(serve(**SECRET), before).status_code == 303
     with writing(engine) as connection:
-        [stored] = connection.scalars(select(staff.accounts.c.totp)).all()
+        [stored] = connection.scalars(select(account_tables.accounts.c.totp)).all()
         assert before.totp not in stored
         assert accounts.unreadable(connection) == ["grace"]
-        connection.execute(staff.accounts.update().values(counter=0))
+        connection.execute(account_tables.accounts.update().values(counter=0))
     again, other = serve(**SECRET), serve(secret=b"another secret of a portal", keeps_secret=True)
     assert accounts.unreadable(again.app.state.portal.engine.connect()) == []
     assert sign_in(other, before).status_code == 503
@@ -67,11 +68,15 @@ def test_an_encrypted_secret_opens_for_its_own_account_alone(engine):
     with writing(kept) as connection:
         accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
         accounts.add(connection, "ada", Role.VIEWER, PASSWORD, now())
-        stored = connection.scalar(select(staff.accounts.c.totp).where(staff.accounts.c.name == "grace"))
+        stored = connection.scalar(
+            select(account_tables.accounts.c.totp).where(account_tables.accounts.c.name == "grace")
+        )
         assert accounts.unreadable(connection) == []
-        connection.execute(staff.accounts.update().where(staff.accounts.c.name == "ada").values(totp=stored))
+        connection.execute(
+            account_tables.accounts.update().where(account_tables.accounts.c.name == "ada").values(totp=stored)
+        )
         assert accounts.unreadable(connection) == ["ada"]
-        connection.execute(staff.accounts.update().values(totp="aes-256-gcm:not base64"))
+        connection.execute(account_tables.accounts.update().values(totp="aes-256-gcm:not base64"))
         assert accounts.unreadable(connection) == ["ada", "grace"]
 
 
@@ -109,7 +114,7 @@ def test_wrong_passwords_are_refused_alike_and_lock_nobody_out(serve, engine, na
     assert sign_in(portal, account).status_code == (403 if name == "grace" else 303)
     portal.client.cookies.clear()
     with writing(engine) as connection:
-        connection.execute(staff.accounts.update().values(counter=0))
+        connection.execute(account_tables.accounts.update().values(counter=0))
         events = [one["event"] for one in sessions.noted(connection, name)]
     assert events.count("refused") == attempts.FREE
     assert events.count("delayed") == (2 if name == "grace" else 1)

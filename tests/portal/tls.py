@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from forbear.crawler.web import Web
+from forbear.crawler.demo.demo_server import Web
 from tests.certificates import write_certificate
 
 

@@ -14,7 +14,7 @@ from forbear.reports.coverage import Evidence, inputs
 from forbear.reports.document import Document, Field, Open, Section
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.render import FORMS
-from forbear.storage.figures import Check, Served, Withdrawn
+from forbear.storage.reads.figures import Check, Served, Withdrawn
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

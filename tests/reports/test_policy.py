@@ -12,8 +12,8 @@ from forbear.reports.document import Document, Open, Section, Table
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.policy import InForce, inputs
 from forbear.reports.render import FORMS
-from forbear.storage.figures import Run
-from forbear.storage.lists import State
+from forbear.storage.log.lists import State
+from forbear.storage.reads.figures import Run
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from forbear.reports.document import Document, Field, Open, Section, Table
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.render import FORMS
 from forbear.reports.summary import Collected, inputs, modality, top_domains
-from forbear.storage.figures import Share
+from forbear.storage.reads.figures import Share
 from tests.reports.test_policy import RUN
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

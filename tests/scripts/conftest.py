@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks
+from tests.prefork import Forks
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

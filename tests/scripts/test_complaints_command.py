@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from forbear.storage.complaints import Attachment, Notice, receive
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import now
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import Attachment, Notice, receive
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from forbear.crawler.demo import SITES
-from forbear.crawler.web import Web
+from forbear.crawler.demo.demo_server import Web
+from forbear.crawler.demo.sites import SITES
 from forbear.optout import policy
 
 

@@ -18,11 +18,11 @@ from forbear.optout import policy
 from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
 from forbear.optout.readers.url import parse
 from forbear.scripts.__main__ import cli
-from forbear.storage import checkpoints, keys
-from forbear.storage.crawls import CrawlRecord, begin
-from forbear.storage.evidence import load
-from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id, now
-from forbear.storage.writer import Writer
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id, now
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.evidence import load
+from forbear.storage.log.writer import Writer
+from forbear.storage.proof import checkpoints, keys
 
 HOSTILE = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">#text(1em)[x] $a$ \\"
 ROBOTS = f"User-agent: *\nDisallow: /a\n# {HOSTILE}\nDisallow: /b\n".encode()

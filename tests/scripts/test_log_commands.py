@@ -24,11 +24,11 @@ from forbear.optout.readers.url import parse
 from forbear.scripts import log as log_command
 from forbear.scripts.__main__ import cli
 from forbear.scripts.forms import write as write_rows
-from forbear.storage.columns import LOG
-from forbear.storage.crawls import CrawlRecord, begin
 from forbear.storage.database import writing
-from forbear.storage.log import write
-from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.log import write
+from forbear.storage.reads.columns import LOG
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

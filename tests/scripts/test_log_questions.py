@@ -20,11 +20,11 @@ from forbear.optout import policy
 from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
 from forbear.optout.readers.url import parse
 from forbear.scripts.__main__ import cli
-from forbear.storage import columns
-from forbear.storage.crawls import CrawlRecord, begin
 from forbear.storage.database import writing
-from forbear.storage.log import write
-from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Kept, PageRecord, new_id, now
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Kept, PageRecord, new_id, now
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.log import write
+from forbear.storage.reads import columns
 
 FORMULA = '=HYPERLINK("http://evil.example")'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forbear.crawler.web import Reply, Web
+from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout import policy
 from forbear.optout.policy import KINDS
 from forbear.scripts.policy import IN_WORDS

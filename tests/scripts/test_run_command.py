@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from forbear.crawler import versions
-from forbear.crawler.web import Web
+from forbear.crawler.corpus import versions
+from forbear.crawler.demo.demo_server import Web
 from forbear.scripts.timetable import BadTimetable, Step, read
-from forbear.storage import runs
 from forbear.storage.database import open_database
-from forbear.storage.runs import Run
+from forbear.storage.frontier import runs
+from forbear.storage.frontier.runs import Run
 from tests.crawler.crawls import page, plain, until
-from tests.forks import Forks, Process
+from tests.prefork import Forks, Process
 
 BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
 STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}

@@ -12,11 +12,11 @@ import click
 import pytest
 
 from forbear.scripts import serve
-from forbear.storage import accounts
-from forbear.storage.accounts import Role
+from forbear.storage.accounts import accounts
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.accounts.totp_encryption import Vault
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import now
-from forbear.storage.vault import Vault
+from forbear.storage.db.records import now
 from tests.crawler.crawls import until
 
 ROOT = Path(__file__).parents[2]

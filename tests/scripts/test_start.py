@@ -12,10 +12,10 @@ import pytest
 from forbear.optout import policy
 from forbear.optout.model import Decision, Profile, Stage, Use, Verdict
 from forbear.scripts.__main__ import COMMANDS
-from forbear.storage import log
-from forbear.storage.crawls import CrawlRecord, begin
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import Decided, DecisionRecord, new_id, now
+from forbear.storage.db.records import Decided, DecisionRecord, new_id, now
+from forbear.storage.log import log
+from forbear.storage.log.crawls import CrawlRecord, begin
 
 ROOT = Path(__file__).parents[2]
 URL = "https://a.example/1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from forbear.storage.database import open_database
-from forbear.storage.writer import Writer
+from forbear.storage.log.writer import Writer
 from tests.storage.conftest import Maker
 
 

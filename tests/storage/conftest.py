@@ -30,10 +30,10 @@ from forbear.optout.model import (
     Verdict,
 )
 from forbear.optout.readers.url import parse
-from forbear.storage.crawls import CrawlRecord, begin
 from forbear.storage.database import writing
-from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
-from forbear.storage.writer import Writer
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.log.crawls import CrawlRecord, begin
+from forbear.storage.log.writer import Writer
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -115,7 +115,7 @@ def other_crawl(engine: Engine) -> str:
 @pytest.fixture(scope="session")
 def dead_process() -> str:
     """How a process signed that has ended."""
-    asked = "from forbear.storage.owners import this_process; print(this_process())"
+    asked = "from forbear.storage.frontier.process_id import this_process; print(this_process())"
     ended = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from forbear.optout.model import Stage, Verdict
-from forbear.storage import frontier
-from forbear.storage.crawls import begin
 from forbear.storage.database import open_database, writing
-from forbear.storage.records import Link, Settle, State, now
-from forbear.storage.writer import Writer
+from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.frontier import frontier
+from forbear.storage.log.crawls import begin
+from forbear.storage.log.writer import Writer
 from tests.storage.conftest import CRAWL, Maker
 
 

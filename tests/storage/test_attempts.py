@@ -10,10 +10,11 @@ from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
 from sqlalchemy import Connection, Engine, func, select
 
-from forbear.storage import accounts, attempts, staff
-from forbear.storage.accounts import Role
-from forbear.storage.attempts import FREE, FREE_CODES, FREE_TOGETHER, KNOWN, LONGEST, LONGEST_TOGETHER, MEMORY
+from forbear.storage.accounts import accounts, attempts
+from forbear.storage.accounts.accounts import Role
+from forbear.storage.accounts.attempts import FREE, FREE_CODES, FREE_TOGETHER, KNOWN, LONGEST, LONGEST_TOGETHER, MEMORY
 from forbear.storage.database import writing
+from forbear.storage.db import account_tables
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -103,7 +104,7 @@ def test_a_code_is_taken_once_where_two_come_at_the_same_time(engine, monkeypatc
     monkeypatch.setattr(accounts, "_hasher", PasswordHasher.from_parameters(CHEAPEST))
     with writing(engine) as connection:
         account = accounts.add(connection, "grace", Role.LEGAL, "a long enough password", AT)
-        connection.execute(staff.accounts.update().values(enrolled_at=AT))
+        connection.execute(account_tables.accounts.update().values(enrolled_at=AT))
         known = accounts.credentials(connection, "grace")
     checked = accounts.check(known, "a long enough password", pyotp.TOTP(account.totp).at(AT), AT)
     signed_in = []
@@ -120,7 +121,7 @@ def test_what_counts_no_more_is_removed(connection):
     tries(connection, "192.0.2.3", AT, name="ada")
     for at, left in ((AT + MEMORY - SECOND, 3), (AT + MEMORY, 1), (AT + KNOWN - SECOND, 1), (AT + KNOWN, 0)):
         attempts.expire(connection, at)
-        assert connection.scalar(select(func.count()).select_from(staff.attempts)) == left
+        assert connection.scalar(select(func.count()).select_from(account_tables.attempts)) == left
     tries(connection, "192.0.2.1", AT)
     attempts.forget(connection, "grace")
-    assert connection.scalar(select(func.count()).select_from(staff.attempts)) == 0
+    assert connection.scalar(select(func.count()).select_from(account_tables.attempts)) == 0

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
-from forbear.storage import chain, leaves, log, merkle, schema
-from forbear.storage.chain import Broken
+from forbear.storage.chain import chain, leaves, merkle
+from forbear.storage.chain.chain import Broken
 from forbear.storage.database import writing
-from forbear.storage.records import Keep, new_id
-from forbear.storage.writer import Writer
+from forbear.storage.db import schema
+from forbear.storage.db.records import Keep, new_id
+from forbear.storage.log import log
+from forbear.storage.log.writer import Writer
 
 Write = Callable[..., list[int]]
 

@@ -25,15 +25,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import TimestampRequestBuilder
 from sqlalchemy import Engine
 
-from forbear.storage import chain, checkpoints, keys, notes, timestamps, witnesses
+from forbear.storage.chain import chain, signed_note
+from forbear.storage.chain.signed_note import Checkpoint, SignerKey
 from forbear.storage.database import reading, writing
-from forbear.storage.keys import BadKey
-from forbear.storage.notes import Checkpoint, SignerKey
-from forbear.storage.records import now
-from forbear.storage.schema import checkpoints as stored
-from forbear.storage.timestamps import BadTimestamp
-from forbear.storage.verify import Report, verify
-from forbear.storage.witnesses import Unwitnessed
+from forbear.storage.db.records import now
+from forbear.storage.db.schema import checkpoints as stored
+from forbear.storage.proof import checkpoints, keys, timestamps, witnesses
+from forbear.storage.proof.keys import BadKey
+from forbear.storage.proof.timestamps import BadTimestamp
+from forbear.storage.proof.verify import Report, verify
+from forbear.storage.proof.witnesses import Unwitnessed
 
 Write = Callable[..., list[int]]
 KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())
@@ -91,7 +92,7 @@ def test_a_key_is_kept_encrypted_and_shown_without_its_passphrase(tmp_path: Path
     assert "BEGIN ENCRYPTED PRIVATE KEY" in path.read_text()
     assert keys.public(path) == verifier
     signer = keys.load(path, "correct horse")
-    assert notes.verify(signer.sign(Checkpoint("x", 1, bytes(32)).text), verifier).size == 1
+    assert signed_note.verify(signer.sign(Checkpoint("x", 1, bytes(32)).text), verifier).size == 1
     only = tmp_path / "forbear.vkey"
     only.write_text(f"{verifier.text}\n")
     assert keys.public(only) == verifier
@@ -143,7 +144,7 @@ def test_a_checkpoint_is_a_row_of_the_log(engine: Engine, make: Any, write: Writ
     first = checkpoints.sign(engine, KEY)
     assert (first.new, first.size) == (True, 3)
     with engine.connect() as connection:
-        assert notes.verify(first.note, KEY.verifier).root == chain.tree(connection, 3).root()
+        assert signed_note.verify(first.note, KEY.verifier).root == chain.tree(connection, 3).root()
         assert chain.size(connection) == 4
     assert checkpoints.sign(engine, KEY) == first._replace(new=False)
     other = SignerKey("other.example/log", Ed25519PrivateKey.generate())

@@ -11,7 +11,8 @@ from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Question, Verdict
 from forbear.optout.policy import load
 from forbear.optout.protocols import operator
-from forbear.storage.complaints import (
+from forbear.storage.database import writing
+from forbear.storage.log.complaints import (
     NEXT,
     WITHIN,
     Attachment,
@@ -27,7 +28,6 @@ from forbear.storage.complaints import (
     revision,
     waiting,
 )
-from forbear.storage.database import writing
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTICE = Notice("Ada", "ada@a.example", "", "The Lamp, a poem", ("https://a.example/lamp",), "It was kept.", True)

@@ -13,17 +13,19 @@ import pytest
 from sqlalchemy import Engine, delete, select, text
 
 from forbear.optout.model import Capture, Preference, Reason, Stage, Verdict
-from forbear.storage import crawl_sums, erasure, questions, recount, removals
 from forbear.storage.database import reading, writing
-from forbear.storage.lookup import Answer, Left, lookup
-from forbear.storage.queries import Filter
-from forbear.storage.records import Keep
-from forbear.storage.schema import host_outcomes
+from forbear.storage.db import sum_tables
+from forbear.storage.db.records import Keep
+from forbear.storage.db.schema import host_outcomes
+from forbear.storage.proof import erasure, recount
+from forbear.storage.reads import questions, removals
+from forbear.storage.reads.lookup import Answer, Left, lookup
+from forbear.storage.reads.queries import Filter
 from tests.storage.conftest import AT
 
 [_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_crawl_sums.py")
 MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
-TABLES = (crawl_sums.crawl_measures, crawl_sums.measure_hosts, crawl_sums.crawl_words)
+TABLES = (sum_tables.crawl_measures, sum_tables.measure_hosts, sum_tables.crawl_words)
 DAY = timedelta(days=1)
 LONG_AGO = AT - 9999 * DAY
 
@@ -122,7 +124,7 @@ def test_words_of_a_page_that_is_erased_go_or_name_another_page(engine: Engine) 
     for url in ("https://c.example/jane?name=doe", "https://d.example/jane?name=doe"):
         assert sum(erasure.by_url(engine, url, "asked for")) > 0
     with engine.connect() as connection:
-        words = crawl_sums.crawl_words.c
+        words = sum_tables.crawl_words.c
         found = connection.execute(select(words.host, words.source).where(words.protocol == "robots-meta")).all()
     assert [tuple(row) for row in found] == [("c.example", "https://c.example/other")]
     assert differences(engine) == []

@@ -8,10 +8,10 @@ from sqlalchemy import Engine, select
 
 from forbear.optout import policy
 from forbear.optout.model import Profile, Use
-from forbear.storage.crawls import CrawlRecord, CrawlState, begin, end, latest
 from forbear.storage.database import writing
-from forbear.storage.records import now
-from forbear.storage.schema import crawls
+from forbear.storage.db.records import now
+from forbear.storage.db.schema import crawls
+from forbear.storage.log.crawls import CrawlRecord, CrawlState, begin, end, latest
 
 RECORD = CrawlRecord(
     engine="0.1.0",

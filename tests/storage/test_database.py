@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, ForeignKeyConstraint, create_engine, inspect, text
 
-from forbear.storage import correspondence, rollups, staff  # noqa: F401 their tables are part of the schema
 from forbear.storage.database import StorageError, open_database, upgrade, writing
-from forbear.storage.partitions import NAME
-from forbear.storage.schema import metadata
+from forbear.storage.db import account_tables, portal_tables, sum_tables  # noqa: F401 their tables are in the schema
+from forbear.storage.db.partitions import NAME
+from forbear.storage.db.schema import metadata
 
 
 def indexes_and_constraints(connection: Connection) -> set[str]:

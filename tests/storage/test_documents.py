@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, select
 
 from forbear.optout import policy
-from forbear.storage import documents
 from forbear.storage.database import writing
-from forbear.storage.schema import chain, events
+from forbear.storage.db.schema import chain, events
+from forbear.storage.log import documents
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -11,12 +11,14 @@ import rfc8785
 from sqlalchemy import Connection, Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
-from forbear.storage import chain, erasure, schema
+from forbear.storage.chain import chain
+from forbear.storage.chain.ranges import Positions, write
 from forbear.storage.database import reading, upgrade, writing
-from forbear.storage.lookup import lookup
-from forbear.storage.positions import Positions, write
-from forbear.storage.records import Add, Keep, Link, Settle, State, now
-from forbear.storage.verify import Report, verify
+from forbear.storage.db import schema
+from forbear.storage.db.records import Add, Keep, Link, Settle, State, now
+from forbear.storage.proof import erasure
+from forbear.storage.proof.verify import Report, verify
+from forbear.storage.reads.lookup import lookup
 from tests.storage.test_law import BROKEN
 
 Write = Callable[..., list[int]]

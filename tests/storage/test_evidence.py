@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine, select
 
 from forbear.optout.model import Capture, Failure, Verdict
-from forbear.storage import evidence, snapshots
-from forbear.storage.records import CaptureRecord, Keep, new_id
-from forbear.storage.schema import bodies, captures
+from forbear.storage.db.records import CaptureRecord, Keep, new_id
+from forbear.storage.db.schema import bodies, captures
+from forbear.storage.log import evidence
+from forbear.storage.reads import snapshots
 
 Write = Callable[..., list[int]]
 

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, update
 
 from forbear.optout.model import Stage, Verdict
-from forbear.storage import complaints, figures, lists
 from forbear.storage.database import writing
-from forbear.storage.figures import Withdrawn
-from forbear.storage.schema import crawls, decisions, list_entries, policies, reasons, removals
+from forbear.storage.db.schema import crawls, decisions, list_entries, policies, reasons, removals
+from forbear.storage.log import complaints, lists
+from forbear.storage.reads import figures
+from forbear.storage.reads.figures import Withdrawn
 from tests.storage.conftest import AT, Maker
 
 Write = Callable[..., list[int]]

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage import frontier, leases
 from forbear.storage.database import writing
-from forbear.storage.frontier import Entry, Outlook
-from forbear.storage.owners import is_dead, this_process
-from forbear.storage.records import Link, Settle, State, now
-from forbear.storage.schema import hosts
+from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.schema import hosts
+from forbear.storage.frontier import frontier, leases
+from forbear.storage.frontier.frontier import Entry, Outlook
+from forbear.storage.frontier.process_id import is_dead, this_process
 
 SECOND = timedelta(seconds=1)
 

@@ -12,9 +12,10 @@ from sqlalchemy import JSON, Boolean, Table
 from sqlalchemy.types import Integer, LargeBinary
 
 from forbear.optout.readers.url import parse
-from forbear.storage import leaves, schema
-from forbear.storage.names import host_in, host_of
-from forbear.storage.types import Instant, Shown, shown, written
+from forbear.storage.chain import leaves
+from forbear.storage.db import schema
+from forbear.storage.db.hostnames import host_in, host_of
+from forbear.storage.db.types import Instant, Shown, shown, written
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 LISTS = st.lists(st.text()) | st.lists(st.tuples(TEXTS, TEXTS).map(list))

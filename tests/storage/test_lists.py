@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from forbear.optout.protocols.infringing_list import capture_of
-from forbear.storage import lists
 from forbear.storage.database import writing
-from forbear.storage.lists import AlreadyKnown, Entry, Issue
+from forbear.storage.log import lists
+from forbear.storage.log.lists import AlreadyKnown, Entry, Issue
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from forbear.optout.model import Stage, Verdict
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage.lookup import Answer, Known, Words, lookup
-from forbear.storage.records import Add, Link
+from forbear.storage.db.records import Add, Link
+from forbear.storage.reads.lookup import Answer, Known, Words, lookup
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forbear.storage.merkle import EMPTY, Tree, consistent, grown, leaf_hash, root_by_inclusion, root_of
+from forbear.storage.chain.merkle import EMPTY, Tree, consistent, grown, leaf_hash, root_by_inclusion, root_of
 
 LEAVES = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
 """The test vectors of the Certificate Transparency project, github.com/google/certificate-transparency."""

@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from forbear.storage import migrate
 from forbear.storage.database import OutOfDate, open_database, reading, upgrade
-from forbear.storage.evidence import load
-from forbear.storage.lookup import lookup
-from forbear.storage.names import digest
-from forbear.storage.verify import Report, verify
+from forbear.storage.db.hostnames import digest
+from forbear.storage.log.evidence import load
+from forbear.storage.migrations import migrate
+from forbear.storage.proof.verify import Report, verify
+from forbear.storage.reads.lookup import lookup
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CRAWL, CAPTURE, PAGE = (f"019ca967-b600-7000-8000-00000000000{n}" for n in (1, 2, 3))

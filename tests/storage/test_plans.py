@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from forbear.optout.model import Verdict
-from forbear.storage import evidence, frontier, leases, questions, removals
 from forbear.storage.database import writing
-from forbear.storage.lookup import lookup
-from forbear.storage.queries import Filter, log
-from forbear.storage.records import Link, Settle, State, now
+from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.frontier import frontier, leases
+from forbear.storage.log import evidence
+from forbear.storage.reads import questions, removals
+from forbear.storage.reads.lookup import lookup
+from forbear.storage.reads.queries import Filter, log
 
 # What must not take longer when millions of rows are there reads through an index, and sorts nothing of that size.
 BIG = (

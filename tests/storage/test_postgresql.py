@@ -13,15 +13,16 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 
 from forbear.optout.model import Verdict
-from forbear.storage import checkpoints, partitions, roles, schema, staff, views
+from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import open_database, reading, reading_only, writing
-from forbear.storage.dialects import add
-from forbear.storage.errors import StorageError
-from forbear.storage.lookup import lookup
-from forbear.storage.notes import SignerKey
-from forbear.storage.records import new_id, now
-from forbear.storage.verify import Report, verify
-from forbear.storage.writer import Writer
+from forbear.storage.db import account_tables, partitions, roles, schema, views
+from forbear.storage.db.dialects import add
+from forbear.storage.db.errors import StorageError
+from forbear.storage.db.records import new_id, now
+from forbear.storage.log.writer import Writer
+from forbear.storage.proof import checkpoints
+from forbear.storage.proof.verify import Report, verify
+from forbear.storage.reads.lookup import lookup
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 Write = Callable[..., list[int]]
@@ -147,7 +148,7 @@ def test_who_asks_may_read_and_nothing_else(
     for table in schema.metadata.sorted_tables:
         with pytest.raises(ProgrammingError, match="permission denied"), legal.begin() as connection:
             connection.execute(text(f"INSERT INTO {table.name} DEFAULT VALUES"))
-        if table not in staff.SECRET:
+        if table not in account_tables.SECRET:
             with legal.connect() as connection:
                 connection.execute(select(table).limit(1))
 

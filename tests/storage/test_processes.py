@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from forbear.storage import frontier
 from forbear.storage.database import writing
-from forbear.storage.records import Link
+from forbear.storage.db.records import Link
+from forbear.storage.frontier import frontier
 
 PAUSE = 0.05
 HOSTS, PAGES = 5, 12

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, event
 from forbear.optout import policy
 from forbear.optout.model import Stage, Verdict
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage.queries import Filter, log
-from forbear.storage.records import CaptureRecord, Decided
+from forbear.storage.db.records import CaptureRecord, Decided
+from forbear.storage.reads.queries import Filter, log
 
 AT = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 HOUR = timedelta(hours=1)

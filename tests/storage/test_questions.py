@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from forbear.optout.model import AI_USES, Capture, Preference, Stage, Statement, Verdict
-from forbear.storage import columns, questions, redact, views
-from forbear.storage.crawls import CrawlState, end
 from forbear.storage.database import StorageError, open_database, reading_only, upgrade, writing
-from forbear.storage.queries import Filter, log
+from forbear.storage.db import views
+from forbear.storage.log.crawls import CrawlState, end
+from forbear.storage.reads import columns, questions, redact
+from forbear.storage.reads.queries import Filter, log
 from tests.storage.conftest import AT
 from tests.storage.test_migrations import bring_to
 
@@ -151,12 +152,14 @@ def test_what_changed_between_two_crawls(engine: Engine, make: Any, other_crawl:
 
 @pytest.mark.parametrize("name", columns.SHAPES)
 def test_the_schema_is_published(name: str) -> None:
-    published = files("forbear.storage").joinpath("published", f"{name}.json").read_text(encoding="utf-8")
+    published = files("forbear.storage.reads").joinpath("published", f"{name}.json").read_text(encoding="utf-8")
     assert json.loads(published) == columns.schema(name)
 
 
 def test_metadata_for_datasette_is_published_and_agrees_with_the_database(engine: Engine) -> None:
-    published = json.loads(files("forbear.storage").joinpath("published", "datasette.json").read_text(encoding="utf-8"))
+    published = json.loads(
+        files("forbear.storage.reads").joinpath("published", "datasette.json").read_text(encoding="utf-8")
+    )
     assert published == views.datasette()
     tables = published["databases"]["forbear"]["tables"]
     with engine.connect() as connection:

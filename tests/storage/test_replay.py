@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from forbear.crawler.corpus import Corpus, Page
-from forbear.crawler.warc import content
+from forbear.crawler.corpus.warc import content
+from forbear.crawler.corpus.writer import Corpus, Page
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question
 from forbear.optout.protocols import operator
-from forbear.storage import replay as replaying
 from forbear.storage.database import writing
-from forbear.storage.queries import Filter
-from forbear.storage.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
-from forbear.storage.replay import How, Replayed, replay
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.reads import replay as replaying
+from forbear.storage.reads.queries import Filter
+from forbear.storage.reads.replay import How, Replayed, replay
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HTML = (("Content-Type", "text/html"), ("X-Odd", "\0 ü"))

@@ -9,16 +9,21 @@ from alembic.operations import Operations
 from sqlalchemy import delete, select
 
 from forbear.optout.model import Stage, Verdict
-from forbear.storage import rollups
 from forbear.storage.database import writing
-from forbear.storage.rollups import Figure
+from forbear.storage.db import sum_tables
+from forbear.storage.log import rollups
+from forbear.storage.log.rollups import Figure
 from tests.storage.conftest import AT
 
 [_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_rollups.py")
 MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
 TABLES = (
-    rollups.daily_verdicts, rollups.daily_reasons, rollups.protocol_hosts, rollups.adopted, rollups.domain_bytes
-)  # fmt: skip
+    sum_tables.daily_verdicts,
+    sum_tables.daily_reasons,
+    sum_tables.protocol_hosts,
+    sum_tables.adopted,
+    sum_tables.domain_bytes,
+)
 
 
 def fill(make, write) -> None:

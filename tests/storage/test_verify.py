@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
-from forbear.storage import chain, leaves, merkle, schema
-from forbear.storage.checkpoints import sign
+from forbear.storage.chain import chain, leaves, merkle
+from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import reading, writing
-from forbear.storage.notes import SignerKey
-from forbear.storage.records import Keep, new_id, now
-from forbear.storage.sound import sound
-from forbear.storage.verify import Finding, Known, Report, verify
+from forbear.storage.db import schema
+from forbear.storage.db.records import Keep, new_id, now
+from forbear.storage.proof.checkpoints import sign
+from forbear.storage.proof.fast_path import sound
+from forbear.storage.proof.verify import Finding, Known, Report, verify
 
 Write = Callable[..., list[int]]
 KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from forbear.optout.model import Capture, Verdict
-from forbear.storage import chain, checkpoints, erasure, notes, verify_bundle
-from forbear.storage.chain import Sealed
-from forbear.storage.notes import SignerKey
-from forbear.storage.records import Keep, now
+from forbear.storage.chain import chain, signed_note
+from forbear.storage.chain.chain import Sealed
+from forbear.storage.chain.signed_note import SignerKey
+from forbear.storage.db.records import Keep, now
+from forbear.storage.proof import checkpoints, erasure
+from forbear.storage.reads import verify_bundle
 
 Write = Callable[..., list[int]]
 PROGRAM = Path(verify_bundle.__file__)
@@ -160,7 +162,7 @@ def test_a_key_of_somebody_else(bundle: Path) -> None:
 
 
 def test_a_checkpoint_by_somebody_else(bundle: Path) -> None:
-    checkpoint = notes.parse((bundle / "checkpoint.txt").read_text())
+    checkpoint = signed_note.parse((bundle / "checkpoint.txt").read_text())
     other = SignerKey(KEY.name, Ed25519PrivateKey.generate())
     (bundle / "checkpoint.txt").write_text(other.sign(checkpoint.text))
     assert "did not sign the checkpoint" in run(bundle).stderr

@@ -11,12 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from forbear.optout import policy
 from forbear.optout.model import Verdict
-from forbear.storage import schema
 from forbear.storage.database import StorageError, open_database, writing
-from forbear.storage.log import Superseded
-from forbear.storage.owners import this_process
-from forbear.storage.records import Add, Link, Settle, Settled, State
-from forbear.storage.writer import Writer
+from forbear.storage.db import schema
+from forbear.storage.db.records import Add, Link, Settle, Settled, State
+from forbear.storage.frontier.process_id import this_process
+from forbear.storage.log.log import Superseded
+from forbear.storage.log.writer import Writer
 
 Write = Callable[..., list[int]]
 
@@ -225,7 +225,7 @@ def test_a_lost_connection_is_made_again(postgresql: Any, make: Any, engine: Eng
 def test_a_database_that_stays_away_is_said_so(
     make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("forbear.storage.writer.PAUSES", (0.01,))
+    monkeypatch.setattr("forbear.storage.log.writer.PAUSES", (0.01,))
     engine = create_engine("postgresql+psycopg://127.0.0.1:1/nothing")
     writer = Writer(engine, patience=0.5)
     writer.start()

@@ -4,10 +4,10 @@ import sys
 import time
 from datetime import timedelta
 
-from forbear.storage import frontier, leases
 from forbear.storage.database import open_database, writing
-from forbear.storage.owners import this_process
-from forbear.storage.records import Settle, State, now
+from forbear.storage.db.records import Settle, State, now
+from forbear.storage.frontier import frontier, leases
+from forbear.storage.frontier.process_id import this_process
 
 PAUSE = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from forbear.storage.types import Instant, Shown
+from forbear.storage.db.types import Instant, Shown
 
 revision = "0003"
 down_revision = "0002"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from forbear.storage.db.types import Instant
 from forbear.storage.migrations.columns import add_column
-from forbear.storage.types import Instant
 
 revision = "0004"
 down_revision = "0003"

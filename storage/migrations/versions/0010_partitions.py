@@ -26,7 +26,7 @@ def upgrade() -> None:
     """Applies the change: the rows are copied into a new table, and what points to the old one points to it.
 
     The parts of past months are made from the ids; those of the months to come are made whenever the database is opened
-    (forbear.storage.partitions).
+    (forbear.storage.db.partitions).
     """
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":

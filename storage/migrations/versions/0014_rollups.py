@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from forbear.storage.names import digest
+from forbear.storage.db.hostnames import digest
 
 revision = "0014"
 down_revision = "0013"

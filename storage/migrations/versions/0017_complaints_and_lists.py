@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from forbear.storage.db.records import new_id, now
+from forbear.storage.db.types import Instant, Shown
 from forbear.storage.migrations.columns import add_column
-from forbear.storage.records import new_id, now
-from forbear.storage.types import Instant, Shown
 
 revision = "0017"
 down_revision = "0016"

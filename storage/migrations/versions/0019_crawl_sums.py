@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from forbear.storage.names import digest
-from forbear.storage.types import Instant
+from forbear.storage.db.hostnames import digest
+from forbear.storage.db.types import Instant
 
 revision = "0019"
 down_revision = "0018"

@@ -1,0 +1,178 @@
+"""Reads an HTTP answer as an archive stores it (RFC 9112): its octets as they came, or what a crawler made of them.
+
+Of the head, what ``http1`` reads of a server is read, and what crawlers and browsers write that spoke HTTP/2 or HTTP/3.
+The body may be without the codings that the head still names, as in Common Crawl's news before May 2019: what does not
+begin in a coding is not in it, and is taken as it is. What begins in a coding and breaks is damaged.
+
+More is read than ``http1`` reads of a connection: all octets behind the head are the body, also those beyond its
+Content-Length, which may be that of the body in its coding, and those of a status without a body. They stand in the
+archive, and would stay with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from forbear.crawler.archives.packed import Broken
+from forbear.crawler.fetch.decoding import Undecodable, decode
+from forbear.optout.model import Failure
+from forbear.optout.readers import mime
+
+MAX_HEAD = 256 * 1024
+"""Octets of status line and fields."""
+MAX_FRAMING = 4 * 1024 * 1024
+"""Octets around the chunks of a body: one in chunks of one octet is work for nothing."""
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")  # RFC 9110 5.5, RFC 9112 2.2
+_BLANK = re.compile(rb"[\r\n]+")  # as http1 passes over
+_STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
+_FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
+_NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field in HTTP/2 alone
+_CHUNK_SIZE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(?:;[^\r\n]*)?\r?\n")  # RFC 9112 7.1, 7.1.1
+_LINE_END = re.compile(rb"\r?\n")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_MAX_CODINGS = 6
+_SURE = 256
+"""So many octets are not compressed if none of them is binary; fewer have to be UTF-8 besides."""
+
+
+class Head(NamedTuple):
+    """Status line and fields of an answer, as stored and in order, and where the body begins in the block."""
+
+    status: int
+    fields: Fields
+    begin: int
+
+
+def read_head(block: bytes, *, ends: bool = True) -> Head:
+    """The head of the answer in a block, behind interim ones (RFC 9110 15.2). Raises Broken.
+
+    ``ends`` is False where the body is elsewhere, and the line that ends the head may be, too.
+    """
+    if not ends and not _HEAD_END.search(block):
+        block = block.rstrip(b"\r\n") + b"\r\n\r\n"
+    begin = 0
+    while True:
+        if blank := _BLANK.match(block, begin):
+            begin = blank.end()
+        match = _HEAD_END.search(block, begin, MAX_HEAD)
+        if not block.startswith(b"HTTP/", begin):
+            raise Broken(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")
+        if match is None:
+            if len(block) >= MAX_HEAD:
+                raise Broken(f"the HTTP head is longer than {MAX_HEAD} octets")
+            raise Broken("the HTTP head breaks off", Failure.TRUNCATED)
+        status, fields = _fields(block[begin : match.start()])
+        begin = match.end()
+        if status >= 200 or status == 101 or begin == len(block):
+            return Head(status, fields, begin)
+
+
+def read_body(head: Head, body: bytes, limit: int) -> bytes:
+    """The body of an answer without its codings. Raises Broken if it cannot be read, or has more octets than that."""
+    codings = _codings(head.fields)
+    try:
+        if "chunked" in codings and not body and head.status != 204:
+            raise Broken("the answer is chunked and has no chunk", Failure.TRUNCATED)
+        for coding in codings:
+            body = _without(coding, body, limit)
+    except Broken:
+        if 300 <= head.status < 500:  # these say what they have to without a body (RFC 9309 2.3.1.2, 2.3.1.3)
+            return b""
+        raise
+    if len(body) > limit:
+        raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
+    return body
+
+
+def _fields(head: bytes) -> tuple[int, Fields]:
+    if _FORBIDDEN.search(head.removesuffix(b"\r")):
+        raise Broken("the HTTP head has a NUL, or a CR without LF")
+    first, _, rest = head.partition(b"\n")
+    status = _STATUS_LINE.fullmatch(first.rstrip(b"\r"))
+    if status is None or rest.startswith((b" ", b"\t")):  # RFC 9112 2.2: a blank line there may hide a field
+        raise Broken(f"the HTTP head begins with {first[:40]!r}, which is no status line")
+    lines = _FOLD.sub(b" ", rest).split(b"\n")
+    return int(status[1]), tuple(_field(line.rstrip(b"\r")) for line in lines if line.rstrip(b"\r"))
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """RFC 9112 5; blanks before the colon are taken away (5.1)."""
+    colon = line.find(b":", 1)
+    name = line[:colon].rstrip(b" \t")
+    if colon < 0 or not _NAME.fullmatch(name):
+        raise Broken(f"{line[:40]!r} in the HTTP head is no field")
+    return name, line[colon + 1 :].strip(b" \t")
+
+
+def _codings(fields: Fields) -> list[str]:
+    """What is to be undone, in that order: transfer codings, then content codings, each from the last."""
+    found: list[str] = []
+    for name in (b"transfer-encoding", b"content-encoding"):
+        values = ",".join(value.decode("latin-1").lower() for key, value in fields if key.lower() == name)
+        found += (member for each in reversed(values.split(",")) if (member := each.strip()) not in ("", "identity"))
+    if len(found) > _MAX_CODINGS:
+        raise Broken(f"the body is in {len(found)} codings")
+    return found
+
+
+def _without(coding: str, body: bytes, limit: int) -> bytes:
+    """The body without a coding, or as it is if it plainly is not in it."""
+    if coding == "chunked":
+        return _dechunked(body) if _CHUNK_SIZE.match(body) else body
+    if not body or (not _begins(coding, body) and _is_plain(body)):
+        return body
+    try:
+        return decode(body, [coding], limit)
+    except Undecodable as error:
+        raise Broken(str(error), error.failure) from error
+
+
+def _begins(coding: str, body: bytes) -> bool:
+    """Whether the body begins as all do that are in this coding: gzip, or deflate with zlib's wrapper (RFC 1950)."""
+    if coding in ("gzip", "x-gzip"):
+        return body.startswith(b"\x1f\x8b")
+    return coding == "deflate" and body[0] & 0x8F == 8 and int.from_bytes(body[:2]) % 31 == 0
+
+
+def _is_plain(body: bytes) -> bool:
+    """Whether a body is not compressed: text, or a file that is known by its first octets."""
+    head = body[: mime.MAX_HEADER]
+    if mime.signature(head) or head.startswith(_UTF_16):
+        return True
+    if mime.text_or_binary(head) != "text/plain":
+        return False
+    try:
+        return len(head) >= _SURE or bool(head.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _dechunked(body: bytes) -> bytes:
+    """RFC 9112 7.1; extensions and trailer fields are passed over, and what stands behind them."""
+    view = memoryview(body)
+    parts: list[memoryview] = []
+    at = framing = 0
+    while match := _CHUNK_SIZE.match(body, at):
+        size, begin = min(int(match[1], 16), len(body)), match.end()
+        if not size and not parts and body[begin:].strip(b"\r\n"):
+            raise Broken("the body begins with its last chunk, and goes on")  # or with a line of a text
+        if not size:
+            return b"".join(parts)
+        line = _LINE_END.match(body, begin + size)
+        if line is None and begin + size + 2 <= len(body):
+            raise Broken("a chunk of the body is longer than it says")
+        framing += begin - at
+        if framing > MAX_FRAMING:
+            raise Broken(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
+        if line is None:
+            break
+        parts.append(view[begin : begin + size])
+        at = line.end()
+    if body[at : at + 1] and not _CHUNK_SIZE.match(body, at) and b"\n" in body[at : at + 64]:
+        raise Broken(f"{body[at : at + 20]!r} in the body is no size of a chunk")
+    raise Broken("the chunked body breaks off", Failure.TRUNCATED)

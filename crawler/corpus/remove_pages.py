@@ -1,0 +1,120 @@
+"""Takes pages out of the files of a corpus, after the log says that they leave; killed at any point, it goes on.
+
+Each file is written anew beside the old one, and takes its name when it is safely on disk: first the WARC file, then
+its table; then the log learns where the pages stand that stayed. A page is marked as erased when all that is done, and
+until then every command that works on the corpus does it again from the start, which changes nothing that is right.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import monotonic
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from forbear.crawler.corpus import warc
+from forbear.crawler.files import hidden, release, settle, take
+from forbear.storage.db.records import now
+from forbear.storage.reads import removals
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from forbear.storage.log.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many pages left, how many octets of files were read for that, and how long it took.
+
+    ``waiting`` are the files of pages that could not leave yet, since a process is writing one of them.
+    """
+
+    pages: int = 0
+    files: int = 0
+    octets: int = 0
+    seconds: float = 0.0
+    waiting: frozenset[str] = frozenset()
+
+
+def erase(out: Path, writer: Writer) -> Erased:
+    """Rewrites every file of this folder that holds a page which has to leave. Raises OSError and StorageError.
+
+    Content of such a page that others refer to (revisits of the same octets under another URL) goes over to them.
+    """
+    leaving = [page for page in writer.call(removals.pending).result() if (out / page.warc_file).exists()]
+    if not leaving:
+        return Erased()
+    digests = {page.sha256 for page in leaving}
+    copies = writer.call(lambda connection: removals.files_with(connection, sorted(digests))).result()
+    names = {page.warc_file for page in leaving} | {name for name in copies if (out / name).exists()}
+    octets, began = 0, monotonic()
+    with ExitStack() as held:
+        for name in names:
+            lock = take(out / name)
+            if lock is None:
+                return Erased(waiting=frozenset(names))
+            held.callback(release, lock)
+        for name in sorted(names, reverse=True):  # what refers to a page is in a later file than the page
+            octets += (out / name).stat().st_size
+            _rewrite(out, name, digests, writer, held)
+        done = [page.decision for page in leaving]
+        writer.call(lambda connection: removals.erased(connection, done, now())).result()
+    return Erased(len(leaving), len(names), octets, monotonic() - began)
+
+
+def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, held: ExitStack) -> None:
+    path = out / name
+    stay = writer.call(lambda connection: removals.staying(connection, name)).result()
+    part = hidden(path)
+    with path.open("rb") as old, part.open("wb") as new:
+        # The new file is locked before it has its name, and until the log knows it: nobody repairs it meanwhile.
+        lock = os.dup(new.fileno())
+        held.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        places = _copy(out, old, new, stay, digests)
+    settle(part, path)
+    table = out / "pages" / path.name.replace(".warc.gz", ".parquet")
+    if table.exists():
+        _filter(table, places)
+    writer.call(lambda connection: removals.moved(connection, places)).result()
+
+
+def _copy(
+    out: Path, old: IO[bytes], new: IO[bytes], stay: AbstractSet[str], digests: AbstractSet[str]
+) -> dict[str, tuple[int, int]]:
+    """Copies what a file begins with and the pages that stay, octet for octet; returns where they stand now."""
+    places: dict[str, tuple[int, int]] = {}
+    new.write(warc.beginning(old))
+    for kept in warc.read(old):
+        if kept.page.decision_id not in stay:
+            continue
+        octets = os.pread(old.fileno(), kept.end - kept.offset, kept.offset)
+        if kept.original and kept.sha256 in digests:
+            octets = warc.whole(octets, warc.original_of(out, kept))
+        places[kept.page.decision_id] = new.tell(), len(octets)
+        new.write(octets)
+    return places
+
+
+def _filter(path: Path, places: dict[str, tuple[int, int]]) -> None:
+    """Leaves in a table the rows of pages that stay, with their new offsets."""
+    ids = pa.array(list(places), pa.string())
+    starts = pa.array([start for start, _ in places.values()], pa.int64())
+    part = hidden(path)
+    with pq.ParquetFile(path) as old, pq.ParquetWriter(part, old.schema_arrow, compression="zstd") as new:
+        for number in range(old.num_row_groups):
+            rows = old.read_row_group(number)
+            rows = rows.filter(pc.is_in(rows["decision_id"], value_set=ids))
+            if rows.num_rows:
+                offsets = pc.take(starts, pc.index_in(rows["decision_id"], value_set=ids))
+                column = rows.schema.get_field_index("warc_offset")
+                new.write_table(rows.set_column(column, rows.schema.field(column), offsets))
+    settle(part, path)

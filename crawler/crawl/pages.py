@@ -1,0 +1,419 @@
+"""What becomes of each entry of the frontier: the middleware, the spider and the pipeline of ``forbear crawl``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from scrapy import Spider, signals
+from scrapy.exceptions import DropItem, IgnoreRequest
+from scrapy.http import Request, Response
+
+from forbear.crawler.corpus.writer import Page
+from forbear.crawler.crawl import links, sitemaps
+from forbear.crawler.crawl.scheduler import ENTRY, NotHeld
+from forbear.crawler.engine.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
+from forbear.crawler.engine.reservation_files import retry_after
+from forbear.crawler.engine.session import Outcome, Ruling, Session
+from forbear.crawler.fetch.handler import CHECK, CutOff
+from forbear.crawler.limits.workers import TooCostly
+from forbear.optout import representation
+from forbear.optout.captures import MAX_REDIRECTS, redirect
+from forbear.optout.model import Capture, Failure, Stage, Verdict
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_text
+from forbear.optout.readers.url import Url
+from forbear.storage.database import StorageError
+from forbear.storage.db.hostnames import domain_of
+from forbear.storage.db.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
+from forbear.storage.log.log import Superseded
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+
+    from forbear.crawler.crawl.run import Context
+    from forbear.storage.frontier.frontier import Entry
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY = 2.0
+"""Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
+
+DEATHS = 66
+"""Deaths of processes before an entry is given up: six of a process that read it."""
+
+BUSY_RETRY = 10.0
+"""Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
+
+TAKE_BACK_TRIES = 20
+TAKE_BACK_SECONDS = 0.05
+"""How long it is tried to take a page out of a file again, which another process has kept while this one was paused."""
+
+_SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
+
+FOLLOW = ("same-host", "same-domain", "any")
+
+
+class HostBusy(IgnoreRequest):
+    """A file with reservations stands on a host that another process has; nothing was decided."""
+
+
+class TooSlow(IgnoreRequest):
+    """The host asks for a longer delay than the operator waits for: nothing more is asked of it, nothing is hurried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """An answer that may be kept."""
+
+    entry: Entry
+    ruling: Ruling
+    request: Request
+    response: Response
+
+
+class Pages(Enforcement):
+    """Enforcement with the frontier behind it: every outcome settles the entry, in the decision's own transaction."""
+
+    def __init__(self, crawler: Crawler, session: Session) -> None:
+        super().__init__(crawler, session)
+        self._mapped: set[str] = set()
+        crawler.signals.connect(self._sent, signals.request_reached_downloader)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        context: Context = crawler.spider.context  # type: ignore[union-attr]
+        pages = cls(crawler, context.session)
+        context.session.fetch_by(pages.fetch_place)
+        return pages
+
+    def _sent(self) -> None:
+        self._context.tally.requests += 1
+
+    @property
+    def _context(self) -> Context:
+        context: Context = self.crawler.spider.context  # type: ignore[union-attr]
+        return context
+
+    async def process_request(self, request: Request) -> None:
+        """May the URL of the entry be requested? Raises IgnoreRequest if not."""
+        request.headers.setdefault("User-Agent", self._context.config.user_agent)
+        request.headers.setdefault("Accept", "*/*")
+        request.meta["download_timeout"] = self._context.config.timeout
+        if self._context.config.proxy:
+            request.meta["proxy"] = self._context.config.proxy
+        scheduler = self._context.scheduler
+        if PLACE in request.meta:
+            request.meta[CHECK] = partial(scheduler.check, urls.parse(request.url).host)
+            return
+        entry: Entry = request.meta[ENTRY]
+        request.meta[CHECK] = partial(scheduler.check, entry.host, entry)
+        if entry.deaths >= DEATHS:
+            await self._give_up(entry)
+        try:
+            ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
+            self._after(entry, ruling)
+            self._be_slow(entry.host, self.session.crawl_delay(entry.url))
+        except HostBusy:
+            self._done(entry, BUSY_RETRY)
+            raise
+        except TooSlow:
+            await self._settle(entry, State.SKIPPED)
+        if self._context.config.sitemaps:
+            await self._add_sitemaps(entry)
+
+    async def process_response(self, request: Request, response: Response) -> Response:
+        """May the answer be kept? Raises IgnoreRequest if not, or if there is nothing to keep."""
+        if PLACE in request.meta:
+            return response
+        entry: Entry = request.meta[ENTRY]
+        if not await self._context.scheduler.make_sure(entry):
+            self._done(entry)
+            raise NotHeld(f"{entry.host} is served by another process, which asks for {entry.url} again")
+        capture = capture_of(request, response)
+        target = redirect(capture)
+        if target:
+            await self._redirected(entry, target)
+        ruling = await self._rule_page(entry, capture)
+        if not 200 <= response.status < 300:
+            await self._settle(entry, State.GONE)
+        request.meta[RULING] = ruling
+        return response
+
+    async def process_exception(self, request: Request, exception: Exception) -> None:
+        """No answer came: deferred."""
+        if PLACE in request.meta:
+            return
+        if isinstance(exception, CutOff):
+            self._done(request.meta[ENTRY])
+        if isinstance(exception, IgnoreRequest):
+            return
+        if isinstance(exception, StorageError):
+            self._context.fail(exception)
+            return
+        capture = failed(request, exception)
+        self._count_failure(capture)
+        try:
+            await self._rule_page(request.meta[ENTRY], capture)
+        except IgnoreRequest:
+            raise
+        except Exception as error:  # noqa: BLE001 a fault of ours: the crawl ends and says so, rather than wait for ever
+            self._context.fail(error)
+            self._done(request.meta[ENTRY])
+
+    async def fetch_place(self, url: str) -> CaptureRecord:
+        """A file with reservations, asked for in its own host's turn."""
+        host = urls.parse(url).host
+        if not await self._context.scheduler.visit(host):
+            raise HostBusy(f"{host} is served by another process")
+        try:
+            record = await super().fetch_place(url)
+        finally:
+            await self._context.scheduler.leave(host)
+        self._count_failure(record.capture)
+        if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
+            # From here on, not only from the first page on: other files with reservations come next.
+            self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
+        return record
+
+    async def _give_up(self, entry: Entry) -> None:
+        """Asks no more for what every process died of, as it seems. Raises Refused."""
+        detail = "several processes have died that had asked for it"
+        url = urls.parse(entry.url).href
+        await self._rule_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
+
+    def _count_failure(self, capture: Capture) -> None:
+        if capture.error:
+            self._context.tally.failures[str(capture.error)] += 1
+
+    async def _rule_page(
+        self, entry: Entry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
+    ) -> Ruling:
+        page = CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
+        outcome = outcome or (lambda ruling: self._outcome(entry, ruling))
+        try:
+            ruling = await self.session.rule(entry.url, page, outcome=outcome, status=status)
+        except (HostBusy, CutOff):
+            self._done(entry, BUSY_RETRY)
+            raise
+        if ruling.page and ruling.page.capture is not capture:
+            self._count_failure(ruling.page.capture)
+        self._after(entry, ruling)
+        return ruling
+
+    def _outcome(self, entry: Entry, ruling: Ruling) -> tuple[Settle | None, tuple[Link, ...]]:
+        decision = ruling.decision
+        if decision.verdict is Verdict.EXCLUDED:
+            return Settle(entry.id, State.EXCLUDED), ()
+        if decision.verdict is Verdict.DEFERRED:
+            if entry.attempts >= self._context.config.retries:
+                return Settle(entry.id, State.ABANDONED), ()
+            return Settle(entry.id, State.DEFERRED, ruling.at + timedelta(seconds=self._backoff(entry, ruling))), ()
+        return (Settle(entry.id, State.ALLOWED) if decision.stage is Stage.REQUEST else None), ()
+
+    def _backoff(self, entry: Entry, ruling: Ruling) -> float:
+        asked = retry_after(ruling.page.capture, ruling.at).total_seconds() if ruling.page else 0.0
+        stale = (ruling.stale_at - ruling.at).total_seconds() if ruling.stale_at else 0.0
+        return max(FIRST_RETRY * 2.0**entry.attempts, asked, stale)
+
+    def _after(self, entry: Entry, ruling: Ruling) -> None:
+        """Counts what is decided, and ends the entry's turn unless it is allowed."""
+        decision = ruling.decision
+        self._context.tally.count(decision)
+        about = {
+            "host": entry.host,
+            "url": entry.url,
+            "verdict": str(decision.verdict),
+            "stage": str(decision.stage),
+            "protocols": sorted({reason.protocol for reason in decision.reasons}),
+            "decision": ruling.id,
+        }
+        logger.info("%s", decision.verdict, extra={"event": "decided", "about": about})
+        if decision.verdict is Verdict.ALLOWED:
+            return
+        overloaded = ruling.page is not None and ruling.page.capture.status in (429, 503)
+        self._done(entry, self._backoff(entry, ruling) if overloaded else 0.0)
+        raise Refused(ruling)
+
+    def _be_slow(self, host: str, delay: float) -> None:
+        """Takes over a host's Crawl-delay; raises TooSlow if it asks for more than the operator waits for."""
+        most = self._context.config.max_delay
+        if most is not None and delay > most:
+            raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
+        self._context.slow_down(host, delay)
+
+    async def _add_sitemaps(self, entry: Entry) -> None:
+        """The sitemaps that the robots.txt of an origin names, once for each origin and run."""
+        origin = urls.parse(entry.url).origin
+        if origin not in self._mapped:
+            self._mapped.add(origin)
+            found = tuple(Link(url, entry.depth, entry.id) for url in self.session.sitemaps(entry.url))
+            await self.session.submit(Add(self._context.crawl, found))
+
+    async def _redirected(self, entry: Entry, target: Url) -> None:
+        """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
+        source = urls.parse(entry.url)
+        near = entry.depth == 0 or domain_of(source.host) == domain_of(target.host)
+        wanted = entry.redirects < MAX_REDIRECTS and (near or self._context.follows(source, target))
+        found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if wanted else ()
+        await self._settle(entry, State.REDIRECTED, found)
+
+    async def _settle(self, entry: Entry, state: State, found: tuple[Link, ...] = ()) -> None:
+        """Ends an entry that nobody reserved and that brings no page."""
+        await self._context.settle(entry, state, found)
+        self._done(entry)
+        raise IgnoreRequest(f"{entry.url}: {state}")
+
+    def _done(self, entry: Entry, wait: float = 0.0) -> None:
+        self._context.scheduler.done(entry, wait)
+
+
+class PageSpider(Spider):
+    """Hands every page that may be kept to the pipeline; what to crawl comes from the frontier."""
+
+    name = "forbear"
+
+    def __init__(self, context: Context, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.context = context
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Nothing: the seeds are in the frontier."""
+        nothing: tuple[Request, ...] = ()
+        for request in nothing:
+            yield request
+
+    def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
+        """The page as an item."""
+        request = response.request
+        assert request is not None
+        yield Collected(request.meta[ENTRY], request.meta[RULING], request, response)
+
+
+class KeepPages:
+    """Item pipeline: writes a page to the corpus after its decision is committed, then notes that it is kept."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        return cls(crawler)
+
+    @property
+    def _context(self) -> Context:
+        context: Context = self._crawler.spider.context  # type: ignore[union-attr]
+        return context
+
+    async def process_item(self, item: Collected) -> Collected:
+        """Keeps the page, unless this is a rehearsal; its links go into the frontier in the same transaction."""
+        context = self._context
+        try:
+            listed = await self._listed(item)
+            if listed is not None or context.config.shadow:
+                found = await self._links(item) if listed is None else listed
+                await context.settle(item.entry, State.SKIPPED, found)
+                raise DropItem("a sitemap, or a rehearsal, is not kept")
+            await self._keep(item)
+        except DropItem:
+            raise
+        except Exception as error:  # a full disk, a database that is gone: nothing more can be kept
+            context.fail(error)
+            raise DropItem(str(error)) from error
+        finally:
+            context.scheduler.done(item.entry)
+        return item
+
+    async def _keep(self, item: Collected) -> None:
+        context, capture = self._context, _page_of(item)
+        page = Page(
+            decision_id=item.ruling.id,
+            url=capture.url,
+            fetched_at=item.ruling.page.fetched_at if item.ruling.page else item.ruling.at,
+            capture=capture,
+            request_headers=_sent(item.request),
+            http_version=item.response.protocol or "HTTP/1.1",
+            ip_address=str(item.response.ip_address or ""),
+        )
+        found = await self._links(item)
+        if not await context.scheduler.make_sure(item.entry):
+            raise DropItem(f"{item.entry.host} is served by another process, which asks for {page.url} again")
+        disk = partial(asyncio.get_running_loop().run_in_executor, context.disk)
+        stored = await disk(context.corpus.write, page)
+        record = PageRecord(
+            decision=item.ruling.id,
+            crawl=context.crawl,
+            url=capture.url,
+            kept_at=now(),
+            warc_file=stored.warc_file,
+            warc_offset=stored.offset,
+            warc_length=stored.length,
+            sha256=hashlib.sha256(capture.body).hexdigest(),
+            media_type=representation.of(capture).media_type,
+            bytes=len(capture.body),
+        )
+        try:
+            await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), found))
+        except Superseded as error:
+            for _ in range(TAKE_BACK_TRIES):  # what was written behind it may have to go too
+                if await disk(context.corpus.take_back, record.decision, stored):
+                    raise DropItem(str(error)) from error
+                await asyncio.sleep(TAKE_BACK_SECONDS)
+            await context.session.submit(Kept(record))  # it stands in the file, so it has its row
+        about = {"host": item.entry.host, "url": record.url, "bytes": record.bytes, "decision": record.decision}
+        logger.info("kept", extra={"event": "kept", "about": about})
+        context.tally.kept += 1
+        context.tally.octets += len(capture.body)
+
+    async def _listed(self, item: Collected) -> tuple[Link, ...] | None:
+        """What a sitemap lists that is followed; None if the page is none."""
+        context, entry, capture = self._context, item.entry, _page_of(item)
+        if not context.config.sitemaps:
+            return None
+        if entry.url not in context.session.sitemaps(entry.url) and not _SITEMAP.search(capture.body[:2048]):
+            return None
+        source = urls.parse(entry.url)
+        found = await self._read(sitemaps.urls, capture)
+        wanted = (url for url in found if context.follows(source, urls.parse(url)))
+        return tuple(Link(url, entry.depth, entry.id) for url in wanted)
+
+    async def _links(self, item: Collected) -> tuple[Link, ...]:
+        context, entry = self._context, item.entry
+        if context.config.max_depth is not None and entry.depth >= context.config.max_depth:
+            return ()
+        if not representation.of(_page_of(item)).is_page:
+            return ()
+        source = urls.parse(entry.url)
+        found = await self._read(links.links, _page_of(item), entry.url, context.config.agent)
+        wanted = (url for url in found if context.follows(source, urls.parse(url)))
+        return tuple(Link(url, entry.depth + 1, entry.id) for url in wanted)
+
+    async def _read(self, function: Callable[..., list[str]], capture: Capture, *more: str) -> list[str]:
+        """The URLs that a page leads to; none of one that costs too much to read for them."""
+        try:
+            return await self._context.session.reader.read_later(function, capture, *more)
+        except TooCostly as error:
+            logger.warning("No links were read from %s: %s", capture.url, error)
+            return []
+
+
+def _page_of(item: Collected) -> Capture:
+    assert item.ruling.page is not None
+    return item.ruling.page.capture
+
+
+def _sent(request: Request) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (field_text(name), field_text(value)) for name, values in request.headers.items() for value in values or ()
+    )

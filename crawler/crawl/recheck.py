@@ -1,0 +1,262 @@
+"""Asks the sources of kept pages again, and takes out of the corpus what is reserved now.
+
+It is a crawl of its own in the log, over the URLs of pages that are kept: the same frontier, politeness and decisions.
+A page is asked for with the validators it came with (RFC 9110 13.1); 304 says that the copy here is what stands there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from scrapy.exceptions import IgnoreRequest
+from sqlalchemy import Connection, bindparam, select, update
+
+from forbear.crawler.corpus import warc
+from forbear.crawler.corpus.remove_pages import Erased
+from forbear.crawler.corpus.writer import Corpus
+from forbear.crawler.crawl.pages import Pages
+from forbear.crawler.crawl.run import (
+    Config,
+    Context,
+    Summary,
+    begin,
+    end,
+    make_version,
+    mend,
+    reader_of,
+    scrape,
+    settings,
+)
+from forbear.crawler.crawl.scheduler import ENTRY
+from forbear.crawler.engine.enforce import PLACE, capture_of
+from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.identity import read_infringing, read_list, read_policy
+from forbear.optout import __version__
+from forbear.optout.captures import MAX_REDIRECTS, redirect
+from forbear.optout.model import Capture, Verdict
+from forbear.optout.readers.text import field_octets
+from forbear.storage.database import StorageError, open_database
+from forbear.storage.db.hostnames import digest
+from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.schema import crawls
+from forbear.storage.db.schema import frontier as entries
+from forbear.storage.frontier import frontier
+from forbear.storage.log import lists
+from forbear.storage.log.writer import Writer
+from forbear.storage.reads import removals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from scrapy.http import Request, Response
+    from sqlalchemy import Engine
+
+    from forbear.crawler.crawl.run import Tally
+    from forbear.crawler.engine.session import Ruling
+    from forbear.crawler.limits.bounded import BoundedReader
+    from forbear.storage.frontier.frontier import Entry
+    from forbear.storage.reads.removals import Held
+
+HELD = "forbear_held"
+"""Where, in ``request.meta``, it stands what the corpus has of a page."""
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckConfig(Config):
+    """What ``forbear recheck`` was asked to do: as for a crawl, and how many requests and seconds it may take."""
+
+    budget: int | None = None
+    max_time: float | None = None
+    remove_deferred: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Which commands are the same recheck: one that ran out of its budget goes on."""
+        every = {**Config.identity(self), "command": "recheck"}
+        return {name: value for name, value in every.items() if name not in ("budget", "max_time")}
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """How a recheck ended: ``removed`` counts the pages that it put on record as leaving, by verdict."""
+
+    summary: Summary
+    removed: dict[str, int]
+    erased: Erased
+    pages: int
+
+
+class Rechecking(Context):
+    """What the parts of a running recheck share."""
+
+    config: RecheckConfig
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        config, tally = self.config, self.tally
+        over = config.max_time is not None and tally.seconds >= config.max_time
+        return over or (config.budget is not None and tally.requests >= config.budget)
+
+    def full(self, under_way: int) -> bool:
+        """Whether no more pages may be begun."""
+        return self.error is not None or self.spent
+
+
+class Again(Pages):
+    """The middleware of a recheck: conditional requests go out, and no answer is kept, whatever it says."""
+
+    async def process_request(self, request: Request) -> None:
+        """May the URL be requested? If so, then with the validators of what the corpus has of it."""
+        if PLACE not in request.meta:
+            number = request.meta[ENTRY].id
+            held = await self._context.call(lambda connection: removals.held_by(connection, number))
+            request.meta[HELD] = held
+            for name, value in _validators(held):
+                request.headers[name] = field_octets(value)
+        await super().process_request(request)
+
+    async def process_response(self, request: Request, response: Response) -> Response:
+        """Is what stands there now reserved? Raises IgnoreRequest in any case: nothing is kept."""
+        if PLACE in request.meta:
+            return response
+        entry: Entry = request.meta[ENTRY]
+        held: Held | None = request.meta[HELD]
+        capture, status = capture_of(request, response), response.status
+        if status == 304 and held:
+            capture = await asyncio.to_thread(_revalidated, self._context.config.out, capture, held)
+        if redirect(capture):
+            await self._moved(entry, capture)
+        await self._rule_page(entry, capture, status)
+        state = State.GONE
+        if 200 <= (capture.status or 0) < 300:
+            same = held is not None and hashlib.sha256(capture.body).hexdigest() == held.sha256
+            state = State.UNCHANGED if same else State.CHANGED
+        await self._settle(entry, state)
+        return response
+
+    async def _moved(self, entry: Entry, capture: Capture) -> None:
+        """A page that moved is reserved by what stands at its new place: that is asked about as an entry of its own."""
+        target = redirect(capture)
+        wanted = target is not None and entry.redirects < MAX_REDIRECTS
+        found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if target and wanted else ()
+
+        def outcome(ruling: Ruling) -> tuple[Settle | None, tuple[Link, ...]]:
+            if ruling.decision.verdict is Verdict.ALLOWED:
+                return Settle(entry.id, State.REDIRECTED), found
+            return self._outcome(entry, ruling)
+
+        await self._rule_page(entry, capture, outcome=outcome)
+        self._context.tally.outcomes[State.REDIRECTED] += 1
+        self._done(entry)
+        raise IgnoreRequest(f"{entry.url}: moved")
+
+
+def _validators(held: Held | None) -> Iterator[tuple[str, str]]:
+    """RFC 9110 13.1.2 and 13.1.3: what came with the copy that is here, if there is a copy."""
+    headers = {name.lower(): value for name, value in held.headers} if held else {}
+    for mine, theirs in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")):
+        if mine in headers:
+            yield theirs, headers[mine]
+
+
+def _revalidated(out: Path, answer: Capture, held: Held) -> Capture:
+    """The copy that is here with the header fields as they are now (RFC 9111 4.3.4); without one, the 304 as it is.
+
+    A 304 alone defers: nobody knows then what the page says.
+    """
+    try:
+        body = warc.content(out, held.warc_file, held.warc_offset)
+    except (OSError, ValueError):
+        return answer
+    if hashlib.sha256(body).hexdigest() != held.sha256:
+        return answer
+    newer = {name.lower() for name, _ in answer.headers}
+    older = tuple((name, value) for name, value in held.headers if name.lower() not in newer)
+    return Capture(answer.url, held.status, answer.headers + older, body)
+
+
+def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> Rechecked:
+    """Rechecks, until all is asked, the budget is used up, or a signal stops it; then rewrites the corpus.
+
+    Raises BadConfig, StorageError, OSError before anything is fetched. The main thread only.
+    """
+    asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
+    policy = read_policy(config.policy, "--policy")
+    engine = open_database(config.db, create=False, evidence=config.evidence)
+    writer = Writer(engine)
+    with ExitStack() as ends:
+        ends.callback(engine.dispose)
+        writer.start()
+        ends.callback(writer.close)
+        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
+        reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
+        mend(config.out, writer, reader)
+        since = writer.call(lambda connection: _started(connection, crawl.id)).result()
+        pages = _fill(engine, writer, config.out, crawl.id, since)
+        known = writer.call(lists.current).result()
+        infringing = read_infringing(config.infringing_list, "--infringing-list", known)
+        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
+        nothing = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
+        context = Rechecking(config, crawl.id, 0, writer, Session(asking, writer, reader, since), nothing)
+        chosen = settings(config)
+        chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.crawl.recheck.Again": 50}, "ITEM_PIPELINES": {}})
+        scrape(context, chosen, watch)
+        if isinstance(context.error, StorageError):
+            raise context.error
+        context.finished = context.finished and not context.spent
+        erased = Erased() if config.shadow else _remove(config, crawl.id, writer, reader)
+        version = make_version(config, "recheck", crawl.id, policy, writer)
+        summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
+        removed = writer.call(lambda connection: removals.standing(connection, crawl.id)).result()
+        return Rechecked(summary, removed, erased, pages)
+
+
+def _started(connection: Connection, crawl: str) -> datetime:
+    started: datetime = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl)).scalar_one()
+    return started
+
+
+def _files(out: Path) -> frozenset[str]:
+    return frozenset(f"warc/{path.name}" for path in (out / "warc").glob("*.warc.gz"))
+
+
+def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetime) -> int:
+    """Puts the URLs of all pages into the frontier, with the decision that each was kept by; returns how many pages.
+
+    It adds what is not there yet, so that a recheck which was killed here goes on.
+    """
+    files, count = _files(out), 0
+    with engine.connect() as connection:
+        mine = (row for row in removals.kept(connection, before) if row.warc_file in files)
+        while some := [(row.url, row.decision) for row in islice(mine, _BATCH)]:
+            count += len(some)
+            writer.call(partial(_add, crawl=crawl, some=some)).result()
+    return count
+
+
+def _add(connection: Connection, crawl: str, some: Sequence[tuple[str, str]]) -> None:
+    frontier.add(connection, crawl, [Link(url) for url, _ in some])
+    known = update(entries).where(entries.c.key == bindparam("entry"), entries.c.decision.is_(None))
+    rows = [{"entry": digest(crawl, url), "kept_by": decision} for url, decision in some]
+    connection.execute(known.values(decision=bindparam("kept_by")), rows)
+
+
+def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:
+    """First the tombstones, then the files."""
+
+    def note(connection: Connection) -> int:
+        because = removals.reserved(connection, crawl, deferred=config.remove_deferred)
+        return removals.note(connection, crawl, because, _files(config.out), now())
+
+    writer.call(note).result()
+    return mend(config.out, writer, reader)

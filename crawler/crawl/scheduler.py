@@ -1,0 +1,371 @@
+"""Scrapy's scheduler on the frontier in the database: hosts take turns, and each has one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from scrapy import signals
+from scrapy.core.scheduler import BaseScheduler
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Request
+from scrapy.utils.defer import deferred_from_coro
+from sqlalchemy import Connection
+
+from forbear.crawler.fetch.handler import CutOff
+from forbear.storage.database import StorageError
+from forbear.storage.db.records import Add, Link, now
+from forbear.storage.frontier import frontier, leases
+from forbear.storage.frontier.frontier import Entry, Outlook
+from forbear.storage.frontier.leases import Lease
+from forbear.storage.frontier.process_id import this_process
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+    from scrapy.spiders import Spider
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+    from forbear.crawler.crawl.run import Context
+
+logger = logging.getLogger(__name__)
+
+ENTRY = "forbear_entry"
+"""Where, in ``request.meta``, the entry of the frontier is found that a request is for."""
+
+TRUSTED = 0.9
+"""Which part of a lease is relied upon: machines do not agree to the second what time it is."""
+
+RENEWED = 0.25
+"""After which part of a lease it is renewed."""
+
+ROUND_SECONDS = 0.25
+BATCH = 32
+"""Entries of one host that are taken into memory at once."""
+
+TURN_SECONDS = 20.0
+"""How long a host is served before others that are ready get its place."""
+
+IDLE_SECONDS = 5.0
+"""A host that may not be asked for longer than this is given back, so that its place is used meanwhile."""
+
+LAST_SECONDS = 2.0
+"""How long a crawl that was stopped waits for the answers that are under way."""
+
+AHEAD = 2
+"""Requests of one host that are under way where no delay is asked for: one is decided about while one is fetched."""
+
+PATIENCE = timedelta(seconds=10)
+"""A crawl that has nothing else to do waits so long for what was deferred; what is due later is left for --resume."""
+
+
+class NotHeld(CutOff):
+    """Another process may serve the host by now: nothing is sent to it, and that says nothing about the site."""
+
+
+@dataclass(slots=True)
+class Host:
+    """A host that this process holds; times are monotonic seconds, ``until`` is when that has to be made sure again."""
+
+    name: str
+    ready_at: float
+    since: float
+    until: float
+    waiting: deque[Entry] = field(default_factory=deque)
+    in_hand: dict[int, Entry] = field(default_factory=dict)
+
+
+class FrontierScheduler(BaseScheduler):
+    """Hands out entries of hosts that are leased, one host after the other.
+
+    All that is in memory is what is under way; whatever happens to this process, the frontier knows what is left.
+    """
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it."""
+        return cls(crawler)
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._context: Context = crawler.spider.context  # type: ignore[union-attr]
+        self._owner = this_process()
+        self._hosts: OrderedDict[str, Host] = OrderedDict()
+        self._lease = self._context.config.lease
+        self._guests: dict[str, int] = {}
+        self._visited: dict[str, float] = {}  # hosts leased for guests alone, and until when
+        self._finished = False
+        self._renewed = monotonic()
+        self._hungry = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        crawler.signals.connect(self._answered, signals.response_downloaded)
+
+    # What Scrapy asks for
+
+    def open(self, spider: Spider) -> None:
+        """Starts to lease hosts."""
+        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._live())]
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._context.beat = None
+        held = [(host.name, self._pause(host)) for host in self._hosts.values()]
+        self._hosts.clear()
+        if not isinstance(self._context.error, StorageError):  # else the next run sees that this process is dead
+            await self._context.call(lambda connection: self._release(connection, held))
+
+    def close(self, reason: str) -> Deferred[None]:
+        """Gives all hosts back."""
+        return deferred_from_coro(self._close())
+
+    def has_pending_requests(self) -> bool:
+        """Whether anything is left to do, or may turn up."""
+        return not self._finished
+
+    def enqueue_request(self, request: Request) -> bool:
+        """Adds a URL to the frontier, where it is found if it is new."""
+        self._context.writer.submit(Add(self._context.crawl, (Link(request.url),)))
+        return True
+
+    def next_request(self) -> Request | None:
+        """The next request of the host whose turn it is."""
+        if self._context.full(sum(len(host.in_hand) for host in self._hosts.values())):
+            return None
+        at = monotonic()
+        for host in self._hosts.values():
+            most = 1 if self._context.delay_of(host.name) else AHEAD
+            if host.waiting and len(host.in_hand) < most and host.ready_at <= at < host.until:
+                entry = host.waiting.popleft()
+                host.in_hand[entry.id] = entry
+                self._hosts.move_to_end(host.name)
+                if len(host.waiting) < AHEAD:
+                    self._hungry.set()
+                meta = {ENTRY: entry, "verbatim_url": True}
+                try:
+                    return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
+                except ValueError as error:  # no URL: somebody else has written to the frontier
+                    self._context.fail(error)
+                    return None
+        return None
+
+    def _broken(self, failure: Failure) -> None:
+        """What is no outcome of an entry leaves it open: then the crawl ends, rather than wait for it for ever."""
+        if failure.value and not isinstance(failure.value, IgnoreRequest):
+            self._context.fail(failure.value)
+
+    # What the crawl asks for
+
+    def done(self, entry: Entry, wait: float = 0.0) -> None:
+        """The entry is settled; its host is left alone for ``wait`` seconds."""
+        host = self._hosts.get(entry.host)
+        if host and host.in_hand.get(entry.id) is entry:
+            del host.in_hand[entry.id]
+            delay = self._context.delay_of(host.name)
+            host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
+            self._poke_at(host)
+        if not host or not host.waiting:  # else a round in its time will do, and one for many hosts
+            self._hungry.set()
+        self._poke()
+
+    async def visit(self, host: str) -> bool:
+        """Asks for the right to send a request to a host, also one that is not this process's; False if it is busy."""
+        self._guests[host] = self._guests.get(host, 0) + 1
+        if host in self._hosts:
+            return True
+        for _ in range(max(1, int(self._lease / 2))):
+            lease, until = await self._context.call(
+                lambda connection: (
+                    leases.lease_host(connection, self._owner, host, now(), self._lease),
+                    self._trusted(),
+                )
+            )
+            if lease:
+                self._visited[host] = until
+                await asyncio.sleep(self._wait(lease))
+                return True
+            if self._context.stopped:
+                break
+            await asyncio.sleep(1)
+        await self.leave(host)
+        return False
+
+    async def leave(self, host: str) -> None:
+        """Ends a visit."""
+        self._guests[host] -= 1
+        if not self._guests[host]:
+            del self._guests[host]
+        if host not in self._guests and host not in self._hosts:
+            pause = self._spacing(host)
+            self._visited.pop(host, None)
+            await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
+
+    def check(self, host: str, entry: Entry | None = None) -> None:
+        """Raises NotHeld if another process may serve the host by now; to be called just before a request is sent.
+
+        A process that was stopped for a while, or whose database was away, does not know what happened meanwhile.
+        """
+        if not self._holds(host, entry):
+            raise NotHeld(f"{host} is not held for sure: its lease has ended")
+
+    async def make_sure(self, entry: Entry) -> bool:
+        """Whether the host of an entry under way is still this process's; asks the database if that is not certain."""
+        if not self._holds(entry.host, entry):
+            await self._renew()
+        return self._holds(entry.host, entry)
+
+    def _holds(self, name: str, entry: Entry | None) -> bool:
+        host = self._hosts.get(name)
+        if entry and (host is None or host.in_hand.get(entry.id) is not entry):
+            return False
+        return monotonic() < max(host.until if host else 0.0, 0.0 if entry else self._visited.get(name, 0.0))
+
+    async def _live(self) -> None:
+        """Notes that the event loop turns."""
+        while True:
+            self._context.beat = monotonic()
+            await asyncio.sleep(1)
+
+    # Leasing
+
+    async def _run(self) -> None:
+        try:
+            while not self._finished and not self._is_closing():
+                self._hungry.clear()  # before the round: what is wanted during it is not overheard
+                await self._round()
+                self._poke()
+                try:
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await self._hungry.wait()
+                except TimeoutError:
+                    pass
+            if not self._finished:
+                await asyncio.sleep(LAST_SECONDS)
+                self._context.cut_off()
+        except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
+            self._context.fail(error)
+            self._finished = True
+            self._poke()
+
+    def _is_closing(self) -> bool:
+        """Whether a signal has stopped the crawl, or the operator."""
+        engine = self._crawler.engine
+        return engine is not None and engine._slot is not None and engine._slot.closing is not None
+
+    async def _round(self) -> None:
+        """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""
+        if monotonic() - self._renewed > RENEWED * self._lease:
+            await self._renew()
+        held = bool(self._hosts)
+        given_back = [(host.name, self._pause(host)) for host in self._hosts.values() if self._is_over(host)]
+        for name, _ in given_back:
+            del self._hosts[name]
+        short = {
+            host.name: {entry.id for entry in host.waiting} | set(host.in_hand)
+            for host in self._hosts.values()
+            if len(host.waiting) < AHEAD and monotonic() - host.since < TURN_SECONDS
+        }
+        full = self._context.full(0)
+        room = 0 if full else self._context.most_hosts - len(self._hosts)
+        crawl, owner = self._context.crawl, self._owner
+
+        def change(connection: Connection) -> tuple[list[Lease], float, dict[str, list[Entry]], Outlook | None]:
+            until, at = self._trusted(), now()
+            self._release(connection, given_back)
+            if not held:
+                leases.recover(connection, at)  # what a process left that was killed beside this one
+            leased = leases.lease_hosts(connection, crawl, owner, room, at, self._lease) if room > 0 else []
+            wanted = short | {lease.host: set() for lease in leased}
+            limits = {host: BATCH + len(known) for host, known in wanted.items()}
+            taken = frontier.take_all(connection, crawl, limits, at)
+            others = held or leased or leases.held(connection, crawl, at)
+            return leased, until, taken, None if others else frontier.outlook(connection, crawl)
+
+        leased, until, taken, outlook = await self._context.call(change)
+        for lease in leased:
+            start = monotonic()
+            host = self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start, until)
+            self._poke_at(host)
+        for name, entries in taken.items():
+            if name in self._hosts:
+                known = short.get(name, set())
+                self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
+        self._context.tally.hosts = len(self._hosts)
+        under_way = not self._context.error and any(host.in_hand for host in self._hosts.values())
+        later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
+        self._finished = self._context.finished = not under_way and not self._guests and (full or bool(later))
+
+    async def _renew(self) -> None:
+        """Holds the hosts for longer; those that another process has taken over are left to it."""
+        self._renewed = monotonic()
+        names = [*self._hosts, *self._visited]
+
+        def renew(connection: Connection) -> tuple[float, set[str]]:
+            return self._trusted(), leases.renew(connection, self._owner, names, now(), self._lease)
+
+        until, still = await self._context.call(renew)
+        for name in still:
+            if name in self._hosts:
+                self._hosts[name].until = until
+            if name in self._visited:
+                self._visited[name] = until
+        for name in set(names) - still:
+            if self._hosts.pop(name, None) or self._visited.pop(name, None):
+                about = {"event": "lost", "about": {"host": name}}
+                logger.warning("%s was taken over by another process, its lease having ended.", name, extra=about)
+
+    def _trusted(self) -> float:
+        """Until when a lease that is asked for now is relied upon."""
+        seconds: float = TRUSTED * self._lease
+        return monotonic() + seconds
+
+    def _is_over(self, host: Host) -> bool:
+        """Whether the host is better given back: nothing to do, not for long, or long enough."""
+        if host.in_hand or host.name in self._guests:
+            return False
+        at = monotonic()
+        return not host.waiting or host.ready_at - at > IDLE_SECONDS or at - host.since > TURN_SECONDS
+
+    def _pause(self, host: Host) -> float:
+        """Seconds until the next request may be sent to a host, whoever sends it."""
+        return max(0.0, host.ready_at - monotonic(), self._spacing(host.name))
+
+    def _spacing(self, host: str) -> float:
+        return max(0.0, self._last_request(host) + self._context.delay_of(host) - monotonic())
+
+    def _release(self, connection: Connection, some: Iterable[tuple[str, float]]) -> None:
+        at = now()
+        for host, pause in some:
+            leases.release(connection, self._owner, host, at + timedelta(seconds=pause), at)
+
+    def _wait(self, lease: Lease) -> float:
+        pause = (lease.next_at - now()).total_seconds() if lease.next_at else 0.0
+        return max(pause, self._context.delay_of(lease.host) if lease.orphaned else 0.0, 0.0)
+
+    def _last_request(self, host: str) -> float:
+        engine = self._crawler.engine
+        slot = engine.downloader.slots.get(host) if engine else None
+        return slot.lastseen if slot else 0.0
+
+    def _answered(self, request: Request) -> None:
+        """Delays count from here: when a request left, the time to connect not included, nobody knows."""
+        engine = self._crawler.engine
+        slot = engine.downloader.slots.get(request.meta["download_slot"]) if engine else None
+        if slot:
+            slot.lastseen = monotonic()
+
+    def _poke_at(self, host: Host) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), self._poke)
+
+    def _poke(self) -> None:
+        """Lets the engine ask again; it looks by itself only every five seconds."""
+        engine = self._crawler.engine
+        if engine and engine._slot:
+            engine._slot.nextcall.schedule()

@@ -1,0 +1,283 @@
+"""The add-on for Scrapy projects (Scrapy 2.19): an existing spider, with the same enforcement and the same log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
+
+from scrapy import signals
+from scrapy.exceptions import IgnoreRequest
+from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
+from scrapy.utils.asyncio import is_asyncio_available
+
+from forbear.crawler.engine.enforce import Enforcement, Refused, is_web, slow_down
+from forbear.crawler.engine.session import Asking, Ruling, Session
+from forbear.crawler.identity import (
+    BadConfig,
+    check_contact,
+    check_token,
+    leading_token,
+    read_infringing,
+    read_list,
+    read_policy,
+    user_agent,
+)
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.optout.model import Capture, Profile, Use, Verdict
+from forbear.storage.database import StorageError, open_database
+from forbear.storage.db.records import CaptureRecord, new_id, now
+from forbear.storage.log import crawls, lists
+from forbear.storage.log.crawls import CrawlRecord, CrawlState
+from forbear.storage.log.writer import Writer
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+    from scrapy import Spider
+    from scrapy.crawler import Crawler
+    from scrapy.http import Request
+    from scrapy.settings import Settings
+    from sqlalchemy import Engine
+
+    from forbear.optout.policy import Policy
+
+    Choice = TypeVar("Choice", bound=StrEnum)
+
+logger = logging.getLogger(__name__)
+
+LOG_FAILED = "forbear_log_failed"
+"""Why a spider is closed whose decisions can no longer be written."""
+
+_ON_RECORD = (
+    "AUTOTHROTTLE_",
+    "BOT_NAME",
+    "CONCURRENT_",
+    "COOKIES_",
+    "DEPTH_",
+    "DOWNLOAD_",
+    "HTTPCACHE_",
+)
+"""Which of Scrapy's settings the log keeps: how it was crawled, and nothing that may hold a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings ``FORBEAR_…`` of a project, and the User-Agent header that goes with them."""
+
+    db: str
+    evidence: str | None
+    contact: str
+    agent: str
+    user_agent: str
+    use: Use
+    profile: Profile
+    shadow: bool
+    policy: Policy
+    operator_list: Capture | None
+    infringing_list: Path | None
+
+    @classmethod
+    def read(cls, settings: Settings) -> Self:
+        """Raises BadConfig, one sentence for a person."""
+        contact = settings.get("FORBEAR_CONTACT")
+        if not contact:
+            raise BadConfig(
+                "FORBEAR_CONTACT is missing: name a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
+                "a crawler that cannot be reached does not run."
+            )
+        check_contact(contact, "FORBEAR_CONTACT")
+        agent, header = _identity(settings, contact)
+        path, policy = settings.get("FORBEAR_OPERATOR_LIST"), settings.get("FORBEAR_POLICY")
+        infringing = settings.get("FORBEAR_INFRINGING_LIST")
+        return cls(
+            db=settings.get("FORBEAR_DB", "sqlite:///forbear.db"),
+            evidence=settings.get("FORBEAR_EVIDENCE"),
+            contact=contact,
+            agent=agent,
+            user_agent=header,
+            use=_choice(settings, "FORBEAR_USE", Use.TRAIN_AI),
+            profile=_choice(settings, "FORBEAR_PROFILE", Profile.STANDARD),
+            shadow=settings.getbool("FORBEAR_SHADOW"),
+            policy=read_policy(Path(policy) if policy else None, "FORBEAR_POLICY"),
+            operator_list=read_list(Path(path), "FORBEAR_OPERATOR_LIST") if path else None,
+            infringing_list=Path(infringing) if infringing else None,
+        )
+
+
+def _identity(settings: Settings, contact: str) -> tuple[str, str]:
+    """The product token that rules are matched with and the header that carries it, which must not be two crawlers."""
+    header, agent = settings.get("USER_AGENT") or "", settings.get("FORBEAR_AGENT")
+    if not header or settings.getpriority("USER_AGENT") == SETTINGS_PRIORITIES["default"]:
+        agent = agent or "ForbearBot"
+        check_token(agent)
+        return agent, user_agent(agent, contact)
+    agent = agent or leading_token(header)
+    if agent is None or agent == "Mozilla":
+        raise BadConfig(
+            f"USER_AGENT {header!r} does not begin with a product token of its own: set FORBEAR_AGENT to the one that "
+            "it holds, or remove USER_AGENT."
+        )
+    check_token(agent)
+    if agent.lower() not in header.lower():
+        raise BadConfig(
+            f"FORBEAR_AGENT {agent!r} is not in USER_AGENT {header!r}: sites must be sent the token that their rules "
+            "are matched with."
+        )
+    return agent, header if contact in header else f"{header} (+{contact})"
+
+
+def _choice(settings: Settings, name: str, default: Choice) -> Choice:
+    kind, value = type(default), settings.get(name, default)
+    try:
+        return kind(value)
+    except ValueError:
+        raise BadConfig(f"{name} {value!r} is unknown: choose {', '.join(kind)}.") from None
+
+
+class ForbearAddon:
+    """``ADDONS = {"forbear.addon.ForbearAddon": 100}`` and ``FORBEAR_CONTACT`` in the settings of a project."""
+
+    config: Config
+
+    def update_settings(self, settings: Settings) -> None:
+        """As Scrapy calls it, before a spider is opened; raises BadConfig, which ends the run."""
+        self.config = Config.read(settings)
+        settings.set("USER_AGENT", self.config.user_agent, "cmdline")
+        # Nothing can be nearer to the engine: not even a middleware at order 0, or one that another add-on puts there.
+        settings.set_in_component_priority_dict("DOWNLOADER_MIDDLEWARES", ProjectEnforcement, -inf)  # type: ignore[arg-type]
+        if self.config.shadow:
+            logger.warning("FORBEAR_SHADOW is on: decisions are written to the log, and NOTHING IS ENFORCED.")
+        elif settings.getbool("ROBOTSTXT_OBEY"):
+            logger.info("Forbear reads robots.txt from here on, so ROBOTSTXT_OBEY is switched off.")
+            settings.set("ROBOTSTXT_OBEY", False, "cmdline")
+
+
+class ProjectEnforcement(Enforcement):
+    """Enforcement in somebody's own project: one crawl in the log for each run of a spider."""
+
+    def __init__(self, crawler: Crawler, config: Config) -> None:
+        self.config = config
+        self._engine: Engine = open_database(config.db, evidence=config.evidence)
+        self._writer = Writer(self._engine)
+        self._writer.start()
+        record = _record(crawler, config)
+        self._crawl = self._writer.call(lambda connection: crawls.begin(connection, record, now())).result()
+        known = self._writer.call(lists.current).result()
+        infringing = read_infringing(config.infringing_list, "FORBEAR_INFRINGING_LIST", known)
+        asking = Asking(
+            self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
+        )
+        self._pool = WorkerPool()
+        super().__init__(crawler, Session(asking, self._writer, BoundedReader(self._pool)))
+        self.session.fetch_by(self.fetch_place)
+        self._refused: WeakSet[Request] = WeakSet()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """As Scrapy makes it; raises BadConfig or StorageError, which end the run before anything is requested."""
+        if not is_asyncio_available():
+            raise BadConfig(
+                "Forbear needs the asyncio reactor: remove TWISTED_REACTOR from the settings, or set it to "
+                "'twisted.internet.asyncioreactor.AsyncioSelectorReactor'."
+            )
+        addon = crawler.get_addon(ForbearAddon)
+        assert addon is not None
+        enforcement = cls(crawler, addon.config)
+        crawler.signals.connect(enforcement.request_reached_downloader, signals.request_reached_downloader)
+        crawler.signals.connect(enforcement.spider_closed, signals.spider_closed)
+        return enforcement
+
+    def request_reached_downloader(self, request: Request) -> None:
+        """The last moment before a request is sent: it goes out under the name that was decided for, and no other."""
+        if is_web(request):
+            request.headers["User-Agent"] = self.config.user_agent
+
+    async def spider_closed(self, spider: Spider, reason: str) -> None:
+        """Notes how the crawl ended, after everything before it was written."""
+        state = CrawlState.FINISHED if reason == "finished" else CrawlState.STOPPED
+        end = self._writer.call(lambda connection: crawls.end(connection, self._crawl.id, state, now()))
+        try:
+            await asyncio.wrap_future(end)
+        except StorageError as error:
+            self._fail(error)
+        await asyncio.to_thread(self._pool.close)
+        await asyncio.to_thread(self._writer.close)
+        self._engine.dispose()
+
+    async def _rule(self, request: Request, page: CaptureRecord | None) -> Ruling:
+        if self._closing:
+            raise IgnoreRequest(f"{request.url}: the log cannot be written, so nothing more is decided.")
+        try:
+            ruling = await self.session.rule(request.url, page)
+        except StorageError as error:
+            self._fail(error)
+            raise IgnoreRequest(f"{request.url}: {error}") from error
+        self._count(request, ruling)
+        if self.config.shadow:
+            return ruling
+        if ruling.decision.verdict is not Verdict.ALLOWED:
+            refused = Refused(ruling)
+            logger.debug("%s: %s", request.url, refused)
+            raise refused
+        self._wait_as_asked(request)
+        return ruling
+
+    def _count(self, request: Request, ruling: Ruling) -> None:
+        """A request that passes is counted once its page does; one that does not, once, in a rehearsal too."""
+        stats, decision = self.crawler.stats, ruling.decision
+        if decision.verdict is Verdict.ALLOWED:
+            if ruling.page and request not in self._refused:
+                stats.inc_value("forbear/allowed")
+            return
+        if request in self._refused:
+            return
+        self._refused.add(request)
+        stats.inc_value(f"forbear/{decision.verdict}")
+        for protocol in {reason.protocol for reason in decision.reasons}:
+            stats.inc_value(f"forbear/{decision.verdict}/{protocol}")
+
+    def _wait_as_asked(self, request: Request) -> None:
+        """Takes over the Crawl-delay of a site, unless the project waits longer already."""
+        delay = self.session.crawl_delay(request.url)
+        if not delay:
+            return
+        assert self.crawler.engine is not None
+        downloader = self.crawler.engine.downloader
+        slot = downloader.get_slot_key(request)
+        own = downloader.per_slot_settings.get(slot, {}).get("delay", self.crawler.settings.getfloat("DOWNLOAD_DELAY"))
+        slow_down(self.crawler, slot, max(delay, own))
+        request.meta["autothrottle_dont_adjust_delay"] = True
+
+    def _fail(self, error: StorageError) -> None:
+        """Without a log nothing passes: the spider is closed."""
+        if self._closing is None:
+            logger.critical("%s Without its log, nothing more is fetched.", error)
+            assert self.crawler.engine is not None
+            self._closing = asyncio.ensure_future(self.crawler.engine.close_spider_async(reason=LOG_FAILED))
+
+
+def _record(crawler: Crawler, config: Config) -> CrawlRecord:
+    settings = crawler.settings
+    assert crawler.spider is not None
+    kept: dict[str, Any] = {k: str(v) for k, v in overridden_settings(settings) if k.startswith(_ON_RECORD)}
+    # A run with JOBDIR goes on where it was stopped; any other is a crawl of its own.
+    run = settings.get("JOBDIR") or new_id()
+    return CrawlRecord(
+        engine=__version__,
+        agent=config.agent,
+        user_agent=config.user_agent,
+        contact=config.contact,
+        use=config.use,
+        profile=config.profile,
+        shadow=config.shadow,
+        policy=config.policy,
+        configuration={"spider": crawler.spider.name, "run": run, "settings": kept},
+    )

@@ -1,0 +1,196 @@
+"""Scrapy's way in and out: no request goes out and no answer comes in before its decision is written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from scrapy import exceptions, signals
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Request, Response
+from scrapy.utils.httpobj import urlparse_cached
+
+from forbear.crawler.engine.reservation_files import expiry
+from forbear.crawler.fetch.client import failure
+from forbear.crawler.fetch.decoding import Undecodable, decode
+from forbear.crawler.fetch.handler import CutOff
+from forbear.crawler.fetch.http1 import received
+from forbear.crawler.fetch.network import explain
+from forbear.optout.captures import redirect
+from forbear.optout.model import Capture, Failure, Verdict
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.text import field_text
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.database import StorageError
+from forbear.storage.db.records import CaptureRecord, Keep, new_id, now
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+
+    from forbear.crawler.engine.session import Ruling, Session
+
+PLACE = "forbear_place"
+"""Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made.
+
+Its value is the list of answers that came for it, as they were before any other middleware saw them.
+"""
+
+RULING = "forbear_ruling"
+"""Where, in ``request.meta``, ``forbear crawl`` finds the ruling about an answer that passed."""
+
+DECISION = "forbear_decision"
+"""Where, in ``response.meta``, a spider finds the id of the decision by which an answer passed."""
+
+PLACE_OCTETS = 16 * 1024 * 1024
+_PLACE_META = {
+    "allow_offsite": True,  # reservations may stand on a host that the spider may not crawl
+    "dont_cache": True,
+    "dont_merge_cookies": True,
+    "dont_redirect": True,
+    "download_maxsize": PLACE_OCTETS,
+    "handle_httpstatus_all": True,
+    "verbatim_url": True,  # what is asked for is what was decided about, octet for octet
+}
+
+_BROKEN_OFF = frozenset({"dataloss", "download_stopped"})
+_UNBOUNDED = "partial"
+"""How Scrapy marks a body that ends with its connection: nobody can tell whether it is whole (RFC 9112 8)."""
+
+_SCRAPYS = (
+    (exceptions.CannotResolveHostError, Failure.DNS),
+    (exceptions.DownloadConnectionRefusedError, Failure.REFUSED),
+    (exceptions.ResponseDataLossError, Failure.TRUNCATED),
+)
+"""What Scrapy says where it does not say why."""
+
+
+class Refused(IgnoreRequest):
+    """The decision was not ``allowed``; ``ruling`` says why, in the words of the site."""
+
+    def __init__(self, ruling: Ruling) -> None:
+        because = "; ".join(f"{r.protocol}: {r.quote} ({r.source}, {r.where})" for r in ruling.decision.reasons)
+        super().__init__(f"{ruling.decision.verdict} by {because}")
+        self.ruling = ruling
+
+
+def capture_of(request: Request, response: Response) -> Capture:
+    """An answer as the decision sees it: headers as received where the handler noted them, the body decoded and whole.
+
+    As with ``client.Answer``, an answer that is not 2xx needs no body. Raises decoding.Undecodable.
+    """
+    fields = request.meta.get("received_headers") or received(
+        (name, value) for name, values in response.headers.items() for value in values or ()
+    )
+    url = urls.parse(request.url).href
+    is_page = 200 <= response.status < 300
+    if _BROKEN_OFF & set(response.flags) or (PLACE in request.meta and _UNBOUNDED in response.flags):
+        return Capture(url, error=Failure.TRUNCATED) if is_page else Capture(url, response.status, tuple(fields))
+    codings = [field_text(coding) for coding in response.headers.getlist("Content-Encoding")]
+    try:
+        body = decode(response.body, codings, PLACE_OCTETS) if codings else response.body
+    except Undecodable:
+        if is_page:
+            raise
+        body = b""
+    return Capture(url, response.status, tuple(fields), body)
+
+
+def failed(request: Request, exception: Exception) -> Capture:
+    """No answer, as the decision sees it."""
+    name = failure(exception)
+    if name is Failure.PROTOCOL:
+        name = next((known for kind, known in _SCRAPYS if isinstance(exception, kind)), name)
+    return Capture(urls.parse(request.url).href, error=name, memo={"detail": explain(exception)})
+
+
+def slow_down(crawler: Crawler, slot: str, delay: float) -> None:
+    """Makes a downloader slot wait so many seconds between two requests, and send them one at a time."""
+    assert crawler.engine is not None
+    downloader = crawler.engine.downloader
+    downloader.per_slot_settings[slot] = {"delay": delay, "concurrency": 1, "jitter": 0}
+    if slot in downloader.slots:
+        active = downloader.slots[slot]
+        active.delay, active.concurrency, active.jitter = delay, 1, 0
+
+
+class Enforcement:
+    """Downloader middleware, nearest to the engine: the first to see a request, the last to see its answer.
+
+    Whatever other middlewares do with a request in between (retry it, answer it from a cache, redirect it: then it
+    comes back here as a request of its own), no answer gets past ``process_response`` without a decision.
+    """
+
+    def __init__(self, crawler: Crawler, session: Session) -> None:
+        self.crawler = crawler
+        self.session = session
+        crawler.signals.connect(self._received, signals.response_downloaded)
+
+    async def process_request(self, request: Request) -> None:
+        """May it be requested? Raises Refused if not."""
+        if not _is_judged(request):
+            return
+        await self._rule(request, None)
+
+    async def process_response(self, request: Request, response: Response) -> Response:
+        """May the answer be used? Raises Refused if not."""
+        if not _is_judged(request):
+            return response
+        # A handler that followed a redirect by itself brings a page of another place, whose own rules bind.
+        asked = request if response.url == request.url else request.replace(url=response.url)
+        try:
+            capture = capture_of(asked, response)
+        except Undecodable as error:
+            capture = failed(asked, error)
+        if redirect(capture):
+            return response.replace(body=b"")  # where it leads is no content; what else came was not decided about
+        request.meta[DECISION] = (await self._rule(asked, _page(capture))).id
+        return response
+
+    async def process_exception(self, request: Request, exception: Exception) -> None:
+        """No answer came: that is on record too, and the exception goes on to whoever handles it."""
+        if not _is_judged(request) or isinstance(exception, IgnoreRequest | StorageError | NotAUrl):
+            return
+        with suppress(Refused):
+            await self._rule(request, _page(failed(request, exception)))
+
+    async def fetch_place(self, url: str) -> CaptureRecord:
+        """A file with reservations, from the network; a failure is a capture too."""
+        received: list[Response] = []
+        # Half a compressed file reads like one that reserves less, and not every handler notices.
+        headers = {"Accept-Encoding": "identity"}
+        meta = _PLACE_META | {PLACE: received}
+        request = Request(url, meta=meta, headers=headers, priority=1000, dont_filter=True)
+        assert self.crawler.engine is not None
+        try:
+            response = await self.crawler.engine.download_async(request)
+            capture = capture_of(request, received[-1] if received else response)
+        except CutOff:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
+            capture = failed(request, error)
+        at = now()
+        return CaptureRecord(new_id(), at, expiry(capture, at), capture)
+
+    async def _rule(self, request: Request, page: CaptureRecord | None) -> Ruling:
+        ruling = await self.session.rule(request.url, page)
+        if ruling.decision.verdict is not Verdict.ALLOWED:
+            raise Refused(ruling)
+        return ruling
+
+    def _received(self, request: Request, response: Response) -> None:
+        if PLACE in request.meta:
+            request.meta[PLACE].append(response.copy())  # HttpCompressionMiddleware takes fields from this very object
+
+
+def _page(capture: Capture) -> CaptureRecord:
+    return CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
+
+
+def is_web(request: Request) -> bool:
+    """Whether it is a request to the web, and not to a file, a bucket or the like."""
+    return urlparse_cached(request).scheme in ("http", "https")
+
+
+def _is_judged(request: Request) -> bool:
+    """Whether it is a request to the web that is not itself asked for a decision's sake."""
+    return PLACE not in request.meta and is_web(request)

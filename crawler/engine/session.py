@@ -1,0 +1,284 @@
+"""One process's part in a crawl: decides from captures, and writes each decision before anybody acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from forbear.crawler.engine.reservation_files import Fetch, Places, expiry
+from forbear.crawler.identity import with_complaints
+from forbear.optout.captures import Asked, Captures
+from forbear.optout.host_rules import HostRules
+from forbear.optout.model import Capture, Decision, Failure, Profile, Question, Use
+from forbear.optout.policy import Policy
+from forbear.optout.protocols import robots
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.robots_txt import RobotsTxt
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Job, Keep, Link, Settle, new_id, now
+from forbear.storage.log import complaints, evidence
+from forbear.storage.log.writer import Writer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from forbear.crawler.limits.bounded import BoundedReader
+
+PLACES_IN_MEMORY = 4_000
+"""URLs of files with reservations that a process remembers; others it reads from the database again."""
+
+
+HOSTS_IN_MEMORY = 1_000
+"""Origins whose decisions are remembered; about the URLs of others each is decided anew."""
+
+LIST_SECONDS = 1.0
+"""How soon a crawl that is running honours a complaint that was accepted meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What every decision of a crawl is asked with."""
+
+    crawl: str
+    agent: str
+    use: Use
+    profile: Profile
+    policy: Policy
+    operator_list: Capture | None = None
+    infringing_list: Capture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``.
+
+    ``stale_at``: before that the same files would be looked at again, and the decision be the same.
+    """
+
+    id: str
+    at: datetime
+    decision: Decision
+    page: CaptureRecord | None = None
+    stale_at: datetime | None = None
+
+
+Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
+"""What a ruling changes in the frontier: the entry settled, and URLs found."""
+
+
+class Session:
+    """Decides for one crawl; ``fetch_by`` has to be called before anything is decided.
+
+    ``reader`` keeps what answers cost within limits.
+    """
+
+    def __init__(self, asking: Asking, writer: Writer, reader: BoundedReader, since: datetime | None = None) -> None:
+        """Files with reservations that were fetched before ``since`` are asked for again, fresh or not."""
+        self._since = since
+        self.asking = asking
+        self.writer = writer
+        self.reader = reader
+        self._policy = asking.policy
+        self._list: tuple[CaptureRecord, ...] = ()
+        self._infringing = _recorded(asking.infringing_list)
+        self._list_revision = -1
+        self._list_due = 0.0
+        self._list_lock = asyncio.Lock()
+        self._written: set[str] = set()
+        self._compiled: OrderedDict[str, tuple[frozenset[str], HostRules]] = OrderedDict()
+
+    def fetch_by(self, fetch: Fetch) -> None:
+        """``fetch`` gets a file with reservations from the network; whatever is in its way is a capture too."""
+        self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
+
+    async def rule(
+        self,
+        url: str,
+        page: CaptureRecord | None = None,
+        *,
+        outcome: Outcome | None = None,
+        status: int | None = None,
+    ) -> Ruling:
+        """Decides about a URL, or about the page that came from it, and returns when the row is committed.
+
+        ``outcome`` says what the decision changes in the frontier. ``status`` is what came if the page is made of
+        that and of a copy that is here already (304). Raises StorageError if the row cannot be written:
+        then nothing was decided.
+        """
+        question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
+        question, decision, records, page = await self._decide(question, page)
+        ruling = Ruling(new_id(), question.at, decision, page, _stale_at(decision, records))
+        settle, links = outcome(ruling) if outcome else (None, ())
+        await self._write(question, ruling, records, settle, links, status)
+        return ruling
+
+    async def submit(self, job: Job) -> None:
+        """Writes another job; returns when it is committed."""
+        await asyncio.wrap_future(self.writer.submit(job))
+
+    def crawl_delay(self, url: str) -> float:
+        """Seconds that the robots.txt of a URL asks to wait between two requests; 0 if it does not ask."""
+        file = self._robots_txt(url)
+        return file.crawl_delay(self.asking.agent) if file else 0.0
+
+    def sitemaps(self, url: str) -> list[str]:
+        """The canonical URLs of the sitemaps that the robots.txt of a URL names."""
+        file = self._robots_txt(url)
+        found = []
+        for reference in file.sitemaps() if file else ():
+            with suppress(NotAUrl):
+                found.append(urls.join(url, reference).href)
+        return found
+
+    def _robots_txt(self, url: str) -> RobotsTxt | None:
+        parsed = urls.parse(url)
+        known = Captures(record.capture for record in self._places.known(parsed.origin))
+        return robots.file_of(Asked(Question(url, self.asking.agent), parsed, known))
+
+    async def _decide(
+        self, question: Question, page: CaptureRecord | None
+    ) -> tuple[Question, Decision, list[CaptureRecord], CaptureRecord | None]:
+        """The decision, what it rests on, and the question with the time at which it was answered, to ask it again.
+
+        The page comes last, as what it was taken for: one that costs too much is a failure.
+        """
+        origin = urls.parse(question.url).origin
+        records = {record.capture.url: record for record in self._places.known(origin)}
+        listed = await self._operator_list()
+        known = [*listed, *records.values()]
+        if page is None:
+            question = replace(question, at=now())
+            decision = self._by_host(origin, question, known)
+            if decision:
+                self._places.remember(origin, records.values())
+                return question, decision, known, None
+        captures = Captures(record.capture for record in known)
+        if page:
+            captures.add(page.capture)
+        question, result = await self._look(question, captures, records)
+        page = page and _as_read(page, captures)
+        self._places.remember(origin, records.values())
+        known = [*listed, *records.values()]
+        if page is None and self.reader.is_ready(captures):
+            self._compiled[origin] = (
+                frozenset(record.id for record in known),
+                HostRules(question, captures, self._policy),
+            )
+            if len(self._compiled) > HOSTS_IN_MEMORY:
+                self._compiled.popitem(last=False)
+        return question, result, [*known, *([page] if page else [])], page
+
+    async def _look(
+        self, question: Question, captures: Captures, records: dict[str, CaptureRecord]
+    ) -> tuple[Question, Decision]:
+        """Looks at every place that is wanted, until the question can be answered; adds what stands there to both."""
+        asked: set[str] = set()
+        while True:
+            question = replace(question, at=now())
+            result = await self.reader.decide_later(question, captures, self._policy)
+            for url, record in records.items():
+                records[url] = _as_read(record, captures)
+                if records[url] is not record:
+                    self._places.replace(records[url])
+            if isinstance(result, Decision):
+                return question, result
+            wanted = [place.url for place in result]
+            if not asked.isdisjoint(wanted):
+                raise RuntimeError(f"{wanted} was asked for twice: somebody's server is not to pay for a fault of ours")
+            asked.update(wanted)
+            for record in await asyncio.gather(*map(self._places.get, wanted)):
+                records[record.capture.url] = record
+                captures.add(record.capture)
+
+    def _by_host(self, origin: str, question: Question, known: Sequence[CaptureRecord]) -> Decision | None:
+        """The decision about a URL that was not fetched yet, if there was one about its host by the very same files."""
+        if origin not in self._compiled:
+            return None
+        self._compiled.move_to_end(origin)
+        rests_on, rules = self._compiled[origin]
+        if rests_on != frozenset(record.id for record in known) or rules.day != question.at.date():
+            return None
+        found = rules.decide(question.url)
+        return found if isinstance(found, Decision) else None
+
+    async def _write(
+        self,
+        question: Question,
+        ruling: Ruling,
+        records: Sequence[CaptureRecord],
+        settle: Settle | None,
+        links: tuple[Link, ...],
+        status: int | None,
+    ) -> None:
+        page = ruling.page.capture if ruling.page else None
+        row = DecisionRecord(
+            id=ruling.id,
+            at=ruling.at,
+            crawl=self.asking.crawl,
+            url=question.url,
+            decision=ruling.decision,
+            status=(status or page.status) if page else None,
+            content_sha256=hashlib.sha256(page.body).hexdigest() if page and not page.error else None,
+            bytes=len(page.body) if page and not page.error else None,
+            captures=tuple(record.id for record in records),
+        )
+        new = tuple(record for record in records if record.id not in self._written)
+        await self.submit(Decided(row, new, settle, links))
+        self._written.update(record.id for record in new if record.keep is Keep.WHOLE)
+        if len(self._written) > 4 * PLACES_IN_MEMORY:
+            self._written.clear()
+
+    async def _stored(self, url: str) -> CaptureRecord | None:
+        found = await asyncio.wrap_future(self.writer.call(lambda connection: self._find(connection, url)))
+        if not found:
+            return None
+        [(capture_id, capture, expires_at)] = found
+        self._written.add(capture_id)
+        return CaptureRecord(capture_id, now(), expires_at, capture)
+
+    def _find(self, connection: Connection, url: str) -> list[evidence.Fresh]:
+        return evidence.fresh(connection, [url], now(), self._since)
+
+    async def _operator_list(self) -> tuple[CaptureRecord, ...]:
+        """The operator's own list with what accepted complaints add to it now, and the list of infringing sites."""
+        async with self._list_lock:
+            if monotonic() >= self._list_due:
+                revision, lines = await asyncio.wrap_future(self.writer.call(_blocking))
+                if revision != self._list_revision:
+                    capture = with_complaints(self.asking.operator_list, lines)
+                    self._list = _recorded(capture)
+                    self._list_revision = revision
+                self._list_due = monotonic() + LIST_SECONDS
+            return (*self._list, *self._infringing)
+
+
+def _as_read(record: CaptureRecord, captures: Captures) -> CaptureRecord:
+    """The record of an answer that was given up while it was read, as that failure; any other as it is."""
+    capture = captures.get(record.capture.url)
+    if capture is None or capture.error is not Failure.TOO_COSTLY or record.capture.error:
+        return record
+    expires_at = record.expires_at and expiry(capture, now())
+    return replace(record, id=new_id(), expires_at=expires_at, capture=capture)
+
+
+def _recorded(a_list: Capture | None) -> tuple[CaptureRecord, ...]:
+    return (CaptureRecord(new_id(), now(), None, a_list),) if a_list else ()
+
+
+def _blocking(connection: Connection) -> tuple[int, tuple[str, ...]]:
+    return complaints.revision(connection), complaints.blocking(connection)
+
+
+def _stale_at(decision: Decision, records: Sequence[CaptureRecord]) -> datetime | None:
+    """When all that decided is due to be asked for again; None if nothing of it ever is."""
+    decided = {reason.source for reason in decision.reasons}
+    ends = [record.expires_at for record in records if record.expires_at and record.capture.url in decided]
+    return max(ends, default=None)

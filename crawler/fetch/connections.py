@@ -1,0 +1,341 @@
+"""Connections to servers, each for one exchange after the other: TCP, TLS (RFC 8446), tunnels (RFC 9110 9.3.6).
+
+asyncio's own TLS does not tell a connection that the server ended from one that was cut on the way. Here TLS works on
+octets (ssl.MemoryBIO), so that it can be told: only a server that sent close_notify has said all (RFC 9112 9.8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import select
+import socket
+import ssl
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from aiohappyeyeballs import start_connection
+
+from forbear.crawler.fetch.http1 import AnswerReader, BadAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from aiohappyeyeballs import AddrInfoType
+
+NEXT_ADDRESS_SECONDS = 0.25
+"""How long an address has for itself before the next one is tried beside it (RFC 8305 5)."""
+
+IDLE_SECONDS = 15.0
+"""How long a connection is kept for the next request; most servers close it sooner or as soon."""
+
+_OCTETS = 1 << 16
+_STEPS = 100
+"""Steps of an answer that are read before others have their turn."""
+_AHEAD = 1 << 20
+"""Octets of a body that are read before anybody has asked for them."""
+
+
+class NotReceived(ConnectionResetError):
+    """The connection ended before the request had reached the server: it can be sent again."""
+
+
+class Tls:
+    """TLS on octets; ``write`` takes what is for the server. ``certificate`` is the server's, in DER.
+
+    Raises ssl.SSLError.
+    """
+
+    def __init__(self, context: ssl.SSLContext, host: str, write: Callable[[bytes], None]) -> None:
+        self.ready = False
+        self.closed = False
+        """Whether the server said that nothing more comes (close_notify)."""
+        self.certificate: bytes | None = None
+        self._in, self._out, self._write = ssl.MemoryBIO(), ssl.MemoryBIO(), write
+        try:
+            self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
+        except UnicodeError as error:
+            raise ssl.SSLError(f"{host!r} is no name that a certificate can be of: {error}.") from error
+        self.receive(b"")
+
+    def receive(self, octets: bytes) -> bytes:
+        """What the server sent, in plain."""
+        self._in.write(octets)
+        plain = bytearray()
+        try:
+            if not self.ready:
+                self._object.do_handshake()
+                self.ready, self.certificate = True, self._object.getpeercert(binary_form=True)
+            while part := self._object.read(_OCTETS):
+                plain += part
+            self.closed = True
+        except ssl.SSLWantReadError:
+            pass
+        finally:
+            self._flush()  # an alert too
+        return bytes(plain)
+
+    def send(self, octets: bytes) -> None:
+        """Sends octets to the server, encrypted."""
+        left = memoryview(octets)
+        while left:
+            left = left[self._object.write(left) :]
+        self._flush()
+
+    def close(self) -> None:
+        """Says that nothing more comes."""
+        with suppress(ssl.SSLError):  # there is no waiting for the server's own close_notify
+            self._object.unwrap()
+        self._flush()
+
+    def _flush(self) -> None:
+        if octets := self._out.read():
+            self._write(octets)
+
+
+class Connection(asyncio.Protocol):
+    """A connection to a server; ``address`` is the server's.
+
+    What goes wrong is raised where it is waited for: BadAnswer, or OSError (ssl.SSLError is one).
+    """
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.lost = asyncio.get_running_loop().create_future()
+        self._layers: list[Tls] = []
+        self._reader: AnswerReader | None = None
+        self._unread, self._is_busy = bytearray(), False
+        """What came in and was not read yet, and whether the reader has more to do with what it was given."""
+        self._turn: asyncio.Handle | None = None
+        self._error: Exception | None = None
+        self._ended = False
+        self._is_lost, self._by_server = False, False
+        """Whether the connection is gone, and whether the server had closed its side."""
+        self._received = True
+        self._waiting: asyncio.Future[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether another exchange can begin: the connection has not ended, and nothing waits to be read."""
+        if self._ended or self._unread:
+            return False
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return not waiting.poll(0)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """That of the server, in DER; None without TLS."""
+        return self._layers[-1].certificate if self._layers else None
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Goes on with TLS, with the host that the certificate has to be of."""
+        tls = Tls(context, host.rstrip("."), self._layers[-1].send if self._layers else self._transport.write)
+        self._layers.append(tls)
+        while not tls.ready:
+            await self._more()
+
+    async def exchange(self, method: str, request: bytes) -> AnswerReader:
+        """Sends a request, in octets; returns once the head of the answer is there.
+
+        Raises NotReceived if the server had closed the connection already.
+        """
+        if self._idle:
+            self._idle.cancel()
+        reader = self._reader = AnswerReader(method)
+        (self._layers[-1].send if self._layers else self._transport.write)(request)
+        while reader.head is None:
+            await self._more()
+        return reader
+
+    async def part(self) -> bytes:
+        """More of the body of the answer; nothing when it is complete."""
+        assert self._reader
+        while not (octets := self._reader.take()) and not self._reader.complete:
+            self._go_on()
+            await self._more()
+        self._go_on()
+        return octets
+
+    def wait_idle(self, seconds: float) -> None:
+        """Waits so long for the next exchange; what comes until then was not asked for, and ends the connection."""
+        self._reader = None
+        self._idle = asyncio.get_running_loop().call_later(seconds, self.close)
+
+    def close(self) -> None:
+        """Ends the connection in order, if that can be done without waiting."""
+        self._forget_unread()
+        if not self._ended:
+            self._ended = True
+            for tls in reversed(self._layers):
+                tls.close()
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._forget_unread()
+        self._ended = True
+        self._transport.abort()
+
+    def _forget_unread(self) -> None:
+        self._unread.clear()
+        self._is_busy = False
+
+    async def _more(self) -> None:
+        """Waits for anything to happen."""
+        if self._error:
+            raise self._error
+        if self._ended:
+            raise NotReceived("The server closed the connection before it was asked.")
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is up, asyncio says."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._socket: int = transport.get_extra_info("socket").fileno()
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])  # it may be gone already
+
+    def data_received(self, data: bytes) -> None:
+        """Something came in, asyncio says."""
+        self._unread += data
+        self._transport.pause_reading()
+        if not self._turn and not self._is_busy:
+            self._read_slice()
+
+    def eof_received(self) -> None:
+        """The server has closed its side, asyncio says, and closes the connection."""
+        self._by_server = True
+        self._note_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, asyncio says."""
+        self._note_received()
+        self._is_lost, self._by_server = True, self._by_server and not exc
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Sees to it that what came in is read, in turns with everybody else; or what comes in next."""
+        is_ahead = self._reader is not None and self._reader.waiting > _AHEAD
+        if self._turn or (is_ahead and not self._ended):
+            return
+        if self._unread or self._is_busy:
+            self._turn = asyncio.get_running_loop().call_soon(self._read_slice)
+        elif not self._is_lost:
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        elif not self.lost.done():
+            self._end(closed=self._by_server and not self._layers)
+            self._wake()
+            self.lost.set_result(None)
+
+    def _read_slice(self) -> None:
+        self._turn = None
+        octets = b""
+        if not self._is_busy:
+            octets = bytes(self._unread[:_OCTETS])
+            del self._unread[:_OCTETS]
+        if not self._ended:
+            self._read(octets)
+        self._go_on()
+
+    def _read(self, octets: bytes) -> None:
+        try:
+            for tls in self._layers if octets else ():
+                octets = tls.receive(octets)
+            if octets and self._reader is None:
+                raise BadAnswer("The server sent what was not asked for.")
+            if self._reader and (octets or self._is_busy):
+                self._is_busy = self._reader.feed(octets, _STEPS)
+        except (BadAnswer, ssl.SSLError) as error:
+            self._error = error
+            self.abort()
+        if self._layers and self._layers[-1].closed and not self._is_busy:
+            self._end(closed=True)
+        self._wake()
+
+    def _end(self, *, closed: bool) -> None:
+        """Nothing more comes; ``closed``: because the server has said all."""
+        self._ended = True
+        if self._error:
+            return
+        if self._layers and not self._layers[-1].ready:
+            self._error = ssl.SSLError("The connection ended before TLS was agreed upon.")
+        elif self._reader:
+            try:
+                self._reader.end(closed=closed)
+            except BadAnswer as error:
+                self._error = error if self._received or self._reader.begun else NotReceived(str(error))
+
+    def _note_received(self) -> None:
+        """Notes whether the server's side has acknowledged the request: then it may have acted on it."""
+        with suppress(OSError):  # not every system can say
+            unacknowledged = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+            self._received = self._received and not any(unacknowledged)
+
+
+class Connections:
+    """Open connections by where they lead: ``key`` tells one such place from another."""
+
+    def __init__(self) -> None:
+        self._open: set[Connection] = set()
+        self._idle: dict[Hashable, list[Connection]] = {}
+
+    async def open(
+        self,
+        key: Hashable,
+        addresses: Iterable[str],
+        port: int,
+        open_socket: Callable[[AddrInfoType], socket.socket] | None = None,
+    ) -> Connection:
+        """A new connection, to the first of the addresses that answers. Raises OSError."""
+        kinds = [(each, socket.AF_INET6 if ":" in each else socket.AF_INET) for each in addresses]
+        infos: list[AddrInfoType] = [
+            (kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)) for address, kind in kinds
+        ]
+        found = await start_connection(infos, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, socket_factory=open_socket)
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, sock=found)
+        self._open.add(connection)
+        connection.lost.add_done_callback(lambda _: self._forget(key, connection))
+        return connection
+
+    def keep(self, key: Hashable, connection: Connection) -> None:
+        """Takes a connection back, for the next exchange."""
+        connection.wait_idle(IDLE_SECONDS)
+        self._idle.setdefault(key, []).append(connection)
+
+    def take(self, key: Hashable) -> Connection | None:
+        """A connection that was kept and is still open."""
+        kept = self._idle.get(key, [])
+        while kept:
+            connection = kept.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    async def close(self) -> None:
+        """Ends them all."""
+        for connection in self._open:
+            connection.close()
+        if self._open:
+            await asyncio.wait([connection.lost for connection in self._open])
+
+    def _forget(self, key: Hashable, connection: Connection) -> None:
+        self._open.discard(connection)
+        kept = self._idle.get(key, [])
+        if connection in kept:
+            kept.remove(connection)
+        if not kept:
+            self._idle.pop(key, None)

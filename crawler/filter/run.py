@@ -1,0 +1,247 @@
+"""Applies the decision of a crawl to data that others collected: what is reserved, or not known, is left out.
+
+For each item there is a row in the log before it is written or left out; the files with reservations are fetched as a
+crawl would, from the same hosts' turns, or come from a snapshot, or from what the log has (``offline``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from forbear.crawler.crawl.run import begin
+from forbear.crawler.engine.live import Live
+from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.fetch.bot_auth import read_signer
+from forbear.crawler.fetch.network import Guard
+from forbear.crawler.files import hidden, settle
+from forbear.crawler.filter.archive import Archive
+from forbear.crawler.filter.columnar import Grouped
+from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finished
+from forbear.crawler.filter.images import Folder
+from forbear.crawler.filter.inputs import BadInput, Rows, UrlList
+from forbear.crawler.filter.journal import Journal
+from forbear.crawler.filter.sources import Archives, Network, Places, opened
+from forbear.crawler.filter.webdataset import Shard
+from forbear.crawler.identity import read_infringing, read_list, read_policy
+from forbear.crawler.limits.bounded import BoundedReader
+from forbear.crawler.limits.workers import WorkerPool
+from forbear.optout import __version__
+from forbear.optout.case import reason_to_json
+from forbear.optout.model import Verdict
+from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers import url as urls
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.database import open_database
+from forbear.storage.db.hostnames import domain_of
+from forbear.storage.db.records import CaptureRecord, Keep, new_id, now
+from forbear.storage.log import crawls, lists
+from forbear.storage.log.crawls import CrawlState
+from forbear.storage.log.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from forbear.batch.rules import Snapshot
+    from forbear.crawler.filter.inputs import Item, Source
+    from forbear.crawler.filter.journal import LeftOut
+    from forbear.optout.model import Capture
+
+KINDS = ("warc", "parquet", "urls", "images", "webdataset")
+_LISTS = frozenset({".txt", ".lst", ".urls"})
+
+
+def source(config: FilterConfig, path: Path, target: Path) -> Source:
+    """An input by its kind, or by its name if none is given. Raises BadInput."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    bare = [suffix for suffix in suffixes if suffix != ".gz"]
+    if config.kind == "images" or (config.kind is None and path.is_dir()):
+        return Folder(path, target, config.url_column)
+    if config.kind == "warc" or (config.kind is None and ".warc" in suffixes):
+        return Archive(path, target)
+    if config.kind == "webdataset" or (config.kind is None and suffixes[-1:] == [".tar"]):
+        return Shard(path, target, config.url_column)
+    if config.kind == "parquet" or (config.kind is None and suffixes[-1:] == [".parquet"]):
+        try:
+            return Rows(path, target, config.url_column)
+        except pa.ArrowInvalid as error:
+            raise BadInput(f"{path} is no Parquet file: {error}") from None
+    if config.kind == "urls" or (config.kind is None and bare[-1:] and bare[-1] in _LISTS):
+        return UrlList(path, target)
+    raise BadInput(f"{path} is of no kind that its name tells: say which with --kind ({', '.join(KINDS)})")
+
+
+def run(
+    config: FilterConfig,
+    watch: Callable[[Filtered], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Filtered:
+    """Filters every input that is not done yet. Raises BadConfig, BadInput, StorageError and OSError.
+
+    ``watch`` is called as it goes on, ``say`` with a sentence about each record that is broken.
+    """
+    with ExitStack() as ends:
+        hosts = ends.enter_context(opened(config.hosts)) if config.hosts else None
+        policy = hosts.policy if hosts and not config.policy else read_policy(config.policy, "--policy")
+        engine = open_database(config.db, evidence=config.evidence)
+        ends.callback(engine.dispose)
+        writer = Writer(engine)
+        writer.start()
+        ends.callback(writer.close)
+        done = Filtered(say=say)
+        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
+        own, infringing = _lists(config, hosts, writer)
+        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, own, infringing)
+        done.crawl = crawl.id
+        state = CrawlState.STOPPED
+        try:
+            if config.grouped:
+                Grouped(config, asking, writer, done).run(list(_named(config.inputs)), watch)
+            else:
+                reader = BoundedReader(ends.enter_context(WorkerPool()))
+                asyncio.run(_run(config, asking, writer, reader, hosts, done, watch))
+            state = CrawlState.FINISHED
+        finally:
+            writer.call(lambda connection: crawls.end(connection, crawl.id, state, now())).result()
+        return done
+
+
+def _lists(config: FilterConfig, hosts: Snapshot | None, writer: Writer) -> tuple[Capture | None, Capture | None]:
+    """The operator's list and that of infringing sites: as named, else the database's, else the snapshot's."""
+    of_snapshot = {known.capture.url: known.capture for known in hosts.lists} if hosts else {}
+    own = of_snapshot.get(operator.LIST)
+    if config.operator_list:
+        own = read_list(config.operator_list, "--operator-list")
+    known = writer.call(lists.current).result()
+    infringing = read_infringing(config.infringing_list, "--infringing-list", known)
+    return own, infringing or of_snapshot.get(infringing_list.LIST)
+
+
+async def _run(
+    config: FilterConfig,
+    asking: Asking,
+    writer: Writer,
+    reader: BoundedReader,
+    hosts: Snapshot | None,
+    done: Filtered,
+    watch: Callable[[Filtered], None] | None,
+) -> None:
+    guard = Guard(resolve=config.resolve, allow_private=config.allow_private_networks)
+    archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
+    session = Places(asking, writer, reader, archives, hosts, offline=config.offline)
+    live = Live(
+        guard,
+        agent=config.agent,
+        version=__version__,
+        contact=config.contact,
+        proxy=config.proxy,
+        timeout=config.timeout,
+        delay=config.delay,
+        max_delay=config.max_delay or 3600.0,
+        signer=read_signer(config.signing_key, config.signature_agent),
+    )
+    async with live:
+        asked = None if config.offline else live
+        network = Network(asked, writer, done.count_request, delay=config.delay, most=config.concurrency)
+        session.fetch_by(network.fetch)
+        for path, name in _named(config.inputs):
+            await _filter(config, path, name, session, done, watch)
+
+
+def _named(inputs: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Each input with its name below the folder of the output; those that share one get a number before it."""
+    shared = {name for name, count in Counter(path.name for path in inputs).items() if count > 1}
+    return [
+        (path, f"{number:04}-{path.name}" if path.name in shared else path.name)
+        for number, path in enumerate(inputs, 1)
+    ]
+
+
+async def _filter(
+    config: FilterConfig,
+    path: Path,
+    name: str,
+    session: Session,
+    done: Filtered,
+    watch: Callable[[Filtered], None] | None,
+) -> None:
+    kept, reasons = config.out / "kept" / name, config.out / "reasons" / f"{name}.parquet"
+    log = reasons.with_name(f".{name}.journal")
+    if reasons.exists():
+        done.counts[name], broken = finished(config, path, reasons)
+        if broken:
+            done.broken[name] = broken
+        done.before.add(name)
+        log.unlink(missing_ok=True)
+        return
+    data = source(config, path, kept)
+    counts = done.counts[name] = Counter()
+    reasons.parent.mkdir(parents=True, exist_ok=True)
+    part = hidden(reasons)
+    with (
+        closing(Journal(log, {"settings": config.settings, "input": _stamp(path)}, done.crawl)) as journal,
+        pq.ParquetWriter(part, REASONS, compression="zstd") as writer,
+    ):
+        await asyncio.to_thread(journal.open, session.writer)
+        batches, earlier = data.batches(), journal.done()
+        while batch := await asyncio.to_thread(next, batches, None):
+            count, left = next(earlier, None) or (len(batch), await _decide(session, batch, journal))
+            if count != len(batch):
+                raise BadInput(f"{path} is not what an earlier run began with: name another folder with --out")
+            if left:
+                writer.write_table(pa.Table.from_pylist(list(left.values()), REASONS))
+            counts.update({str(Verdict.ALLOWED): count - len(left)} | Counter(row["verdict"] for row in left.values()))
+            done.protocols.update(
+                name for row in left.values() for name in {each["protocol"] for each in row["reasons"]}
+            )
+            for damage in (damage for item in batch for damage in item.damage):
+                done.note(name, damage)
+            for item in (item for place, item in enumerate(batch) if place not in left):
+                data.keep(item)
+            if watch:
+                watch(done)
+        about = {"settings": config.settings, "counts": json.dumps(+counts)}
+        if name in done.broken:
+            about["broken"] = json.dumps(asdict(done.broken[name]))
+        writer.add_key_value_metadata(about)
+    data.finish()
+    settle(part, reasons)  # last: it says that this input is done
+    log.unlink()
+
+
+def _stamp(path: Path) -> list[int]:
+    """What tells a file from another of its name, or from itself before it was changed."""
+    about = path.stat()
+    return [about.st_size, about.st_mtime_ns]
+
+
+async def _decide(session: Session, batch: Sequence[Item], journal: Journal) -> LeftOut:
+    """What of a batch is left out; every decision is committed, and the batch is in the journal."""
+    rows = await asyncio.gather(*(_row(session, item, journal.logged(item)) for item in batch))
+    left = {place: row for place, row in enumerate(rows) if row["verdict"] != str(Verdict.ALLOWED)}
+    journal.add(len(batch), left)
+    return left
+
+
+async def _row(session: Session, item: Item, logged: dict[str, Any] | None) -> dict[str, Any]:
+    """A row about an item, whose decision is committed: now, or by an earlier run."""
+    row: dict[str, Any] = {"where": item.where, "url": item.url, "host": None, "domain": None, "decision": None}
+    try:
+        url = urls.parse(item.url or "")
+    except NotAUrl:
+        return row | {"verdict": "unusable", "reasons": []}
+    row |= {"host": url.host, "domain": domain_of(url.host)}
+    if logged:
+        return row | {"verdict": logged["verdict"], "decision": logged["id"], "reasons": logged["reasons"]}
+    page = CaptureRecord(new_id(), now(), None, item.page, Keep.QUOTED) if item.page else None
+    ruling = await session.rule(item.url or "", page)
+    reasons = [reason_to_json(reason) for reason in ruling.decision.reasons]
+    return row | {"verdict": str(ruling.decision.verdict), "decision": ruling.id, "reasons": reasons}

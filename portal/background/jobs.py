@@ -1,0 +1,71 @@
+"""What the portal does by itself: sees whether the card changed, sends mails, forgets what has run out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import smtplib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from forbear.portal.public.publishing import current
+from forbear.portal.web.context import Portal
+from forbear.storage.accounts import attempts, mails, subscriptions
+from forbear.storage.database import StorageError
+from forbear.storage.db.records import now
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 15.0
+"""Between two rounds."""
+
+MOST_MAILS = 50
+"""In one round."""
+
+
+@asynccontextmanager
+async def beating(app: FastAPI) -> AsyncIterator[None]:
+    """Runs a round now and then for as long as the application runs."""
+    task = asyncio.create_task(_beat(app.state.portal))
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _beat(portal: Portal) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(work, portal)
+        except StorageError as error:  # the next round tries again
+            logger.warning("%s", error)
+        await asyncio.sleep(SECONDS)
+
+
+def work(portal: Portal) -> None:
+    """One round. Raises StorageError."""
+    current(portal)
+    with portal.writing() as connection:
+        subscriptions.expire(connection, now())
+        attempts.expire(connection, now())
+    deliver(portal)
+
+
+def deliver(portal: Portal) -> None:
+    """Sends the mails that are due; what fails is tried again later. Raises StorageError."""
+    smtp = portal.settings.smtp
+    if smtp is None:
+        return
+    with portal.writing() as connection:
+        waiting = mails.claim(connection, now(), MOST_MAILS)
+    for mail in waiting:
+        try:
+            smtp.send(mail)
+        except (OSError, smtplib.SMTPException) as error:
+            with portal.writing() as connection:
+                mails.failed(connection, mail, now(), str(error) or type(error).__name__)
+        else:
+            with portal.writing() as connection:
+                mails.sent(connection, mail, now())

@@ -1,0 +1,132 @@
+"""Signed in: who asks, what they may do, and that it is written down (OWASP ASVS 5.0, chapters 6 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import Depends, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+
+from forbear.portal.web.context import Portal, portal_of
+from forbear.portal.web.limits import address_of
+from forbear.portal.web.rendering import render
+from forbear.storage.accounts import sessions
+from forbear.storage.accounts.accounts import Account, Scope
+from forbear.storage.accounts.sessions import Session
+from forbear.storage.db.records import now
+from forbear.storage.reads.columns import Shape
+from forbear.storage.reads.exports import FORMS
+
+Answer = TypeVar("Answer", bound=Response)
+
+PAGES = (
+    ("/desk", "Overview", Scope.LOG),
+    ("/desk/log", "Log", Scope.LOG),
+    ("/desk/figures", "Figures", Scope.LOG),
+    ("/desk/complaints", "Complaints", Scope.COMPLAINTS),
+    ("/desk/visits", "Visits", Scope.AUDIT),
+)
+"""Address and name of what whoever is signed in is led to, and what they must be allowed to do."""
+
+SIGN_IN = "/desk/sign-in"
+
+
+def _cookie_name(portal: Portal) -> str:
+    return "__Host-session" if portal.settings.is_https else "session"
+
+
+def keep_session(request: Request, response: Response, secret: str) -> None:
+    """Hands the browser the secret of its session; an empty one takes it away."""
+    portal = portal_of(request)
+    name, https = _cookie_name(portal), portal.settings.is_https
+    if secret:
+        response.set_cookie(name, secret, path="/", secure=https, httponly=True, samesite="lax")
+    else:
+        response.delete_cookie(name, path="/", secure=https, httponly=True, samesite="lax")
+
+
+def session_of(request: Request, portal: Portal) -> Session | None:
+    """The session of a request, if there is one; its cookie is renewed where that is due."""
+    secret = request.cookies.get(_cookie_name(portal), "")
+    if not secret:
+        return None
+    at = now()
+    with portal.reading() as connection:
+        found = sessions.find_session(connection, secret, at)
+        due = found is not None and sessions.due(connection, secret, at)
+    if due:
+        with portal.writing() as connection:
+            request.state.session_secret = sessions.use(connection, secret, at)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who is signed in, and where."""
+
+    request: Request
+    portal: Portal
+    account: Account
+
+    def may(self, scope: Scope) -> bool:
+        """Whether they may do this."""
+        return scope in self.account.scopes
+
+    def note(self, event: str, what: str = "") -> None:
+        """Writes down what they look at or do, before they see it."""
+        with self.portal.writing() as connection:
+            where = what or self._where()
+            sessions.note(connection, self.account.name, address_of(self.request), event, where, now())
+
+    def _where(self) -> str:
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+
+    def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page that no cache keeps, with the ways to the others."""
+        pages = [(address, label) for address, label, scope in PAGES if self.may(scope)]
+        page = render(self.request, template, status=status, private=True, account=self.account, pages=pages, **values)
+        return self._renewed(page)
+
+    def export(self, name: str, shape: Shape, rows: Iterable[dict[str, Any]]) -> Response:
+        """Rows as a file of this name, in the form that stands at its end; raises HTTPException 404."""
+        form = FORMS.get(name.rpartition(".")[2])
+        if form is None:
+            raise HTTPException(404, f"There is no such export: take {', '.join(FORMS)}.")
+        self.note("export")
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return StreamingResponse(form.write(shape, rows), media_type=form.media_type, headers=headers)
+
+    def go(self, address: str) -> Response:
+        """To another page, after a form."""
+        return self._renewed(RedirectResponse(address, 303))
+
+    def _renewed(self, response: Answer) -> Answer:
+        secret = getattr(self.request.state, "session_secret", "")
+        if secret:
+            keep_session(self.request, response, secret)
+        return response
+
+
+def signed_in(scope: Scope) -> Callable[..., Desk]:
+    """FastAPI's dependency: whoever may do this; others are asked to sign in, or refused (403)."""
+
+    def check(request: Request, portal: Annotated[Portal, Depends(portal_of)]) -> Desk:
+        session = session_of(request, portal)
+        if session is None or session.stage != sessions.FULL:
+            where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            target = f"?next={quote(where)}" if request.method == "GET" and where != "/desk" else ""
+            raise HTTPException(303, "Sign in first.", {"Location": SIGN_IN + target})
+        if scope not in session.account.scopes:
+            raise HTTPException(403, f"Your role, {session.account.role}, may not see this: ask an administrator.")
+        return Desk(request, portal, session.account)
+
+    return check
+
+
+OfLog = Annotated[Desk, Depends(signed_in(Scope.LOG))]
+OfComplaints = Annotated[Desk, Depends(signed_in(Scope.COMPLAINTS))]
+OfAudit = Annotated[Desk, Depends(signed_in(Scope.AUDIT))]

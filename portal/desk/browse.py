@@ -1,0 +1,126 @@
+"""The exclusion log for whoever is signed in: filters that are its URL, saved queries, exports, a decision's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Form, HTTPException, Query, Response
+from fastapi.responses import HTMLResponse
+
+from forbear.optout.model import Stage, Verdict
+from forbear.portal.desk.auth import Desk, OfLog
+from forbear.portal.desk.bundles import bundled
+from forbear.portal.desk.filters import Asked, Filters, Name, cursor
+from forbear.portal.web.highlight import as_text, marked
+from forbear.storage.accounts import sessions
+from forbear.storage.db.records import now
+from forbear.storage.reads import browse
+from forbear.storage.reads.browse import Evidence
+from forbear.storage.reads.columns import LOG
+from forbear.storage.reads.exports import FORMS
+from forbear.storage.reads.queries import Filter, log
+
+router = APIRouter(include_in_schema=False)
+
+A_PAGE = 50
+MOST_QUERIES = 100
+"""Saved queries of one account."""
+
+MEASURES = ("1.2(1)(a)", "1.2(1)(b)", "1.3(1)(a)", "1.3(1)(b)", "1.5")
+
+
+@router.get("/desk/log")
+def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
+    """Decisions, newest first."""
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        page = browse.page(connection, asked.wanted(), cursor(after), A_PAGE)
+        crawls = browse.newest_crawls(connection)
+        saved = sessions.queries(connection, desk.account)
+    following = asked.query(after=str(page.following)) if page.following else ""
+    return desk.render(
+        "log.html", rows=page.rows, looked=page.looked, asked=asked, query=asked.query(), following=following,
+        is_first=not after, saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols,
+        measures=MEASURES, verdicts=tuple(Verdict), stages=tuple(Stage), forms=FORMS,
+    )  # fmt: skip
+
+
+@router.get("/desk/log.zip")
+def bundle(desk: OfLog, asked: Asked) -> Response:
+    """The decisions of a view with their evidence and proofs, to be checked without Forbear."""
+    desk.note("export")
+    return bundled(desk.portal, asked.wanted(), asked.told(), "log.zip")
+
+
+@router.get("/desk/log.{form}")
+def export(desk: OfLog, asked: Asked, form: str) -> Response:
+    """All of a view as a file, newest last."""
+    wanted = asked.wanted()
+    with desk.portal.reading() as connection:
+        browse.page(connection, wanted, None, 1)  # what is wrong is said before the file begins
+    return desk.export(f"log.{form}", LOG, _rows(desk, wanted))
+
+
+def _rows(desk: Desk, wanted: Filter) -> Iterator[dict[str, object]]:
+    with desk.portal.reading() as connection:
+        yield from log(connection, wanted)
+
+
+@router.post("/desk/queries")
+def save(
+    desk: OfLog,
+    query: Annotated[str, Form(max_length=4000)] = "",
+    label: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Saves the filters of a view under a name."""
+    asked = Filters.model_validate({name: value for name, value in parse_qsl(query) if name in Filters.model_fields})
+    asked.wanted()
+    name = label.strip()
+    if not name:
+        raise HTTPException(422, "Give the query a name.")
+    with desk.portal.writing() as connection:
+        if len(sessions.queries(connection, desk.account)) >= MOST_QUERIES:
+            raise HTTPException(422, f"There are {MOST_QUERIES} saved queries: remove one first.")
+        sessions.save_query(connection, desk.account, name, asked.query(), now())
+    return desk.go(f"/desk/log?{asked.query()}")
+
+
+@router.post("/desk/queries/{query}/remove")
+def remove(desk: OfLog, query: Name) -> Response:
+    """Removes a saved query."""
+    with desk.portal.writing() as connection:
+        sessions.forget_query(connection, desk.account, query)
+    return desk.go("/desk/log")
+
+
+@router.get("/desk/decisions/{id_}.zip")
+def decision_bundle(desk: OfLog, id_: Name) -> Response:
+    """One decision with its evidence and its proof, to be checked without Forbear."""
+    desk.note("export")
+    return bundled(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
+
+
+@router.get("/desk/decisions/{id_}")
+def decision(desk: OfLog, id_: Name) -> HTMLResponse:
+    """One decision, with everything that it rests on."""
+    with desk.portal.reading() as connection:
+        whole = browse.decision(connection, id_)
+    if whole is None:
+        raise HTTPException(404, "There is no such decision: look for it in the log.")
+    desk.note("view")
+    quotes: dict[str, list[str]] = {}
+    for said in (*whole.reasons, *whole.statements, *whole.gaps):
+        quotes.setdefault(said["source"], []).append(said["quote"])
+    return desk.render(
+        "decision.html", whole=whole, protocols=desk.portal.settings.policy.protocols,
+        shown={one.id: _shown(one, quotes.get(one.url, [])) for one in whole.evidence},
+        decisive={(said["protocol"], said["quote"], said["source"]) for said in whole.reasons},
+    )  # fmt: skip
+
+
+def _shown(one: Evidence, quotes: list[str]) -> dict[str, object]:
+    """Header fields and content of a capture, as text with quotations marked."""
+    values = [(name, marked(value, quotes)) for name, value in one.headers]
+    return {"headers": values, "body": marked(as_text(one.body), quotes) if one.body else None}

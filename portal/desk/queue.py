@@ -1,0 +1,109 @@
+"""The complaints' queue for the legal team (measure 1.5(2)): what is due first, every step with its reason."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
+
+from forbear.portal.desk.auth import OfComplaints
+from forbear.portal.desk.filters import Name
+from forbear.portal.public.complaints import MEANINGS
+from forbear.storage.accounts import mails
+from forbear.storage.db.records import now
+from forbear.storage.log.complaints import NEXT, BadStep, Complaint, State, advance, attachment, find, waiting
+
+router = APIRouter(include_in_schema=False)
+
+MOST_BLOCKS = 500
+
+
+@router.get("/desk/complaints")
+def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
+    """What waits, the most urgent first; or those in one state."""
+    try:
+        wanted = State(state) if state else None
+    except ValueError:
+        raise HTTPException(422, f"{state!r} is no state: take {', '.join(map(str, State))}.") from None
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        found = waiting(connection, wanted)
+    return desk.render("queue.html", complaints=found, state=state, states=tuple(State), now=now())
+
+
+@router.get("/desk/complaints/{number}")
+def one(desk: OfComplaints, number: Name) -> HTMLResponse:
+    """A complaint with everything that was sent, and the steps that are possible."""
+    with desk.portal.reading() as connection:
+        complaint = find(connection, number)
+    if complaint is None:
+        raise HTTPException(404, f"There is no complaint {number}: look at the list.")
+    desk.note("view")
+    return _show(desk, complaint, {}, "", 200)
+
+
+def _show(desk: OfComplaints, complaint: Complaint, given: dict[str, str], wrong: str, status: int) -> HTMLResponse:
+    return desk.render(
+        "handle.html", status=status, complaint=complaint, steps=NEXT[complaint.state], meanings=MEANINGS, now=now(),
+        given=given, wrong=wrong,
+    )  # fmt: skip
+
+
+@router.post("/desk/complaints/{number}/steps")
+def step(
+    desk: OfComplaints,
+    number: Name,
+    state: Annotated[str, Form(max_length=20)] = "",
+    reason: Annotated[str, Form(max_length=10_000)] = "",
+    blocks: Annotated[str, Form(max_length=100_000)] = "",
+    duplicate_of: Annotated[str, Form(max_length=20, pattern=r"^[ -~]*$")] = "",
+) -> Response:
+    """Takes a step under the name that is signed in, and tells whoever complained."""
+    given = {"state": state, "reason": reason, "blocks": blocks, "duplicate_of": duplicate_of}
+    matches = tuple(dict.fromkeys(line.strip() for line in blocks.split("\n") if line.strip()))
+    try:
+        with desk.portal.writing() as connection:
+            take(connection, number, State(state), desk.account.name, reason, matches, duplicate_of.strip())
+    except ValueError as error:  # BadStep is one
+        with desk.portal.reading() as connection:
+            complaint = find(connection, number)
+        if complaint is None:
+            raise HTTPException(404, f"There is no complaint {number}: look at the list.") from None
+        said = str(error) if isinstance(error, BadStep) else "Choose the next state."
+        return _show(desk, complaint, given, said, 422)
+    desk.note("step", f"/desk/complaints/{number} {state}")
+    return desk.go(f"/desk/complaints/{number}")
+
+
+def take(
+    connection: Connection, number: str, state: State, by: str, reason: str, blocks: tuple[str, ...], duplicate_of: str
+) -> Complaint:
+    """Takes a step and queues the mail that tells of it. Raises BadStep."""
+    if len(blocks) > MOST_BLOCKS:
+        raise BadStep(f"Block {MOST_BLOCKS} places at most: a domain stands for all below it.")
+    text = reason.replace("\r\n", "\n").strip()
+    done = advance(
+        connection, number, state, by=by, reason=text, at=now(), blocks=blocks, duplicate_of=duplicate_of
+    )  # fmt: skip
+    body = f"Complaint {number}: {done.state}.\n\n{text}\n\nThe link in our first mail shows every step.\n"
+    mails.queue(connection, done.notice.email, f"Complaint {number}: {done.state}", body, now())
+    return done
+
+
+@router.get("/desk/complaints/{number}/files/{position}")
+def file(desk: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
+    """What was sent along, to be saved: it is never shown in the portal."""
+    with desk.portal.reading() as connection:
+        found = attachment(connection, number, position)
+    if found is None:
+        raise HTTPException(404, f"{number} has no such file.")
+    desk.note("file")
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "no-store",
+    }
+    return Response(found.content, media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,179 @@
+"""Signing in and out: name, password and one-time code; the QR code for an authenticator app at the first time."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated
+
+import segno
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from markupsafe import Markup
+
+from forbear.portal.desk.auth import SIGN_IN, OfAudit, OfLog, keep_session, session_of
+from forbear.portal.web.context import Portal, portal_of
+from forbear.portal.web.limits import address_of, client_of
+from forbear.portal.web.rendering import render
+from forbear.storage.accounts import accounts, attempts, sessions
+from forbear.storage.accounts.accounts import Account
+from forbear.storage.db.records import now
+
+router = APIRouter(include_in_schema=False)
+
+Here = Annotated[Portal, Depends(portal_of)]
+
+REFUSED = "That was not right, or too many tries were wrong: look at name, password and code, or wait a while."
+"""One sentence for every reason, so that an answer does not say which names there are."""
+
+A_PAGE = 100
+
+
+def safe(target: str) -> str:
+    """Where to go after signing in: a page of the desk, nothing else."""
+    plain = target.startswith("/desk") and target.isprintable() and "\\" not in target and "//" not in target[:6]
+    return target if plain and not target.startswith(SIGN_IN) else "/desk"
+
+
+@router.get(SIGN_IN)
+def form(request: Request, portal: Here, next_: Annotated[str, Query(alias="next", max_length=4000)] = "") -> Response:
+    """The form, or onwards for whoever is signed in."""
+    session = session_of(request, portal)
+    if session is not None and session.stage == sessions.FULL:
+        return RedirectResponse(safe(next_), 303)
+    return _form(request, safe(next_))
+
+
+def _form(request: Request, target: str, wrong: str = "", status: int = 200) -> HTMLResponse:
+    return render(request, "sign_in.html", status=status, private=True, target=target, wrong=wrong)
+
+
+@router.post(SIGN_IN)
+def sign_in(
+    request: Request,
+    portal: Here,
+    name: Annotated[str, Form(max_length=100)] = "",
+    password: Annotated[str, Form(max_length=accounts.LONGEST)] = "",
+    code: Annotated[str, Form(max_length=20)] = "",
+    next_: Annotated[str, Form(alias="next", max_length=4000)] = "",
+) -> Response:
+    """Checks what was given, and begins a session under a new secret."""
+    portal.limits.checks.check(client_of(request))
+    account = _checked(request, portal, name, password, code)
+    if account is None:
+        return _form(request, safe(next_), REFUSED, 403)
+    return begin(request, portal, account, safe(next_))
+
+
+def _checked(request: Request, portal: Portal, name: str, password: str, code: str) -> Account | None:
+    """The account, if all that was given is right and the attempt need not wait; says in the log how it went."""
+    client, at = client_of(request), now()
+    with portal.reading() as connection:
+        known = accounts.credentials(connection, name)
+    with portal.writing() as connection:
+        admitted = attempts.admit(connection, name, client, at)
+    checked = accounts.check(known, password, code, at)
+    with portal.writing() as connection:
+        account = accounts.accept(connection, known, checked, password) if admitted else None
+        event = "password" if account else "wrong code" if checked.knew_password else "refused"
+        if admitted:
+            attempts.settle(connection, name, client, at, succeeded=account is not None, knew=checked.knew_password)
+        else:
+            event = "delayed"
+        sessions.note(connection, name, address_of(request), event, SIGN_IN, at)
+    return account
+
+
+def begin(request: Request, portal: Portal, account: Account, target: str) -> Response:
+    """A session for an account that is who it says; one that has no codes yet sets them up first."""
+    at = now()
+    with portal.writing() as connection:
+        secret = sessions.begin(connection, account, at)
+        if account.enrolled:
+            sessions.note(connection, account.name, address_of(request), "signed in", SIGN_IN, at)
+    response = RedirectResponse(target if account.enrolled else "/desk/enrolment", 303)
+    keep_session(request, response, secret)
+    return response
+
+
+def _enrolling(request: Request, portal: Here) -> Account:
+    session = session_of(request, portal)
+    if session is None or session.stage != sessions.ENROL or session.account.enrolled:
+        raise HTTPException(303, "Sign in first.", {"Location": SIGN_IN})
+    return session.account
+
+
+Enrolling = Annotated[Account, Depends(_enrolling)]
+
+
+@router.get("/desk/enrolment")
+def enrolment(request: Request, portal: Here, account: Enrolling) -> HTMLResponse:
+    """The secret of the codes, as a QR code and as text."""
+    return _enrolment(request, portal, account)
+
+
+def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = "", status: int = 200) -> HTMLResponse:
+    with portal.reading() as connection:
+        code_secret = accounts.code_secret(connection, account)
+    drawn = io.BytesIO()
+    segno.make(accounts.uri(code_secret, account.name, f"Forbear, {portal.settings.name}")).save(
+        drawn, "svg", scale=5, xmldecl=False, svgns=False, omitsize=True, title="QR code", light="#fff", nl=False
+    )
+    # The library escapes what it is given, and draws it: nothing in this picture is anybody's text.
+    picture = Markup(drawn.getvalue().decode())  # noqa: S704
+    secret = " ".join(code_secret[start : start + 4] for start in range(0, len(code_secret), 4))
+    return render(
+        request, "enrolment.html", status=status, private=True, picture=picture, secret=secret, wrong=wrong,
+        uri=accounts.uri(code_secret, account.name, portal.settings.name),
+    )  # fmt: skip
+
+
+@router.post("/desk/enrolment")
+def enrol(
+    request: Request, portal: Here, account: Enrolling, code: Annotated[str, Form(max_length=20)] = ""
+) -> Response:
+    """Takes the first code, and begins a session that may see everything the role may."""
+    portal.limits.checks.check(client_of(request))
+    at = now()
+    with portal.writing() as connection:
+        enrolled = accounts.enrol(connection, account, code, at)
+        if enrolled:
+            sessions.end(connection, account)
+        found = accounts.find(connection, account.name)
+    if not (enrolled and found):
+        wrong = "This code is not right: wait for the next one, and look at the clock of your device."
+        return _enrolment(request, portal, account, wrong, 403)
+    return begin(request, portal, found, "/desk")
+
+
+@router.post("/desk/sign-out")
+def sign_out(request: Request, desk: OfLog) -> Response:
+    """Ends every session of the account."""
+    desk.note("signed out")
+    with desk.portal.writing() as connection:
+        sessions.end(connection, desk.account)
+    response = RedirectResponse("/", 303)
+    keep_session(request, response, "")
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@router.get("/desk")
+def start(desk: OfLog) -> HTMLResponse:
+    """What was lately done under this name: whoever sees something strange there should say so."""
+    with desk.portal.reading() as connection:
+        lately = sessions.noted(connection, desk.account.name, limit=10)
+    return desk.render("desk_start.html", lately=lately)
+
+
+@router.get("/desk/visits")
+def visits(
+    desk: OfAudit,
+    name: Annotated[str, Query(max_length=100)] = "",
+    before: Annotated[str, Query(max_length=64, pattern=r"^[ -~]*$")] = "",
+) -> HTMLResponse:
+    """Every sign-in, and every view of what names URLs or people."""
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        found = sessions.noted(connection, name, before, A_PAGE + 1)
+        people = accounts.everyone(connection)
+    return desk.render("visits.html", visits=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)

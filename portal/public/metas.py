@@ -1,0 +1,22 @@
+"""Reads the meta elements of a page that proves control over its site; in a worker, so it loads nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forbear.optout import representation
+from forbear.optout.readers.errors import Unreadable
+
+if TYPE_CHECKING:
+    from forbear.optout.model import Capture
+
+
+def contents_of(capture: Capture, name: str) -> list[str]:
+    """The contents of all meta elements of a name; a page that cannot be parsed shows nothing."""
+    try:
+        known = representation.of(capture)
+        metas = known.document.iter_elements("meta") if known.is_page else ()
+    except Unreadable:
+        return []
+    named = [meta for meta in metas if (meta.attr("name") or "").strip().lower() == name]
+    return [(meta.attr("content") or "").strip() for meta in named]

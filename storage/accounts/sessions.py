@@ -1,0 +1,188 @@
+"""Who is signed in: sessions on the server, found by the secret in a cookie, of which only the digest is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select
+
+from forbear.storage.accounts.accounts import Account, Role, Scope, find
+from forbear.storage.db.account_tables import accounts, saved_queries, sessions, tokens, visits
+from forbear.storage.db.records import new_id
+
+IDLE = timedelta(minutes=30)
+"""After so long without a request a session ends."""
+
+LONGEST = timedelta(hours=12)
+ENROLMENT = timedelta(minutes=10)
+ROTATION = timedelta(minutes=15)
+"""After so long it gets another secret; the old one is taken a moment longer, for requests that are on their way."""
+
+_GRACE = timedelta(seconds=30)
+_STEP = timedelta(minutes=1)
+
+FULL = "full"
+ENROL = "enrolment"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whose session it is; ``fresh`` is the secret that its cookie has from now on, empty if it stays."""
+
+    id: str
+    account: Account
+    stage: str
+    fresh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who sent a token, and what it may do."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+
+def begin(connection: Connection, account: Account, at: datetime, *, full: bool = False) -> str:
+    """A new session; the secret of its cookie. An account that has not enrolled may do that and nothing else.
+
+    ``full`` is for one that somebody else has signed in: it has no codes of ours.
+    """
+    connection.execute(delete(sessions).where(or_(sessions.c.expires_at <= at, sessions.c.seen_at <= at - IDLE)))
+    enrolled = full or account.enrolled
+    until = at + (LONGEST if enrolled else ENROLMENT)
+    return _insert(connection, account.id, FULL if enrolled else ENROL, at, until)
+
+
+def find_session(connection: Connection, secret: str, at: datetime) -> Session | None:
+    """The session of a cookie, used now; None if it has ended. In a writing transaction only where ``due`` says so."""
+    row = connection.execute(_joined(secret, at)).one_or_none()
+    if row is None:
+        return None
+    account = Account(row.account, row.name, Role(row.role), row.totp, row.enrolled_at is not None)
+    return Session(row.id, account, row.stage)
+
+
+def due(connection: Connection, secret: str, at: datetime) -> bool:
+    """Whether ``use`` has something to write."""
+    row = connection.execute(_joined(secret, at)).one_or_none()
+    return row is not None and (row.seen_at <= at - _STEP or row.rotated_at <= at - ROTATION)
+
+
+def use(connection: Connection, secret: str, at: datetime) -> str:
+    """Notes that a session is used; another secret for its cookie where one is due, else nothing."""
+    row = connection.execute(_joined(secret, at).with_for_update()).one_or_none()
+    if row is None:
+        return ""
+    this = sessions.update().where(sessions.c.id == row.id)
+    # The old id of a session that was rotated ends soon: it is not prolonged, and not rotated twice.
+    if row.expires_at - at <= _GRACE or row.rotated_at > at - ROTATION:
+        connection.execute(this.values(seen_at=at))
+        return ""
+    connection.execute(this.values(seen_at=at, expires_at=at + _GRACE))
+    return _insert(connection, row.account, row.stage, at, row.expires_at)
+
+
+def end(connection: Connection, account: Account) -> None:
+    """Signs an account out everywhere."""
+    connection.execute(delete(sessions).where(sessions.c.account == account.id))
+
+
+def issue(
+    connection: Connection, name: str, label: str, scopes: Collection[Scope], lasts: timedelta, at: datetime
+) -> str:
+    """A new token for the JSON API, which is not stored; raises ValueError for scopes beyond the account's role."""
+    account = find(connection, name)
+    if account is None:
+        raise ValueError(f"There is no account {name}: look at `forbear user list`")
+    beyond = sorted(set(scopes) - account.scopes)
+    if beyond:
+        raise ValueError(f"{name} is {account.role}, which may not do {', '.join(beyond)}: leave it out")
+    token = f"forbear_{secrets.token_urlsafe(32)}"
+    row = {
+        "id": _digest(token), "account": account.id, "label": label, "scopes": sorted(map(str, scopes)),
+        "created_at": at, "expires_at": at + lasts,
+    }  # fmt: skip
+    connection.execute(tokens.insert(), row)
+    return token
+
+
+def bearer(connection: Connection, token: str, at: datetime) -> Bearer | None:
+    """Who sent a token; None if it is none, or has ended, or its account is shut."""
+    wanted = tokens.c.id == _digest(token), tokens.c.expires_at > at, accounts.c.disabled_at.is_(None)
+    found = select(accounts.c.name, accounts.c.role, tokens.c.scopes).join_from(tokens, accounts).where(*wanted)
+    row = connection.execute(found).one_or_none()
+    if row is None:
+        return None
+    return Bearer(row.name, frozenset(map(Scope, row.scopes)) & Account("", row.name, Role(row.role), "", True).scopes)
+
+
+def revoke(connection: Connection, name: str, label: str) -> int:
+    """Ends the tokens of an account with this label; how many these were."""
+    account = select(accounts.c.id).where(accounts.c.name == name).scalar_subquery()
+    return connection.execute(delete(tokens).where(tokens.c.account == account, tokens.c.label == label)).rowcount
+
+
+def note(connection: Connection, name: str, client: str, event: str, what: str, at: datetime) -> None:
+    """Writes a sign-in or a view down."""
+    row = {"id": new_id(), "at": at, "name": name[:100], "client": client, "event": event, "what": what[:4000]}
+    connection.execute(visits.insert(), row)
+
+
+def noted(connection: Connection, name: str = "", before: str = "", limit: int = 100) -> Sequence[dict[str, Any]]:
+    """What was written down, newest first, those before an id; of one name, if it is given."""
+    columns = visits.c
+    wanted = select(visits).order_by(columns.id.desc()).limit(limit)
+    if name:
+        wanted = wanted.where(columns.name == name)
+    if before:
+        wanted = wanted.where(columns.id < before)
+    return [dict(row._mapping) for row in connection.execute(wanted)]
+
+
+def save_query(connection: Connection, account: Account, label: str, query: str, at: datetime) -> None:
+    """Saves filters of the log; an older query with the same label is replaced."""
+    columns = saved_queries.c
+    connection.execute(delete(saved_queries).where(columns.account == account.id, columns.label == label))
+    row = {"id": new_id(), "account": account.id, "label": label, "query": query, "created_at": at}
+    connection.execute(saved_queries.insert(), row)
+
+
+def queries(connection: Connection, account: Account) -> Sequence[tuple[str, str, str]]:
+    """Saved queries of an account as id, label and query, by label."""
+    columns = saved_queries.c
+    wanted = select(columns.id, columns.label, columns.query).where(columns.account == account.id)
+    return [(row.id, row.label, row.query) for row in connection.execute(wanted.order_by(columns.label).limit(200))]
+
+
+def forget_query(connection: Connection, account: Account, query: str) -> None:
+    """Removes a saved query by its id."""
+    columns = saved_queries.c
+    connection.execute(delete(saved_queries).where(columns.account == account.id, columns.id == query))
+
+
+def _joined(secret: str, at: datetime) -> Any:
+    wanted = (
+        sessions.c.id == _digest(secret), sessions.c.expires_at > at, sessions.c.seen_at > at - IDLE,
+        accounts.c.disabled_at.is_(None),
+    )  # fmt: skip
+    of_account = accounts.c.name, accounts.c.role, accounts.c.totp, accounts.c.enrolled_at
+    return select(sessions, *of_account).join_from(sessions, accounts).where(*wanted)
+
+
+def _insert(connection: Connection, account: str, stage: str, at: datetime, until: datetime) -> str:
+    secret = secrets.token_urlsafe(32)
+    row = {
+        "id": _digest(secret), "account": account, "stage": stage, "rotated_at": at, "seen_at": at, "expires_at": until
+    }  # fmt: skip
+    connection.execute(sessions.insert(), row)
+    return secret
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,64 @@
+"""Who is told by mail when the crawlers' card changes: asked for, confirmed by whoever reads that address, ended."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from forbear.storage.db.dialects import insert
+from forbear.storage.db.portal_tables import subscriptions
+from forbear.storage.db.records import new_id
+
+TIME_TO_CONFIRM = timedelta(hours=48)
+"""After that a request is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An address that is told, or asked to be; ``token`` is the end of its links."""
+
+    email: str
+    token: str
+    is_confirmed: bool
+
+
+def ask(connection: Connection, email: str, at: datetime) -> Subscription | None:
+    """Notes the wish; None if that address is subscribed or asked already: others cannot have it sent mails again."""
+    expire(connection, at)
+    row = {"id": new_id(), "email": email, "token": secrets.token_urlsafe(24), "asked_at": at}
+    inserted = insert(connection, subscriptions).on_conflict_do_nothing().returning(subscriptions.c.token)
+    token = connection.scalar(inserted, row)
+    return None if token is None else Subscription(email, token, False)
+
+
+def find(connection: Connection, token: str) -> Subscription | None:
+    """The subscription of a link."""
+    row = connection.execute(select(subscriptions).where(subscriptions.c.token == token)).one_or_none()
+    return Subscription(row.email, row.token, row.confirmed_at is not None) if row else None
+
+
+def confirm(connection: Connection, token: str, at: datetime) -> None:
+    """Begins to tell."""
+    waiting = subscriptions.update().where(subscriptions.c.token == token, subscriptions.c.confirmed_at.is_(None))
+    connection.execute(waiting.values(confirmed_at=at))
+
+
+def end(connection: Connection, token: str) -> None:
+    """Forgets the address."""
+    connection.execute(subscriptions.delete().where(subscriptions.c.token == token))
+
+
+def expire(connection: Connection, at: datetime) -> None:
+    """Forgets the addresses that were not confirmed in time."""
+    late = subscriptions.c.confirmed_at.is_(None) & (subscriptions.c.asked_at < at - TIME_TO_CONFIRM)
+    connection.execute(subscriptions.delete().where(late))
+
+
+def confirmed(connection: Connection) -> Sequence[Subscription]:
+    """All that are told."""
+    told = select(subscriptions).where(subscriptions.c.confirmed_at.is_not(None)).order_by(subscriptions.c.id)
+    return [Subscription(row.email, row.token, True) for row in connection.execute(told)]

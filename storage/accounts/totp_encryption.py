@@ -1,0 +1,64 @@
+"""Secrets of one-time codes, encrypted with a key that the database does not have (AES-256-GCM, HKDF of RFC 5869).
+
+The vault is an option of the engine (``execution_options(vault=…)``). Without one, secrets are stored as they are; one
+that was stored so is encrypted when its owner next signs in to a portal that has a vault.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection
+
+from forbear.storage.db.errors import StorageError
+
+_SEALED = "aes-256-gcm:"
+_NONCE = 12
+
+
+class Sealed(StorageError):
+    """A secret is encrypted with another key than the one at hand, or with none; the message is a sentence."""
+
+
+class Vault:
+    """Encrypts with a key that is derived from the secret of the portal."""
+
+    def __init__(self, secret: bytes) -> None:
+        derived = HKDF(SHA256(), 32, None, b"forbear: secrets of one-time codes").derive(secret)
+        self._cipher = AESGCM(derived)
+
+    def seal(self, account: str, secret: str) -> str:
+        """The secret as it is stored; it can be opened for this account alone."""
+        nonce = os.urandom(_NONCE)
+        octets = nonce + self._cipher.encrypt(nonce, secret.encode(), account.encode())
+        return _SEALED + base64.b64encode(octets).decode()
+
+    def open(self, account: str, stored: str) -> str:
+        """The secret that was sealed; raises Sealed."""
+        try:
+            octets = base64.b64decode(stored.removeprefix(_SEALED), validate=True)
+            return self._cipher.decrypt(octets[:_NONCE], octets[_NONCE:], account.encode()).decode()
+        except (InvalidTag, binascii.Error, ValueError):
+            raise Sealed("The codes are encrypted with another secret than this portal's.") from None
+
+
+def sealed(connection: Connection, account: str, secret: str) -> str:
+    """A secret as it is stored in this database."""
+    vault: Vault | None = connection.get_execution_options().get("vault")
+    return vault.seal(account, secret) if vault else secret
+
+
+def opened(connection: Connection, account: str, stored: str) -> str:
+    """The secret that is stored; raises Sealed."""
+    if not stored.startswith(_SEALED):
+        return stored
+    vault: Vault | None = connection.get_execution_options().get("vault")
+    if vault is None:
+        raise Sealed("The codes are encrypted, and this portal has no secret that stays.")
+    return vault.open(account, stored)

@@ -1,0 +1,157 @@
+"""The chain: every row of the log is a leaf of one Merkle tree, appended in the transaction that writes the row.
+
+Positions have no gaps: on SQLite one transaction writes at a time, on PostgreSQL they take turns at the end of each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Table, func, select
+
+from forbear.storage.chain import leaves, merkle
+from forbear.storage.chain.leaves import CHILDREN, FORMS, Entry, record
+from forbear.storage.chain.merkle import leaf_hash
+from forbear.storage.db.dialects import add, chunks, execute
+from forbear.storage.db.errors import StorageError
+from forbear.storage.db.records import new_id, now
+from forbear.storage.db.schema import chain, decision_captures, events, subtrees
+from forbear.storage.db.types import written
+
+_LOCK = 0x666F7263
+"""Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
+
+
+class Broken(StorageError):
+    """The chain itself is damaged; the message is one sentence."""
+
+
+class Sealed(NamedTuple):
+    """A row of the log as it is hashed; ``salt`` (hexadecimal) and ``payload`` are None where there is none (any more).
+
+    ``record`` and ``payload`` are canonical JSON; SHA-256 of 0x00 and ``record`` is ``leaf``.
+    """
+
+    position: int
+    kind: str
+    ref: str
+    leaf: bytes
+    record: str
+    salt: str | None
+    payload: str | None
+
+
+def append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Adds rows to the chain, in order; to be called last in the transaction that writes them."""
+    if not entries:
+        return
+    chance = os.urandom(leaves.SALT * len(entries))
+    starts = range(0, len(chance), leaves.SALT)
+    salts = [
+        chance[start : start + leaves.SALT] if entry.payload is not None else None
+        for start, entry in zip(starts, entries, strict=True)
+    ]
+    payloads = [
+        leaves.commitment(salt, entry.payload) if salt is not None and entry.payload is not None else None
+        for salt, entry in zip(salts, entries, strict=True)
+    ]
+    first, at = _turn(connection)
+    logged = written(at)
+    rows = [
+        (position, kind, ref, logged, leaf_hash(record(kind, logged, payload, position, row).encode()), salt, payload)
+        for position, ((kind, ref, row, _), salt, payload) in enumerate(
+            zip(entries, salts, payloads, strict=True), start=first
+        )
+    ]
+    add(connection, chain, rows)
+    add(connection, subtrees, list(merkle.grown(_fetch(connection), first, [row[4] for row in rows])))
+
+
+def tell(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
+    """Puts on record what was done, as an event; in the transaction that does it, and last."""
+    row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
+    connection.execute(events.insert(), row)
+    append(connection, [leaves.entry("event", row)])
+
+
+def _turn(connection: Connection) -> tuple[int, datetime]:
+    """The next position and the time of what is written there; nobody else gets either before this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        execute(connection, "SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+    for position, at in execute(connection, "SELECT position, at FROM chain ORDER BY position DESC LIMIT 1", ()):
+        return position + 1, max(now(), datetime.fromisoformat(at) if isinstance(at, str) else at)
+    return 0, now()
+
+
+def size(connection: Connection) -> int:
+    """How many leaves the chain has."""
+    last = connection.scalar(select(func.max(chain.c.position)))
+    return 0 if last is None else last + 1
+
+
+def tree(connection: Connection, leaves: int) -> merkle.Tree:
+    """The Merkle tree of the first so many leaves; it raises Broken where some of them are missing."""
+    return merkle.Tree(leaves, _fetch(connection))
+
+
+def _fetch(connection: Connection) -> merkle.Fetch:
+    def fetch(level: int, first: int, count: int) -> Sequence[bytes]:
+        number, column = (chain.c.position, chain.c.leaf) if level == 0 else (subtrees.c.number, subtrees.c.hash)
+        wanted = select(column).where(number.between(first, first + count - 1)).order_by(number)
+        found = connection.scalars(wanted if level == 0 else wanted.where(subtrees.c.level == level)).all()
+        if len(found) != count:
+            raise Broken(f"The chain has lost rows near position {first * merkle.WIDTH**level}: run `forbear verify`.")
+        return found
+
+    return fetch
+
+
+def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[Sealed]:
+    """Rows of a kind by their ids, as they are hashed, in the order of the chain; unknown ids are left out.
+
+    What the record says is taken from the rows as they stand now: whether it has the leaf is for ``verify`` to tell.
+    """
+    found: list[Sealed] = []
+    for some in chunks(refs):
+        known = connection.execute(select(chain).where(chain.c.kind == kind, chain.c.ref.in_(some))).all()
+        entries = read(connection, kind, [row.ref for row in known])
+        found += [seal(row, entries[row.ref]) for row in known if row.ref in entries]
+    return sorted(found)
+
+
+def seal(row: Row[Any], entry: Entry) -> Sealed:
+    """A row of the chain with what it stands for; of a payload that was erased, its commitment is all there is."""
+    sealed = record(row.kind, row.at, row.payload, row.position, entry.row)
+    salt = row.salt.hex() if row.salt is not None else None
+    return Sealed(row.position, row.kind, row.ref, row.leaf, sealed, salt, entry.payload if salt else None)
+
+
+def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, Entry]:
+    """The rows of a kind, by their ids, as they would be hashed now; ids without a row are left out. At most 1,000."""
+    form = FORMS[kind]
+    found = connection.execute(select(form.table).where(form.ref.in_(refs)))
+    rows = [row._asdict() for row in found]
+    if kind != "decision":
+        return {form.ref_of(row): leaves.entry(kind, row) for row in rows}
+    children = {name: _children(connection, table, refs) for name, table in CHILDREN.items()}
+    rests = _children(connection, decision_captures, refs)
+    return {
+        row["id"]: leaves.entry(
+            kind,
+            row,
+            {name: of.get(row["id"], ()) for name, of in children.items()},
+            [child["capture"] for child in rests.get(row["id"], ())],
+        )
+        for row in rows
+    }
+
+
+def _children(connection: Connection, table: Table, refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    wanted = select(table).where(table.c.decision.in_(refs)).order_by(table.c.decision, table.c.position)
+    for row in connection.execute(wanted):
+        found.setdefault(row.decision, []).append(row._asdict())
+    return found

@@ -1,0 +1,317 @@
+"""What is hashed of each row of the log: its record, as canonical JSON (RFC 8785), with a commitment to its words.
+
+The *record* is ``{"kind", "logged", "payload", "position", "row"}``. ``row`` holds what stays for ever: the columns
+that name nobody, and the same of a decision's reasons, statements and gaps; columns that are empty are left out, so
+that a column added later changes no older record. What may have to be erased, since it can name a person (URLs, hosts,
+headers, quotations), is the *payload*; the record has SHA-256(salt ‖ canonical payload) of it, with a salt of 16
+octets of its own. Once salt and payload are gone, the record still hashes to the same leaf, and nobody can find out by
+trying which payload it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from hashlib import sha256
+from json.encoder import encode_basestring as _quoted
+from typing import Any, NamedTuple
+
+from pydantic_core import PydanticSerializationError, to_json
+from sqlalchemy import JSON, ColumnElement, Date, Table, Text, cast
+
+from forbear.storage.db import portal_tables, schema
+from forbear.storage.db.types import Instant, Shown, shown, written
+
+SALT = 16
+"""Octets of a salt."""
+
+WORDS = frozenset({"quote", "source", "place", "note", "detail"})
+"""The columns of reasons, statements and gaps that are payload."""
+
+NOTHING = "null"
+"""JSON of no value, as the database has it."""
+
+Row = Mapping[str, Any]
+Tuple = tuple[Any, ...]
+Tuples = Sequence[tuple[Any, ...]]
+
+
+class Form(NamedTuple):
+    """How rows of a kind are hashed: their table, its key, and which columns are payload or left out.
+
+    Where the key is of several columns, the id of a row is their values with a slash between them.
+    """
+
+    table: Table
+    key: str | tuple[str, ...]
+    erasable: frozenset[str] = frozenset()
+    changing: frozenset[str] = frozenset()
+
+    @property
+    def ref(self) -> ColumnElement[str]:
+        """The id of a row, in SQL."""
+        if isinstance(self.key, str):
+            return self.table.c[self.key]
+        first, *others = (cast(self.table.c[name], Text) for name in self.key)
+        return functools.reduce(lambda left, right: left + "/" + right, others, first)
+
+    def ref_of(self, row: Row) -> str:
+        """The id of a row."""
+        return str(row[self.key]) if isinstance(self.key, str) else "/".join(str(row[name]) for name in self.key)
+
+
+FORMS: dict[str, Form] = {
+    "crawl": Form(
+        schema.crawls,
+        "id",
+        changing=frozenset(column.name for column in schema.crawls.c) - {"id", "started_at", "configuration_digest"},
+    ),
+    "capture": Form(
+        schema.captures, "id", frozenset({"url", "headers", "excerpts"}), changing=frozenset({"url_key", "body"})
+    ),
+    "decision": Form(schema.decisions, "id", frozenset({"url", "canonical", "host"})),
+    # Where a page stands changes when others leave the file before it.
+    "page": Form(
+        schema.pages, "decision", frozenset({"url"}), changing=frozenset({"warc_file", "warc_offset", "warc_length"})
+    ),
+    "removal": Form(schema.removals, "page", changing=frozenset({"erased_at"})),
+    "checkpoint": Form(schema.checkpoints, "id"),
+    "event": Form(schema.events, "id"),
+    # Where a complaint stands is what its last step says (forbear.storage.chain.mutable_state).
+    "complaint": Form(
+        portal_tables.complaints,
+        "id",
+        frozenset({"name", "email", "on_behalf", "works", "urls", "what"}),
+        changing=frozenset({"state", "due_at", "duplicate_of"}),
+    ),
+    "step": Form(portal_tables.complaint_steps, ("complaint", "position"), frozenset({"by", "reason", "blocks"})),
+    "attachment": Form(
+        portal_tables.complaint_files,
+        ("complaint", "position"),
+        frozenset({"name", "sha256"}),
+        changing=frozenset({"content"}),
+    ),
+    "list": Form(schema.list_sources, "sha256", changing=frozenset({"content"})),
+    # When an entry ended, and who let it in, are events.
+    "listing": Form(
+        schema.list_entries, "id", changing=frozenset({"until", "accepted_at", "accepted_by", "accepted_why"})
+    ),
+}
+"""Every kind of row in the chain."""
+
+CHILDREN = {"reasons": schema.reasons, "statements": schema.statements, "gaps": schema.gaps}
+"""What belongs to a decision, beside the captures it rests on."""
+
+
+class Entry(NamedTuple):
+    """A row on its way into the chain: ``row`` as canonical JSON, ``payload`` too, or None if the kind has none."""
+
+    kind: str
+    ref: str
+    row: str
+    payload: str | None
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False).encode
+
+
+def canonical(value: Any) -> str:
+    """RFC 8785 of what the log holds: text, whole numbers, booleans, lists, and objects whose keys are ASCII.
+
+    There, sorting by code points is sorting by UTF-16 code units (3.2.3), and Python escapes what 3.2.2.2 wants. Half a
+    surrogate pair, which a header may hold and RFC 8785 forbids, stays the escape that JSON has for it.
+    """
+    text = _encode(value)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def compact(value: Any) -> str:
+    """``canonical`` of lists of text, and of objects whose keys are sorted already; several times as fast."""
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:  # half a surrogate pair
+        return canonical(value)
+
+
+def commitment(salt: bytes, payload: str) -> str:
+    """What the record says of a payload: SHA-256(salt ‖ payload), in hexadecimal."""
+    return sha256(salt + payload.encode()).hexdigest()
+
+
+def record(kind: str, logged: datetime | str, payload: str | None, position: int, row: str) -> str:
+    """The record that is hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
+    committed = f'"payload":"{payload}",' if payload else ""
+    at = logged if isinstance(logged, str) else written(logged)
+    return f'{{"kind":"{kind}","logged":"{at}",{committed}"position":{position},"row":{row}}}'
+
+
+def blank(payload: str) -> bool:
+    """Whether nothing is left in a payload but the names of its parts."""
+    return not any(_texts(json.loads(payload)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    else:
+        yield str(value)
+
+
+def entry(
+    kind: str, row: Row, children: Mapping[str, Sequence[Row]] | None = None, captures: Sequence[str] = ()
+) -> Entry:
+    """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
+    parts = _PARTS[kind]
+    fixed = {**row, **{name: _told(row[name]) for name in parts.told if row.get(name) is not None}}
+    payload = {**row, **{name: shown(row[name]) for name in parts.shown}}
+    if children is not None:
+        fixed["captures"] = captures
+        for name, rows in children.items():
+            kept, words = _CHILD_PARTS[name]
+            fixed[name] = [{column: child[column] for column in kept} for child in rows]
+            payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
+    text = _sorted(fixed, parts.kept, nested=parts.nested)
+    return Entry(kind, FORMS[kind].ref_of(row), text, _sorted(payload, parts.words) if parts.words else None)
+
+
+def _told(value: datetime | date | str) -> str:
+    """Times, days and text from outside, as they are in the database."""
+    if isinstance(value, str):
+        return shown(value)
+    return written(value) if isinstance(value, datetime) else value.isoformat()
+
+
+def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
+    """``canonical`` of these columns without the empty ones. They are in order; objects in them too, unless nested."""
+    value = {name: row[name] for name in order if row.get(name) is not None}
+    return canonical(value) if nested else compact(value)
+
+
+def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> Entry:
+    """``entry`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
+
+    So for all rows that a crawl writes by thousands: the JSON is put together from what stands in the row, at a
+    fraction of the time.
+    """
+    (
+        id_, at, crawl, url, canonical_url, host, domain, verdict, stage, status, content, octets, engine, policy,
+        profile, use, agent, standard, strict,
+    ) = row  # fmt: skip
+    fixed = (
+        f'{{"agent":{_quoted(agent)},"at":"{at}",{_number("bytes", octets)}"captures":[{_list(captures)}],'
+        f'{_text("content_sha256", content)}"crawl":{_quoted(crawl)},"domain":{_quoted(domain)},'
+        f'"engine":{_quoted(engine)},"gaps":[{",".join([_gap(gap[2], gap[7]) for gap in gaps])}],"id":{_quoted(id_)},'
+        f'"policy":{_quoted(policy)},"profile":{_quoted(profile)},'
+        f'"reasons":[{",".join([_reason(reason[2], *reason[6:]) for reason in reasons])}],"stage":{_quoted(stage)},'
+        f'"statements":[{",".join([_statement(said[2], *said[6:9]) for said in statements])}],'
+        f'{_number("status", status)}"use":{_quoted(use)},"verdict":{_quoted(verdict)}'
+        f"{_last('verdict_standard', standard)}{_last('verdict_strict', strict)}}}"
+    )
+    payload = (
+        f'{{"canonical":{_quoted(canonical_url)},'
+        f'"gaps":[{",".join([_words("detail", gap[6], gap) for gap in gaps])}],"host":{_quoted(host)},'
+        f'"reasons":[{",".join([_words("", "", reason) for reason in reasons])}],'
+        f'"statements":[{",".join([_words("note", said[9], said) for said in statements])}],"url":{_quoted(url)}}}'
+    )
+    return Entry("decision", id_, fixed, payload)
+
+
+def of_capture(row: Tuple) -> Entry:
+    """The same of a capture; its headers and excerpts are canonical JSON already."""
+    id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, octets, _, excerpts = row
+    fixed = (
+        f'{{"body_bytes":{octets},"body_sha256":{_quoted(content)},"crawl":{_quoted(crawl)},{_text("error", error)}'
+        f'{_text("expires_at", expires_at)}"fetched_at":"{fetched_at}","id":{_quoted(id_)}{_last("status", status)}}}'
+    )
+    said = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
+    return Entry("capture", id_, fixed, f'{{{said}"headers":{headers},"url":{_quoted(url)}}}')
+
+
+def of_page(row: Tuple) -> Entry:
+    """The same of a page."""
+    decision, crawl, url, kept_at, _, _, _, content, media_type, octets = row
+    fixed = (
+        f'{{"bytes":{octets},"crawl":{_quoted(crawl)},"decision":{_quoted(decision)},"kept_at":"{kept_at}",'
+        f'"media_type":{_quoted(media_type)},"sha256":{_quoted(content)}}}'
+    )
+    return Entry("page", decision, fixed, f'{{"url":{_quoted(url)}}}')
+
+
+def _text(name: str, value: str | None) -> str:
+    return "" if value is None else f'"{name}":{_quoted(value)},'
+
+
+def _number(name: str, value: int | None) -> str:
+    return "" if value is None else f'"{name}":{value},'
+
+
+def _last(name: str, value: str | int | None) -> str:
+    if value is None:
+        return ""
+    return f',"{name}":{_quoted(value) if isinstance(value, str) else value}'
+
+
+def _list(texts: Sequence[str]) -> str:
+    return ",".join(map(_quoted, texts))
+
+
+@functools.lru_cache(maxsize=4096)
+def _reason(protocol: str, preference: str, measure: str) -> str:
+    return f'{{"measure":{_quoted(measure)},"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}}}'
+
+
+@functools.lru_cache(maxsize=4096)
+def _statement(protocol: str, preference: str, uses: str, force: str) -> str:
+    said = f'"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}'
+    return f'{{"force":{_quoted(force)},{said},"uses":{uses}}}'
+
+
+@functools.lru_cache(maxsize=4096)
+def _gap(protocol: str, defers: str) -> str:
+    return f'{{"defers":{defers},"protocol":{_quoted(protocol)}}}'
+
+
+def _words(name: str, more: str, said: Tuple) -> str:
+    """What is payload of a reason, statement or gap; ``name`` sorts before the names that all have."""
+    first = f'"{name}":{_quoted(more)},' if name else ""
+    return f'{{{first}"place":{_quoted(said[5])},"quote":{_quoted(said[3])},"source":{_quoted(said[4])}}}'
+
+
+class _Parts(NamedTuple):
+    """Names of columns, sorted: what stays, what is payload, which of that is Shown, which that stay are ``_told``."""
+
+    kept: tuple[str, ...]
+    words: tuple[str, ...]
+    shown: tuple[str, ...]
+    told: tuple[str, ...]
+    nested: bool
+
+
+def _parts(kind: str, form: Form) -> _Parts:
+    columns = {str(column.name): column.type for column in form.table.c if column.name not in form.changing}
+    kept = columns.keys() - form.erasable
+    belongs = set(CHILDREN) if kind == "decision" else set()
+    return _Parts(
+        _names(kept | belongs | ({"captures"} if belongs else set())),
+        _names(form.erasable | belongs),
+        _names(name for name in form.erasable if isinstance(columns[name], Shown)),
+        _names(name for name in kept if isinstance(columns[name], Instant | Date | Shown)),
+        any(isinstance(columns[name], JSON) for name in kept),
+    )
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, and plain text: SQLAlchemy's own kind of names is slow to write."""
+    return tuple(sorted(map(str, names)))
+
+
+_PARTS = {kind: _parts(kind, form) for kind, form in FORMS.items()}
+_CHILD_PARTS = {
+    name: (_names(set(table.c.keys()) - WORDS - {"decision", "position"}), _names(set(table.c.keys()) & WORDS))
+    for name, table in CHILDREN.items()
+}

@@ -1,0 +1,114 @@
+"""Content of captures outside of the database: files in a folder or an S3-compatible bucket, named by their SHA-256.
+
+The content with the digest ``ab12…`` is the file ``ab/ab12….gz`` (RFC 1952), so that anybody can unpack and check it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+from uuid import uuid4
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.arrow import ArrowFSWrapper
+from pyarrow import ArrowException
+from pyarrow.fs import FileSystem
+
+from forbear.storage.db.errors import StorageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_A_TIME = 16
+"""Requests to a bucket at the same time."""
+
+
+@lru_cache(maxsize=16)
+def contents(url: str) -> Contents:
+    """The store at this URL; raises StorageError (unknown kind, a password in it, unreachable)."""
+    return Contents(url)
+
+
+class Contents:
+    """A folder (``/path``, ``file:///path``) or a bucket (``s3://bucket/folder?region=…&endpoint_override=…``).
+
+    The keys to a bucket come from where AWS's own programs take them: environment, ~/.aws, the machine's role. What is
+    written here is whole or not there, and on the disk itself when ``put`` returns.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._fs, self._root = _opened(url)
+
+    def put(self, packed: Mapping[str, bytes]) -> None:
+        """Writes contents, packed by ``pack``, under their digests; raises StorageError."""
+        self._all(lambda item: self._put(*item), packed.items())
+
+    def get(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """Contents by their digests, unpacked; those that are not there whole are left out. Raises StorageError."""
+        found = self._all(self._get, digests)
+        return {sha256: content for sha256, content in found if content is not None}
+
+    def remove(self, digests: Iterable[str]) -> None:
+        """Removes contents; what is not there is no error. Raises StorageError."""
+        self._all(self._remove, digests)
+
+    def _all(self, function: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
+        try:
+            with ThreadPoolExecutor(AT_A_TIME) as pool:
+                return list(pool.map(function, arguments))
+        except (OSError, ArrowException) as error:
+            raise StorageError(f"The evidence at {self.url} cannot be used: {error}.") from error
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}.gz"
+
+    def _put(self, sha256: str, packed: bytes) -> None:
+        path = self._path(sha256)
+        if "file" not in self._fs.protocol:
+            self._fs.pipe_file(path, packed)  # a bucket shows an object when it is whole
+            return
+        self._fs.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH120 as fsspec writes paths
+        new = f"{path}.{uuid4().hex}.new"
+        with self._fs.open(new, "wb") as file:
+            file.write(packed)
+            file.flush()
+            os.fsync(file.fileno())
+        self._fs.mv(new, path)
+
+    def _get(self, sha256: str) -> tuple[str, bytes | None]:
+        try:
+            return sha256, gzip.decompress(self._fs.cat_file(self._path(sha256)))
+        except (FileNotFoundError, gzip.BadGzipFile, EOFError, zlib.error):
+            return sha256, None
+
+    def _remove(self, sha256: str) -> None:
+        if self._fs.exists(self._path(sha256)):
+            self._fs.rm_file(self._path(sha256))
+
+
+def pack(content: bytes) -> bytes:
+    """Content as it is stored outside of the database; the same content gives the same octets."""
+    return gzip.compress(content, mtime=0)
+
+
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
+    kind, _, rest = url.partition("://")
+    if "@" in rest.partition("/")[0]:
+        raise StorageError(
+            "A key has no place in the URL of the evidence: give it in AWS_SECRET_ACCESS_KEY and the like."
+        )
+    try:
+        if rest and kind == "s3":
+            arrow, root = FileSystem.from_uri(url)
+            return ArrowFSWrapper(arrow), root.rstrip("/")
+        fs, root = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError, OSError, ArrowException) as error:
+        raise StorageError(f"{url} is no place for evidence: write a folder or s3://BUCKET/FOLDER ({error}).") from None
+    return fs, root.rstrip("/")

@@ -1,0 +1,90 @@
+"""Who may do what on PostgreSQL: the role that crawls may add to the log, the one that asks may read it."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import Connection, text
+
+from forbear.storage.db import account_tables, portal_tables, schema
+from forbear.storage.db.errors import StorageError
+
+LOG = (
+    portal_tables.complaint_files,
+    portal_tables.complaint_steps,
+    schema.bodies,
+    schema.captures,
+    schema.chain,
+    schema.checkpoints,
+    schema.decision_captures,
+    schema.decisions,
+    schema.events,
+    schema.gaps,
+    schema.list_sources,
+    schema.pages,
+    schema.policies,
+    schema.reasons,
+    schema.statements,
+    schema.subtrees,
+)
+"""What may be added to, and never changed. Only the owner of the tables can: for an upgrade or an erasure."""
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+_GIVEN = """
+    SELECT grantee, array_agg(privilege_type::text) FROM information_schema.role_table_grants
+    WHERE table_schema = 'public' AND table_name = 'decisions' AND grantee <> grantor AND grantee <> 'PUBLIC'
+    GROUP BY grantee
+"""
+_TABLES = """
+    SELECT relname, relkind = 'v' FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+"""
+
+
+def grant(connection: Connection, crawler: str, legal: str) -> None:
+    """Gives the two roles their rights, and takes all others from them; roles that are not there are made.
+
+    A role that is made cannot log in: it is granted to users that can. Raises StorageError for a name that is none, and
+    on SQLite, which has no roles.
+    """
+    if connection.dialect.name != "postgresql":
+        raise StorageError("SQLite has no roles: give them on PostgreSQL, or guard the file itself.")
+    for role in (crawler, legal):
+        if not _NAME.fullmatch(role):
+            raise StorageError(f"{role!r} is no name for a role: write small letters, digits and _.")
+        if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
+            _run(connection, f'CREATE ROLE "{role}" NOLOGIN')
+        for kind in ("TABLES", "SEQUENCES"):
+            _run(connection, f'REVOKE ALL ON ALL {kind} IN SCHEMA public FROM "{role}", PUBLIC')
+        _give(connection, role, adds=role == crawler)
+
+
+def renew(connection: Connection) -> None:
+    """Gives roles that may add to the log, or read it, the same right to what an upgrade made; others stay as they are.
+
+    Such roles are those of ``grant``: a role that may change or delete decisions is none of them.
+    """
+    if connection.dialect.name == "postgresql":
+        for role, rights in connection.execute(text(_GIVEN)).all():
+            if "SELECT" in rights and not {"UPDATE", "DELETE", "TRUNCATE"} & set(rights):
+                _give(connection, role, adds="INSERT" in rights)
+
+
+def _give(connection: Connection, role: str, *, adds: bool) -> None:
+    """Which tables there are the database says: which modules a program has loaded does not matter."""
+    secret, log = ({table.name for table in tables} for tables in (account_tables.SECRET, LOG))
+    _run(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
+    for name, is_view in connection.execute(text(_TABLES)).all():
+        if name not in secret:
+            rights = "SELECT"
+            if adds and not is_view and name != "alembic_version":
+                rights += ", INSERT" if name in log else ", INSERT, UPDATE, DELETE"
+            _run(connection, f'GRANT {rights} ON "{name}" TO "{role}"')
+    if adds:
+        _run(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"')
+
+
+def _run(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)

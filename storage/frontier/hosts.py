@@ -1,0 +1,28 @@
+"""Hosts: a row for each name met, which everything else about a host hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from forbear.storage.db.dialects import add_new
+from forbear.storage.db.hostnames import domain_of, unicode_of
+from forbear.storage.db.schema import hosts
+from forbear.storage.db.types import shown, written
+
+
+def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:
+    """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
+    met = written(at)
+    rows = [(name, shown(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
+    add_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
+
+
+def domain_in(connection: Connection, host: str) -> str:
+    """The registrable domain of a host as its rows have it; by the Public Suffix List if it was never met."""
+    found = connection.scalar(select(hosts.c.domain).where(hosts.c.host == host))
+    if found is None:  # a domain may be known by its subdomains alone
+        found = connection.scalar(select(hosts.c.domain).where(hosts.c.domain == host).limit(1))
+    return found or domain_of(host)

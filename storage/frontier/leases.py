@@ -1,0 +1,172 @@
+"""Leases on hosts: one process at a time sends requests to a host, and the next one honours when it may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from forbear.optout.model import SKEW
+from forbear.storage.db.dialects import chunks
+from forbear.storage.db.records import State
+from forbear.storage.db.schema import frontier, hosts, queues
+from forbear.storage.frontier.frontier import DEATH
+from forbear.storage.frontier.hosts import meet
+from forbear.storage.frontier.process_id import is_dead
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The permission to send requests to a host, from ``next_at`` on (None: at once).
+
+    ``orphaned``: the process that had it before died without a word, so that nobody knows when it last asked:
+    wait the whole delay of the host first.
+    """
+
+    host: str
+    next_at: datetime | None
+    orphaned: bool = False
+
+
+def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: datetime, seconds: float) -> list[Lease]:
+    """Up to ``n`` hosts of the crawl that have something due, for ``seconds``; longest ready first.
+
+    Entries of these hosts that another process was fetching when it died wait again; the death counts against them, as
+    it may have died of the answer.
+    """
+    leased: list[Lease] = []
+    until = at + timedelta(seconds=seconds)
+    while len(leased) < n:
+        ready = (
+            select(queues.c.id, queues.c.host, hosts.c.next_at, hosts.c.lease_owner, hosts.c.lease_until)
+            .add_columns(hosts.c.last_seen)
+            .join_from(queues, hosts)
+            .where(queues.c.crawl == crawl, queues.c.ready_at <= at)
+            .order_by(queues.c.ready_at)  # and no further: the index has them so, and nothing has to be sorted
+            .limit(n - len(leased))
+            .with_for_update(skip_locked=True, key_share=True)
+        )
+        rows = connection.execute(ready).all()
+        if not rows:
+            break
+        free = []
+        for row in rows:
+            held = row.lease_owner is not None and row.lease_until > at
+            later = row.lease_until if held else _next_at(row, at)
+            if later is not None and later > at:  # look again then, so that nobody passes it by until that
+                connection.execute(queues.update().where(queues.c.id == row.id).values(ready_at=later))
+            else:
+                free.append(row)
+        _hold(connection, [row.host for row in free], owner, until)
+        _recover_entries(connection, [row.id for row in free if row.lease_owner is not None], DEATH)
+        _recover_entries(connection, [row.id for row in free if row.lease_owner is None], 0)
+        leased += [Lease(row.host, _next_at(row, at), row.lease_owner is not None) for row in free]
+    return leased
+
+
+def lease_host(connection: Connection, owner: str, host: str, at: datetime, seconds: float) -> Lease | None:
+    """One named host, also one that no crawl has met; None while another process holds it.
+
+    Who holds it already gets it again: within a process, taking turns is the caller's task.
+    """
+    meet(connection, [host], at)
+    of = hosts.c
+    columns = select(of.next_at, of.last_seen, of.lease_owner, of.lease_until).where(of.host == host)
+    known = connection.execute(columns.with_for_update(key_share=True)).one()
+    mine = known.lease_owner == owner
+    if known.lease_owner is not None and not mine and known.lease_until > at:
+        return None
+    _hold(connection, [host], owner, at + timedelta(seconds=seconds))
+    return Lease(host, _next_at(known, at), known.lease_owner is not None and not mine)
+
+
+def _next_at(row: Row[*tuple[Any, ...]], at: datetime) -> datetime | None:
+    """When the host may be asked again; at once if that was noted by a clock that ran ahead."""
+    next_at: datetime | None = row.next_at
+    return None if row.last_seen > at + SKEW else next_at
+
+
+def _hold(connection: Connection, some: Sequence[str], owner: str, until: datetime) -> None:
+    for part in chunks(some):
+        connection.execute(hosts.update().where(hosts.c.host.in_(part)).values(lease_owner=owner, lease_until=until))
+        _postpone(connection, part, until)
+
+
+def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> None:
+    waiting = queues.update().where(queues.c.host.in_(some), queues.c.ready_at.is_not(None))
+    connection.execute(waiting.values(ready_at=until))
+
+
+def _recover_entries(connection: Connection, some: Sequence[int], deaths: int) -> None:
+    for part in chunks(some):
+        orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == State.ALLOWED.value)
+        connection.execute(
+            orphans.values(state=State.WAITING.value, deaths=func.coalesce(frontier.c.deaths, 0) + deaths)
+        )
+
+
+def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime, seconds: float) -> set[str]:
+    """Holds hosts for ``seconds`` from now; returns those that are still the owner's, the others are lost."""
+    until = at + timedelta(seconds=seconds)
+    kept: set[str] = set()
+    for part in chunks(sorted(some)):
+        held = hosts.update().where(hosts.c.host.in_(part), hosts.c.lease_owner == owner)
+        still = connection.scalars(held.values(lease_until=until).returning(hosts.c.host)).all()
+        if still:
+            _postpone(connection, still, until)
+        kept.update(still)
+    return kept
+
+
+def release(connection: Connection, owner: str, host: str, next_at: datetime | None, at: datetime) -> None:
+    """Gives a host back when nothing of it is in flight; whoever comes next waits until ``next_at``.
+
+    Does nothing if the lease was lost.
+    """
+    mine = hosts.update().where(hosts.c.host == host, hosts.c.lease_owner == owner)
+    freed = mine.values(lease_owner=None, lease_until=None, next_at=next_at, last_seen=at).returning(hosts.c.host)
+    if connection.scalar(freed) is None:
+        return
+    for queue in connection.scalars(
+        select(queues.c.id).where(queues.c.host == host).order_by(queues.c.id).with_for_update(key_share=True)
+    ).all():
+        due = _due(connection, queue, at)
+        ready_at = due if due is None or next_at is None else max(due, next_at)
+        connection.execute(queues.update().where(queues.c.id == queue).values(ready_at=ready_at))
+
+
+def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
+    """When something of the queue is to be done: now, later, or never."""
+    entries = select(frontier.c.id).where(frontier.c.queue == queue)
+    for state in (State.WAITING, State.ALLOWED):
+        if connection.scalar(entries.where(frontier.c.state == state.value).limit(1)) is not None:
+            return at
+    later = select(func.min(frontier.c.due_at)).where(
+        frontier.c.queue == queue, frontier.c.state == State.DEFERRED.value
+    )
+    due: datetime | None = connection.scalar(later)
+    return due
+
+
+def held(connection: Connection, crawl: str, at: datetime) -> bool:
+    """Whether any process holds a host of the crawl that something is left to do for."""
+    leased = select(hosts.c.host).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
+    wanted = leased.join_from(hosts, queues).where(queues.c.crawl == crawl, queues.c.ready_at.is_not(None))
+    return connection.scalar(wanted.limit(1)) is not None
+
+
+def recover(connection: Connection, at: datetime) -> list[str]:
+    """Ends the leases of processes of this machine that are dead, so that nobody waits for them; returns the hosts.
+
+    Cheap, whatever the frontier holds: it reads the leased hosts alone. Other machines' leases end by time.
+    """
+    held = select(hosts.c.host, hosts.c.lease_owner).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
+    dead = [row.host for row in connection.execute(held) if is_dead(row.lease_owner)]
+    for some in chunks(sorted(dead)):
+        # The owner's name stays: who leases the host next sees that it was orphaned.
+        connection.execute(hosts.update().where(hosts.c.host.in_(some)).values(lease_until=at))
+        _postpone(connection, some, at)
+    return dead

@@ -1,0 +1,53 @@
+"""Documents that were issued: each version whole, with its digest and the policy it explains; events of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from forbear.storage.chain import chain
+from forbear.storage.db.schema import events
+
+EVENT = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A version of a document: ``policy`` is the digest that rows of the log carry, empty if it explains none."""
+
+    digest: str
+    kind: str
+    at: datetime
+    policy: str
+    document: dict[str, Any]
+
+
+def issue(
+    connection: Connection, kind: str, digest: str, document: Mapping[str, Any], *, policy: str, at: datetime
+) -> bool:
+    """Puts a version on record; False if it is the one that was issued last."""
+    last = latest(connection, kind)
+    if last is not None and last.digest == digest and last.policy == policy:
+        return False
+    content = {"kind": kind, "digest": digest, "policy": policy, "document": dict(document)}
+    chain.tell(connection, EVENT, content, at)
+    return True
+
+
+def issued(connection: Connection, kind: str | None = None) -> Iterator[Issued]:
+    """All versions on record, oldest first."""
+    rows = select(events.c.at, events.c.content).where(events.c.event == EVENT).order_by(events.c.at, events.c.id)
+    for row in connection.execute(rows):
+        one = Issued(at=row.at, **row.content)
+        if kind is None or one.kind == kind:
+            yield one
+
+
+def latest(connection: Connection, kind: str) -> Issued | None:
+    """The version that was issued last."""
+    found = list(issued(connection, kind))
+    return found[-1] if found else None

@@ -1,0 +1,251 @@
+"""Captures as evidence: stored by content, each content once, and found again while they are fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from forbear.optout.model import SKEW, Capture, Failure, Reason
+from forbear.storage.chain.leaves import NOTHING, compact
+from forbear.storage.db.dialects import add, add_new, chunks, find
+from forbear.storage.db.hostnames import digest
+from forbear.storage.db.records import CaptureRecord, Keep
+from forbear.storage.db.schema import bodies, captures
+from forbear.storage.db.types import shown, written
+
+if TYPE_CHECKING:
+    from forbear.storage.db.blobs import Contents
+
+
+class Fresh(NamedTuple):
+    """A stored capture that may be used again until it expires."""
+
+    id: str
+    capture: Capture
+    expires_at: datetime
+
+
+def store(
+    connection: Connection, records: Mapping[str, tuple[str, CaptureRecord, Sequence[Reason]]]
+) -> list[tuple[Any, ...]]:
+    """Stores captures that are not stored yet, by their ids: crawl, record, and the reasons of the decision.
+
+    If a body is not kept whole, the words that the reasons quote from it are. Returns the rows that were made, for the
+    chain.
+    """
+    new = dict(records)
+    for (stored,) in find(connection, "SELECT id FROM captures WHERE id", list(new)):
+        del new[stored]
+    if not new:
+        return []
+    rows = [_row(*one) for one in new.values()]
+    whole = {row[_DIGEST]: one[1].capture.body for row, one in zip(rows, new.values(), strict=True) if row[_BODY]}
+    _store_bodies(connection, whole)
+    add(connection, captures, rows)
+    return rows
+
+
+def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None:
+    missing = dict(contents)
+    for (known,) in find(connection, "SELECT sha256 FROM bodies WHERE sha256", list(contents)):
+        del missing[known]
+    if missing:
+        outside: Contents | None = connection.get_execution_options().get("evidence")
+        packed = {sha256: _pack(body, outside) for sha256, body in missing.items()}
+        if outside:  # before the row that says it is there
+            outside.put(packed)
+        place = outside.url if outside else None
+        rows = [
+            (sha256, b"" if outside else packed[sha256], len(missing[sha256]), len(packed[sha256]), place)
+            for sha256 in sorted(missing)  # one order for all processes: no deadlock between them
+        ]
+        add_new(connection, bodies, rows, bodies.c.keys(), "sha256")
+
+
+def _pack(content: bytes, outside: Contents | None) -> bytes:
+    if outside is None:
+        return zlib.compress(content)
+    from forbear.storage.db.blobs import pack  # noqa: PLC0415 as below
+
+    return pack(content)
+
+
+def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[str, bytes]:
+    """Contents by their digests, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
+
+    What is stored outside is looked for in the store that the database was opened with, else where the row says.
+    Contents that are not there, or cannot be unpacked, are left out. Raises StorageError.
+    """
+    found: dict[str, bytes] = {}
+    elsewhere = []
+    for row in rows:
+        if row.place is not None:
+            elsewhere.append(row)
+        elif row.content is not None:
+            with suppress(zlib.error):
+                found[row.sha256] = zlib.decompress(row.content)
+    for store, digests in _outside(connection, elsewhere):
+        found |= store.get(digests)
+    return found
+
+
+def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    """Removes contents that are outside of the database, from rows of ``bodies`` (``sha256``, ``place``).
+
+    Raises StorageError.
+    """
+    for store, digests in _outside(connection, rows):
+        store.remove(digests)
+
+
+def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[Contents, list[str]]]:
+    from forbear.storage.db.blobs import contents  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
+
+    own: Contents | None = connection.get_execution_options().get("evidence")
+    elsewhere: dict[str, list[str]] = {}
+    for row in rows:
+        elsewhere.setdefault(row.place, []).append(row.sha256)
+    for place, digests in elsewhere.items():
+        yield own or contents(place), digests
+
+
+class Size(NamedTuple):
+    """How much evidence there is: captures whose content is stored, their octets, and what is left of that.
+
+    ``contents`` are the different ones among them, ``size`` their octets, ``packed`` the same compressed, of which
+    ``outside`` are not in the database. Octets throughout, but for the two counts.
+    """
+
+    captures: int
+    received: int
+    contents: int
+    size: int
+    packed: int
+    outside: int
+
+
+def size(connection: Connection) -> Size:
+    """Measures the evidence of all crawls; reads every row of captures and bodies."""
+    of = bodies.c
+    packed = func.coalesce(of.packed, func.length(of.content))
+    taken = select(func.count(), func.coalesce(func.sum(captures.c.body_bytes), 0)).where(captures.c.body.is_not(None))
+    held = select(
+        func.count(),
+        func.coalesce(func.sum(of.size), 0),
+        func.coalesce(func.sum(packed), 0),
+        func.coalesce(func.sum(packed).filter(of.place.is_not(None)), 0),
+    )
+    return Size(*map(int, (*connection.execute(taken).one(), *connection.execute(held).one())))
+
+
+_DIGEST, _BODY = (list(captures.c.keys()).index(name) for name in ("body_sha256", "body"))
+
+
+def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[Any, ...]:
+    """As it stands in the table."""
+    capture, whole = record.capture, record.keep is Keep.WHOLE
+    quotes = [reason.quote for reason in reasons if reason.source == capture.url]
+    sha256 = hashlib.sha256(capture.body).hexdigest()
+    return (
+        record.id,
+        crawl,
+        shown(capture.url),
+        digest(capture.url),
+        written(record.fetched_at),
+        record.expires_at and written(record.expires_at),
+        capture.status,
+        capture.error and str(capture.error),
+        compact(capture.headers),
+        sha256,
+        len(capture.body),
+        sha256 if whole else None,
+        NOTHING if whole else compact(list(dict.fromkeys(quotes))),
+    )
+
+
+def load(connection: Connection, capture_id: str) -> Capture:
+    """A capture as it was decided by; of one that was not stored whole, the body is its excerpts, a line each.
+
+    Raises KeyError if there is none with this id, or its content is gone.
+    """
+    return held(connection, [capture_id])[capture_id].capture
+
+
+class Held(NamedTuple):
+    """A capture as it is stored: ``whole``, or with the words alone that were quoted from its content.
+
+    ``sha256`` is that of the whole content, in hexadecimal.
+    """
+
+    capture: Capture
+    whole: bool
+    sha256: str
+
+
+def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
+    """The captures with these ids, as far as they and their contents are there."""
+    found: dict[str, Held] = {}
+    for some in chunks(ids):
+        rows = connection.execute(_stored().where(captures.c.id.in_(some))).all()
+        for row, capture in _captures(connection, rows):
+            found[row.id] = Held(capture, row.excerpts is None or not row.body_bytes, row.body_sha256)
+    return found
+
+
+def fresh(
+    connection: Connection, urls: Sequence[str], now: datetime, since: datetime | None = None, *, expired: bool = False
+) -> list[Fresh]:
+    """The newest capture of each canonical URL that has not expired, whichever crawl made it; none before ``since``.
+
+    ``expired``: however old it is. What a clock that ran ahead has dated into the future is never fresh: nobody knows
+    when it was fetched.
+    """
+    newest: dict[str, Fresh] = {}
+    for some in chunks(urls):
+        expected = {digest(url) for url in some}
+        valid = captures.c.expires_at.is_not(None) if expired else captures.c.expires_at > now
+        stored = _stored().where(captures.c.url_key.in_(expected), valid, captures.c.fetched_at <= now + SKEW)
+        if since is not None:
+            stored = stored.where(captures.c.fetched_at >= since)
+        rows = connection.execute(stored.order_by(captures.c.fetched_at, captures.c.id)).all()
+        for row, capture in _captures(connection, rows):
+            newest[row.url] = Fresh(row.id, capture, row.expires_at)
+    return list(newest.values())
+
+
+def newest(connection: Connection, url: str) -> Capture | None:
+    """The newest capture of a well-known file that was there and is stored whole; None if there is none any more."""
+    columns = captures.c
+    whole = select(columns.id).where(columns.url_key == digest(url), columns.status == 200, columns.body.is_not(None))
+    files = whole.where(columns.expires_at.is_not(None))  # which the index on them wants to hear
+    found = connection.scalar(files.order_by(columns.fetched_at.desc(), columns.id.desc()).limit(1))
+    try:
+        return None if found is None else load(connection, found)
+    except KeyError:
+        return None
+
+
+def _stored() -> Select[Any]:
+    columns = captures.c
+    return select(
+        columns.id, columns.url, columns.expires_at, columns.status, columns.error, columns.headers, columns.excerpts,
+        columns.body_sha256, columns.body_bytes,
+    ).add_columns(bodies.c.sha256, bodies.c.content, bodies.c.place).outerjoin_from(captures, bodies)  # fmt: skip
+
+
+def _captures(connection: Connection, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Capture]]:
+    content = unpacked(connection, {row.sha256: row for row in rows if row.sha256}.values())
+    for row in rows:
+        if row.excerpts is not None:
+            body: bytes | None = "\n".join(row.excerpts).encode("utf-8", "surrogatepass")
+        else:
+            body = content.get(row.sha256)
+        if body is not None:
+            headers = tuple((name, value) for name, value in row.headers)
+            yield row, Capture(row.url, row.status, headers, body, Failure(row.error) if row.error else None)

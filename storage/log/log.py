@@ -1,0 +1,198 @@
+"""Writes jobs into the log: decision, children, evidence and the frontier's change, in one transaction (law 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+from itertools import chain as joined
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from forbear.optout.model import Gap, Profile, Reason, Statement
+from forbear.storage.chain import chain, leaves
+from forbear.storage.chain.leaves import Entry, Tuples, compact
+from forbear.storage.db.dialects import add, find
+from forbear.storage.db.hostnames import domain_of, host_in
+from forbear.storage.db.records import Add, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
+from forbear.storage.db.schema import decision_captures, decisions, gaps, pages, reasons, statements
+from forbear.storage.db.types import shown, written
+from forbear.storage.db.write_cache import Memo
+from forbear.storage.frontier import frontier
+from forbear.storage.log import evidence, rollups, summary
+
+
+class Superseded(Exception):
+    """A page was to be kept that another process has taken over meanwhile, or has brought to its end."""
+
+
+class Written(NamedTuple):
+    """How many URLs each job added to the frontier, and the rows that are still to go into the chain."""
+
+    added: list[int]
+    entries: list[Entry]
+
+
+def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
+    """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
+    memo = Memo()
+    done = write_rows(connection, jobs, memo)
+    chain.append(connection, done.entries)
+    rollups.update(connection, jobs, memo)
+    return done.added
+
+
+def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Written:
+    """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
+
+    Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
+    that was never begun, NotAUrl, and Superseded.
+    """
+    decided = [job for job in jobs if isinstance(job, Decided)]
+    shown_by = {
+        record.id: (job.decision.crawl, record, job.decision.decision.reasons)
+        for job in decided
+        for record in job.captures
+        if record.id not in memo.captures
+    }
+    made = evidence.store(connection, shown_by)
+    memo.captures.note(shown_by)
+    entries = [leaves.of_capture(row) for row in made]
+    said = _decided(connection, [job.decision for job in decided])
+    for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
+        add(connection, table, rows)
+    kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
+    _refuse_ended(connection, [job for job in jobs if isinstance(job, Kept)])
+    add(connection, pages, kept)
+    entries += said.entries
+    entries += map(leaves.of_page, kept)
+    frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
+    summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
+    return Written(frontier.add_all(connection, [_found(job) for job in jobs], memo.links), entries)
+
+
+def _refuse_ended(connection: Connection, jobs: Sequence[Kept]) -> None:
+    wanted = {job.settle.entry: job.page.url for job in jobs if job.settle}
+    for ended in wanted.keys() - frontier.hold(connection, sorted(wanted)):
+        raise Superseded(f"{wanted[ended]} is no longer to be kept: another process has it now.")
+
+
+def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
+    """Whether a transaction with these jobs was committed; those that leave no row of the log may be written again."""
+    for job in jobs:
+        if isinstance(job, Decided):
+            mine = select(decisions.c.id).where(decisions.c.id == job.decision.id)
+        elif isinstance(job, Kept):
+            mine = select(pages.c.decision).where(pages.c.decision == job.page.decision)
+        else:
+            continue
+        return connection.scalar(mine) is not None
+    return False
+
+
+class _Decisions(NamedTuple):
+    """Rows of the tables of decisions, as they are stored, and of the chain."""
+
+    tables: Sequence[Tuples]
+    entries: list[Entry]
+
+
+def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Decisions:
+    columns = "SELECT id, engine, policy, profile, use, agent FROM crawls WHERE id"
+    crawls = {id_: of for id_, *of in find(connection, columns, sorted({record.crawl for record in records}))}
+    rows = [_decision(record, crawls[record.crawl]) for record in records]
+    why = [[_reason(record.id, *one) for one in enumerate(record.decision.reasons)] for record in records]
+    said = [[_statement(record.id, *one) for one in enumerate(record.decision.statements)] for record in records]
+    unread = [[_gap(record.id, *one) for one in enumerate(record.decision.gaps)] for record in records]
+    rests = [(record.id, *one) for record in records for one in enumerate(record.captures)]
+    entries = [
+        leaves.of_decision(row, record.captures, *children)
+        for row, record, *children in zip(rows, records, why, said, unread, strict=True)
+    ]
+    children = (list(joined.from_iterable(some)) for some in (why, said, unread))
+    return _Decisions((rows, rests, *children), entries)
+
+
+def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
+    url = record.decision.url
+    host = host_in(url)
+    verdicts = record.decision.verdicts
+    return (
+        record.id,
+        written(record.at),
+        record.crawl,
+        shown(record.url),
+        shown(url),
+        host,
+        domain_of(host),
+        str(record.decision.verdict),
+        str(record.decision.stage),
+        record.status,
+        record.content_sha256,
+        record.bytes,
+        *crawl,
+        *[str(verdicts[profile]) if profile in verdicts else None for profile in (Profile.STANDARD, Profile.STRICT)],
+    )
+
+
+def _words(id_: str, position: int, said: Reason | Statement | Gap) -> tuple[Any, ...]:
+    return id_, position, said.protocol, shown(said.quote), shown(said.source), shown(said.where)
+
+
+def _reason(id_: str, position: int, reason: Reason) -> tuple[Any, ...]:
+    return *_words(id_, position, reason), str(reason.preference), reason.measure
+
+
+def _statement(id_: str, position: int, said: Statement) -> tuple[Any, ...]:
+    more = str(said.preference), _sorted(said.uses), str(said.force), shown(said.note)
+    return _words(id_, position, said) + more
+
+
+def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
+    return *_words(id_, position, gap), shown(gap.detail), _sorted(gap.defers)
+
+
+@lru_cache(maxsize=64)
+def _sorted(words: frozenset[StrEnum]) -> str:
+    """As JSON."""
+    return compact(sorted(map(str, words)))
+
+
+def _page(page: PageRecord) -> tuple[Any, ...]:
+    return (
+        page.decision,
+        page.crawl,
+        shown(page.url),
+        written(page.kept_at),
+        shown(page.warc_file),
+        page.warc_offset,
+        page.warc_length,
+        page.sha256,
+        shown(page.media_type),
+        page.bytes,
+    )
+
+
+def _settled(job: Job) -> list[tuple[Settle, str | None]]:
+    if isinstance(job, Add) or job.settle is None:
+        return []
+    if isinstance(job, Decided):
+        return [(job.settle, job.decision.id)]
+    return [(job.settle, job.page.decision if isinstance(job, Kept) else job.decision)]
+
+
+def _change(job: Decided | Kept) -> summary.Change:
+    if isinstance(job, Kept):
+        page = job.page
+        return summary.Change(page.url, host_in(page.url), None, page.kept_at, page.decision)
+    record, said = job.decision, job.decision.decision
+    return summary.Change(said.url, host_in(said.url), said.verdict, record.at, record.id, said.reasons)
+
+
+def _found(job: Job) -> tuple[str, Sequence[Link]]:
+    if isinstance(job, Decided):
+        return job.decision.crawl, job.links
+    if isinstance(job, Kept):
+        return job.page.crawl, job.links
+    return (job.crawl, job.links) if isinstance(job, Add) else ("", ())

@@ -1,0 +1,48 @@
+"""The policies that decisions were made by: what each digest in the log stands for, departures and reasons included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from forbear.optout.policy import Departure, Policy, restore
+from forbear.storage.db.dialects import insert
+from forbear.storage.db.records import now
+from forbear.storage.db.schema import policies
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """A policy in the log, and when it was first put there."""
+
+    digest: str
+    first_at: datetime
+    departures: tuple[Departure, ...]
+
+
+def put_on_record(connection: Connection, policy: Policy) -> None:
+    """Stores a policy, unless it is there already."""
+    row = {
+        "digest": policy.digest,
+        "first_at": now(),
+        "departures": [asdict(departure) for departure in policy.departures],
+        "content": policy.content,
+    }
+    connection.execute(insert(connection, policies).on_conflict_do_nothing(), row)
+
+
+def on_record(connection: Connection) -> Iterator[PolicyRecord]:
+    """All policies of the log, the oldest first."""
+    columns = policies.c
+    for row in connection.execute(select(columns.digest, columns.first_at, columns.departures).order_by("first_at")):
+        yield PolicyRecord(row.digest, row.first_at, tuple(Departure(**departure) for departure in row.departures))
+
+
+def find(connection: Connection, digest: str) -> Policy | None:
+    """The policy whose digest begins so; None if there is none, or several."""
+    wanted = select(policies.c.content).where(policies.c.digest.startswith(digest.lower(), autoescape=True)).limit(2)
+    found = connection.scalars(wanted).all()
+    return restore(found[0]) if len(found) == 1 else None

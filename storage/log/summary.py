@@ -1,0 +1,191 @@
+"""Keeps ``urls``, ``host_outcomes`` and ``host_reasons`` in step with the decisions, in the same transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from forbear.optout.model import Reason, Verdict
+from forbear.storage.db.dialects import add_new, chunks, count_up, find, many
+from forbear.storage.db.hostnames import digest
+from forbear.storage.db.schema import host_outcomes, host_reasons, urls
+from forbear.storage.db.types import shown, written
+from forbear.storage.frontier.hosts import meet
+
+KEPT = "kept"
+REMOVED = "removed"
+
+
+class Change(NamedTuple):
+    """A decision about a URL; or, without a verdict, that a copy of it was kept."""
+
+    url: str
+    host: str
+    verdict: Verdict | None
+    at: datetime
+    decision: str
+    reasons: Sequence[Reason] = ()
+
+
+def update(connection: Connection, changes: Iterable[Change]) -> None:
+    """Counts the changes, in order."""
+    changes = list(changes)
+    if changes:
+        _count_urls(connection, changes)
+        _count_reasons(connection, changes)
+
+
+def forget(connection: Connection, decisions: Sequence[str], words: Iterable[bytes]) -> None:
+    """Takes out the URLs that stand by these decisions, and as many reasons as ``words`` has keys."""
+    standing = connection.execute(
+        urls.delete().where(urls.c.decision.in_(decisions)).returning(urls.c.host, urls.c.verdict, urls.c.kept_at)
+    ).all()
+    moves: Counter[tuple[str, str]] = Counter()
+    for row in standing:
+        moves[row.host, row.verdict] -= 1
+        moves[row.host, KEPT] -= row.kept_at is not None
+    _move(connection, moves, {})
+    columns = host_reasons.c
+    for key, count in Counter(words).items():
+        fewer = host_reasons.update().where(columns.key == key)
+        connection.execute(fewer.values(decisions=columns.decisions - count))
+        connection.execute(host_reasons.delete().where(columns.key == key, columns.decisions <= 0))
+
+
+def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
+    """Rows are locked, and made, in one order for all processes."""
+    of: dict[bytes, list[Change]] = {}
+    for change in changes:
+        of.setdefault(digest(change.url), []).append(change)
+    moves: Counter[tuple[str, str]] = Counter()
+    times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    known = {row[0]: row for row in _standing(connection, sorted(of))}
+    new = sorted(of.keys() - known.keys())
+    if new:
+        meet(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
+        first = [_moved(_NOWHERE, of[key], Counter(), {}) for key in new]
+        rows = [_new_url(key, of[key][0], *stands) for key, stands in zip(new, first, strict=True)]
+        made = add_new(connection, urls, rows, urls.c.keys(), "key")
+        for key in made:
+            _moved(_NOWHERE, of[key], moves, times)
+        known |= {row[0]: row for row in _standing(connection, [key for key in new if key not in made])}
+    many(connection, _UPDATE, [(*_moved(known[key][1:], of[key], moves, times), key) for key in sorted(known)])
+    _move(connection, moves, times)
+
+
+_NOWHERE = (None, None, None, None)
+_UPDATE = "UPDATE urls SET verdict = ?, at = ?, decision = ?, kept_at = ? WHERE key = ?"
+
+
+def _standing(connection: Connection, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+    """What is on record about these URLs, by key, until the end of the transaction."""
+    wanted = "SELECT key, verdict, at, decision, kept_at FROM urls WHERE key"
+    locked = " FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else ""
+    return find(connection, wanted, keys, f" ORDER BY key{locked}")
+
+
+def _moved(
+    stands: Sequence[Any],
+    changes: Iterable[Change],
+    moves: Counter[tuple[str, str]],
+    times: dict[tuple[str, str], tuple[datetime, datetime]],
+) -> tuple[Any, ...]:
+    """Where a URL stands after the changes: verdict, at, decision, kept_at; what that moves is counted."""
+    stood, at, decision, kept_at = stands
+    since = datetime.fromisoformat(at) if isinstance(at, str) else at
+    for change in changes:
+        if change.verdict is None:
+            moves[change.host, KEPT] += kept_at is None
+            kept_at = written(change.at)
+            _note(times, (change.host, KEPT), change.at)
+        verdict = change.verdict or (None if stood else Verdict.ALLOWED)  # what is kept was allowed
+        if verdict and (since is None or change.at >= since):
+            if stood:
+                moves[change.host, stood] -= 1
+            stood = str(verdict)
+            moves[change.host, stood] += 1
+            _note(times, (change.host, stood), change.at)
+            since, at, decision = change.at, written(change.at), change.decision
+    return stood, at, decision, kept_at
+
+
+def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, kept_at: str | None) -> tuple[Any, ...]:
+    return key, shown(change.url), change.host, verdict, at, decision, written(change.at), kept_at
+
+
+def uncount(connection: Connection, some: Iterable[str], at: datetime) -> None:
+    """No copy of these URLs is kept any more, from that moment on."""
+    for part in chunks(sorted(digest(url) for url in some)):
+        locked = select(urls.c.key, urls.c.host, urls.c.kept_at).where(
+            urls.c.key.in_(part), urls.c.kept_at.is_not(None)
+        )
+        rows = connection.execute(locked.order_by(urls.c.key).with_for_update(key_share=True)).all()
+        connection.execute(urls.update().where(urls.c.key.in_([row.key for row in rows])).values(kept_at=None))
+        moves: Counter[tuple[str, str]] = Counter()
+        times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        for row in rows:
+            moves[row.host, KEPT] -= 1
+            moves[row.host, REMOVED] += 1
+            _note(times, (row.host, REMOVED), row.kept_at)
+            _note(times, (row.host, REMOVED), at)
+        _move(connection, moves, times)
+
+
+def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
+    """Widens the first and the last time of something; what is decided first may be written last."""
+    first, last = times.get(key, (at, at))
+    times[key] = min(first, at), max(last, at)
+
+
+def _move(
+    connection: Connection, moves: Counter[tuple[str, str]], times: dict[tuple[str, str], tuple[datetime, datetime]]
+) -> None:
+    gaining, losing = [], []
+    for (host, outcome), count in sorted(moves.items()):
+        if (host, outcome) in times:
+            gaining.append((host, outcome, count, *map(written, times[host, outcome])))
+        else:  # such a row exists, and its times stay as they are
+            losing.append((count, host, outcome))
+    count_up(connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {wider('host_outcomes')}")
+    many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
+
+
+def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
+    first: dict[bytes, tuple[Change, Reason]] = {}
+    times: dict[bytes, tuple[datetime, datetime]] = {}
+    counts: Counter[bytes] = Counter()
+    for change in changes:
+        for reason in dict.fromkeys(change.reasons):
+            if change.verdict is None or change.verdict is Verdict.ALLOWED:
+                continue
+            key = reason_key(change.host, change.verdict, reason)
+            first.setdefault(key, (change, reason))
+            counts[key] += 1
+            _note(times, key, change.at)
+    rows = [_reason(key, *first[key], times[key], counts[key]) for key in sorted(first)]
+    sums = f"decisions = host_reasons.decisions + excluded.decisions, {wider('host_reasons')}"
+    count_up(connection, host_reasons, rows, sums)
+
+
+def _reason(
+    key: bytes, change: Change, reason: Reason, times: tuple[datetime, datetime], decisions: int
+) -> tuple[Any, ...]:
+    words = shown(reason.quote), shown(reason.source), shown(reason.where)
+    said = (str(change.verdict), reason.protocol, *words, reason.measure)
+    return key, change.host, *said, *map(written, times), decisions
+
+
+def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
+    """By what the same words about the same host are counted together."""
+    return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
+
+
+def wider(table: str) -> str:
+    """The first of two first times, and the last of two last ones."""
+    earlier, later = (f"excluded.{name} {sign} {table}.{name}" for name, sign in (("first_at", "<"), ("last_at", ">")))
+    first = f"first_at = CASE WHEN {earlier} THEN excluded.first_at ELSE {table}.first_at END"
+    return f"{first}, last_at = CASE WHEN {later} THEN excluded.last_at ELSE {table}.last_at END"

@@ -1,0 +1,62 @@
+"""Checkpoints: the state of the chain, signed and kept, as a row of the chain itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from forbear.storage.chain import chain, leaves, signed_note
+from forbear.storage.chain.signed_note import SignerKey
+from forbear.storage.database import reading, writing
+from forbear.storage.db.records import new_id, now
+from forbear.storage.db.schema import checkpoints
+
+
+class Signed(NamedTuple):
+    """A checkpoint in the log; ``timestamp`` is an RFC 3161 response (DER), or None; ``new`` if it was just made."""
+
+    id: str
+    size: int
+    note: str
+    timestamp: bytes | None
+    new: bool = False
+
+
+def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] | None = None) -> Signed:
+    """Signs the chain as it stands; where nothing was written since, the last checkpoint of this key.
+
+    ``stamp`` gives a timestamp for the note, or None. It may take its time: nobody waits for it to write.
+    """
+    with reading(engine) as connection:
+        size = chain.size(connection)
+        last = latest(connection)
+        if last is not None and last.size == size - 1 and signed_note.parse(last.note).origin == key.name:
+            return last
+        checkpoint = signed_note.Checkpoint(key.name, size, chain.tree(connection, size).root())
+    note = key.sign(checkpoint.text)
+    timestamp = stamp(note.encode()) if stamp else None
+    row = {
+        "id": new_id(),
+        "at": now(),
+        "size": size,
+        "root": checkpoint.root.hex(),
+        "note": note,
+        "timestamp": base64.b64encode(timestamp).decode() if timestamp else None,
+    }
+    with writing(engine) as connection:
+        connection.execute(checkpoints.insert(), row)
+        chain.append(connection, [leaves.entry("checkpoint", row)])
+    return Signed(str(row["id"]), size, note, timestamp, new=True)
+
+
+def latest(connection: Connection, covering: int = 0) -> Signed | None:
+    """The last checkpoint, if it covers the position; None if there is none that does."""
+    columns = checkpoints.c
+    wanted = select(columns.id, columns.size, columns.note, columns.timestamp).where(columns.size > covering)
+    row = connection.execute(wanted.order_by(columns.size.desc(), columns.id.desc()).limit(1)).first()
+    if row is None:
+        return None
+    return Signed(row.id, row.size, row.note, base64.b64decode(row.timestamp) if row.timestamp else None)

@@ -1,0 +1,121 @@
+"""A quick look at rows of the chain: which of them are, beyond doubt, as they were written.
+
+Decisions, captures and pages are hashed as they stand in the database, as the writer does it on their way in. Nothing
+is found here: what does not pass (an older way to write JSON, an erasure, a change) is read with care in ``verify``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Row, Table
+from sqlalchemy.types import Integer
+
+from forbear.storage.chain import leaves
+from forbear.storage.chain.leaves import CHILDREN, Entry
+from forbear.storage.chain.merkle import leaf_hash
+from forbear.storage.db.dialects import find
+from forbear.storage.db.schema import captures, decision_captures, decisions, pages
+from forbear.storage.db.types import written
+
+Stored = tuple[Any, ...]
+
+_AT = list(decisions.c.keys()).index("at")
+
+
+def sound(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+    """Positions of rows that are as they were written, of those given; of a decision, when it says it was made."""
+    passed: dict[int, str] = {}
+    for kind, entries in _READ.items():
+        mine = {row.ref: row for row in rows if row.kind == kind and row.salt is not None and row.payload is not None}
+        for entry, at in entries(connection, list(mine)):
+            row = mine[entry.ref]
+            record = leaves.record(kind, row.at, row.payload, row.position, entry.row)
+            with suppress(TypeError, UnicodeEncodeError):
+                if leaf_hash(record.encode()) == row.leaf and _committed(row, entry.payload):
+                    passed[row.position] = at
+    return passed
+
+
+def _committed(row: Row[Any], payload: str | None) -> bool:
+    return payload is not None and leaves.commitment(row.salt, payload) == row.payload
+
+
+def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[Entry, str]]:
+    children = [_of(connection, table, refs) for table in CHILDREN.values()]
+    rests = _of(connection, decision_captures, refs)
+    for row in _stored(connection, decisions, "id", refs):
+        of = [some.get(row[0], []) for some in children]
+        with suppress(TypeError, ValueError):
+            if all(map(_plain, CHILDREN.values(), of)) and _plain(decisions, [row]):
+                yield leaves.of_decision(row, [rest[2] for rest in rests.get(row[0], [])], *of), row[_AT]
+
+
+def _others(table: Table, key: str, entry: Callable[[Stored], Entry]) -> Any:
+    def entries(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[Entry, str]]:
+        for row in _stored(connection, table, key, refs):
+            with suppress(TypeError, ValueError):
+                if _plain(table, [row]):
+                    yield entry(row), ""
+
+    return entries
+
+
+_READ: Mapping[str, Callable[[Connection, Sequence[str]], Iterator[tuple[Entry, str]]]] = {
+    "decision": _decisions,
+    "capture": _others(captures, "id", leaves.of_capture),
+    "page": _others(pages, "decision", leaves.of_page),
+}
+
+
+def _of(connection: Connection, table: Table, refs: Sequence[str]) -> dict[str, list[Stored]]:
+    found: dict[str, list[Stored]] = {}
+    for row in _stored(connection, table, "decision", refs, " ORDER BY decision, position"):
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
+def _stored(
+    connection: Connection, table: Table, key: str, refs: Sequence[str], ending: str = ""
+) -> Iterator[tuple[Any, ...]]:
+    """Rows as they stand in the database: times in ISO 8601, JSON as text."""
+    wanted = f"SELECT {_columns(table, connection.dialect.name)} FROM {table.name} WHERE {key}"  # noqa: S608 our own names
+    found = find(connection, wanted, refs, ending)
+    if connection.dialect.name == "sqlite":
+        return found
+    return (tuple(written(part) if isinstance(part, datetime) else part for part in row) for row in found)
+
+
+@functools.cache
+def _columns(table: Table, dialect: str) -> str:
+    as_text = "::text" if dialect == "postgresql" else ""
+    return ", ".join(f'"{column.name}"{as_text if isinstance(column.type, JSON) else ""}' for column in table.c)
+
+
+@functools.cache
+def _types(table: Table) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Places of the columns with numbers, and of those with JSON."""
+    types = [column.type for column in table.c]
+    numbers = tuple(place for place, kind in enumerate(types) if isinstance(kind, Integer))
+    return numbers, tuple(place for place, kind in enumerate(types) if isinstance(kind, JSON))
+
+
+def _plain(table: Table, rows: Sequence[Stored]) -> bool:
+    """Whether numbers are numbers, and JSON is canonical: only then is it hashed as it stands."""
+    numbers, texts = _types(table)
+    for row in rows:
+        if not all(row[place] is None or type(row[place]) is int for place in numbers):
+            return False
+        if not all(_canonical(row[place]) for place in texts):
+            return False
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _canonical(text: str) -> bool:
+    return leaves.compact(json.loads(text)) == text

@@ -1,0 +1,95 @@
+"""Tells what is wrong with a row whose leaf is another one than it should have: tries what it may have been before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
+
+from forbear.optout.model import Profile, Stage, Use, Verdict
+from forbear.storage.chain import leaves, merkle
+from forbear.storage.chain.leaves import Entry
+from forbear.storage.db.types import written
+
+_VERDICTS = tuple(str(verdict) for verdict in Verdict)
+_BEFORE: dict[str, Sequence[Any]] = {
+    "verdict": _VERDICTS,
+    "verdict_standard": (None, *_VERDICTS),
+    "verdict_strict": (None, *_VERDICTS),
+    "stage": tuple(str(stage) for stage in Stage),
+    "profile": tuple(str(profile) for profile in Profile),
+    "use": tuple(str(use) for use in Use),
+    "status": (None, *range(100, 600)),
+}
+"""Columns that have few values."""
+
+_MOST = 1000
+"""Rows that are looked into: where more are changed, what exactly matters less."""
+
+
+class Suspect(NamedTuple):
+    """A row of the chain, what it stands for, and when the row before was written."""
+
+    row: Row[Any]
+    entry: Entry
+    before: datetime | None
+
+
+def explain(suspects: Sequence[Suspect]) -> Iterator[tuple[str, str, str, int, str]]:
+    """What was changed, to which row, and how: change, kind, id, position, sentence."""
+    places = [suspect.row.position for suspect in suspects[:_MOST]]
+    shift = 0
+    for number, suspect in enumerate(suspects):
+        row = suspect.row
+        change, detail = "edited", "It, or what belongs to it, is not what was written."
+        if number < _MOST:
+            was = _place(suspect, [row.position + shift, *places])
+            if was is not None:
+                shift = was - row.position
+                change, detail = "reordered", f"It stands at position {row.position}, and was written at {was}."
+            else:
+                change, detail = _otherwise(suspect) or (change, detail)
+        yield change, row.kind, row.ref, row.position, detail
+
+
+def _place(suspect: Suspect, places: Sequence[int]) -> int | None:
+    return next((place for place in places if _fits(suspect, position=place)), None)
+
+
+def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
+    row, entry = suspect.row, suspect.entry
+    if suspect.before is not None and _fits(suspect, at=suspect.before):
+        return "back-dated", f"It says that it was written at {written(row.at)}, and it was not."
+    if entry.payload is not None and row.salt is not None:
+        payload = leaves.commitment(row.salt, entry.payload)
+        if _fits(suspect, payload=payload):
+            return "edited", "The commitment to its words is not the one that was written."
+    now = json.loads(entry.row)
+    for name in _BEFORE.keys() & leaves.FORMS[entry.kind].table.c.keys():
+        for value in _BEFORE[name]:
+            changed = {key: old for key, old in {**now, name: value}.items() if old is not None}
+            if _fits(suspect, fixed=leaves.canonical(changed)):
+                return "edited", f"Its {name} was {value}, and is now {now.get(name)}."
+    return None
+
+
+def _fits(
+    suspect: Suspect,
+    *,
+    position: int | None = None,
+    at: datetime | None = None,
+    payload: str | None = None,
+    fixed: str | None = None,
+) -> bool:
+    row = suspect.row
+    record = leaves.record(
+        row.kind,
+        row.at if at is None else at,
+        row.payload if payload is None else payload,
+        row.position if position is None else position,
+        suspect.entry.row if fixed is None else fixed,
+    )
+    return merkle.leaf_hash(record.encode()) == bytes(row.leaf)

@@ -1,0 +1,393 @@
+"""Finds what was changed in the log since it was written: reads the whole chain once, in order, and all it stands for.
+
+What somebody changes who knows this program, hashes and all, is found by a checkpoint that was taken before and that
+they could not change with it: by its signature, or because a copy of it is kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from cryptography.x509 import Certificate
+from sqlalchemy import Connection, Row, Text, cast, select
+
+from forbear.storage.chain import chain as chains
+from forbear.storage.chain import leaves, merkle, signed_note
+from forbear.storage.chain.leaves import FORMS, Entry
+from forbear.storage.chain.mutable_state import differences
+from forbear.storage.chain.signed_note import BadNote, VerifierKey
+from forbear.storage.db import schema
+from forbear.storage.db.types import written
+from forbear.storage.log import evidence
+from forbear.storage.proof.erasure import Erased, erased
+from forbear.storage.proof.fast_path import sound
+from forbear.storage.proof.mismatch import Suspect, explain
+from forbear.storage.proof.timestamps import BadTimestamp, check
+
+_BATCH = 500
+LATE = timedelta(days=1)
+"""How much later than it was made a decision may be written; more looks as if somebody had made it up afterwards."""
+
+_EARLY = timedelta(minutes=10)
+"""How far clocks of several machines may be apart."""
+
+
+_UNREADABLE = (ValueError, TypeError, AttributeError)
+"""What reading a column raises whose value is of another type: no time, no JSON, no octets."""
+
+
+class Finding(NamedTuple):
+    """Something that is not as it was written.
+
+    ``change`` is edited, deleted, inserted, reordered, back-dated, truncated, erased or unsigned; ``kind`` and ``ref``
+    name the row, as in the chain or by its table; ``detail`` is a sentence.
+    """
+
+    change: str
+    kind: str
+    ref: str
+    position: int | None
+    detail: str
+
+
+class Known(NamedTuple):
+    """A checkpoint that the chain is compared with: from the database, or from a place outside."""
+
+    place: str
+    note: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was read: how many rows of each kind, bodies, checkpoints that agree, and the chain as it stands."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    bodies: int = 0
+    checkpoints: list[str] = field(default_factory=list)
+    timestamps: int = 0
+    size: int = 0
+    root: str = ""
+
+
+def verify(
+    connection: Connection,
+    report: Report,
+    *,
+    keys: Sequence[VerifierKey] = (),
+    outside: Sequence[Known] = (),
+    roots: Sequence[Certificate] = (),
+) -> Iterator[Finding]:
+    """Everything that was changed, as it is found; ``report`` is filled on the way.
+
+    The connection must see one state of the database throughout (``database.reading``). Checkpoints count as signed if
+    one of the keys signed them; without keys, signatures are not looked at. ``roots`` vouch for the authorities whose
+    timestamps the checkpoints carry; without roots, a timestamp counts whoever made it.
+    """
+    states, wrong = _states(connection, keys, outside)
+    yield from wrong
+    yield from _timestamps(connection, report, roots)
+    reading = _Reading(connection, report, states, erased(connection))
+    yield from reading.run()
+    yield from _not_in_chain(connection)
+    yield from _bodies(connection, report)
+    yield from _digests(connection)
+    yield from (Finding("edited", kind, ref, None, detail) for kind, ref, detail in differences(connection))
+
+
+class _State(NamedTuple):
+    size: int
+    root: bytes
+    place: str
+
+
+def _states(
+    connection: Connection, keys: Sequence[VerifierKey], outside: Sequence[Known]
+) -> tuple[list[_State], list[Finding]]:
+    """The checkpoints in order of size; those that nobody signed are no checkpoints, and said so."""
+    states: list[_State] = []
+    wrong: list[Finding] = []
+    stored = connection.execute(select(schema.checkpoints).order_by(schema.checkpoints.c.size)).all()
+    for place, ref, note in (
+        *((f"the checkpoint of {written(row.at)}", row.id, row.note) for row in stored),
+        *((known.place, known.place, known.note) for known in outside),
+    ):
+        try:
+            checkpoint = _signed(note, keys)
+        except BadNote as error:
+            wrong.append(Finding("unsigned", "checkpoint", ref, None, str(error)))
+        else:
+            states.append(_State(checkpoint.size, checkpoint.root, place))
+    return sorted(states), wrong
+
+
+def _timestamps(connection: Connection, report: Report, roots: Sequence[Certificate]) -> Iterator[Finding]:
+    columns = schema.checkpoints.c
+    wanted = select(columns.id, columns.at, columns.note, columns.timestamp).where(columns.timestamp.is_not(None))
+    for id_, at, note, timestamp in connection.execute(wanted.order_by(columns.size)):
+        try:
+            stamped = check(base64.b64decode(timestamp), note.encode(), roots)
+        except (BadTimestamp, binascii.Error) as error:
+            yield Finding("unsigned", "checkpoint", id_, None, str(error))
+            continue
+        report.timestamps += 1
+        if at + _EARLY < stamped:
+            said = f"It says {written(at)}, and its timestamp {written(stamped)}."
+            yield Finding("back-dated", "checkpoint", id_, None, said)
+
+
+def _signed(note: str, keys: Sequence[VerifierKey]) -> signed_note.Checkpoint:
+    failures = []
+    for key in keys:
+        try:
+            return signed_note.verify(note, key)
+        except BadNote as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return signed_note.parse(note)
+
+
+class _Reading:
+    """One pass over the chain."""
+
+    def __init__(self, connection: Connection, report: Report, states: list[_State], gone: Erased) -> None:
+        self._connection = connection
+        self._report = report
+        self._states = states
+        self._erased = gone
+        self._tree = merkle.Growing()
+        self._agreed = 0
+        self._last: datetime | None = None
+        self._subtrees = _Subtrees(connection)
+        self._suspects: list[Suspect] = []
+
+    def run(self) -> Iterator[Finding]:
+        yield from self._states_at(0)
+        expected = 0
+        for rows in _batches(self._connection):
+            passed = sound(self._connection, rows)
+            entries = _entries(self._connection, [row for row in rows if row.position not in passed])
+            for row in rows:
+                if row.position != expected:
+                    yield self._hole(expected, row.position)
+                yield from self._row(row, entries.get((row.kind, row.ref)), passed.get(row.position))
+                yield from self._grow(row)
+                expected = row.position + 1
+        yield from (Finding(*found) for found in explain(self._suspects))
+        yield from self._end(expected)
+
+    def _hole(self, start: int, end: int) -> Finding:
+        which = f"position {start} is" if end == start + 1 else f"positions {start} to {end - 1} are"
+        for _ in range(start, end):  # so that what follows stays where it was
+            self._tree.push(bytes(32))
+        return Finding("deleted", "chain", "", start, f"The chain's {which} missing.")
+
+    def _row(self, row: Row[Any], entry: Entry | None, made: str | None) -> Iterator[Finding]:
+        """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
+        self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
+        at = (row.kind, row.ref, row.position)
+        logged = written(row.at)
+        if self._last is not None and row.at < self._last:
+            yield Finding("back-dated", *at, f"It says that it was written at {logged}, before the row before it.")
+        before, self._last = self._last, max(row.at, self._last or row.at)
+        if made is not None:
+            yield from self._late(row, made)
+            return
+        if entry is None:
+            yield Finding("deleted", *at, f"The {row.kind} that was written at {logged} is gone, or cannot be read.")
+            return
+        record = leaves.record(row.kind, row.at, row.payload, row.position, entry.row)
+        if merkle.leaf_hash(record.encode()) != row.leaf:
+            self._suspects.append(Suspect(row, entry, before))
+        else:
+            yield from self._late(row, _made(entry))
+        yield from self._payload(row, entry)
+
+    def _late(self, row: Row[Any], made: str) -> Iterator[Finding]:
+        if made and not self._erased.adopted(row.position):
+            when = datetime.fromisoformat(made)
+            if not row.at - LATE <= when <= row.at + _EARLY:
+                said = f"It says {made}, and was written at {written(row.at)}."
+                yield Finding("back-dated", row.kind, row.ref, row.position, said)
+
+    def _payload(self, row: Row[Any], entry: Entry) -> Iterator[Finding]:
+        at = (row.kind, row.ref, row.position)
+        if entry.payload is None or row.payload is None:
+            return  # what the record says of it is in the leaf
+        if row.salt is not None:
+            if leaves.commitment(row.salt, entry.payload) != row.payload:
+                words = ", ".join(json.loads(entry.payload))
+                yield Finding(
+                    "edited", *at, f"Its words are not those that were written, or their salt is not: {words}."
+                )
+        elif not self._erased.covers(row.position):
+            yield Finding("erased", *at, "Its words were erased, though no erasure on record names it.")
+        elif not leaves.blank(entry.payload):
+            yield Finding("inserted", *at, "Its words were erased, and others were put in their place.")
+
+    def _grow(self, row: Row[Any]) -> Iterator[Finding]:
+        for level, number, root in self._tree.push(row.leaf):
+            if not self._subtrees.agrees(level, number, root):
+                first = number * merkle.WIDTH**level
+                last = first + merkle.WIDTH**level - 1
+                yield Finding(
+                    "edited", "chain", "", first, f"A leaf from {first} to {last} is not the one that was written."
+                )
+        yield from self._states_at(self._tree.size)
+
+    def _states_at(self, size: int) -> Iterator[Finding]:
+        while self._states and self._states[0].size <= size:
+            state = self._states.pop(0)
+            if state.size == size and state.root == self._tree.root():
+                self._agreed = size
+                self._report.checkpoints.append(state.place)
+            else:
+                yield Finding(
+                    "edited",
+                    "chain",
+                    "",
+                    self._agreed,
+                    f"The first {state.size} rows are not those of {state.place}: something was changed, added or moved"
+                    f" from position {self._agreed} to {state.size - 1}.",
+                )
+
+    def _end(self, size: int) -> Iterator[Finding]:
+        self._report.size, self._report.root = size, self._tree.root().hex()
+        for state in self._states:
+            yield Finding(
+                "truncated",
+                "chain",
+                "",
+                size,
+                f"The chain ends after {size} rows, and {state.place} covers {state.size}.",
+            )
+        if (beyond := self._subtrees.beyond(size)) is not None:
+            yield Finding(
+                "truncated", "chain", "", size, f"The chain ends after {size} rows, and once had {beyond} or more."
+            )
+
+
+def _made(entry: Entry) -> str:
+    """When a decision says that it was made; empty for what is none."""
+    return str(json.loads(entry.row)["at"]) if entry.kind == "decision" else ""
+
+
+class _Subtrees:
+    """The stored inner nodes, read along with the leaves."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[int, int], bytes] = {}
+
+    def agrees(self, level: int, number: int, root: bytes) -> bool:
+        columns = schema.subtrees.c
+        if (level, number) not in self._known:
+            wanted = select(columns.number, columns.hash).where(
+                columns.level == level, columns.number.between(number, number + _BATCH)
+            )
+            self._known = {key: value for key, value in self._known.items() if key[0] != level}
+            self._known |= {(level, row.number): row.hash for row in self._connection.execute(wanted)}
+        return self._known.get((level, number)) == root
+
+    def beyond(self, size: int) -> int | None:
+        """How many leaves the chain had by its inner nodes, if more than now."""
+        columns = schema.subtrees.c
+        last = self._connection.scalar(
+            select(columns.number).where(columns.level == 1).order_by(columns.number.desc()).limit(1)
+        )
+        had = 0 if last is None else (last + 1) * merkle.WIDTH
+        return had if had > size else None
+
+
+def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
+    """The chain in order; a row whose values are of the wrong type, which SQLite lets in, is left out as if deleted."""
+    columns, after = schema.chain.c, -1
+    while places := connection.scalars(
+        select(columns.position).where(columns.position > after).order_by(columns.position).limit(_BATCH)
+    ).all():
+        wanted = select(schema.chain).order_by(columns.position)
+        try:
+            rows = list(connection.execute(wanted.where(columns.position.between(places[0], places[-1]))))
+        except _UNREADABLE:
+            rows = []
+            for place in places:
+                with suppress(*_UNREADABLE):
+                    rows += connection.execute(wanted.where(columns.position == place)).all()
+        yield [row for row in rows if isinstance(row.leaf, bytes) and isinstance(row.salt, bytes | None)]
+        after = places[-1]
+
+
+def _entries(connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, str], Entry]:
+    """What the rows stand for; those that cannot be read any more are left out as if deleted."""
+    found: dict[tuple[str, str], Entry] = {}
+    for kind in FORMS.keys() & {row.kind for row in rows}:
+        refs = [row.ref for row in rows if row.kind == kind]
+        try:
+            read = chains.read(connection, kind, refs)
+        except _UNREADABLE:
+            read = {}
+            for ref in refs:
+                with suppress(*_UNREADABLE):
+                    read |= chains.read(connection, kind, [ref])
+        found.update(((kind, ref), entry) for ref, entry in read.items())
+    return found
+
+
+def _not_in_chain(connection: Connection) -> Iterator[Finding]:
+    for kind, form in FORMS.items():
+        key = form.ref
+        leaf = (schema.chain.c.ref == key) & (schema.chain.c.kind == kind)
+        wanted = select(key).outerjoin_from(form.table, schema.chain, leaf).where(schema.chain.c.ref.is_(None))
+        for ref in connection.scalars(wanted.order_by(key)):
+            yield Finding(
+                "inserted", kind, ref, None, f"The {kind} is not in the chain: it was not written by Forbear."
+            )
+
+
+def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
+    """The contents of captures, and that each capture has the one that it names."""
+    bodies, captures = schema.bodies.c, schema.captures.c
+    stored = select(bodies.sha256, bodies.content, bodies.place)
+    for rows in connection.execute(stored, execution_options={"yield_per": 100}).partitions():
+        found = evidence.unpacked(connection, rows)
+        for row in rows:
+            report.bodies += 1
+            content = found.get(row.sha256)
+            if content is None and row.place is not None:
+                yield Finding("deleted", "body", row.sha256, None, f"The content is not whole in {row.place} any more.")
+            elif content is None or hashlib.sha256(content).hexdigest() != row.sha256:
+                why = "The content does not have the digest that is its name."
+                yield Finding("edited", "body", row.sha256, None, why)
+    lost = select(captures.id, captures.body, bodies.sha256).outerjoin_from(schema.captures, schema.bodies)
+    lost = lost.where(
+        captures.body.is_not(None) & (bodies.sha256.is_(None) | (captures.body != captures.body_sha256))
+        | (captures.body.is_(None) & (captures.excerpts.is_(None) | (cast(captures.excerpts, Text) == "null")))
+    )
+    for id_, body, sha256 in connection.execute(lost.order_by(captures.id)):
+        if body is None or sha256 is None:
+            yield Finding("deleted", "capture", id_, None, "Its body is not there any more.")
+        else:
+            yield Finding("edited", "capture", id_, None, "The body that it names is not the one that was received.")
+
+
+def _digests(connection: Connection) -> Iterator[Finding]:
+    """What decisions and crawls name by a digest alone: policies and settings."""
+    for row in connection.execute(select(schema.policies.c.digest, schema.policies.c.content)):
+        if hashlib.sha256(row.content.encode()).hexdigest() != row.digest:
+            yield Finding(
+                "edited", "policy", row.digest, None, "The content does not have the digest that is its name."
+            )
+    columns = schema.crawls.c
+    wanted = select(columns.id, columns.configuration, columns.configuration_digest)
+    for crawl, configuration, digest in connection.execute(wanted):
+        settings = json.dumps(configuration, sort_keys=True).encode()
+        if hashlib.sha256(settings).hexdigest() != digest:
+            yield Finding("edited", "crawl", crawl, None, "Its settings do not have the digest that was written.")

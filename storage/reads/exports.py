@@ -1,0 +1,130 @@
+"""The forms in which rows are given out: CSV (RFC 4180), JSON lines, Parquet; written while they are read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from forbear.storage.reads.columns import REASON, Column, Shape
+
+Row = dict[str, Any]
+
+BATCH = 1000
+"""Rows in memory at a time: a log has millions."""
+
+_FORMULA = frozenset("=+-@\t\r")
+
+
+class Form(NamedTuple):
+    """A form of export: what people call it, how rows of a shape are written, and its media type."""
+
+    title: str
+    write: Callable[[Shape, Iterable[Row]], Iterator[bytes]]
+    media_type: str
+
+
+def harmless(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA and value else value
+
+
+def json_line(content: object) -> str:
+    """A JSON object as a line; escaped where it holds what no UTF-8 can say (half a surrogate pair)."""
+    text = json.dumps(content, ensure_ascii=False)
+    return (text if text.isascii() or _encodable(text) else json.dumps(content)) + "\n"
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    """RFC 4180; reasons are JSON in one field."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(shape.names)
+    for batch in _batches(rows):
+        writer.writerows([_cell(column, row[column.name]) for column in shape.columns] for row in batch)
+        yield out.getvalue().encode("utf-8", "backslashreplace")
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue().encode()
+
+
+def _cell(column: Column, value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if column.kind == "reasons" else harmless(value)
+
+
+def _jsonl(_shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    for batch in _batches(rows):
+        yield "".join(map(json_line, batch)).encode()
+
+
+def _parquet(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
+    """With times as timestamps, and reasons as a list of structs."""
+    import pyarrow as pa  # noqa: PLC0415 the other forms do not wait for it
+    from pyarrow import parquet  # noqa: PLC0415
+
+    kinds = {"time": pa.timestamp("us", tz="UTC"), "whole": pa.int64()}
+    kinds["reasons"] = pa.list_(pa.struct([(column.name, pa.string()) for column in REASON]))
+    schema = pa.schema([(column.name, kinds.get(str(column.kind), pa.string())) for column in shape.columns])
+    times = [column.name for column in shape.columns if column.kind == "time"]
+    out = _Out()
+    with parquet.ParquetWriter(pa.PythonFile(out, mode="w"), schema) as writer:
+        for batch in _batches(rows):
+            read = [row | {name: datetime.fromisoformat(row[name]) for name in times} for row in batch]
+            writer.write_table(pa.Table.from_pylist(read, schema))
+            yield out.take()
+    yield out.take()
+
+
+FORMS = {
+    "csv": Form("CSV", _csv, "text/csv; charset=utf-8"),
+    "jsonl": Form("JSON lines", _jsonl, "application/jsonl"),
+    "parquet": Form("Parquet", _parquet, "application/vnd.apache.parquet"),
+}
+"""Every form, by its name in options and at the end of files."""
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    them = iter(rows)
+    while batch := list(islice(them, BATCH)):
+        yield batch
+
+
+class _Out(io.RawIOBase):
+    """A file that hands on what was written to it, and forgets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = bytearray()
+        self._before = 0
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, octets: Any) -> int:
+        """Takes octets."""
+        self._written += octets
+        return len(octets)
+
+    def tell(self) -> int:
+        """How many came in all."""
+        return self._before + len(self._written)
+
+    def take(self) -> bytes:
+        """What came since the last time."""
+        taken = bytes(self._written)
+        self._before += len(taken)
+        self._written.clear()
+        return taken

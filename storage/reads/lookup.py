@@ -1,0 +1,238 @@
+"""What is known of a domain or a URL: a rightsholder's question, answered from the sums over the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from forbear.optout.model import Preference, Reason, Verdict
+from forbear.optout.readers.url import Url, parse
+from forbear.storage.db.hostnames import digest, host_of, read, unicode_of
+from forbear.storage.db.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
+from forbear.storage.frontier.hosts import domain_in
+from forbear.storage.log.summary import KEPT, REMOVED, reason_key
+
+WORDS = 50
+"""Most reasons listed of each verdict: a site may have its own words on every page."""
+
+EXAMPLES = 3
+"""URLs shown of each outcome."""
+
+HOSTS = 20
+"""Hosts of a domain from which words and examples are taken."""
+
+
+class Answer(StrEnum):
+    """What happened, in a word; where several things did, the one that matters most to whoever asks."""
+
+    KEPT = "kept"
+    EXCLUDED = "excluded"
+    DEFERRED = "deferred"
+    ALLOWED = "allowed"
+
+
+class Words(NamedTuple):
+    """What decided, how often, and since when."""
+
+    verdict: Verdict
+    protocol: str
+    quote: str
+    source: str
+    where: str
+    measure: str
+    first_at: datetime
+    last_at: datetime
+    decisions: int
+
+
+class Left(NamedTuple):
+    """A copy that was kept once, from when to when: since then it leaves or has left the corpus."""
+
+    url: str
+    kept_at: datetime
+    left_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What crawls did with a URL, a host and all below it, or a registrable domain.
+
+    ``name`` is the canonical URL or the A-label name, ``unicode`` the same for people. ``urls`` counts URLs:
+    ``kept`` are those that a copy was kept of, the others stand by their latest decision (what is kept is counted
+    there too), and ``removed`` those of which a copy was taken out. ``since`` is when the first exclusion happened,
+    ``words`` are the newest first, ``left`` are copies that are not kept any more: all of a URL, some of a domain.
+    """
+
+    name: str
+    unicode: str
+    scope: str
+    answer: Answer
+    first_seen: datetime
+    last_seen: datetime
+    since: datetime | None
+    urls: dict[str, int]
+    words: tuple[Words, ...]
+    examples: dict[str, tuple[str, ...]]
+    left: tuple[Left, ...] = ()
+
+
+def lookup(connection: Connection, asked: str) -> Known | None:
+    """What is known of ``bücher.example``, ``https://a.example`` (the same as the name) or ``https://a.example/page``.
+
+    None: no crawl ever decided about it, so none ever asked for it. Raises NotAUrl.
+    """
+    url = read(asked)
+    if url.target != "/":
+        return _of_url(connection, url, asked)
+    return _of_host(connection, host_of(url))
+
+
+def _of_host(connection: Connection, host: str) -> Known | None:
+    registrable = domain_in(connection, host)
+    below: ColumnElement[bool] = hosts.c.domain == registrable
+    if host != registrable:
+        below = and_(below, or_(hosts.c.host == host, hosts.c.host.endswith(f".{host}", autoescape=True)))
+    sums = connection.execute(
+        select(
+            host_outcomes.c.outcome,
+            func.sum(host_outcomes.c.urls),
+            func.min(host_outcomes.c.first_at),
+            func.max(host_outcomes.c.last_at),
+        )
+        .join_from(host_outcomes, hosts, hosts.c.host == host_outcomes.c.host)
+        .where(below)
+        .group_by(host_outcomes.c.outcome)
+    ).all()
+    if not sums:
+        return None
+    counts = {outcome: int(count) for outcome, count, _, _ in sums if count}
+    words = [words for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED) for words in _words(connection, below, verdict)]
+    return Known(
+        name=host,
+        unicode=unicode_of(host),
+        scope="domain" if host == registrable else "host",
+        answer=_answer(counts),
+        first_seen=min(first for _, _, first, _ in sums),
+        last_seen=max(last for _, _, _, last in sums),
+        since=next((first for outcome, count, first, _ in sums if count and outcome == Verdict.EXCLUDED), None),
+        urls=counts,
+        words=tuple(words),
+        examples={outcome: _examples(connection, below, outcome) for outcome in counts if outcome != REMOVED},
+        left=_left(connection, *_decided(host, registrable), limit=EXAMPLES) if REMOVED in counts else (),
+    )
+
+
+def _decided(host: str, registrable: str) -> Iterator[ColumnElement[bool]]:
+    """Decisions about a host and all below it."""
+    yield decisions.c.domain == registrable
+    if host != registrable:
+        yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
+
+
+def _answer(counts: dict[str, int]) -> Answer:
+    return next(answer for answer in Answer if counts.get(answer))
+
+
+def _busiest(connection: Connection, below: ColumnElement[bool], outcome: str) -> Sequence[str]:
+    """The hosts that an outcome was last seen on; a few, since a domain may have a million."""
+    found = (
+        select(host_outcomes.c.host)
+        .join_from(host_outcomes, hosts, hosts.c.host == host_outcomes.c.host)
+        .where(below, host_outcomes.c.outcome == outcome)
+        .order_by(host_outcomes.c.last_at.desc(), host_outcomes.c.host)
+        .limit(HOSTS)
+    )
+    return connection.scalars(found).all()
+
+
+def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict) -> list[Words]:
+    """The newest words of the hosts together: the same line of the same file is listed once."""
+    columns = host_reasons.c
+    newest = select(host_reasons).where(columns.verdict == str(verdict)).order_by(columns.last_at.desc()).limit(WORDS)
+    merged: dict[tuple[str, ...], Words] = {}
+    for host in _busiest(connection, below, verdict):
+        for row in connection.execute(newest.where(columns.host == host)):
+            words = _read(row)
+            other = merged.setdefault(words[1:6], words)
+            if other is not words:
+                merged[words[1:6]] = words._replace(
+                    first_at=min(words.first_at, other.first_at),
+                    last_at=max(words.last_at, other.last_at),
+                    decisions=words.decisions + other.decisions,
+                )
+    return sorted(merged.values(), key=lambda words: words.last_at, reverse=True)[:WORDS]
+
+
+def _read(row: Row[Any]) -> Words:
+    said = (row.protocol, row.quote, row.source, row.place, row.measure)
+    return Words(Verdict(row.verdict), *said, row.first_at, row.last_at, row.decisions)
+
+
+def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) -> tuple[str, ...]:
+    kept = outcome == KEPT
+    condition, newest = (
+        (urls.c.kept_at.is_not(None), urls.c.kept_at) if kept else (urls.c.verdict == outcome, urls.c.at)
+    )
+    examples: list[str] = []
+    for host in _busiest(connection, below, outcome):
+        found = select(urls.c.url).where(urls.c.host == host, condition).order_by(newest.desc())
+        examples += connection.scalars(found.limit(EXAMPLES - len(examples)))
+        if len(examples) == EXAMPLES:
+            break
+    return tuple(examples)
+
+
+def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
+    hrefs = [url.href]
+    if "://" not in asked:  # pasted without its scheme: either may have been crawled
+        hrefs.append(parse(f"http://{asked.strip()}").href)
+    rows = connection.execute(select(urls).where(urls.c.key.in_([digest(href) for href in hrefs]))).all()
+    if not rows:
+        return None
+    row = max(rows, key=lambda row: (row.kept_at is not None, row.at))
+    words = _words_of(connection, row)
+    left = _left(connection, pages.c.url == row.url)
+    counts = {row.verdict: 1} | ({KEPT: 1} if row.kept_at else {}) | ({REMOVED: 1} if left else {})
+    return Known(
+        name=row.url,
+        unicode=row.url.replace(url.host, url.unicode_host, 1),
+        scope="url",
+        answer=_answer(counts),
+        first_seen=row.first_at,
+        last_seen=max(row.at, row.kept_at or row.at),
+        since=min((said.first_at for said in words if row.verdict == Verdict.EXCLUDED), default=None),
+        urls=counts,
+        words=words,
+        examples=dict.fromkeys(counts, (row.url,)),
+        left=left,
+    )
+
+
+def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[Left, ...]:
+    """Copies that were taken out, the oldest first."""
+    found = select(pages.c.url, pages.c.kept_at, removals.c.at).join_from(removals, pages)
+    found = found.join(decisions, decisions.c.id == pages.c.decision).where(pages.c.url != "", *where).limit(limit)
+    return tuple(sorted((Left(*row) for row in connection.execute(found)), key=lambda one: one.kept_at))
+
+
+def _words_of(connection: Connection, row: Row[Any]) -> tuple[Words, ...]:
+    """The words that the latest decision about a URL rests on, and since when they hold for its host."""
+    if row.verdict == Verdict.ALLOWED:
+        return ()
+    verdict = Verdict(row.verdict)
+    said = connection.execute(select(reasons).where(reasons.c.decision == row.decision).order_by(reasons.c.position))
+    keys = [
+        reason_key(
+            row.host,
+            verdict,
+            Reason(one.protocol, Preference(one.preference), one.quote, one.source, one.place, one.measure),
+        )
+        for one in said
+    ]
+    found = connection.execute(select(host_reasons).where(host_reasons.c.key.in_(keys))).all()
+    return tuple(_read(one) for one in sorted(found, key=lambda one: keys.index(one.key)))

@@ -1,0 +1,181 @@
+"""The audit log, read: filtered, streamed, newest last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+
+from forbear.optout.model import Force, Preference, Stage, Verdict
+from forbear.optout.readers.url import NotAUrl
+from forbear.storage.db.hostnames import domain_of, host_of, read
+from forbear.storage.db.schema import decisions, reasons, statements
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which decisions are asked for; what is None does not matter.
+
+    ``domain`` is a host name in any spelling, or a URL of it, with what lies below it if ``subdomains``;
+    ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``verdict`` is
+    what followed, ``standard`` and ``strict`` what these profiles make of the same; ``since`` is the first
+    moment, ``until`` the first one no more; ``limit`` takes the newest. ``decision`` is the id of one alone.
+    """
+
+    domain: str | None = None
+    subdomains: bool = True
+    url_prefix: str | None = None
+    protocol: str | None = None
+    measure: str | None = None
+    verdict: Verdict | None = None
+    standard: Verdict | None = None
+    strict: Verdict | None = None
+    stage: Stage | None = None
+    crawl: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    decision: str | None = None
+
+
+def log(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Decisions as rows of ``forbear log --format jsonl`` (cli.md), newest last, a few at a time in memory.
+
+    Raises NotAUrl for a domain or URL prefix that is none.
+    """
+    found = connection.execute(_statement(wanted), execution_options={"yield_per": _CHUNK})
+    for rows in found.partitions():
+        because = reasons_of(connection, [row.id for row in rows])
+        for row in rows:
+            yield _row(row, because.get(row.id, []))
+
+
+def ids(connection: Connection, wanted: Filter, size: int = _CHUNK) -> Iterator[list[str]]:
+    """The ids of decisions, in the order of the log, so many at a time; raises NotAUrl as ``log`` does."""
+    rows = _statement(wanted).with_only_columns(decisions.c.id) if wanted.limit is None else _statement(wanted)
+    for some in connection.execute(rows, execution_options={"yield_per": size}).partitions():
+        yield [row.id for row in some]
+
+
+def unheeded(connection: Connection, crawl: str) -> dict[str, tuple[str, str, str]]:
+    """Protocol, words and place of the first no that was read for a decision and did not exclude, by decision.
+
+    Of the crawl's decisions that allowed: what counts in another profile alone, or is for people to judge.
+    """
+    columns = statements.c
+    wanted = (
+        select(columns.decision, columns.protocol, columns.quote, columns.place)
+        .join(decisions, decisions.c.id == columns.decision)
+        .where(decisions.c.crawl == crawl, decisions.c.verdict == str(Verdict.ALLOWED))
+        .where(columns.preference == str(Preference.DISALLOW), columns.force != str(Force.SUPERSEDED))
+        .order_by(columns.decision, columns.position.desc())
+    )
+    return {row.decision: (row.protocol, row.quote, row.place) for row in connection.execute(wanted)}
+
+
+def _statement(wanted: Filter) -> Select[Any]:
+    columns = decisions.c
+    rows = select(
+        columns.id, columns.at, columns.crawl, columns.url, columns.host, columns.domain, columns.verdict,
+        columns.stage, columns.status, columns.content_sha256, columns.bytes, columns.engine, columns.policy,
+        columns.verdict_standard, columns.verdict_strict,
+    ).where(*conditions(wanted))  # fmt: skip
+    if wanted.limit is None:
+        return rows.order_by(columns.at, columns.id)
+    newest = rows.order_by(columns.at.desc(), columns.id.desc()).limit(wanted.limit).subquery()
+    return select(newest).order_by(newest.c.at, newest.c.id)
+
+
+def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    """What holds of the decisions that are asked for, but for their number; raises NotAUrl."""
+    columns = decisions.c
+    if wanted.decision is not None:
+        yield columns.id == wanted.decision
+    if wanted.domain is not None:
+        yield from within(wanted.domain, wanted.subdomains)
+    if wanted.url_prefix is not None:
+        yield from _beginning(wanted.url_prefix)
+    said = {reasons.c.protocol: wanted.protocol, reasons.c.measure: wanted.measure}
+    because = [column == value for column, value in said.items() if value is not None]
+    if because:  # one reason that has both
+        yield columns.id.in_(select(reasons.c.decision).where(*because))
+    for column, value in (
+        (columns.verdict, wanted.verdict),
+        (columns.verdict_standard, wanted.standard),
+        (columns.verdict_strict, wanted.strict),
+        (columns.stage, wanted.stage),
+    ):
+        if value is not None:
+            yield column == str(value)
+    if wanted.crawl is not None:
+        yield columns.crawl == wanted.crawl
+    if wanted.since is not None:
+        yield columns.at >= wanted.since
+    if wanted.until is not None:
+        yield columns.at < wanted.until
+
+
+def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
+    """Decisions about a host, or about it and all below it; found by the index on the registrable domain."""
+    host = host_of(read(domain))
+    registrable = domain_of(host)
+    yield decisions.c.domain == registrable
+    if not subdomains:
+        yield decisions.c.host == host
+    elif host != registrable:
+        yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
+
+
+def _beginning(prefix: str) -> Iterator[ColumnElement[bool]]:
+    """Canonical URLs that begin so. LIKE would not do: SQLite's takes a for A."""
+    scheme = "" if "://" in prefix else "https://"
+    url = read(scheme + prefix)
+    if url.target == "/" and not prefix.endswith("/"):
+        raise NotAUrl(f"{prefix!r} ends in the middle of a host: write {url.href!r}, or filter by domain")
+    yield decisions.c.domain == domain_of(host_of(url))
+    yield func.substr(decisions.c.canonical, 1, len(url.href)) == url.href
+
+
+def reasons_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, str]]]:
+    """The reasons of decisions, in their order, as ``forbear log`` shows them."""
+    because: dict[str, list[dict[str, str]]] = {}
+    columns = reasons.c
+    found = select(reasons).where(columns.decision.in_(ids)).order_by(columns.decision, columns.position)
+    for row in connection.execute(found):
+        because.setdefault(row.decision, []).append(
+            {
+                "protocol": row.protocol,
+                "preference": row.preference,
+                "quote": row.quote,
+                "source": row.source,
+                "where": row.place,
+                "measure": row.measure,
+            }
+        )
+    return because
+
+
+def _row(row: Row[Any], because: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "at": row.at.isoformat(),
+        "crawl": row.crawl,
+        "url": row.url,
+        "host": row.host,
+        "domain": row.domain,
+        "verdict": row.verdict,
+        "reasons": because,
+        "stage": row.stage,
+        "status": row.status,
+        "content_sha256": row.content_sha256,
+        "bytes": row.bytes,
+        "engine": row.engine,
+        "policy": row.policy,
+        "verdict_standard": row.verdict_standard,
+        "verdict_strict": row.verdict_strict,
+    }

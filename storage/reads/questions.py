@@ -1,0 +1,250 @@
+"""What legal teams ask of the log, beside its decisions one by one; every row has the columns of columns.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, cast, exists, func, null, or_, select, union_all
+
+from forbear.optout.captures import REFUSED
+from forbear.optout.model import Preference, Verdict
+from forbear.optout.readers.text import readable, to_utf8
+from forbear.storage.db.dialects import chunks
+from forbear.storage.db.errors import StorageError
+from forbear.storage.db.hostnames import digest, domain_of, host_of, read
+from forbear.storage.db.schema import (
+    captures,
+    crawls,
+    decisions,
+    host_reasons,
+    hosts,
+    pages,
+    reasons,
+    removals,
+    statements,
+    urls,
+)
+from forbear.storage.db.types import Instant
+from forbear.storage.log import crawl_sums, evidence
+from forbear.storage.reads.columns import BEFORE_OPTOUT, CHANGES, MEASURES, UNREADABLE
+from forbear.storage.reads.queries import Filter, conditions, reasons_of, within
+
+Rows = Iterator[dict[str, Any]]
+
+_SEVERAL = {"yield_per": 500}
+
+
+def measures(connection: Connection, wanted: Filter) -> Rows:
+    """How many decisions each measure of the Code was served by, by protocol and verdict. Raises NotAUrl.
+
+    A crawl's and those of the whole log are sums that are there already; other decisions are counted one by one.
+    """
+    if wanted == Filter(crawl=wanted.crawl, verdict=wanted.verdict):
+        for row in crawl_sums.measures(connection, wanted.crawl or crawl_sums.ALL):
+            if wanted.verdict in (None, row.verdict):
+                yield {name: _plain(row._mapping[name]) for name in MEASURES.names}
+        return
+    said, of = reasons.c, decisions.c
+    counted = (
+        select(
+            said.measure, said.protocol, of.verdict, func.count(of.id.distinct()).label("decisions"),
+            func.count(of.host.distinct()).label("hosts"),
+            func.min(of.at).label("first_at"), func.max(of.at).label("last_at"),
+        )
+        .join_from(reasons, decisions, of.id == said.decision)
+        .where(*conditions(wanted))
+        .group_by(said.measure, said.protocol, of.verdict)
+        .order_by(said.measure, said.protocol, of.verdict)
+    )  # fmt: skip
+    for row in connection.execute(counted):
+        yield {name: _plain(row._mapping[name]) for name in MEASURES.names}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def before_optout(connection: Connection, domain: str | None = None) -> Rows:
+    """Copies of pages that were kept, and found to be reserved since; some have left the corpus. Raises NotAUrl."""
+    copies = union_all(_standing(domain), _removed(domain)).subquery()
+    found = select(copies).order_by(copies.c.host, copies.c.url, copies.c.kept_at)
+    for rows in connection.execute(found, execution_options=_SEVERAL).partitions():
+        because = reasons_of(connection, [row.decision for row in rows])
+        for row in rows:
+            known = {**row._mapping, "reasons": because.get(row.decision, [])}
+            yield {name: _plain(known[name]) for name in BEFORE_OPTOUT.names}
+
+
+_COPY = (pages.c.decision.label("page"), pages.c.crawl, pages.c.warc_file, pages.c.warc_offset, pages.c.warc_length)
+
+
+def _standing(domain: str | None) -> Select[Any]:
+    of = urls.c
+    wanted = select(
+        of.url, of.host, hosts.c.domain, pages.c.kept_at, of.at.label("excluded_at"), of.decision, *_COPY,
+        cast(null(), Instant).label("removed_at"),
+    )  # fmt: skip
+    wanted = wanted.join_from(urls, hosts, hosts.c.host == of.host).join(pages, pages.c.url == of.url)
+    wanted = wanted.where(of.verdict == str(Verdict.EXCLUDED), of.kept_at.is_not(None), pages.c.kept_at < of.at)
+    wanted = wanted.where(~exists().where(removals.c.page == pages.c.decision))
+    return wanted.where(*_below(domain)) if domain is not None else wanted
+
+
+def _removed(domain: str | None) -> Select[Any]:
+    because, of = decisions.alias("because"), decisions.c
+    wanted = select(
+        pages.c.url, of.host, of.domain, pages.c.kept_at, because.c.at, removals.c.decision, *_COPY, removals.c.at
+    )
+    wanted = wanted.join_from(removals, pages, pages.c.decision == removals.c.page)
+    wanted = wanted.join(decisions, of.id == removals.c.page).join(because, because.c.id == removals.c.decision)
+    wanted = wanted.where(because.c.verdict == str(Verdict.EXCLUDED), pages.c.url != "")
+    return wanted.where(*within(domain, subdomains=True)) if domain is not None else wanted
+
+
+def unreadable(connection: Connection, domain: str | None = None) -> Rows:
+    """Sites whose robots.txt could not be read, or was refused, so that decisions were deferred. Raises NotAUrl."""
+    columns = host_reasons.c
+    failed = (
+        select(host_reasons, hosts.c.domain)
+        .join_from(host_reasons, hosts, hosts.c.host == columns.host)
+        .where(columns.verdict == str(Verdict.DEFERRED), columns.protocol.in_(("unreachable", REFUSED)))
+        .where(columns.source.endswith("/robots.txt"))
+        .order_by(columns.host, columns.first_at)
+    )
+    if domain is not None:
+        failed = failed.where(*_below(domain))
+    for row in connection.execute(failed, execution_options=_SEVERAL):
+        known = {**row._mapping, "failure": row.quote}
+        yield {name: _plain(known[name]) for name in UNREADABLE.names}
+
+
+def _below(domain: str) -> Iterator[Any]:
+    """Hosts of a domain, or a host and all below it."""
+    host = host_of(read(domain))
+    yield hosts.c.domain == domain_of(host)
+    if host != domain_of(host):
+        yield or_(hosts.c.host == host, hosts.c.host.endswith(f".{host}", autoescape=True))
+
+
+def disagreements(connection: Connection, wanted: Filter) -> Rows:
+    """Decisions that excluded by the words of one protocol, though another one allows the use. Raises NotAUrl."""
+    said, of, words = statements.c, decisions.c, reasons.c
+    both = (
+        select(
+            of.id, of.at, of.crawl, of.url, of.host, of.domain, of.use,
+            said.protocol.label("allowed_by"), said.quote.label("allowed_quote"),
+            said.source.label("allowed_source"), said.place.label("allowed_where"), said.uses,
+            words.protocol.label("reserved_by"), words.quote.label("reserved_quote"),
+            words.source.label("reserved_source"), words.place.label("reserved_where"),
+        )
+        .join_from(decisions, statements, said.decision == of.id)
+        .join(reasons, and_(words.decision == of.id, words.protocol != said.protocol))
+        .where(of.verdict == str(Verdict.EXCLUDED), words.preference == str(Preference.DISALLOW))
+        .where(said.preference == str(Preference.ALLOW), said.force == "standing", *conditions(wanted))
+        .order_by(of.at, of.id, said.position, words.position)
+    )  # fmt: skip
+    for row in connection.execute(both, execution_options=_SEVERAL):
+        if row.use in row.uses:
+            found = {name: _plain(value) for name, value in row._mapping.items() if name not in ("use", "uses")}
+            yield {"decision": found.pop("id"), **found}
+
+
+def changes(connection: Connection, first: str, second: str) -> Rows:
+    """What excluded in one crawl and not in the other, about hosts that both decided about; the second is the later.
+
+    Words of a file with reservations count as withdrawn only if they no longer stand in it as the second crawl saw it,
+    and as new only if they did not as the first one did: a crawl may just not have come to where they apply. A page's
+    own words count only if the other crawl came to that page. Raises StorageError for a crawl that there is not.
+    """
+    known = {row.id: row for row in connection.execute(select(crawls).where(crawls.c.id.in_((first, second))))}
+    for crawl in (first, second):
+        if crawl not in known:
+            raise StorageError(f"There is no crawl {crawl!r} in this log: `forbear log sql` can list log_crawls.")
+    verdict = str(Verdict.EXCLUDED)
+    gone = _by_site(crawl_sums.only_in(connection, first, second, verdict))
+    new = _by_site(crawl_sums.only_in(connection, second, first, verdict))
+    compared = _Compared(connection, known[first], known[second])
+    sites = sorted(gone.keys() | new.keys())
+    for some in chunks(sites):
+        compared.look(known[second], (source for site in some for source in gone.get(site, {}).values()))
+        compared.look(known[first], (source for site in some for source in new.get(site, {}).values()))
+        for site in some:
+            yield from _changed(compared, site, gone.get(site, {}), new.get(site, {}))
+
+
+Site = tuple[str, str, str]
+"""Host, its domain, and the protocol of words."""
+
+
+def _by_site(words: Iterable[Row[Any]]) -> dict[Site, dict[str, str]]:
+    """Words, each with a source."""
+    found: dict[Site, dict[str, str]] = {}
+    for row in words:
+        found.setdefault((row.host, row.domain, row.protocol), {})[row.quote] = row.source
+    return found
+
+
+def _changed(compared: _Compared, site: Site, gone: dict[str, str], new: dict[str, str]) -> Rows:
+    host, domain, _ = site
+    if not compared.both(host, domain, bool(gone), bool(new)):
+        return
+    then = [(quote, source) for quote, source in sorted(gone.items()) if compared.missed(quote, source, domain, 1)]
+    now = [(quote, source) for quote, source in sorted(new.items()) if compared.missed(quote, source, domain, 0)]
+    for number in range(max(len(then), len(now))):
+        old, newer = (some[number] if number < len(some) else (None, None) for some in (then, now))
+        change = "withdrawn" if newer[0] is None else "new" if old[0] is None else "changed"
+        yield dict(zip(CHANGES.names, (change, *site, *old, *newer), strict=True))
+
+
+class _Compared:
+    """Two crawls, and what each of them saw."""
+
+    def __init__(self, connection: Connection, first: Row[Any], second: Row[Any]) -> None:
+        self._connection = connection
+        self._crawls = (first, second)
+        self._texts: dict[tuple[str, str], str] = {}
+        self._files: set[str] = set()
+
+    def both(self, host: str, domain: str, *known: bool) -> bool:
+        """Whether both decided about a host; ``known`` is what the words say of each."""
+        return all(said or self._decided(crawl, host, domain) for crawl, said in zip(self._crawls, known, strict=True))
+
+    def _decided(self, crawl: Row[Any], host: str, domain: str) -> bool:
+        of = decisions.c
+        asked = exists().where(of.domain == domain, of.host == host, of.crawl == crawl.id, *_while(crawl))
+        return bool(self._connection.scalar(select(asked)))
+
+    def look(self, crawl: Row[Any], sources: Iterable[str]) -> None:
+        """Reads the files with reservations among these as a crawl saw them, many at a time."""
+        of = captures.c
+        newest: dict[str, tuple[datetime, str]] = {}
+        for some in chunks(sorted(set(sources))):
+            seen = select(of.id, of.url, of.fetched_at).where(of.url_key.in_([digest(source) for source in some]))
+            for row in self._connection.execute(seen.where(of.url.in_(some), of.expires_at.is_not(None))):
+                self._files.add(row.url)
+                if not crawl.finished_at or row.fetched_at <= crawl.finished_at:
+                    newest[row.url] = max(newest.get(row.url, (row.fetched_at, row.id)), (row.fetched_at, row.id))
+        found = evidence.held(self._connection, [id_ for _, id_ in newest.values()])
+        for source, (_, id_) in newest.items():
+            if id_ in found:
+                self._texts[crawl.id, source] = readable(to_utf8(found[id_].capture.body))
+
+    def missed(self, quote: str, source: str, domain: str, crawl: int) -> bool:
+        """Whether a crawl, the first (0) or the second (1), did not find words where the other one had them.
+
+        False where they stood in a file as it saw it, and where they are a page's that it did not come to.
+        """
+        row = self._crawls[crawl]
+        if source in self._files or "://" not in source:
+            return quote not in self._texts.get((row.id, source), "")
+        of = decisions.c
+        page = exists().where(of.domain == domain, of.crawl == row.id, or_(of.url == source, of.canonical == source))
+        return bool(self._connection.scalar(select(page.where(*_while(row)))))
+
+
+def _while(crawl: Row[Any]) -> list[ColumnElement[bool]]:
+    """Decisions of the time of a crawl."""
+    ended = [decisions.c.at <= crawl.finished_at] if crawl.finished_at else []
+    return [decisions.c.at >= crawl.started_at, *ended]

@@ -1,0 +1,61 @@
+"""Takes out of URLs what may name a person, for whoever gets an export (GDPR, Article 5(1)(c): data minimisation)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from forbear.storage.reads.columns import REASON, Shape
+
+REDACTED = "redacted"
+"""What stands in place of each value that is taken out."""
+
+_URL = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
+_VALUE = re.compile(r"=[^&;#]+")
+_ADDRESS = re.compile(r"[^/@]+(?:@|%40)[^/@]+\.[^/@]+", re.IGNORECASE)
+
+
+def url(text: str) -> str:
+    """A URL without names and passwords before its host, values of its query, its fragment, and mail addresses in it.
+
+    Names in the query stay, so that one sees what was there; a query without names goes as a whole. What is no URL
+    with ``://`` stays as it is.
+    """
+    match = _URL.fullmatch(text)
+    if not match:
+        return text
+    userinfo, at, host = match["authority"].rpartition("@")
+    path = _ADDRESS.sub(REDACTED, match["path"])
+    return f"{match['start']}{REDACTED if userinfo else ''}{at}{host}{path}{_rest(match['rest'])}"
+
+
+def _rest(text: str) -> str:
+    query, mark, fragment = text.partition("#")
+    if len(query) > 1:
+        query = _VALUE.sub(f"={REDACTED}", query) if "=" in query else f"?{REDACTED}"
+        query = _ADDRESS.sub(REDACTED, query[1:])
+        query = f"?{query}"
+    return f"{query}{mark}{REDACTED if fragment else ''}"
+
+
+def rows(shape: Shape, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of a shape with their URLs redacted, in reasons too; quotations stay, which are the site's own words."""
+    urls = [column.name for column in shape.columns if column.kind == "url"]
+    lists = [column.name for column in shape.columns if column.kind == "reasons"]
+    of_reason = [column.name for column in REASON if column.kind == "url"]
+    for row in found:
+        row |= {name: url(row[name]) for name in urls if row[name]}
+        for name in lists:
+            row[name] = [said | {key: url(said[key]) for key in of_reason} for said in row[name]]
+        yield row
+
+
+def header(name: str, content: str) -> str:
+    """The content of a header field: cookies go, and what may name a person in a URL."""
+    return REDACTED if name.lower() in ("set-cookie", "cookie") else url(content)
+
+
+def cell(value: Any) -> Any:
+    """A value of a column that nothing is known about: redacted if it is a URL."""
+    return url(value) if isinstance(value, str) else value
