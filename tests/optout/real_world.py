@@ -1,7 +1,7 @@
 """How 145 opt-out files of real sites are read: ``python tests/optout/real_world.py`` prints a table.
 
-Each file of corpus/real_world.jsonl is served at its place by a site that has nothing else, and a page of that site is asked
-about.
+Each file of corpus/real_world.jsonl is served at its place by a site that has nothing else, and a page of that site is
+decided about.
 """
 
 from __future__ import annotations
