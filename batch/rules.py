@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from forbear.batch.snapshot import File, Known
+from forbear.batch.snapshot import SnapshotAnswer, SnapshotFile
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.host_rules import Hosts
@@ -61,10 +61,10 @@ class Snapshot:
         self._opened = datetime.now(UTC)
         self.at = at or self._opened
         self._question = Question("", agent, Use(use), Profile(profile), self.at)
-        self._file = File(path)
+        self._file = SnapshotFile(path)
         self.path, self.about = self._file.path, self._file.about
         self.policy = policy or self._file.policy
-        self.lists = tuple(Known(each, self.at) for each in (self._file.lists if lists is None else lists))
+        self.lists = tuple(SnapshotAnswer(each, self.at) for each in (self._file.lists if lists is None else lists))
         self._of_origin = lru_cache(hosts)(self._look)
         asked = self._question
         who: dict[str, Any] = {"agent": asked.agent, "use": asked.use, "profile": asked.profile}
@@ -99,9 +99,9 @@ class Snapshot:
         """
         kind = (("Content-Type", "text/html; charset=utf-8"),)
         page = Capture(urls.parse(url).href, 200, kind, markup.encode("utf-8", "replace"))
-        return self._decided(url, [*self._known(url), Known(page, self.at)])
+        return self._decided(url, [*self._known(url), SnapshotAnswer(page, self.at)])
 
-    def rests_on(self, url: str) -> list[Known]:
+    def rests_on(self, url: str) -> list[SnapshotAnswer]:
         """What the decision about a URL is made from, the operator's lists first. Raises NotAUrl."""
         known = list(self._of_origin(urls.parse(url).origin))
         if not isinstance(self._hosts.decide(url), Decision):
@@ -121,17 +121,17 @@ class Snapshot:
     def _captures_of(self, origin: str) -> Captures:
         return Captures(each.capture for each in self._of_origin(origin))
 
-    def _look(self, origin: str) -> list[Known]:
+    def _look(self, origin: str) -> list[SnapshotAnswer]:
         """What is known of an origin, and what a decision about it looks up elsewhere."""
         known = self._known(f"{origin}/")
         self._decided(f"{origin}/", known)
         return known
 
-    def _known(self, url: str) -> list[Known]:
+    def _known(self, url: str) -> list[SnapshotAnswer]:
         """The lists, and all that the snapshot has of a URL's host."""
         return [*self.lists, *map(self._valid, self._file.answers(urls.parse(url).host))]
 
-    def _decided(self, url: str, known: list[Known]) -> Decision:
+    def _decided(self, url: str, known: list[SnapshotAnswer]) -> Decision:
         """The decision, with every place that it asks for looked up; what was looked up is among ``known`` then."""
         captures = Captures(each.capture for each in known)
         question = replace(self._question, url=url)
@@ -142,19 +142,19 @@ class Snapshot:
                 known.append(answer)
         return found
 
-    def answer(self, url: str, at: datetime | None = None) -> Known:
+    def answer(self, url: str, at: datetime | None = None) -> SnapshotAnswer:
         """What stood at a canonical URL, or that it is not known, which has no id; ``at`` another time."""
         known = self._file.answer(url)
         if known is None:
             detail = "the snapshot has no answer from there, and nobody is asked"
-            return Known(Capture(url, error=Failure.UNASKED, memo={"detail": detail}), self.at)
+            return SnapshotAnswer(Capture(url, error=Failure.UNASKED, memo={"detail": detail}), self.at)
         return self._valid(known, at)
 
-    def _valid(self, known: Known, at: datetime | None = None) -> Known:
+    def _valid(self, known: SnapshotAnswer, at: datetime | None = None) -> SnapshotAnswer:
         at = at or self.at
         ahead = known.fetched_at > max(at, self._opened) + SKEW  # by a clock that ran ahead
         if not ahead and (known.expires_at is None or at < known.expires_at):
             return known
         ends = "is dated into the future" if ahead else f"expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
         detail = f"the answer of {known.fetched_at:%Y-%m-%d %H:%M} {ends}"
-        return Known(Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail}), self.at)
+        return SnapshotAnswer(Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail}), self.at)

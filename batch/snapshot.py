@@ -60,7 +60,7 @@ class BadSnapshot(ValueError):
     """A file that is no snapshot, or cannot be read; the message is one sentence."""
 
 
-class Known(NamedTuple):
+class SnapshotAnswer(NamedTuple):
     """An answer in a snapshot; ``expires_at`` is until when it counts, None: as long as the snapshot.
 
     ``id`` is that of the capture in the log; None for the operator's lists, and for what is not in the snapshot.
@@ -94,7 +94,9 @@ class About:
     answers: int = 0
 
 
-def write(path: Path, about: About, policy: Policy, lists: Iterable[Known], known: Iterable[Known]) -> About:
+def write(
+    path: Path, about: About, policy: Policy, lists: Iterable[SnapshotAnswer], known: Iterable[SnapshotAnswer]
+) -> About:
     """Writes a snapshot, a row group at a time in memory; ``known`` comes sorted by host and URL.
 
     Raises ValueError if it does not, and OSError.
@@ -126,7 +128,7 @@ def write(path: Path, about: About, policy: Policy, lists: Iterable[Known], know
     return made
 
 
-def _row(host: str, known: Known) -> dict[str, Any]:
+def _row(host: str, known: SnapshotAnswer) -> dict[str, Any]:
     capture = known.capture
     return {
         "host": host,
@@ -142,7 +144,7 @@ def _row(host: str, known: Known) -> dict[str, Any]:
     }
 
 
-class File:
+class SnapshotFile:
     """A snapshot that is open for reading; a host's answers are found by the row groups' statistics.
 
     ``path`` is a file, or a URL that fsspec knows. Raises BadSnapshot and OSError, here and when it is read.
@@ -221,7 +223,7 @@ class File:
         self._file.close()
         self._octets.close()
 
-    def answers(self, host: str) -> list[Known]:
+    def answers(self, host: str) -> list[SnapshotAnswer]:
         """What is known of a host, by URL; nothing if it is not in the snapshot."""
         number = bisect_right(self._first, host) - 1
         if number < 0:
@@ -233,7 +235,7 @@ class File:
         except (ValueError, TypeError, KeyError):
             raise BadSnapshot(f"{self.path} is damaged: what it has of {host or 'its lists'} cannot be read") from None
 
-    def answer(self, url: str) -> Known | None:
+    def answer(self, url: str) -> SnapshotAnswer | None:
         """What stood at a canonical URL."""
         return next((known for known in self.answers(urls.parse(url).host) if known.capture.url == url), None)
 
@@ -255,14 +257,14 @@ class File:
         return table, places
 
 
-def _known(row: dict[str, Any]) -> Known:
+def _known(row: dict[str, Any]) -> SnapshotAnswer:
     """An answer as it was written; raises ValueError if its octets are not those that were."""
     if hashlib.sha256(row["body"]).hexdigest() != row["sha256"]:
         raise ValueError(row["url"])
     headers = tuple((str(name), str(value)) for name, value in json.loads(row["headers"]))
     error = Failure(row["error"]) if row["error"] else None
     capture = Capture(row["url"], row["status"], headers, row["body"], error)
-    return Known(capture, row["fetched_at"], row["expires_at"], row["id"])
+    return SnapshotAnswer(capture, row["fetched_at"], row["expires_at"], row["id"])
 
 
 def _first_line(error: Exception) -> str:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from forbear.batch import snapshot
 from forbear.batch.rules import Snapshot
-from forbear.batch.snapshot import About, Known
+from forbear.batch.snapshot import About, SnapshotAnswer
 from forbear.batch.table import decide_table
 from forbear.optout import policy
 from forbear.optout.model import Capture
@@ -87,7 +87,8 @@ def _made(folder: Path, rows: int) -> About:
         snapshot.FORMAT, at.isoformat(), "bench", rules.digest, None, None, 0, hashlib.sha256().hexdigest(), None
     )
     answers = (
-        Known(each, at, at + timedelta(days=1), f"c{number}") for number, each in enumerate(_answers(sorted(hosts)))
+        SnapshotAnswer(each, at, at + timedelta(days=1), f"c{number}")
+        for number, each in enumerate(_answers(sorted(hosts)))
     )
     return snapshot.write(folder / "hosts.parquet", about, rules, (), answers)
 

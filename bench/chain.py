@@ -37,14 +37,14 @@ from forbear.storage.chain import chain, leaves
 from forbear.storage.database import open_database, reading, writing
 from forbear.storage.db.hostnames import domain_of
 from forbear.storage.db.records import (
-    Add,
+    AddLinks,
     CaptureRecord,
-    Decided,
     DecisionRecord,
     Keep,
-    Kept,
     Link,
     PageRecord,
+    RecordDecision,
+    RecordPage,
     new_id,
     now,
 )
@@ -80,7 +80,7 @@ def jobs(crawl: str, decisions: int) -> Iterator[Any]:
             links = tuple(Link(f"https://host{host}.example/section/{(page + n) % PAGES}") for n in range(20))
             record = seen.decision
             page_record = PageRecord(record.id, crawl, url, now(), "1.warc.gz", number, 9, "0" * 64, "text/html", 9)
-            yield Kept(page_record, links=links)
+            yield RecordPage(page_record, links=links)
 
 
 def _files(host: int) -> tuple[CaptureRecord, ...]:
@@ -93,7 +93,9 @@ def _files(host: int) -> tuple[CaptureRecord, ...]:
     return tuple(records)
 
 
-def _decided(crawl: str, url: str, stage: Stage, verdict: Verdict, captures: tuple[CaptureRecord, ...]) -> Decided:
+def _decided(
+    crawl: str, url: str, stage: Stage, verdict: Verdict, captures: tuple[CaptureRecord, ...]
+) -> RecordDecision:
     said = (Preference.DISALLOW, "<meta name='robots' content='noai, noimageai'>", url, "/html/head/meta[3]")
     statements = (
         Statement("robots", Preference.ALLOW, "Disallow: /private", captures[0].capture.url, "line 2", AI_USES),
@@ -103,7 +105,7 @@ def _decided(crawl: str, url: str, stage: Stage, verdict: Verdict, captures: tup
     verdicts = dict.fromkeys(Profile, verdict)
     decision = Decision(verdict, stage, url, reasons, statements, (), verdicts)
     ids = tuple(record.id for record in captures)
-    return Decided(DecisionRecord(new_id(), now(), crawl, url, decision, 200, "0" * 64, 9, ids), captures)
+    return RecordDecision(DecisionRecord(new_id(), now(), crawl, url, decision, 200, "0" * 64, 9, ids), captures)
 
 
 class Clock:
@@ -150,7 +152,7 @@ def write(engine: Engine, decisions: int) -> float:
         crawl = begin(connection, record, now()).id
     writer = Writer(engine)
     writer.start()
-    waiting = deque([writer.submit(Add(crawl, (Link("https://host0.example/"),)))])
+    waiting = deque([writer.submit(AddLinks(crawl, (Link("https://host0.example/"),)))])
     began = time.perf_counter()
     for job in jobs(crawl, decisions):
         waiting.append(writer.submit(job))

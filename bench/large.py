@@ -211,7 +211,7 @@ class _Made:
         """Totals over all of it, as the writer keeps them."""
         rollups.count(connection, sum_tables.daily_verdicts, [(*key, count) for key, count in self.verdicts.items()])
         rollups.count(connection, sum_tables.daily_reasons, [(*key, count) for key, count in self.said.items()])
-        rollups.speak(connection, self.speaking)
+        rollups.count_protocol_hosts(connection, self.speaking)
         rollups.count(connection, sum_tables.domain_bytes, [(domain, *sums) for domain, sums in self.kept.items()])
 
     def _id(self, at: datetime) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 from bench.site import ROBOTS, folder
 from forbear.crawler.corpus import text
 from forbear.optout import policy
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Question
 from forbear.optout.protocols import PROTOCOLS
@@ -69,7 +69,7 @@ def measured(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Co
         question = Question(url)
         page = Capture(url, 200, headers, body)
         known.add(page)
-        asked = Asked(question, urls.parse(url), known, page, rules)
+        asked = Hop(question, urls.parse(url), known, page, rules)
         for name, read in SHARED.items():
             begin = time.process_time()
             with suppress(Unreadable):

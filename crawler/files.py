@@ -15,7 +15,7 @@ def hidden(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def settle(part: Path, path: Path) -> None:
+def atomic_rename(part: Path, path: Path) -> None:
     """Gives a finished file its name, when it is safely on disk; what had the name before is gone then."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
@@ -50,7 +50,7 @@ def sync_folder(folder: Path) -> None:
         os.close(entry)
 
 
-def take(path: Path) -> int | None:
+def lock(path: Path) -> int | None:
     """A descriptor that holds the lock of a file; None if another process has it, or the file is gone."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -67,6 +67,6 @@ def take(path: Path) -> int | None:
     return None
 
 
-def release(lock: int) -> None:
+def unlock(lock: int) -> None:
     """Gives a lock back."""
     os.close(lock)

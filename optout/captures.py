@@ -131,7 +131,7 @@ def is_refusal(gap: Gap) -> bool:
     return gap.protocol == REFUSED and gap.where.startswith(("status", "header "))
 
 
-class Asked:
+class Hop:
     """One step of a question: a URL of its redirect chain, with what is known around it.
 
     ``page`` is the answer that may be kept: the last of the chain, with a 2xx status; nothing if the URL redirects,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from forbear.optout.captures import MAX_REDIRECTS, Asked, Captures, failure, is_refusal, redirect
+from forbear.optout.captures import MAX_REDIRECTS, Captures, Hop, failure, is_refusal, redirect
 from forbear.optout.model import (
     Capture,
     Decision,
@@ -42,7 +42,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
 
 
 def decide_of(
-    steps: Sequence[Asked], stage: Stage, url: str, failures: Iterable[Gap] = ()
+    steps: Sequence[Hop], stage: Stage, url: str, failures: Iterable[Gap] = ()
 ) -> Decision | tuple[Place, ...]:
     """The same, of a question's steps; ``url`` is the last of them, which ``failures`` are about."""
     question, captures, policy = steps[0].question, steps[0].captures, steps[0].policy
@@ -74,8 +74,8 @@ def judge_again(
     """
     of_list: list[Statement | Gap] = []
     for step in dict.fromkeys((urls.parse(question.url).href, url)):
-        asked = Asked(question, urls.parse(step), captures, policy=policy)
-        of_list += (item for item in _read(operator, asked) if not isinstance(item, Place))
+        hop = Hop(question, urls.parse(step), captures, policy=policy)
+        of_list += (item for item in _read(operator, hop) if not isinstance(item, Place))
     known = policy.protocols.keys() - {OPERATOR}
     found = dict.fromkeys([*of_list, *(item for item in read_then if item.protocol in known)])
     statements = tuple(item for item in found if isinstance(item, Statement))
@@ -128,19 +128,19 @@ def _because(item: Statement | Gap, unread: bool, policy: Policy) -> Reason:
     return Reason(name, said, item.quote, item.source, item.where, policy.measure(item.protocol))
 
 
-def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Asked], Stage, list[Gap]]:
+def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Hop], Stage, list[Gap]]:
     """The steps from the URL asked about along its redirects; every step is bound by the rules of its own place."""
     url = urls.parse(question.url)
-    steps: list[Asked] = []
+    steps: list[Hop] = []
     for _ in range(MAX_REDIRECTS + 1):
         capture = captures.get(url.href)
         target = redirect(capture) if capture else None
         if target is None:
             gap = failure(capture, UNREACHABLE) if capture else None
             page = capture if _is_copy(capture) and not gap else None
-            steps.append(Asked(question, url, captures, page, policy))
+            steps.append(Hop(question, url, captures, page, policy))
             return steps, Stage.PAGE if capture else Stage.REQUEST, [gap] if gap else []
-        steps.append(Asked(question, url, captures, policy=policy))
+        steps.append(Hop(question, url, captures, policy=policy))
         if any(target.href == step.url.href for step in steps):
             break
         url = target
@@ -153,7 +153,7 @@ def _is_copy(capture: Capture | None) -> bool:
     return capture is not None and capture.status is not None and 200 <= capture.status < 300
 
 
-def _read(protocol: Protocol, step: Asked) -> Reading:
+def _read(protocol: Protocol, step: Hop) -> Reading:
     """What a protocol finds; a reader that fails leaves a gap that defers, whatever its failure was."""
     try:
         yield from protocol.read(step)
@@ -179,7 +179,7 @@ def _may_look(
     wanted: list[Place] = []
     shut: list[Gap] = []
     for place in places:
-        for item in _read(robots, Asked(question, urls.parse(place.url), captures, policy=policy)):
+        for item in _read(robots, Hop(question, urls.parse(place.url), captures, policy=policy)):
             if isinstance(item, Place):
                 return (item,), ()
             if isinstance(item, Gap) and policy.defers(item, question.use, question.profile):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.decide import decide, decide_of
 from forbear.optout.model import Capture, Decision, Place, Profile, Question, Stage, Use
 from forbear.optout.policy import Policy
@@ -85,15 +85,15 @@ class HostRules:
         return node if type(node) is Found else self._learn(target)
 
     def _learn(self, target: Target) -> Found | None:
-        asked = _Noting(self._question, self._host, self._captures, self._policy, target)
+        hop = _Noting(self._question, self._host, self._captures, self._policy, target)
         try:
-            found = Found(decide_of([asked], Stage.REQUEST, self.origin + target.text))
+            found = Found(decide_of([hop], Stage.REQUEST, self.origin + target.text))
         except _LooksAtUrlError:
             return None
-        short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in asked.found.values())
+        short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in hop.found.values())
         if short and self._kept < MOST_OUTCOMES:
             self._kept += 1
-            self._keep(asked.found, found)
+            self._keep(hop.found, found)
         return found
 
     def _keep(self, answers: dict[Callable[[Target], Hashable], Hashable], found: Found) -> None:
@@ -144,7 +144,7 @@ class _HostOnly(Url):
         raise _LooksAtUrlError
 
 
-class _Noting(Asked):
+class _Noting(Hop):
     """A step at a URL that was not fetched yet, of which a protocol sees the host alone and asks about the target."""
 
     def __init__(self, question: Question, host: Url, captures: Captures, policy: Policy, target: Target) -> None:
@@ -167,7 +167,7 @@ def _about(url: str, outcome: Outcome) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class TableDecisions:
     """The outcomes of a table of URLs: ``index`` has for each of them, in order, a position in ``outcomes``.
 
     ``outcomes[0]`` is None, for what is no http(s) URL. ``url`` of a decision there is one of those it holds for, all
@@ -205,9 +205,9 @@ class Hosts:
         """What ``decide`` answers about this URL by what is known of its origin; raises readers.url.NotAUrl."""
         return self._rules(url).decide(url)
 
-    def decide_all(self, urls: Iterable[str | None]) -> Decided:
+    def decide_all(self, urls: Iterable[str | None]) -> TableDecisions:
         """The outcomes of many URLs; quickest where those of a host stand together."""
-        decided = Decided(array("I"), [None])
+        decided = TableDecisions(array("I"), [None])
         positions: dict[Found, int] = {}
         for url in urls:
             try:

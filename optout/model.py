@@ -45,7 +45,7 @@ class Preference(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Force(StrEnum):
+class StatementStatus(StrEnum):
     """How a statement stands to the others of its own protocol."""
 
     STANDING = "standing"
@@ -160,7 +160,7 @@ class Statement:
     source: str
     where: str
     uses: frozenset[Use]
-    force: Force = Force.STANDING
+    force: StatementStatus = StatementStatus.STANDING
     note: str = ""
     lifts: frozenset[str] = frozenset()
 

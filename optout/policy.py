@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Gap, Preference, Profile, Statement, Use
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Gap, Preference, Profile, Statement, StatementStatus, Use
 
 OPERATOR = "operator"
 TIERS = ("named in the Code", "IETF or W3C work", "industry", "custom")
@@ -20,7 +20,7 @@ KINDS_OF_AGENT = ("training", "search", "user", "unclear")
 
 GAPS = {ALWAYS: "unread", IN_STRICT: "doubtful", NEVER: "noted"}
 """What policy.toml calls a gap, by the profiles in which its reader lets it defer."""
-KINDS = (*map(str, Force), *GAPS.values())
+KINDS = (*map(str, StatementStatus), *GAPS.values())
 
 
 class BadPolicy(ValueError):
@@ -67,7 +67,7 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class Override:
     """A point in which an operator's file departs from what ships with Forbear; looser ones have a reason."""
 
     what: str
@@ -88,7 +88,7 @@ class Policy:
     protocols: Mapping[str, ProtocolPolicy]
     purpose_tokens: Mapping[str, Use]
     agents: tuple[Agent, ...]
-    departures: tuple[Departure, ...]
+    overrides: tuple[Override, ...]
     training_agents: tuple[str, ...]
 
     def effect(self, item: Statement | Gap, use: Use, profile: Profile) -> Effect:
@@ -131,7 +131,7 @@ def load(own: str = "") -> Policy:
     protocols = {name: _protocol(table, usual) for name, table in shipped["protocols"].items()}
     tokens = {token: Use(use) for token, use in shipped["purpose-tokens"].items()}
     agents = {entry["token"].lower(): _agent(entry) for entry in _toml("agents.toml")["agents"]}
-    departures: list[Departure] = []
+    overrides: list[Override] = []
     for key, value in _parsed(own).items():
         if key == "protocols" and isinstance(value, dict):
             for name, table in value.items():
@@ -139,18 +139,18 @@ def load(own: str = "") -> Policy:
                     raise BadPolicy(f"[protocols.{name}] is no protocol: choose among {', '.join(protocols)}")
                 before = protocols[name]
                 protocols[name] = _departing(name, before, table)
-                departures += _departures(name, before, protocols[name], table)
+                overrides += _departures(name, before, protocols[name], table)
         elif key == "purpose-tokens" and isinstance(value, dict):
             tokens |= {str(token).lower(): _use(token, use) for token, use in value.items()}
-            departures += (Departure(f"{token} is a purpose token too", False, "") for token in value)
+            overrides += (Override(f"{token} is a purpose token too", False, "") for token in value)
         elif key == "agents" and isinstance(value, list):
             for entry in value:
-                departures.append(_known_agent(entry, agents))
+                overrides.append(_known_agent(entry, agents))
         else:
             raise BadPolicy(
                 f"{key!r} is not known here: the file has [protocols.NAME], [purpose-tokens] and [[agents]]"
             )
-    return _policy(protocols, tokens, tuple(agents.values()), tuple(departures))
+    return _policy(protocols, tokens, tuple(agents.values()), tuple(overrides))
 
 
 def restore(content: str) -> Policy:
@@ -167,7 +167,7 @@ def restore(content: str) -> Policy:
         {name: _protocol(table, said_in_full) for name, table in known["protocols"].items()},
         {token: Use(use) for token, use in known["purpose-tokens"].items()},
         agents,
-        tuple(Departure(**departure) for departure in known["departures"]),
+        tuple(Override(**override) for override in known["overrides"]),
         _training(agents),
     )
 
@@ -180,19 +180,19 @@ def _policy(
     protocols: dict[str, ProtocolPolicy],
     tokens: dict[str, Use],
     agents: tuple[Agent, ...],
-    departures: tuple[Departure, ...],
+    overrides: tuple[Override, ...],
 ) -> Policy:
     content = {
         "protocols": {name: _as_data(entry) for name, entry in protocols.items()},
         "purpose-tokens": tokens,
         "agents": [asdict(agent) for agent in agents],
-        "departures": [asdict(departure) for departure in departures],
+        "overrides": [asdict(override) for override in overrides],
         # The words of prose.toml go with the version; a change of theirs is a change of the policy all the same.
         "prose": hashlib.sha256(_shipped("prose.toml")).hexdigest(),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Policy(text, digest, protocols, tokens, agents, departures, _training(agents))
+    return Policy(text, digest, protocols, tokens, agents, overrides, _training(agents))
 
 
 def _as_data(entry: ProtocolPolicy) -> dict[str, Any]:
@@ -265,12 +265,12 @@ def _lists(where: str, table: dict[str, Any]) -> dict[str, list[str]]:
             raise BadPolicy(f"[{where}]: {key!r} is no list of excludes or defers")
         for kind in kinds:
             if kind not in KINDS or (key == "excludes" and kind in GAPS.values()):
-                known = KINDS if key == "defers" else tuple(map(str, Force))
+                known = KINDS if key == "defers" else tuple(map(str, StatementStatus))
                 raise BadPolicy(f"[{where}]: {kind!r} cannot stand in {key}: choose among {', '.join(known)}")
     return table
 
 
-def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table: dict[str, Any]) -> Iterator[Departure]:
+def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table: dict[str, Any]) -> Iterator[Override]:
     reason = table.get("reason", "")
     changes = [
         (f"{name} in {profile}: what is {kind} {_does(new)}, not {_does(old)}", new < old)
@@ -283,7 +283,7 @@ def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table:
     for what, looser in changes:
         if looser and not reason:
             raise BadPolicy(f'[protocols.{name}] is looser than what ships ({what}): add reason = "…", which is logged')
-        yield Departure(what, looser, reason)
+        yield Override(what, looser, reason)
 
 
 def _does(effect: Effect) -> str:
@@ -300,7 +300,7 @@ def _agent(entry: dict[str, Any]) -> Agent:
     return Agent(entry["token"], entry["kind"], entry["source"], str(entry["date"]))
 
 
-def _known_agent(entry: Any, agents: dict[str, Agent]) -> Departure:
+def _known_agent(entry: Any, agents: dict[str, Agent]) -> Override:
     """Takes an agent of an operator's file in; one that no longer counts as collecting training data is looser."""
     keys = {"token", "kind", "source", "date"}
     if not isinstance(entry, dict) or not keys <= set(entry) <= keys | {"reason"} or not str(entry["token"]).strip():
@@ -314,4 +314,4 @@ def _known_agent(entry: Any, agents: dict[str, Agent]) -> Departure:
     if looser and not reason:
         raise BadPolicy(f'[[agents]] is looser than what ships ({what}): add reason = "…", which is logged')
     agents[agent.token.lower()] = agent
-    return Departure(what, looser, reason)
+    return Override(what, looser, reason)

@@ -26,9 +26,9 @@ from forbear.portal.web.context import Portal
 from forbear.portal.web.limits import Limits
 from forbear.portal.web.proxies import Proxies
 from forbear.portal.web.rendering import environment
-from forbear.portal.web.security import Shield, protect
+from forbear.portal.web.security import SecurityHeaders, protect
 from forbear.portal.web.settings import Settings
-from forbear.storage.accounts.totp_encryption import Vault
+from forbear.storage.accounts.totp_encryption import TotpCipher
 from forbear.storage.db.hostnames import domain_of
 
 ROUTERS = tuple(
@@ -43,7 +43,7 @@ DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
 def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     """The portal on an opened database, with workers that read what sites answer."""
     if settings.keeps_secret:
-        engine = engine.execution_options(vault=Vault(settings.secret))
+        engine = engine.execution_options(vault=TotpCipher(settings.secret))
     domain_of("example.org")  # loads the Public Suffix List now, and not while somebody waits
     app = FastAPI(
         lifespan=beating,
@@ -56,7 +56,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
         redirect_slashes=False,  # a redirect would lead to whatever the Host field of the request names
     )
     app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates), pool)
-    app.add_middleware(Shield, is_https=settings.is_https)
+    app.add_middleware(SecurityHeaders, is_https=settings.is_https)
     app.add_middleware(Proxies, named=settings.trusted_proxies)
     app.mount("/static", StaticFiles(packages=[("forbear.portal", "static")]), name="static")
     app.include_router(health.router)

@@ -18,7 +18,7 @@ _HEADING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TextRun:
     """Words in one style."""
 
     text: str
@@ -33,7 +33,7 @@ class Line:
     kind: str
     depth: int
     marker: str
-    runs: tuple[Run, ...]
+    runs: tuple[TextRun, ...]
 
 
 def _alternative(_self: object, tokens: Sequence[Token], number: int, _options: object, _env: object) -> str:
@@ -72,14 +72,14 @@ def lines(text: str) -> Iterator[Line]:
         elif token.type in ("blockquote_close", "heading_close"):
             kind = "text"
         elif token.type in ("fence", "code_block"):
-            yield Line("code", len(lists), marker, (Run(token.content.rstrip("\n"), "code"),))
+            yield Line("code", len(lists), marker, (TextRun(token.content.rstrip("\n"), "code"),))
             marker = ""
         elif token.type == "inline":
             yield Line(kind, len(lists), marker, tuple(_runs(token.children or [])))
             marker = ""
 
 
-def _runs(tokens: Sequence[Token]) -> Iterator[Run]:
+def _runs(tokens: Sequence[Token]) -> Iterator[TextRun]:
     styles: list[str] = []
     links: list[str] = []
     for token in tokens:
@@ -90,12 +90,12 @@ def _runs(tokens: Sequence[Token]) -> Iterator[Run]:
         elif token.type == "link_open":
             links.append(str(token.attrs["href"]))
         elif token.type == "link_close":
-            yield Run(f" ({links.pop()})")
+            yield TextRun(f" ({links.pop()})")
         elif token.type == "code_inline":
-            yield Run(token.content, "code")
+            yield TextRun(token.content, "code")
         else:
             words = {"softbreak": " ", "hardbreak": "\n"}.get(token.type, token.content)
-            yield Run(words, styles[-1] if styles else "")
+            yield TextRun(words, styles[-1] if styles else "")
 
 
 def to_json(text: str) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from forbear.optout.model import Profile
 from forbear.optout.policy import Effect, Policy
 from forbear.reports.document import Block, Document, Field, Open, Paragraph, Section, Table
 from forbear.reports.inputs import read, shipped
-from forbear.storage.log.lists import State
-from forbear.storage.reads.figures import Run
+from forbear.storage.log.lists import PublicationStatus
+from forbear.storage.reads.figures import CrawlRow
 
 _HEAD = {
     "provider": "Provider",
@@ -34,8 +34,8 @@ class InForce:
 
     engine: str
     rules: Policy
-    run: Run | None
-    lists: Sequence[State]
+    run: CrawlRow | None
+    lists: Sequence[PublicationStatus]
     titles: Mapping[str, str]
     """What each publication of infringing sites is called."""
 
@@ -114,11 +114,11 @@ def _protocols(known: InForce, summary: bool) -> Iterator[Block]:
         columns += ["excludes", "defers"]
         yield Paragraph(f"Doubt is treated as in profile {profile}.", "the last crawl")
     yield Table(tuple(columns), tuple(rows), "Protocols that are read")
-    if known.rules.departures:
-        departures = tuple(
-            (one.what, "looser" if one.looser else "stricter", one.reason or "-") for one in known.rules.departures
+    if known.rules.overrides:
+        overrides = tuple(
+            (one.what, "looser" if one.looser else "stricter", one.reason or "-") for one in known.rules.overrides
         )
-        yield Table(("departs from what ships", "which is", "because"), departures, "Departures")
+        yield Table(("departs from what ships", "which is", "because"), overrides, "Overrides")
     else:
         yield Paragraph("Nothing departs from what ships with Forbear.", "optout/policy.toml")
 
@@ -132,7 +132,7 @@ def _digests(known: InForce, summary: bool) -> Iterator[Block]:
     cited = "storage/log/documents.py; shown by tests/storage/test_documents.py::test_from_a_row_to_its_documents"
     yield Paragraph(
         f"Each row names the rules that it was decided by: the digest {known.rules.digest} is SHA-256 over which "
-        "protocol counts how, the lists of agents and purpose tokens, and every departure with its reason. This "
+        "protocol counts how, the lists of agents and purpose tokens, and every override with its reason. This "
         "document explains these rules. Its own digest is another one, over its text, and stands in no row: a document "
         "that names a digest cannot be what the digest is of. When it is issued, both digests and the whole text are "
         "put on record together as one leaf of the log's tree, so that from any row the documents that explained its "

@@ -17,7 +17,7 @@ from typing import Any
 from forbear.optout.policy import Policy
 from forbear.reports.document import Block, Document, Field, Open, Section, Table, Text, number_of
 from forbear.reports.inputs import BadInputs, read, shipped
-from forbear.storage.reads.figures import Run, Share
+from forbear.storage.reads.figures import CrawlRow, Share
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "text": str,
@@ -37,7 +37,7 @@ _SIZES = ("size", "types")
 class Collected:
     """What the log knows of the crawls for training: what they kept and still stands, by domain and media type."""
 
-    runs: Sequence[Run]
+    runs: Sequence[CrawlRow]
     rules: Policy
     domains: Sequence[Share]
     types: Sequence[Share]

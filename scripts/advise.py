@@ -58,7 +58,7 @@ class Advice:
         return self.files.get(source, source)
 
 
-class Form(Enum):
+class OutputFormat(Enum):
     """How it is printed."""
 
     TEXT = "text"
@@ -66,7 +66,7 @@ class Form(Enum):
     SARIF = "sarif"
 
 
-def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: Live, form: Form) -> int:
+def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: Live, form: OutputFormat) -> int:
     """Prints what there is to say about each URL or folder; the exit code. Raises NotAUrl, OSError, UsageError."""
     folders = {target: Path(target) for target in targets if Path(target).is_dir()}
     for target in targets:
@@ -79,7 +79,7 @@ def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: 
 
 
 async def _print_all(
-    targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, reader: BoundedReader, form: Form
+    targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, reader: BoundedReader, form: OutputFormat
 ) -> int:
     given: list[Advice] = []
     async with live:
@@ -89,11 +89,11 @@ async def _print_all(
             else:
                 with Console(stderr=True).status(f"asking {urls.parse(target).host} …"):
                     given.append(await of_site(Question(target, agent), live, reader))
-            if form is Form.JSON:
+            if form is OutputFormat.JSON:
                 click.echo(show.json_line(as_json(given[-1])), nl=False)
-            elif form is Form.TEXT:
+            elif form is OutputFormat.TEXT:
                 print_text(given[-1])
-    if form is Form.SARIF:
+    if form is OutputFormat.SARIF:
         click.echo(show.json_line(as_sarif(given, version("forbear"))), nl=False)
     return exit_code(given)
 

@@ -26,7 +26,7 @@ from forbear.optout.readers import url as urls
 from forbear.scripts import advise as advising
 from forbear.scripts import options, show
 from forbear.storage.database import open_database, translated
-from forbear.storage.db.errors import Missing
+from forbear.storage.db.errors import NoDatabase
 from forbear.storage.log import complaints
 
 Outcomes = dict[Profile, Outcome]
@@ -99,7 +99,13 @@ def command(
             raise click.UsageError("--policy does not go with --advise, which tells what crawlers at large understand.")
         if as_json and sarif:
             raise click.UsageError("--json and --sarif exclude each other: leave one out.")
-        form = advising.Form.SARIF if sarif else advising.Form.JSON if as_json else advising.Form.TEXT
+        form = (
+            advising.OutputFormat.SARIF
+            if sarif
+            else advising.OutputFormat.JSON
+            if as_json
+            else advising.OutputFormat.TEXT
+        )
         return advising.advise_all(url, address, agent, _live(agent, **connection), form)
     for name in ("sarif", "address"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -120,7 +126,7 @@ def _listed(db: str | None) -> Capture | None:
         return None
     try:
         engine = open_database(db, create=False)
-    except Missing:
+    except NoDatabase:
         return None
     try:
         with translated(engine.url), engine.connect() as connection:

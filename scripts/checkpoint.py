@@ -31,7 +31,7 @@ class Sealing(NamedTuple):
     places: Sequence[str]
 
 
-class Sealed(NamedTuple):
+class NewCheckpoint(NamedTuple):
     """A checkpoint that was made, and what did not come about beside it, in sentences."""
 
     signed: Signed
@@ -75,7 +75,7 @@ def command(
     return FAILED if sealed.failures else None
 
 
-def take(db: str, sealing: Sealing) -> Sealed:
+def take(db: str, sealing: Sealing) -> NewCheckpoint:
     """Makes a checkpoint: signs, has it stamped, stores it, and then writes it to each place. Raises StorageError."""
     engine = open_database(db, create=False)
     try:
@@ -85,7 +85,7 @@ def take(db: str, sealing: Sealing) -> Sealed:
         engine.dispose()
 
 
-def _take(engine: Engine, sealing: Sealing) -> Sealed:
+def _take(engine: Engine, sealing: Sealing) -> NewCheckpoint:
     failures: list[str] = []
 
     def stamp(note: bytes) -> bytes | None:
@@ -101,7 +101,7 @@ def _take(engine: Engine, sealing: Sealing) -> Sealed:
             witnesses.write(place, signed.note)
         except Unwitnessed as error:
             failures.append(str(error))
-    return Sealed(signed, failures)
+    return NewCheckpoint(signed, failures)
 
 
 def wanted(settings: dict[str, Any]) -> Sealing | None:
@@ -110,7 +110,7 @@ def wanted(settings: dict[str, Any]) -> Sealing | None:
     return Sealing(load(key, passphrase_file), tsa, witness) if key else None
 
 
-def seal(db: str, sealing: Sealing | None, failures: list[str]) -> Sealed | None:
+def seal(db: str, sealing: Sealing | None, failures: list[str]) -> NewCheckpoint | None:
     """The checkpoint at the end of another command; what does not come about is added to the failures."""
     if sealing is None:
         return None
@@ -123,12 +123,12 @@ def seal(db: str, sealing: Sealing | None, failures: list[str]) -> Sealed | None
     return sealed
 
 
-def told(sealed: Sealed) -> str:
+def told(sealed: NewCheckpoint) -> str:
     """A checkpoint in a line."""
     return f"Checkpoint: {sealed.signed.size:,} rows, signed as {signed_note.parse(sealed.signed.note).origin}."
 
 
-def as_object(sealed: Sealed) -> dict[str, object]:
+def as_object(sealed: NewCheckpoint) -> dict[str, object]:
     """A checkpoint as JSON has it."""
     signed = sealed.signed
     return {

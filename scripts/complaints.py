@@ -13,7 +13,7 @@ from forbear.scripts import options, show
 from forbear.storage.accounts import mails
 from forbear.storage.database import open_database, translated, writing
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import BadStep, Complaint, State, advance, attachment, find, waiting
+from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
 
 
 @click.group()
@@ -25,7 +25,7 @@ number = click.argument("number")
 
 
 @command.command("list", short_help="What waits, the most urgent first.")
-@options.option("--state", type=click.Choice([str(state) for state in State]), help="Those in this state.")
+@options.option("--state", type=click.Choice([str(state) for state in ComplaintState]), help="Those in this state.")
 @options.db
 @options.as_json
 def list_command(state: str | None, db: str, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def list_command(state: str | None, db: str, as_json: bool) -> None:
     engine = open_database(db, create=False)
     try:
         with translated(engine.url), engine.connect() as connection:
-            found = waiting(connection, State(state) if state else None)
+            found = waiting(connection, ComplaintState(state) if state else None)
     finally:
         engine.dispose()
     if as_json:
@@ -91,7 +91,7 @@ def show_command(number: str, db: str, as_json: bool) -> None:
 
 @command.command("step", short_help="Take the next step, with its reason.")
 @number
-@click.argument("state", type=click.Choice([str(state) for state in State]))
+@click.argument("state", type=click.Choice([str(state) for state in ComplaintState]))
 @options.option("--by", required=True, type=options.text, help="Who takes the step.")
 @options.option("--reason", required=True, help="Why; whoever complained reads it.")
 @options.option("--block", multiple=True, help="With accepted: a domain, or what URLs begin with. Can be repeated.")
@@ -117,7 +117,7 @@ def step_command(
             one = advance(
                 connection,
                 number,
-                State(state),
+                ComplaintState(state),
                 by=by,
                 reason=reason,
                 at=now(),

@@ -21,7 +21,7 @@ from forbear.scripts.crawl import tell
 from forbear.scripts.lookup import command as lookup
 from forbear.scripts.memory import sentence
 from forbear.storage.database import open_database
-from forbear.storage.db.records import State
+from forbear.storage.db.records import EntryState
 from forbear.storage.frontier import frontier
 from forbear.storage.reads.queries import Filter, log, unheeded
 
@@ -169,8 +169,8 @@ def _show(config: Config, crawl: str) -> None:
     show.table(("outcome", "in strict", "URL", "because", "in whose words", "where"), rows)
 
 
-def _row(url: str, state: State, row: dict[str, Any], other: tuple[str, str, str] | None) -> tuple[str, ...]:
-    outcome = "deferred" if state is State.ABANDONED else str(state)
+def _row(url: str, state: EntryState, row: dict[str, Any], other: tuple[str, str, str] | None) -> tuple[str, ...]:
+    outcome = "deferred" if state is EntryState.ABANDONED else str(state)
     strict = row.get("verdict_strict")
     strict = "" if strict in (None, row.get("verdict")) else str(strict)
     words = [(one["protocol"], one["quote"], one["where"]) for one in row.get("reasons", ())]

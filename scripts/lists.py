@@ -98,7 +98,7 @@ def _warnings(known: Iterable[dict[str, Any]]) -> Iterator[str]:
             yield f"{row['held']} entries of {row['format']} wait: forbear lists show --held."
 
 
-def _state(state: lists.State, today: date) -> dict[str, Any]:
+def _state(state: lists.PublicationStatus, today: date) -> dict[str, Any]:
     layout = layouts().get(state.layout)
     age = (today - state.published).days
     return {
@@ -174,7 +174,7 @@ def import_command(
         if issue.whole:
             _check_size(file, len(entries), listed, shrinks=shrinks, grows=grows)
         try:
-            done = lists.take_in(connection, issue, entries, datetime.now(UTC))
+            done = lists.import_list(connection, issue, entries, datetime.now(UTC))
         except lists.AlreadyKnown as error:
             raise click.UsageError(f"{error}.") from None
     if not kind.checked:
@@ -203,7 +203,7 @@ def _check_size(file: Path, named: int, listed: int, *, shrinks: bool, grows: bo
         )
 
 
-def _entries(publication: Publication, layout: Layout) -> Iterator[lists.Entry]:
+def _entries(publication: Publication, layout: Layout) -> Iterator[lists.ListedSite]:
     for site in publication.named.values():
         try:
             host = host_of(site.host)
@@ -214,7 +214,7 @@ def _entries(publication: Publication, layout: Layout) -> Iterator[lists.Entry]:
         if layout.prose and not held:
             held = "named in running text: whether it is meant, a person says"
         basis = f"{layout.basis}; {site.basis}" if site.basis else layout.basis
-        yield lists.Entry(host, layout.country, layout.authority, basis, site.decided, held)
+        yield lists.ListedSite(host, layout.country, layout.authority, basis, site.decided, held)
 
 
 @command.command("show", short_help="Show entries with authority, basis, dates, source.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from forbear.storage.reads.lookup import Known, Left, Words
+    from forbear.storage.reads.lookup import DecidingWords, LookupResult, RemovedCopy
 
 NEVER_SEEN = 3
 
@@ -65,7 +65,7 @@ def command(name: str, db: str, as_json: bool) -> int | None:
     return None
 
 
-def _as_json(known: Known) -> dict[str, Any]:
+def _as_json(known: LookupResult) -> dict[str, Any]:
     times = {key: _time(getattr(known, key)) for key in ("first_seen", "last_seen", "since")}
     words = [
         {**said._asdict(), "first_at": _time(said.first_at), "last_at": _time(said.last_at)} for said in known.words
@@ -78,7 +78,7 @@ def _time(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _told(known: Known) -> Iterator[str]:
+def _told(known: LookupResult) -> Iterator[str]:
     """The answer first, then which URLs, then whose words, then where to look next."""
     first, last = show.moment(known.first_seen), show.moment(known.last_seen)
     when = f"at {first}" if first == last else f"from {first} to {last}"
@@ -108,12 +108,12 @@ def _told(known: Known) -> Iterator[str]:
     yield f"What the site says today: forbear check {shlex.quote(site)}"
 
 
-def _name(known: Known) -> str:
+def _name(known: LookupResult) -> str:
     name = known.unicode if known.unicode == known.name else f"{known.unicode} ({known.name})"
     return name if known.scope == "url" else f"{name} and all below it"
 
 
-def _answer(known: Known) -> str:
+def _answer(known: LookupResult) -> str:
     since = f"excluded since {show.moment(known.since)}" if known.since else "excluded"
     if known.answer is Answer.KEPT:
         kept = "a copy was kept" if known.scope == "url" else "copies were kept"
@@ -131,9 +131,9 @@ def _answer(known: Known) -> str:
     }[known.answer]
 
 
-def _kept_once(left: Left) -> str:
+def _kept_once(left: RemovedCopy) -> str:
     return f"      {left.url}: was kept from {show.moment(left.kept_at)} to {show.moment(left.left_at)}"
 
 
-def _times(said: Words) -> str:
+def _times(said: DecidingWords) -> str:
     return "once" if said.decisions == 1 else f"{said.decisions:,} times, the last {show.moment(said.last_at)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from forbear.optout.model import Profile
-from forbear.optout.policy import KINDS_OF_AGENT, Departure, Effect, Policy
+from forbear.optout.policy import KINDS_OF_AGENT, Effect, Override, Policy
 from forbear.scripts import options, show
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ def show_command(policy: Path | None, digest: str | None, db: str, as_json: bool
     _show_departures(rules)
 
 
-@command.command("list", short_help="The policies in the log, with departures and reasons.")
+@command.command("list", short_help="The policies in the log, with overrides and reasons.")
 @options.db
 @options.as_json
 def list_command(db: str, as_json: bool) -> None:
-    """List the policies that the crawls of this database worked by: since when, with which departures, and why.
+    """List the policies that the crawls of this database worked by: since when, with which overrides, and why.
 
     \b
     Example:
@@ -87,14 +87,14 @@ def list_command(db: str, as_json: bool) -> None:
         engine.dispose()
     if as_json:
         for one in known:
-            departures = [{"what": d.what, "looser": d.looser, "reason": d.reason} for d in one.departures]
-            row = {"digest": one.digest, "first_at": one.first_at.isoformat(), "departures": departures}
+            overrides = [{"what": d.what, "looser": d.looser, "reason": d.reason} for d in one.overrides]
+            row = {"digest": one.digest, "first_at": one.first_at.isoformat(), "overrides": overrides}
             click.echo(show.json_line(row), nl=False)
         return
     rows = (
-        (one.digest[:12], show.moment(one.first_at), *departure)
+        (one.digest[:12], show.moment(one.first_at), *override)
         for one in known
-        for departure in ([_departure(d) for d in one.departures] or [("none: as it ships", "", "")])
+        for override in ([_override(d) for d in one.overrides] or [("none: as it ships", "", "")])
     )
     show.table(("policy", "first used", "departs from what ships", "which is", "because"), rows)
 
@@ -135,12 +135,12 @@ def _effects(rules: Policy) -> Iterator[tuple[str, ...]]:
 
 
 def _show_departures(rules: Policy) -> None:
-    if not rules.departures:
+    if not rules.overrides:
         show.line("This is what ships with Forbear: no operator's file departs from it.")
         return
-    departures = map(_departure, rules.departures)
-    show.table(("departs from what ships", "which is", "because"), departures)
+    overrides = map(_override, rules.overrides)
+    show.table(("departs from what ships", "which is", "because"), overrides)
 
 
-def _departure(departure: Departure) -> tuple[str, str, str]:
-    return departure.what, "looser" if departure.looser else "stricter", departure.reason
+def _override(override: Override) -> tuple[str, str, str]:
+    return override.what, "looser" if override.looser else "stricter", override.reason

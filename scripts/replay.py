@@ -26,7 +26,7 @@ EXAMPLES = 3
 
 
 @dataclass(slots=True)
-class Told:
+class ReplaySummary:
     """What a replay found, summed up; ``groups`` holds a few decisions of each cause, ``counts`` says how many.
 
     ``costly`` are the decisions that depend on the machine that they were made on.
@@ -97,7 +97,7 @@ def command(
         policy=rules.content if rules else None,
         contents=partial(warc.content, out) if out else None,
     )
-    told = Told()
+    told = ReplaySummary()
     batches = replay(db, chosen(conditions), how, jobs, store=evidence)
     for difference in _count(batches, told, every=every and not as_json, redacted=redacted):
         if as_json:
@@ -109,7 +109,7 @@ def command(
     return 1 if told.different else 0
 
 
-def _count(batches: Iterable[Replayed], told: Told, *, every: bool, redacted: bool) -> Iterator[Difference]:
+def _count(batches: Iterable[Replayed], told: ReplaySummary, *, every: bool, redacted: bool) -> Iterator[Difference]:
     for batch in show.progress(batches, lambda: f"{told.decisions:,} decided again, {told.different:,} otherwise"):
         told.decisions += batch.decisions
         told.as_read += batch.as_read
@@ -138,7 +138,7 @@ def _as_json(difference: Difference) -> dict[str, Any]:
     return {**asdict(difference), "now": difference.now or None, "cause": difference.cause}
 
 
-def _sum(told: Told) -> dict[str, Any]:
+def _sum(told: ReplaySummary) -> dict[str, Any]:
     return {
         "decisions": told.decisions,
         "different": told.different,
@@ -151,7 +151,7 @@ def _sum(told: Told) -> dict[str, Any]:
     }
 
 
-def _tell(told: Told, profile: str | None, policy: str | None, *, every: bool) -> Iterator[str]:
+def _tell(told: ReplaySummary, profile: str | None, policy: str | None, *, every: bool) -> Iterator[str]:
     by = [f"profile {profile}"] * bool(profile) + [f"policy {policy}"] * bool(policy)
     how = f" by {' and '.join(by)}" if by else ""
     same = told.decisions - told.erased - told.different

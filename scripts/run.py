@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from forbear.storage.frontier.runs import Run
+    from forbear.storage.frontier.runs import StepRun
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is read again: it may have been set, or the machine have slept."""
@@ -72,7 +72,7 @@ class Runner:
                 return
             self._stopped.wait(min(left, LONGEST_SLEEP))
 
-    def standing(self) -> list[tuple[Step, Run | None]]:
+    def standing(self) -> list[tuple[Step, StepRun | None]]:
         """Every step with its latest run."""
         with translated(self._engine.url), self._engine.connect() as connection:
             return [(step, runs.latest(connection, step.name)) for step in self._steps]
@@ -137,7 +137,7 @@ def command(ctx: click.Context, file: Path | None, db: str, once: bool, status: 
         if status:
             _tell_standing(runner.standing(), as_json)
             return 0
-        with runs.alone(engine) as mine:
+        with runs.exclusive_lock(engine) as mine:
             if not mine:
                 click.echo("Another run is at work on this database; nothing was done.", err=True)
                 return 0
@@ -177,7 +177,7 @@ def _tell(done: Sequence[Done], as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _tell_standing(standing: Sequence[tuple[Step, Run | None]], as_json: bool) -> None:
+def _tell_standing(standing: Sequence[tuple[Step, StepRun | None]], as_json: bool) -> None:
     rows = []
     for step, last in standing:
         at = step.due_at(last)

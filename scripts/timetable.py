@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from croniter import croniter  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from forbear.storage.frontier.runs import Run
+    from forbear.storage.frontier.runs import StepRun
 
 _KEYS = {"name": str, "command": list, "at": str}
 
@@ -27,7 +27,7 @@ class Step:
     words: tuple[str, ...]
     at: str
 
-    def due_at(self, last: Run | None) -> datetime | None:
+    def due_at(self, last: StepRun | None) -> datetime | None:
         """When it is due next: None, at once, if it never ran or was cut short; else the first time since it began."""
         if last is None or last.finished_at is None:
             return None

@@ -15,7 +15,7 @@ from forbear.storage.database import open_database, reading, translated
 from forbear.storage.proof import keys, recount
 from forbear.storage.proof.keys import BadKey
 from forbear.storage.proof.recount import Difference
-from forbear.storage.proof.verify import Finding, Known, Report, verify
+from forbear.storage.proof.verify import Finding, KnownCheckpoint, Report, verify
 
 CHANGED = 1
 
@@ -65,7 +65,7 @@ def command(
       forbear verify --key example.org/forbear+1234abcd+AX… --checkpoint /media/stick/checkpoint-000000000306.txt
     """
     keys_ = [key_of(name) for name in names]
-    outside = [Known(str(file), _text(file)) for file in files]
+    outside = [KnownCheckpoint(str(file), _text(file)) for file in files]
     roots = [root for file in certificates for root in _certificates(file)]
     report, found = Report(), 0
     engine = open_database(db, create=False, evidence=evidence)

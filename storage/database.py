@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from forbear.storage.db import partitions
-from forbear.storage.db.errors import Missing, OutOfDate, StorageError
+from forbear.storage.db.errors import NoDatabase, OutOfDate, StorageError
 
 __all__ = [
     "OutOfDate",
@@ -154,7 +154,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     if not path.parent.is_dir():
         raise StorageError(f"{path} cannot be made, since there is no directory {path.parent}: create it first.")
     if not create and not path.exists():
-        raise Missing(f"There is no database {path}: name the right one with --db, or crawl first.")
+        raise NoDatabase(f"There is no database {path}: name the right one with --db, or crawl first.")
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "cached_statements": _PREPARED})
 
     @event.listens_for(engine, "connect")
@@ -191,7 +191,7 @@ def _check(connection: Connection, url: URL, create: bool) -> None:
     revision = _refuse_strangers(connection, url)
     if revision is None:
         if not create:
-            raise Missing(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
+            raise NoDatabase(f"{_shown(url)} is empty: name the right database with --db, or crawl first.")
         _migrate(connection)
     elif revision != revisions()[-1]:
         raise OutOfDate(f"{_shown(url)} was made by an older Forbear: run `forbear db upgrade --db {_shown(url)}`.")

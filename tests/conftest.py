@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, text
 
 from forbear.storage.database import open_database, upgrade
-from tests.prefork import Forks
+from tests.prefork import Prefork
 
 # The same examples in every run, however slow the machine; HYPOTHESIS_PROFILE=thorough looks for new ones.
 settings.register_profile(
@@ -109,9 +109,9 @@ def interrupts() -> None:
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
+def forks() -> Iterator[Prefork]:
     """Starts programs that have their libraries loaded already."""
-    forks = Forks()
+    forks = Prefork()
     yield forks
     forks.stop()
 

@@ -1,7 +1,7 @@
 """Starts ``forbear`` in no time: one process (``python -m tests.prefork``) has the libraries loaded, and forks.
 
-What it is asked is a JSON object a line: the fields of ``Asked``; or ``wait``, the pid of a program that was started.
-The answers, a line each: the pid; or the exit code with the most memory it had (KiB), null while it runs.
+Each request is a JSON object on a line: the fields of ``ForkRequest``, or ``wait`` with the pid of a program that was
+started. Each answer is a line: the pid, or the exit code with the most memory it had (KiB), null while it runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LATE = ("forbear.crawler.fetch.handler", "forbear.crawler.crawl.pages", "forbear
 
 
 @dataclass(frozen=True)
-class Asked:
+class ForkRequest:
     """``words``: the command line. ``folder`` has the files ``stdin``, which may be missing, ``stdout`` and ``stderr``.
 
     It runs in ``work`` with ``environment``; ``largest``: octets that no file of it can grow beyond, as if the disk
@@ -72,7 +72,7 @@ class Process:
 
     pid: int
     folder: Path
-    forks: Forks
+    forks: Prefork
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Sends a signal."""
@@ -92,7 +92,7 @@ class Process:
         return Done(code, stdout, stderr, kibibytes >> 10)
 
 
-class Forks:
+class Prefork:
     """Starts programs, and ends what of them still runs."""
 
     def __init__(self) -> None:
@@ -134,7 +134,9 @@ class Forks:
             (folder / "stdin").write_bytes(stdin)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FORBEAR_")}
         environment |= {"PYTHONPATH": str(ROOT), **(env or {})}
-        pid = self.ask(**asdict(Asked(list(words), str(folder), str(work), environment, largest, dies, memory, deadly)))
+        pid = self.ask(
+            **asdict(ForkRequest(list(words), str(folder), str(work), environment, largest, dies, memory, deadly))
+        )
         self.running.add(pid)
         return Process(pid, folder, self)
 
@@ -145,7 +147,7 @@ class Forks:
         self._server.communicate("")
 
 
-def run(asked: Asked) -> NoReturn:
+def run(asked: ForkRequest) -> NoReturn:
     """Becomes the program, as ``python -m forbear`` would, and ends with its exit code.
 
     Threads are waited for and what is registered for the end is done, as ever. What Python would then do to free all
@@ -202,7 +204,7 @@ def main() -> None:
         else:
             pid = os.fork()
             if not pid:
-                run(Asked(**asked))
+                run(ForkRequest(**asked))
             print(pid, flush=True)
 
 

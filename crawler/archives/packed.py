@@ -45,7 +45,7 @@ MAGIC: dict[str, bytes] = {
 """How each begins, as a regular expression."""
 
 
-class Broken(ValueError):
+class DamagedRecord(ValueError):
     """A record that is not whole; ``failure`` is its name in decide.md, the message is one clause."""
 
     def __init__(self, reason: str, failure: Failure = Failure.PROTOCOL) -> None:
@@ -53,7 +53,7 @@ class Broken(ValueError):
         self.failure = failure
 
 
-class BrokenMember(Broken):
+class BrokenMember(DamagedRecord):
     """A member that is not whole, so that its end is not known; the file was read up to ``reached``."""
 
     def __init__(self, reason: str, failure: Failure, reached: int) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from forbear.crawler.archives.packed import Broken
+from forbear.crawler.archives.packed import DamagedRecord
 from forbear.crawler.fetch.decoding import Undecodable, decode
 from forbear.optout.model import Failure
 from forbear.optout.readers import mime
@@ -61,11 +61,11 @@ def read_head(block: bytes, *, ends: bool = True) -> Head:
             begin = blank.end()
         match = _HEAD_END.search(block, begin, MAX_HEAD)
         if not block.startswith(b"HTTP/", begin):
-            raise Broken(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")
+            raise DamagedRecord(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")
         if match is None:
             if len(block) >= MAX_HEAD:
-                raise Broken(f"the HTTP head is longer than {MAX_HEAD} octets")
-            raise Broken("the HTTP head breaks off", Failure.TRUNCATED)
+                raise DamagedRecord(f"the HTTP head is longer than {MAX_HEAD} octets")
+            raise DamagedRecord("the HTTP head breaks off", Failure.TRUNCATED)
         status, fields = _fields(block[begin : match.start()])
         begin = match.end()
         if status >= 200 or status == 101 or begin == len(block):
@@ -77,25 +77,25 @@ def read_body(head: Head, body: bytes, limit: int) -> bytes:
     codings = _codings(head.fields)
     try:
         if "chunked" in codings and not body and head.status != 204:
-            raise Broken("the answer is chunked and has no chunk", Failure.TRUNCATED)
+            raise DamagedRecord("the answer is chunked and has no chunk", Failure.TRUNCATED)
         for coding in codings:
             body = _without(coding, body, limit)
-    except Broken:
+    except DamagedRecord:
         if 300 <= head.status < 500:  # these say what they have to without a body (RFC 9309 2.3.1.2, 2.3.1.3)
             return b""
         raise
     if len(body) > limit:
-        raise Broken(f"the body has more than {limit} octets", Failure.TOO_LARGE)
+        raise DamagedRecord(f"the body has more than {limit} octets", Failure.TOO_LARGE)
     return body
 
 
 def _fields(head: bytes) -> tuple[int, Fields]:
     if _FORBIDDEN.search(head.removesuffix(b"\r")):
-        raise Broken("the HTTP head has a NUL, or a CR without LF")
+        raise DamagedRecord("the HTTP head has a NUL, or a CR without LF")
     first, _, rest = head.partition(b"\n")
     status = _STATUS_LINE.fullmatch(first.rstrip(b"\r"))
     if status is None or rest.startswith((b" ", b"\t")):  # RFC 9112 2.2: a blank line there may hide a field
-        raise Broken(f"the HTTP head begins with {first[:40]!r}, which is no status line")
+        raise DamagedRecord(f"the HTTP head begins with {first[:40]!r}, which is no status line")
     lines = _FOLD.sub(b" ", rest).split(b"\n")
     return int(status[1]), tuple(_field(line.rstrip(b"\r")) for line in lines if line.rstrip(b"\r"))
 
@@ -105,7 +105,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     colon = line.find(b":", 1)
     name = line[:colon].rstrip(b" \t")
     if colon < 0 or not _NAME.fullmatch(name):
-        raise Broken(f"{line[:40]!r} in the HTTP head is no field")
+        raise DamagedRecord(f"{line[:40]!r} in the HTTP head is no field")
     return name, line[colon + 1 :].strip(b" \t")
 
 
@@ -116,7 +116,7 @@ def _codings(fields: Fields) -> list[str]:
         values = ",".join(value.decode("latin-1").lower() for key, value in fields if key.lower() == name)
         found += (member for each in reversed(values.split(",")) if (member := each.strip()) not in ("", "identity"))
     if len(found) > _MAX_CODINGS:
-        raise Broken(f"the body is in {len(found)} codings")
+        raise DamagedRecord(f"the body is in {len(found)} codings")
     return found
 
 
@@ -129,7 +129,7 @@ def _without(coding: str, body: bytes, limit: int) -> bytes:
     try:
         return decode(body, [coding], limit)
     except Undecodable as error:
-        raise Broken(str(error), error.failure) from error
+        raise DamagedRecord(str(error), error.failure) from error
 
 
 def _begins(coding: str, body: bytes) -> bool:
@@ -160,19 +160,19 @@ def _dechunked(body: bytes) -> bytes:
     while match := _CHUNK_SIZE.match(body, at):
         size, begin = min(int(match[1], 16), len(body)), match.end()
         if not size and not parts and body[begin:].strip(b"\r\n"):
-            raise Broken("the body begins with its last chunk, and goes on")  # or with a line of a text
+            raise DamagedRecord("the body begins with its last chunk, and goes on")  # or with a line of a text
         if not size:
             return b"".join(parts)
         line = _LINE_END.match(body, begin + size)
         if line is None and begin + size + 2 <= len(body):
-            raise Broken("a chunk of the body is longer than it says")
+            raise DamagedRecord("a chunk of the body is longer than it says")
         framing += begin - at
         if framing > MAX_FRAMING:
-            raise Broken(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
+            raise DamagedRecord(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
         if line is None:
             break
         parts.append(view[begin : begin + size])
         at = line.end()
     if body[at : at + 1] and not _CHUNK_SIZE.match(body, at) and b"\n" in body[at : at + 64]:
-        raise Broken(f"{body[at : at + 20]!r} in the body is no size of a chunk")
-    raise Broken("the chunked body breaks off", Failure.TRUNCATED)
+        raise DamagedRecord(f"{body[at : at + 20]!r} in the body is no size of a chunk")
+    raise DamagedRecord("the chunked body breaks off", Failure.TRUNCATED)

@@ -22,7 +22,7 @@ from urllib.parse import quote_from_bytes
 
 from forbear.crawler.archives import stored_answer
 from forbear.crawler.archives.block_digest import BlockDigest
-from forbear.crawler.archives.packed import MAGIC, Broken, BrokenMember, Kind, Packed
+from forbear.crawler.archives.packed import MAGIC, BrokenMember, DamagedRecord, Kind, Packed
 from forbear.optout.model import Failure
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ class Record:
         """Its Content-Length. Raises Broken."""
         value = self.fields.get(b"content-length")
         if value is None:
-            raise Broken("the record has no Content-Length")
+            raise DamagedRecord("the record has no Content-Length")
         if not value.isdigit() or len(value) > 18:
-            raise Broken(f"the Content-Length of the record is {value[:40]!r}")
+            raise DamagedRecord(f"the Content-Length of the record is {value[:40]!r}")
         return int(value)
 
 
@@ -186,7 +186,7 @@ class WarcFile:
             stream = io.BytesIO(self._file.read(size))
         for number, header in enumerate(islice(_headers(stream), 1, size // _LEAST), 2):
             record = Record(outer.start, outer.end)
-            with suppress(Broken):
+            with suppress(DamagedRecord):
                 _read_header(io.BytesIO(header), record)
             reason = f"record {number} of those together here cannot be taken apart"
             record.damage = Damage(self._name, outer.start, reason, damage.failure, damage.cut)
@@ -202,8 +202,8 @@ class WarcFile:
             else:
                 self._read(record)
             if record.type not in TYPES and (record.url is not None or record.length):
-                raise Broken(f"the record has the WARC-Type {record.type[:40]!r}, which is not known")
-        except Broken as error:
+                raise DamagedRecord(f"the record has the WARC-Type {record.type[:40]!r}, which is not known")
+        except DamagedRecord as error:
             self._resume(record, error)
         else:
             self._kinds = frozenset({member.kind if member else _PLAIN})
@@ -237,7 +237,7 @@ class WarcFile:
     def _unpack(self, record: Record, member: Member) -> None:
         """A record in a member of its own, which is read to its end: it holds the checksum."""
         stream = io.BufferedReader(member, 2 * _LITTLE)
-        broken: Broken | None = None
+        broken: DamagedRecord | None = None
         try:
             _read_header(stream, record)
             digest = self._block(stream, record)
@@ -245,7 +245,7 @@ class WarcFile:
             self._check_digest(digest, record)
         except BrokenMember:
             raise
-        except Broken as error:
+        except DamagedRecord as error:
             broken = error
         while stream.read(_CHUNK):
             pass
@@ -267,14 +267,14 @@ class WarcFile:
             digest.update(octets)
             left -= len(octets)
         if left:
-            raise Broken(f"the block should have {length} octets and has {length - left}", Failure.TRUNCATED)
+            raise DamagedRecord(f"the block should have {length} octets and has {length - left}", Failure.TRUNCATED)
         return digest
 
     def _check_digest(self, digest: BlockDigest, record: Record) -> None:
         """Raises Broken. What was cut off when it was written, or a revisit, may have the digest of the whole."""
         if digest.differs and record.type != "revisit" and record.get(b"warc-truncated") is None:
             record.crowded = True
-            raise Broken("the block has another digest than the record says")
+            raise DamagedRecord("the block has another digest than the record says")
 
     def _check_end(self, stream: Stream, record: Record) -> None:
         """Behind the block of a packed record there are line ends. Raises Broken."""
@@ -282,9 +282,9 @@ class WarcFile:
         rest = octets.lstrip(b"\r\n")
         record.crowded = bool(rest)
         if _VERSION.match(rest):
-            raise Broken("several records are compressed together: compress each, as `warcio recompress` does")
+            raise DamagedRecord("several records are compressed together: compress each, as `warcio recompress` does")
         if rest or len(octets) > _LINES:
-            raise Broken(f"the block is longer than the {record.length} octets that the record says")
+            raise DamagedRecord(f"the block is longer than the {record.length} octets that the record says")
 
     def _read(self, record: Record) -> None:
         """A record that is not packed. What follows its block shows whether it has the length that it says."""
@@ -296,13 +296,15 @@ class WarcFile:
         length = record.length
         if begin + length > self._size:
             there = self._size - begin
-            raise Broken(f"the block should have {length} octets, {there} are left in the file", Failure.TRUNCATED)
+            raise DamagedRecord(
+                f"the block should have {length} octets, {there} are left in the file", Failure.TRUNCATED
+            )
         record.end = self._behind(begin + length)
         record.large = length > MAX_BLOCK
         if not record.large:
             self._plain_block(record, begin)
         elif record.type not in _DEFERRED_IF_LARGE:  # it is not searched for other records
-            raise Broken(f"the record has more than {MAX_BLOCK} octets", Failure.TOO_LARGE)
+            raise DamagedRecord(f"the record has more than {MAX_BLOCK} octets", Failure.TOO_LARGE)
 
     def _plain_block(self, record: Record, begin: int) -> None:
         """Reads a block. A length that is wrong may end where another record does: digest or content show it."""
@@ -313,7 +315,9 @@ class WarcFile:
         self._check_digest(digest, record)
         if (digest.differs or not digest.known) and _has_record(block):
             record.crowded = True
-            raise Broken("the header of another record lies in the block, and no digest shows that it belongs there")
+            raise DamagedRecord(
+                "the header of another record lies in the block, and no digest shows that it belongs there"
+            )
         if record.type in PAGES:
             record.block = block
 
@@ -326,9 +330,9 @@ class WarcFile:
             match = padded
         if match:
             return end + match.end()
-        raise Broken("the block has another length than the record says: no record follows")
+        raise DamagedRecord("the block has another length than the record says: no record follows")
 
-    def _resume(self, record: Record, error: Broken) -> None:
+    def _resume(self, record: Record, error: DamagedRecord) -> None:
         """Notes what is wrong with a record, and finds the next one.
 
         It is looked for from within the broken one, since a wrong length may reach over others, and a member that was
@@ -347,7 +351,7 @@ class WarcFile:
     def _salvage(self, record: Record) -> None:
         """Reads of the header of a broken member what can be read."""
         if not record.url and (member := self._packed.member(record.start)):
-            with suppress(Broken):
+            with suppress(DamagedRecord):
                 _read_header(io.BufferedReader(member, _STEP), record)
 
     def _find(self, start: int) -> int:
@@ -429,7 +433,7 @@ def _has_record(block: bytes) -> bool:
 
 def _http_end(block: bytes) -> int:
     """Where the HTTP answer in a block ends by its Content-Length; 0 if it does not say, or not within the block."""
-    with suppress(Broken):
+    with suppress(DamagedRecord):
         head = stored_answer.read_head(block)
         lengths = {value for name, value in head.fields if name.lower() == b"content-length"}
         length = lengths.pop() if len(lengths) == 1 else b""
@@ -456,11 +460,11 @@ def _read_header(stream: Stream, record: Record, first: bytes = b"") -> None:
         record.type = (record.get(b"warc-type") or "").lower()
         record.url = _url(record.fields.get(b"warc-target-uri"))
     if not _VERSION.fullmatch(lines[0]):
-        raise Broken(f"no record of a known version begins here, but {lines[0][:20]!r}")
+        raise DamagedRecord(f"no record of a known version begins here, but {lines[0][:20]!r}")
     if not record.type:
-        raise Broken("the record has no WARC-Type")
+        raise DamagedRecord("the record has no WARC-Type")
     if differs:
-        raise Broken(f"the record has two fields {differs.decode()} that differ")
+        raise DamagedRecord(f"the record has two fields {differs.decode()} that differ")
 
 
 def _url(target: bytes | None) -> str | None:
@@ -481,13 +485,15 @@ def _read_lines(stream: Stream, lines: list[bytes]) -> None:
         left -= len(line)
         if not line.endswith(b"\n"):
             if left == 0:
-                raise Broken(f"the header of the record is longer than {MAX_HEADER} octets")
+                raise DamagedRecord(f"the header of the record is longer than {MAX_HEADER} octets")
             if lines or any(begun.startswith(line[: len(begun)]) for begun in _BEGUN):
-                raise Broken("the header of the record breaks off", Failure.TRUNCATED)
-            raise Broken("no record begins here")
+                raise DamagedRecord("the header of the record breaks off", Failure.TRUNCATED)
+            raise DamagedRecord("no record begins here")
         if not lines and not _FIRST.fullmatch(line):
-            raise Broken("no record begins here")
+            raise DamagedRecord("no record begins here")
         if lines and not line.startswith((b" ", b"\t")) and b":" not in line:
             begun = _VERSION.fullmatch(lines[0])
-            raise Broken("a line in the header of the record is not a field" if begun else "no record begins here")
+            raise DamagedRecord(
+                "a line in the header of the record is not a field" if begun else "no record begins here"
+            )
         lines.append(line)

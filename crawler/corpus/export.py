@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from forbear.batch import snapshot
-from forbear.batch.snapshot import About, Known
-from forbear.crawler.files import hidden, settle
+from forbear.batch.snapshot import About, SnapshotAnswer
+from forbear.crawler.files import atomic_rename, hidden
 from forbear.crawler.identity import read_infringing, read_list, read_policy, with_complaints
 from forbear.optout import __version__
 from forbear.storage.chain import chain
@@ -48,7 +48,7 @@ def export_hosts(
             blocks = with_complaints(own, complaints.blocking(connection))
             infringing = read_infringing(infringing_list, "--infringing-list", lists.current(connection))
             about = _write(connection, part, rules, blocks, infringing)
-        settle(part, out)
+        atomic_rename(part, out)
     finally:
         part.unlink(missing_ok=True)
         engine.dispose()
@@ -72,8 +72,8 @@ def _write(
         log_root=chain.tree(connection, size).root().hex(),
         checkpoint=signed.note if signed else None,
     )
-    own = [Known(capture, at) for capture in (blocks, infringing) if capture]
-    return snapshot.write(part, about, rules, own, map(Known._make, snapshots.answers(connection)))
+    own = [SnapshotAnswer(capture, at) for capture in (blocks, infringing) if capture]
+    return snapshot.write(part, about, rules, own, map(SnapshotAnswer._make, snapshots.answers(connection)))
 
 
 def _sha256(a_list: Capture | None) -> str | None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forbear.crawler.corpus import warc
-from forbear.crawler.files import hidden, release, settle, take
+from forbear.crawler.files import atomic_rename, hidden, lock, unlock
 from forbear.storage.db.records import now
 from forbear.storage.reads import removals
 
@@ -58,10 +58,10 @@ def erase(out: Path, writer: Writer) -> Erased:
     octets, began = 0, monotonic()
     with ExitStack() as held:
         for name in names:
-            lock = take(out / name)
-            if lock is None:
+            held_lock = lock(out / name)
+            if held_lock is None:
                 return Erased(waiting=frozenset(names))
-            held.callback(release, lock)
+            held.callback(unlock, held_lock)
         for name in sorted(names, reverse=True):  # what refers to a page is in a later file than the page
             octets += (out / name).stat().st_size
             _rewrite(out, name, digests, writer, held)
@@ -80,7 +80,7 @@ def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, he
         held.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
         places = _copy(out, old, new, stay, digests)
-    settle(part, path)
+    atomic_rename(part, path)
     table = out / "pages" / path.name.replace(".warc.gz", ".parquet")
     if table.exists():
         _filter(table, places)
@@ -117,4 +117,4 @@ def _filter(path: Path, places: dict[str, tuple[int, int]]) -> None:
                 offsets = pc.take(starts, pc.index_in(rows["decision_id"], value_set=ids))
                 column = rows.schema.get_field_index("warc_offset")
                 new.write_table(rows.set_column(column, rows.schema.field(column), offsets))
-    settle(part, path)
+    atomic_rename(part, path)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from forbear.crawler.corpus.warc import Kept
+    from forbear.crawler.corpus.warc import StoredPage
     from forbear.crawler.limits.bounded import BoundedReader
 
 _SOFTWARE = "Forbear, repaired after an interruption"
@@ -115,7 +115,7 @@ def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int, reader
     return pages
 
 
-def _row(out: Path, name: str, kept: Kept, reader: BoundedReader | None) -> dict[str, Any]:
+def _row(out: Path, name: str, kept: StoredPage, reader: BoundedReader | None) -> dict[str, Any]:
     if kept.original is None:
         return row(kept.page, kept.sha256, name, kept.offset, reader)
     body = _body(out, kept)
@@ -126,7 +126,7 @@ def _row(out: Path, name: str, kept: Kept, reader: BoundedReader | None) -> dict
     return entry
 
 
-def _body(out: Path, kept: Kept) -> bytes | None:
+def _body(out: Path, kept: StoredPage) -> bytes | None:
     """The body that a revisit refers to; nothing if it is not there any more."""
     try:
         return warc.original_of(out, kept)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forbear.crawler.corpus.text import extract
-from forbear.crawler.files import hidden, settle
+from forbear.crawler.files import atomic_rename, hidden
 from forbear.optout import representation
 from forbear.optout.readers import url as urls
 from forbear.storage.db.hostnames import domain_of
@@ -17,7 +17,7 @@ from forbear.storage.db.hostnames import domain_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from forbear.crawler.corpus.warc import Page
+    from forbear.crawler.corpus.warc import WarcPage
     from forbear.crawler.limits.bounded import BoundedReader
 
 _ROW_GROUP = 32 * 1024 * 1024
@@ -55,7 +55,7 @@ SCHEMA = pa.schema(
 
 
 def row(
-    page: Page, sha256: str, warc_file: str, warc_offset: int, reader: BoundedReader | None = None
+    page: WarcPage, sha256: str, warc_file: str, warc_offset: int, reader: BoundedReader | None = None
 ) -> dict[str, Any]:
     """What the table says about a page; its title, language and text are read from its body here, by ``reader``."""
     url, capture = urls.parse(page.url), page.capture
@@ -112,7 +112,7 @@ class Table:
         """Writes the rest, and gives the file its name when it is safely on disk."""
         self._write()
         self._writer.close()
-        settle(self._hidden, self._path)
+        atomic_rename(self._hidden, self._path)
 
     def _write(self) -> None:
         if self._rows:

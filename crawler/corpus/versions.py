@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select
 
-from forbear.crawler.files import hidden, put, release, settle, take
+from forbear.crawler.files import atomic_rename, hidden, lock, put, unlock
 from forbear.optout import __version__
 from forbear.storage.chain import chain
 from forbear.storage.db.hostnames import digest
@@ -65,7 +65,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class VersionOrigin:
     """By which command and crawl a version was made, and what was in force."""
 
     by: str
@@ -92,10 +92,10 @@ def tell(connection: Connection, version: Version) -> None:
     if all(said["sha256"] != version.sha256 for said in told):
         content = version.content
         said = {"version": version.number, "sha256": version.sha256, "crawl": content["crawl"]}
-        chain.tell(connection, EVENT, said | {"counts": content["counts"]}, now())
+        chain.append_event(connection, EVENT, said | {"counts": content["counts"]}, now())
 
 
-def make(out: Path, made: Made, log: dict[str, Any]) -> Version | None:
+def make(out: Path, made: VersionOrigin, log: dict[str, Any]) -> Version | None:
     """Writes the next version if the corpus is not as the latest one says; None if it is.
 
     Files that a process is still writing, or whose rows may not be committed yet, are left to a later version.
@@ -136,8 +136,8 @@ def _files(out: Path, known: dict[str, dict[str, Any]]) -> Iterator[dict[str, An
     """The entries of all finished files, by name; of those that are as they were, the digest is not computed again."""
     for table in sorted((out / "pages").glob("*.parquet")):
         warc = out / "warc" / table.name.replace(".parquet", ".warc.gz")
-        lock = take(warc)
-        if lock is None:
+        held = lock(warc)
+        if held is None:
             continue
         try:
             yield _entry(out, warc, known)
@@ -149,7 +149,7 @@ def _files(out: Path, known: dict[str, dict[str, Any]]) -> Iterator[dict[str, An
             digest_of = listed["list_sha256"] if listed.get("list") == name else _sha256(out / name)
             yield entry | {"pages": pq.read_metadata(out / name).num_rows, "list": name, "list_sha256": digest_of}
         finally:
-            release(lock)
+            unlock(held)
 
 
 def _entry(out: Path, path: Path, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _list(table: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = hidden(path)
     pq.write_table(made.cast(LIST), part, compression="zstd")
-    settle(part, path)
+    atomic_rename(part, path)
 
 
 def _counts(out: Path, files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WarcPage:
     """A page that is to be kept, after its decision is committed.
 
     ``url`` is canonical and the one requested; ``fetched_at`` has an offset; ``capture`` holds status, headers as
@@ -76,10 +76,10 @@ class Original(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPage:
     """A page as it stands in a WARC file, from ``offset`` to ``end``; ``original`` is where a revisit's body is."""
 
-    page: Page
+    page: WarcPage
     sha256: str
     offset: int
     end: int
@@ -92,7 +92,7 @@ def info(fields: Mapping[str, str]) -> tuple[bytes, str]:
     return _packed(record, _lines(fields.items())), record.record_id or ""
 
 
-def pack(page: Page, sha256: str, warcinfo: str, original: Original | None) -> bytes:
+def pack(page: WarcPage, sha256: str, warcinfo: str, original: Original | None) -> bytes:
     """The three compressed records of a page; ``sha256`` is that of its body, in hexadecimal."""
     head, body = _head(page), page.capture.body
     kind = WarcRecordType.revisit if original else WarcRecordType.response
@@ -116,7 +116,7 @@ def pack(page: Page, sha256: str, warcinfo: str, original: Original | None) -> b
     return packed
 
 
-def read(file: IO[bytes]) -> Iterator[Kept]:
+def read(file: IO[bytes]) -> Iterator[StoredPage]:
     """The whole pages from the file's position on; stops before whatever is torn. Damage and other records end it."""
     answer: tuple[int, WarcRecord, bytes] | None = None
     for offset, end, octets in _members(file):
@@ -154,7 +154,7 @@ def content(folder: Path, name: str, offset: int) -> bytes:
     return original_of(folder, kept) if kept.original else kept.page.capture.body
 
 
-def original_of(folder: Path, kept: Kept) -> bytes:
+def original_of(folder: Path, kept: StoredPage) -> bytes:
     """The body that a revisit refers to.
 
     It is looked for in the whole file if it is not where the revisit says: pages before it may have left the corpus.
@@ -208,14 +208,14 @@ def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
         start = end
 
 
-def _kept(offset: int, record: WarcRecord, block: bytes, end: int, metadata: bytes) -> Kept:
+def _kept(offset: int, record: WarcRecord, block: bytes, end: int, metadata: bytes) -> StoredPage:
     head, _, body = block.partition(b"\r\n\r\n")
     status, *lines = field_text(head).split("\r\n")
     version, code = status.split(" ")[:2]
     fields = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
     known = dict(line.split(": ", 1) for line in metadata.decode().splitlines())
     url, original = record.headers["WARC-Target-URI"], known.get(_ORIGINAL, "").partition(" ")
-    page = Page(
+    page = WarcPage(
         record.headers[DECISION],
         url,
         record.record_date,
@@ -224,10 +224,10 @@ def _kept(offset: int, record: WarcRecord, block: bytes, end: int, metadata: byt
         version,
         record.headers.get("WARC-IP-Address") or "",
     )
-    return Kept(page, known[_SHA256], offset, end, (original[2], int(original[0])) if original[0] else None)
+    return StoredPage(page, known[_SHA256], offset, end, (original[2], int(original[0])) if original[0] else None)
 
 
-def _of(page: Page, kind: WarcRecordType, content_type: str, warcinfo: str) -> WarcRecord:
+def _of(page: WarcPage, kind: WarcRecordType, content_type: str, warcinfo: str) -> WarcRecord:
     record = _record(kind, page.fetched_at, content_type)
     record.headers["WARC-Target-URI"] = page.url
     record.headers["WARC-Warcinfo-ID"] = warcinfo
@@ -258,7 +258,7 @@ def _date(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _head(page: Page) -> bytes:
+def _head(page: WarcPage) -> bytes:
     """The status line and header of an answer. Records know HTTP/1 alone, so later versions are written as 1.1."""
     status = page.capture.status or 0
     phrase = _PHRASES.get(status, "")
@@ -267,7 +267,7 @@ def _head(page: Page) -> bytes:
     return f"{_http1(page)} {status} {phrase}\r\n".encode() + _lines(headers) + b"\r\n"
 
 
-def _asked(page: Page) -> bytes:
+def _asked(page: WarcPage) -> bytes:
     url = urls.parse(page.url)
     headers = list(page.request_headers)
     if not any(name.lower() == "host" for name, _ in headers):
@@ -275,7 +275,7 @@ def _asked(page: Page) -> bytes:
     return f"GET {url.target} {_http1(page)}\r\n".encode() + _lines(headers) + b"\r\n"
 
 
-def _http1(page: Page) -> str:
+def _http1(page: WarcPage) -> str:
     return page.http_version if page.http_version in ("HTTP/1.0", "HTTP/1.1") else "HTTP/1.1"
 
 

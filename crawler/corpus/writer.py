@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from forbear.crawler.corpus import warc
 from forbear.crawler.corpus.repair import Repaired, repair
 from forbear.crawler.corpus.table import Table, row
-from forbear.crawler.corpus.warc import Original, Page
+from forbear.crawler.corpus.warc import Original, WarcPage
 from forbear.crawler.limits.in_progress import DISK
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from forbear.crawler.limits.bounded import BoundedReader
 
-__all__ = ["Corpus", "Original", "Page", "Repaired", "Stored", "repair"]
+__all__ = ["Corpus", "Original", "Repaired", "Stored", "WarcPage", "repair"]
 
 MAX_BYTES = 1_000_000_000
 """Octets after which a new WARC file is begun, as the guidelines of the WARC standard recommend (annex A)."""
@@ -74,7 +74,7 @@ class Corpus:
         self._part: _Part | None = None
         self._full: int | None = None
 
-    def write(self, page: Page) -> Stored:
+    def write(self, page: WarcPage) -> Stored:
         """Writes a page; it has been handed to the operating system when this returns."""
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
@@ -82,7 +82,7 @@ class Corpus:
         with self._reader.here(page.url, DISK) if self._reader else nullcontext():
             return self._write(part, page)
 
-    def _write(self, part: _Part, page: Page) -> Stored:
+    def _write(self, part: _Part, page: WarcPage) -> Stored:
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
         part.table.flush()  # may fail, so it comes before anything is written of this page

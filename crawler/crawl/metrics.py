@@ -180,7 +180,7 @@ class Monitor:
 
     def complaint(self) -> str | None:
         """What is wrong with this worker or its database, in a sentence; None if it is well."""
-        beat = self._context.beat if self._context else None  # none while it starts and while it ends
+        beat = self._context.heartbeat if self._context else None  # none while it starts and while it ends
         if beat is not None and (still := monotonic() - beat) > SILENCE_SECONDS:
             return f"This worker has not moved for {still:.0f} seconds."
         return self._probe.complaint()

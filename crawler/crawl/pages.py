@@ -16,12 +16,12 @@ from scrapy import Spider, signals
 from scrapy.exceptions import DropItem, IgnoreRequest
 from scrapy.http import Request, Response
 
-from forbear.crawler.corpus.writer import Page
+from forbear.crawler.corpus.writer import WarcPage
 from forbear.crawler.crawl import links, sitemaps
 from forbear.crawler.crawl.scheduler import ENTRY, NotHeld
-from forbear.crawler.engine.enforce import PLACE, RULING, Enforcement, Refused, capture_of, failed
+from forbear.crawler.engine.enforce import LOGGED_DECISION, PLACE, Enforcement, Refused, capture_of, failed
 from forbear.crawler.engine.reservation_files import retry_after
-from forbear.crawler.engine.session import Outcome, Ruling, Session
+from forbear.crawler.engine.session import LoggedDecision, Outcome, Session
 from forbear.crawler.fetch.handler import CHECK, CutOff
 from forbear.crawler.limits.workers import TooCostly
 from forbear.optout import representation
@@ -34,14 +34,25 @@ from forbear.optout.readers.text import field_text
 from forbear.optout.readers.url import Url
 from forbear.storage.database import StorageError
 from forbear.storage.db.hostnames import domain_of
-from forbear.storage.db.records import Add, CaptureRecord, Keep, Kept, Link, PageRecord, Settle, State, new_id, now
+from forbear.storage.db.records import (
+    AddLinks,
+    CaptureRecord,
+    EntryState,
+    EntryUpdate,
+    Keep,
+    Link,
+    PageRecord,
+    RecordPage,
+    new_id,
+    now,
+)
 from forbear.storage.log.log import Superseded
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
     from forbear.crawler.crawl.run import Context
-    from forbear.storage.frontier.frontier import Entry
+    from forbear.storage.frontier.frontier import FrontierEntry
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +86,8 @@ class TooSlow(IgnoreRequest):
 class Collected:
     """An answer that may be kept."""
 
-    entry: Entry
-    ruling: Ruling
+    entry: FrontierEntry
+    logged: LoggedDecision
     request: Request
     response: Response
 
@@ -116,19 +127,19 @@ class Pages(Enforcement):
         if PLACE in request.meta:
             request.meta[CHECK] = partial(scheduler.check, urls.parse(request.url).host)
             return
-        entry: Entry = request.meta[ENTRY]
+        entry: FrontierEntry = request.meta[ENTRY]
         request.meta[CHECK] = partial(scheduler.check, entry.host, entry)
         if entry.deaths >= DEATHS:
             await self._give_up(entry)
         try:
-            ruling = await self.session.rule(entry.url, outcome=lambda ruling: self._outcome(entry, ruling))
-            self._after(entry, ruling)
+            logged = await self.session.decide_and_log(entry.url, outcome=lambda logged: self._outcome(entry, logged))
+            self._after(entry, logged)
             self._be_slow(entry.host, self.session.crawl_delay(entry.url))
         except HostBusy:
             self._done(entry, BUSY_RETRY)
             raise
         except TooSlow:
-            await self._settle(entry, State.SKIPPED)
+            await self._settle(entry, EntryState.SKIPPED)
         if self._context.config.sitemaps:
             await self._add_sitemaps(entry)
 
@@ -136,18 +147,18 @@ class Pages(Enforcement):
         """May the answer be kept? Raises IgnoreRequest if not, or if there is nothing to keep."""
         if PLACE in request.meta:
             return response
-        entry: Entry = request.meta[ENTRY]
-        if not await self._context.scheduler.make_sure(entry):
+        entry: FrontierEntry = request.meta[ENTRY]
+        if not await self._context.scheduler.confirm_lease(entry):
             self._done(entry)
             raise NotHeld(f"{entry.host} is served by another process, which asks for {entry.url} again")
         capture = capture_of(request, response)
         target = redirect(capture)
         if target:
             await self._redirected(entry, target)
-        ruling = await self._rule_page(entry, capture)
+        logged = await self._decide_page(entry, capture)
         if not 200 <= response.status < 300:
-            await self._settle(entry, State.GONE)
-        request.meta[RULING] = ruling
+            await self._settle(entry, EntryState.GONE)
+        request.meta[LOGGED_DECISION] = logged
         return response
 
     async def process_exception(self, request: Request, exception: Exception) -> None:
@@ -164,7 +175,7 @@ class Pages(Enforcement):
         capture = failed(request, exception)
         self._count_failure(capture)
         try:
-            await self._rule_page(request.meta[ENTRY], capture)
+            await self._decide_page(request.meta[ENTRY], capture)
         except IgnoreRequest:
             raise
         except Exception as error:  # noqa: BLE001 a fault of ours: the crawl ends and says so, rather than wait for ever
@@ -174,61 +185,63 @@ class Pages(Enforcement):
     async def fetch_place(self, url: str) -> CaptureRecord:
         """A file with reservations, asked for in its own host's turn."""
         host = urls.parse(url).host
-        if not await self._context.scheduler.visit(host):
+        if not await self._context.scheduler.borrow(host):
             raise HostBusy(f"{host} is served by another process")
         try:
             record = await super().fetch_place(url)
         finally:
-            await self._context.scheduler.leave(host)
+            await self._context.scheduler.give_back(host)
         self._count_failure(record.capture)
         if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
             # From here on, not only from the first page on: other files with reservations come next.
             self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
         return record
 
-    async def _give_up(self, entry: Entry) -> None:
+    async def _give_up(self, entry: FrontierEntry) -> None:
         """Asks no more for what every process died of, as it seems. Raises Refused."""
         detail = "several processes have died that had asked for it"
         url = urls.parse(entry.url).href
-        await self._rule_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
+        await self._decide_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
 
     def _count_failure(self, capture: Capture) -> None:
         if capture.error:
             self._context.tally.failures[str(capture.error)] += 1
 
-    async def _rule_page(
-        self, entry: Entry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
-    ) -> Ruling:
+    async def _decide_page(
+        self, entry: FrontierEntry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
+    ) -> LoggedDecision:
         page = CaptureRecord(new_id(), now(), None, capture, Keep.QUOTED)
-        outcome = outcome or (lambda ruling: self._outcome(entry, ruling))
+        outcome = outcome or (lambda logged: self._outcome(entry, logged))
         try:
-            ruling = await self.session.rule(entry.url, page, outcome=outcome, status=status)
+            logged = await self.session.decide_and_log(entry.url, page, outcome=outcome, status=status)
         except (HostBusy, CutOff):
             self._done(entry, BUSY_RETRY)
             raise
-        if ruling.page and ruling.page.capture is not capture:
-            self._count_failure(ruling.page.capture)
-        self._after(entry, ruling)
-        return ruling
+        if logged.page and logged.page.capture is not capture:
+            self._count_failure(logged.page.capture)
+        self._after(entry, logged)
+        return logged
 
-    def _outcome(self, entry: Entry, ruling: Ruling) -> tuple[Settle | None, tuple[Link, ...]]:
-        decision = ruling.decision
+    def _outcome(self, entry: FrontierEntry, logged: LoggedDecision) -> tuple[EntryUpdate | None, tuple[Link, ...]]:
+        decision = logged.decision
         if decision.verdict is Verdict.EXCLUDED:
-            return Settle(entry.id, State.EXCLUDED), ()
+            return EntryUpdate(entry.id, EntryState.EXCLUDED), ()
         if decision.verdict is Verdict.DEFERRED:
             if entry.attempts >= self._context.config.retries:
-                return Settle(entry.id, State.ABANDONED), ()
-            return Settle(entry.id, State.DEFERRED, ruling.at + timedelta(seconds=self._backoff(entry, ruling))), ()
-        return (Settle(entry.id, State.ALLOWED) if decision.stage is Stage.REQUEST else None), ()
+                return EntryUpdate(entry.id, EntryState.ABANDONED), ()
+            return EntryUpdate(
+                entry.id, EntryState.DEFERRED, logged.at + timedelta(seconds=self._backoff(entry, logged))
+            ), ()
+        return (EntryUpdate(entry.id, EntryState.ALLOWED) if decision.stage is Stage.REQUEST else None), ()
 
-    def _backoff(self, entry: Entry, ruling: Ruling) -> float:
-        asked = retry_after(ruling.page.capture, ruling.at).total_seconds() if ruling.page else 0.0
-        stale = (ruling.stale_at - ruling.at).total_seconds() if ruling.stale_at else 0.0
+    def _backoff(self, entry: FrontierEntry, logged: LoggedDecision) -> float:
+        asked = retry_after(logged.page.capture, logged.at).total_seconds() if logged.page else 0.0
+        stale = (logged.stale_at - logged.at).total_seconds() if logged.stale_at else 0.0
         return max(FIRST_RETRY * 2.0**entry.attempts, asked, stale)
 
-    def _after(self, entry: Entry, ruling: Ruling) -> None:
+    def _after(self, entry: FrontierEntry, logged: LoggedDecision) -> None:
         """Counts what is decided, and ends the entry's turn unless it is allowed."""
-        decision = ruling.decision
+        decision = logged.decision
         self._context.tally.count(decision)
         about = {
             "host": entry.host,
@@ -236,14 +249,14 @@ class Pages(Enforcement):
             "verdict": str(decision.verdict),
             "stage": str(decision.stage),
             "protocols": sorted({reason.protocol for reason in decision.reasons}),
-            "decision": ruling.id,
+            "decision": logged.id,
         }
         logger.info("%s", decision.verdict, extra={"event": "decided", "about": about})
         if decision.verdict is Verdict.ALLOWED:
             return
-        overloaded = ruling.page is not None and ruling.page.capture.status in (429, 503)
-        self._done(entry, self._backoff(entry, ruling) if overloaded else 0.0)
-        raise Refused(ruling)
+        overloaded = logged.page is not None and logged.page.capture.status in (429, 503)
+        self._done(entry, self._backoff(entry, logged) if overloaded else 0.0)
+        raise Refused(logged)
 
     def _be_slow(self, host: str, delay: float) -> None:
         """Takes over a host's Crawl-delay; raises TooSlow if it asks for more than the operator waits for."""
@@ -252,29 +265,29 @@ class Pages(Enforcement):
             raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
         self._context.slow_down(host, delay)
 
-    async def _add_sitemaps(self, entry: Entry) -> None:
+    async def _add_sitemaps(self, entry: FrontierEntry) -> None:
         """The sitemaps that the robots.txt of an origin names, once for each origin and run."""
         origin = urls.parse(entry.url).origin
         if origin not in self._mapped:
             self._mapped.add(origin)
             found = tuple(Link(url, entry.depth, entry.id) for url in self.session.sitemaps(entry.url))
-            await self.session.submit(Add(self._context.crawl, found))
+            await self.session.submit(AddLinks(self._context.crawl, found))
 
-    async def _redirected(self, entry: Entry, target: Url) -> None:
+    async def _redirected(self, entry: FrontierEntry, target: Url) -> None:
         """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
         source = urls.parse(entry.url)
         near = entry.depth == 0 or domain_of(source.host) == domain_of(target.host)
         wanted = entry.redirects < MAX_REDIRECTS and (near or self._context.follows(source, target))
         found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if wanted else ()
-        await self._settle(entry, State.REDIRECTED, found)
+        await self._settle(entry, EntryState.REDIRECTED, found)
 
-    async def _settle(self, entry: Entry, state: State, found: tuple[Link, ...] = ()) -> None:
+    async def _settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
         """Ends an entry that nobody reserved and that brings no page."""
         await self._context.settle(entry, state, found)
         self._done(entry)
         raise IgnoreRequest(f"{entry.url}: {state}")
 
-    def _done(self, entry: Entry, wait: float = 0.0) -> None:
+    def _done(self, entry: FrontierEntry, wait: float = 0.0) -> None:
         self._context.scheduler.done(entry, wait)
 
 
@@ -297,7 +310,7 @@ class PageSpider(Spider):
         """The page as an item."""
         request = response.request
         assert request is not None
-        yield Collected(request.meta[ENTRY], request.meta[RULING], request, response)
+        yield Collected(request.meta[ENTRY], request.meta[LOGGED_DECISION], request, response)
 
 
 class KeepPages:
@@ -323,7 +336,7 @@ class KeepPages:
             listed = await self._listed(item)
             if listed is not None or context.config.shadow:
                 found = await self._links(item) if listed is None else listed
-                await context.settle(item.entry, State.SKIPPED, found)
+                await context.settle(item.entry, EntryState.SKIPPED, found)
                 raise DropItem("a sitemap, or a rehearsal, is not kept")
             await self._keep(item)
         except DropItem:
@@ -337,22 +350,22 @@ class KeepPages:
 
     async def _keep(self, item: Collected) -> None:
         context, capture = self._context, _page_of(item)
-        page = Page(
-            decision_id=item.ruling.id,
+        page = WarcPage(
+            decision_id=item.logged.id,
             url=capture.url,
-            fetched_at=item.ruling.page.fetched_at if item.ruling.page else item.ruling.at,
+            fetched_at=item.logged.page.fetched_at if item.logged.page else item.logged.at,
             capture=capture,
             request_headers=_sent(item.request),
             http_version=item.response.protocol or "HTTP/1.1",
             ip_address=str(item.response.ip_address or ""),
         )
         found = await self._links(item)
-        if not await context.scheduler.make_sure(item.entry):
+        if not await context.scheduler.confirm_lease(item.entry):
             raise DropItem(f"{item.entry.host} is served by another process, which asks for {page.url} again")
         disk = partial(asyncio.get_running_loop().run_in_executor, context.disk)
         stored = await disk(context.corpus.write, page)
         record = PageRecord(
-            decision=item.ruling.id,
+            decision=item.logged.id,
             crawl=context.crawl,
             url=capture.url,
             kept_at=now(),
@@ -364,13 +377,13 @@ class KeepPages:
             bytes=len(capture.body),
         )
         try:
-            await context.session.submit(Kept(record, Settle(item.entry.id, State.KEPT), found))
+            await context.session.submit(RecordPage(record, EntryUpdate(item.entry.id, EntryState.KEPT), found))
         except Superseded as error:
             for _ in range(TAKE_BACK_TRIES):  # what was written behind it may have to go too
                 if await disk(context.corpus.take_back, record.decision, stored):
                     raise DropItem(str(error)) from error
                 await asyncio.sleep(TAKE_BACK_SECONDS)
-            await context.session.submit(Kept(record))  # it stands in the file, so it has its row
+            await context.session.submit(RecordPage(record))  # it stands in the file, so it has its row
         about = {"host": item.entry.host, "url": record.url, "bytes": record.bytes, "decision": record.decision}
         logger.info("kept", extra={"event": "kept", "about": about})
         context.tally.kept += 1
@@ -409,8 +422,8 @@ class KeepPages:
 
 
 def _page_of(item: Collected) -> Capture:
-    assert item.ruling.page is not None
-    return item.ruling.page.capture
+    assert item.logged.page is not None
+    return item.logged.page.capture
 
 
 def _sent(request: Request) -> tuple[tuple[str, str], ...]:

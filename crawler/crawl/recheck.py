@@ -28,14 +28,14 @@ from forbear.crawler.crawl.run import (
     begin,
     end,
     make_version,
-    mend,
     reader_of,
+    repair_corpus,
     scrape,
     settings,
 )
 from forbear.crawler.crawl.scheduler import ENTRY
 from forbear.crawler.engine.enforce import PLACE, capture_of
-from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.identity import read_infringing, read_list, read_policy
 from forbear.optout import __version__
 from forbear.optout.captures import MAX_REDIRECTS, redirect
@@ -43,7 +43,7 @@ from forbear.optout.model import Capture, Verdict
 from forbear.optout.readers.text import field_octets
 from forbear.storage.database import StorageError, open_database
 from forbear.storage.db.hostnames import digest
-from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.db.schema import crawls
 from forbear.storage.db.schema import frontier as entries
 from forbear.storage.frontier import frontier
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from forbear.crawler.crawl.run import Tally
-    from forbear.crawler.engine.session import Ruling
+    from forbear.crawler.engine.session import LoggedDecision
     from forbear.crawler.limits.bounded import BoundedReader
-    from forbear.storage.frontier.frontier import Entry
-    from forbear.storage.reads.removals import Held
+    from forbear.storage.frontier.frontier import FrontierEntry
+    from forbear.storage.reads.removals import CorpusCopy
 
 HELD = "forbear_held"
 """Where, in ``request.meta``, it stands what the corpus has of a page."""
@@ -129,39 +129,39 @@ class Again(Pages):
         """Is what stands there now reserved? Raises IgnoreRequest in any case: nothing is kept."""
         if PLACE in request.meta:
             return response
-        entry: Entry = request.meta[ENTRY]
-        held: Held | None = request.meta[HELD]
+        entry: FrontierEntry = request.meta[ENTRY]
+        held: CorpusCopy | None = request.meta[HELD]
         capture, status = capture_of(request, response), response.status
         if status == 304 and held:
             capture = await asyncio.to_thread(_revalidated, self._context.config.out, capture, held)
         if redirect(capture):
             await self._moved(entry, capture)
-        await self._rule_page(entry, capture, status)
-        state = State.GONE
+        await self._decide_page(entry, capture, status)
+        state = EntryState.GONE
         if 200 <= (capture.status or 0) < 300:
             same = held is not None and hashlib.sha256(capture.body).hexdigest() == held.sha256
-            state = State.UNCHANGED if same else State.CHANGED
+            state = EntryState.UNCHANGED if same else EntryState.CHANGED
         await self._settle(entry, state)
         return response
 
-    async def _moved(self, entry: Entry, capture: Capture) -> None:
+    async def _moved(self, entry: FrontierEntry, capture: Capture) -> None:
         """A page that moved is reserved by what stands at its new place: that is asked about as an entry of its own."""
         target = redirect(capture)
         wanted = target is not None and entry.redirects < MAX_REDIRECTS
         found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if target and wanted else ()
 
-        def outcome(ruling: Ruling) -> tuple[Settle | None, tuple[Link, ...]]:
-            if ruling.decision.verdict is Verdict.ALLOWED:
-                return Settle(entry.id, State.REDIRECTED), found
-            return self._outcome(entry, ruling)
+        def outcome(logged: LoggedDecision) -> tuple[EntryUpdate | None, tuple[Link, ...]]:
+            if logged.decision.verdict is Verdict.ALLOWED:
+                return EntryUpdate(entry.id, EntryState.REDIRECTED), found
+            return self._outcome(entry, logged)
 
-        await self._rule_page(entry, capture, outcome=outcome)
-        self._context.tally.outcomes[State.REDIRECTED] += 1
+        await self._decide_page(entry, capture, outcome=outcome)
+        self._context.tally.outcomes[EntryState.REDIRECTED] += 1
         self._done(entry)
         raise IgnoreRequest(f"{entry.url}: moved")
 
 
-def _validators(held: Held | None) -> Iterator[tuple[str, str]]:
+def _validators(held: CorpusCopy | None) -> Iterator[tuple[str, str]]:
     """RFC 9110 13.1.2 and 13.1.3: what came with the copy that is here, if there is a copy."""
     headers = {name.lower(): value for name, value in held.headers} if held else {}
     for mine, theirs in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")):
@@ -169,7 +169,7 @@ def _validators(held: Held | None) -> Iterator[tuple[str, str]]:
             yield theirs, headers[mine]
 
 
-def _revalidated(out: Path, answer: Capture, held: Held) -> Capture:
+def _revalidated(out: Path, answer: Capture, held: CorpusCopy) -> Capture:
     """The copy that is here with the header fields as they are now (RFC 9111 4.3.4); without one, the 304 as it is.
 
     A 304 alone defers: nobody knows then what the page says.
@@ -200,12 +200,12 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         ends.callback(writer.close)
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
-        mend(config.out, writer, reader)
+        repair_corpus(config.out, writer, reader)
         since = writer.call(lambda connection: _started(connection, crawl.id)).result()
         pages = _fill(engine, writer, config.out, crawl.id, since)
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
-        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
+        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         nothing = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
         context = Rechecking(config, crawl.id, 0, writer, Session(asking, writer, reader, since), nothing)
         chosen = settings(config)
@@ -259,4 +259,4 @@ def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedRe
         return removals.note(connection, crawl, because, _files(config.out), now())
 
     writer.call(note).result()
-    return mend(config.out, writer, reader)
+    return repair_corpus(config.out, writer, reader)

@@ -26,7 +26,7 @@ from forbear.crawler.crawl.metrics import Monitor
 from forbear.crawler.crawl.pages import FOLLOW, PageSpider
 from forbear.crawler.engine.enforce import slow_down
 from forbear.crawler.engine.reservation_files import LONGEST
-from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.fetch.bot_auth import read_signer
 from forbear.crawler.fetch.handler import CUT_OFF
 from forbear.crawler.fetch.network import Guard
@@ -49,7 +49,7 @@ from forbear.optout.readers import url as urls
 from forbear.optout.readers.url import Url
 from forbear.storage.database import StorageError, open_database
 from forbear.storage.db.hostnames import domain_of
-from forbear.storage.db.records import Add, Link, Settle, Settled, State, now
+from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry, now
 from forbear.storage.db.schema import pages
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.log import crawls, lists
@@ -204,7 +204,7 @@ class Summary:
     resumed: bool
     finished: bool
     tally: Tally
-    left: dict[State, int]
+    left: dict[EntryState, int]
     error: BaseException | None
     version: int | None = None
     idle: str | None = None
@@ -224,7 +224,7 @@ class Context:
         self.error: BaseException | None = None
         self.stopped = False
         self.finished = False
-        self.beat: float | None = None
+        self.heartbeat: float | None = None
         self.most_hosts = 2 * config.concurrency
         self.process: AsyncCrawlerProcess | None = None
         self._kept_before = kept
@@ -243,12 +243,12 @@ class Context:
         """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
         return await asyncio.wrap_future(self.writer.call(function))
 
-    async def settle(self, entry: frontier.Entry, state: State, found: tuple[Link, ...] = ()) -> None:
+    async def settle(self, entry: frontier.FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
         """Ends an entry without a decision of its own, and adds what it led to."""
         self.tally.outcomes[state] += 1
         if found:
-            await asyncio.wrap_future(self.writer.submit(Add(self.crawl, found)))
-        await asyncio.wrap_future(self.writer.submit(Settled(Settle(entry.id, state))))
+            await asyncio.wrap_future(self.writer.submit(AddLinks(self.crawl, found)))
+        await asyncio.wrap_future(self.writer.submit(UpdateEntry(EntryUpdate(entry.id, state))))
 
     def full(self, under_way: int) -> bool:
         """Whether no more pages may be begun: enough are kept or on their way, or something broke."""
@@ -279,7 +279,7 @@ class Context:
         [crawler] = self.process.crawlers
         slow_down(crawler, host, delay)
 
-    def cut_off(self) -> None:
+    def abort_in_flight(self) -> None:
         """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
         self.stopped = True
         assert self.process is not None
@@ -320,13 +320,13 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
-        writer.submit(Add(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
+        writer.submit(AddLinks(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
         config.out.mkdir(parents=True, exist_ok=True)
         reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
-        mend(config.out, writer, reader)
+        repair_corpus(config.out, writer, reader)
         # Pages are counted only if their number matters: there may be a hundred million.
         kept = writer.call(lambda connection: _kept(connection, crawl.id)).result() if config.max_pages else 0
-        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
+        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         session = Session(asking, writer, reader)
         corpus = Corpus(
             config.out,
@@ -344,7 +344,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         if isinstance(context.error, StorageError):
             raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
         corpus.close()
-        mend(config.out, writer, reader)  # of a process that was killed beside this one
+        repair_corpus(config.out, writer, reader)  # of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         how = "The crawl is finished." if summary.finished else "The crawl was stopped."
@@ -372,7 +372,7 @@ def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Craw
     )
     if not config.resume:
         return crawls.begin(connection, record, now())
-    crawl = crawls.again(connection, record, whatever=() if config.seeds else ("seeds",))
+    crawl = crawls.resume(connection, record, whatever=() if config.seeds else ("seeds",))
     if crawl is None:
         raise BadConfig("--resume: this database has no crawl with these settings; leave --resume out to begin one.")
     frontier.reopen(connection, crawl.id)
@@ -389,7 +389,7 @@ def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
         yield BoundedReader(pool, reading=reading)
 
 
-def mend(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
+def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
     """Brings the corpus into the state that the log knows: pages that had to leave are gone, torn files are cut."""
     erased = erase(out, writer)
 
@@ -413,7 +413,7 @@ def end(connection: Connection, context: Context, resumed: bool, version: int | 
     return Summary(context.crawl, resumed, finished, context.tally, left, context.error, version, idle)
 
 
-def _idle(connection: Connection, context: Context, finished: bool, left: Mapping[State, int]) -> str:
+def _idle(connection: Connection, context: Context, finished: bool, left: Mapping[EntryState, int]) -> str:
     """Why a crawl ends without a request."""
     at, tally = now(), context.tally
     next_at = frontier.outlook(connection, context.crawl).next_at
@@ -439,7 +439,7 @@ def _idle(connection: Connection, context: Context, finished: bool, left: Mappin
 
 def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Writer) -> int | None:
     """Makes the next version of the corpus; None if nothing in it has changed."""
-    made = versions.Made(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
+    made = versions.VersionOrigin(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
     version = versions.make(config.out, made, writer.call(versions.log_state).result())
     if last := version or versions.latest(config.out):  # a run that was killed may not have told of it
         writer.call(lambda connection: versions.tell(connection, last)).result()

@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 
 from forbear.crawler.fetch.handler import CutOff
 from forbear.storage.database import StorageError
-from forbear.storage.db.records import Add, Link, now
+from forbear.storage.db.records import AddLinks, Link, now
 from forbear.storage.frontier import frontier, leases
-from forbear.storage.frontier.frontier import Entry, Outlook
+from forbear.storage.frontier.frontier import FrontierEntry, FrontierStatus
 from forbear.storage.frontier.leases import Lease
 from forbear.storage.frontier.process_id import this_process
 
@@ -77,8 +77,8 @@ class Host:
     ready_at: float
     since: float
     until: float
-    waiting: deque[Entry] = field(default_factory=deque)
-    in_hand: dict[int, Entry] = field(default_factory=dict)
+    waiting: deque[FrontierEntry] = field(default_factory=deque)
+    in_flight: dict[int, FrontierEntry] = field(default_factory=dict)
 
 
 class FrontierScheduler(BaseScheduler):
@@ -98,11 +98,11 @@ class FrontierScheduler(BaseScheduler):
         self._owner = this_process()
         self._hosts: OrderedDict[str, Host] = OrderedDict()
         self._lease = self._context.config.lease
-        self._guests: dict[str, int] = {}
+        self._borrowed: dict[str, int] = {}
         self._visited: dict[str, float] = {}  # hosts leased for guests alone, and until when
         self._finished = False
         self._renewed = monotonic()
-        self._hungry = asyncio.Event()
+        self._work_wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         crawler.signals.connect(self._answered, signals.response_downloaded)
 
@@ -116,7 +116,7 @@ class FrontierScheduler(BaseScheduler):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._context.beat = None
+        self._context.heartbeat = None
         held = [(host.name, self._pause(host)) for host in self._hosts.values()]
         self._hosts.clear()
         if not isinstance(self._context.error, StorageError):  # else the next run sees that this process is dead
@@ -132,22 +132,22 @@ class FrontierScheduler(BaseScheduler):
 
     def enqueue_request(self, request: Request) -> bool:
         """Adds a URL to the frontier, where it is found if it is new."""
-        self._context.writer.submit(Add(self._context.crawl, (Link(request.url),)))
+        self._context.writer.submit(AddLinks(self._context.crawl, (Link(request.url),)))
         return True
 
     def next_request(self) -> Request | None:
         """The next request of the host whose turn it is."""
-        if self._context.full(sum(len(host.in_hand) for host in self._hosts.values())):
+        if self._context.full(sum(len(host.in_flight) for host in self._hosts.values())):
             return None
         at = monotonic()
         for host in self._hosts.values():
             most = 1 if self._context.delay_of(host.name) else AHEAD
-            if host.waiting and len(host.in_hand) < most and host.ready_at <= at < host.until:
+            if host.waiting and len(host.in_flight) < most and host.ready_at <= at < host.until:
                 entry = host.waiting.popleft()
-                host.in_hand[entry.id] = entry
+                host.in_flight[entry.id] = entry
                 self._hosts.move_to_end(host.name)
                 if len(host.waiting) < AHEAD:
-                    self._hungry.set()
+                    self._work_wanted.set()
                 meta = {ENTRY: entry, "verbatim_url": True}
                 try:
                     return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
@@ -163,21 +163,21 @@ class FrontierScheduler(BaseScheduler):
 
     # What the crawl asks for
 
-    def done(self, entry: Entry, wait: float = 0.0) -> None:
+    def done(self, entry: FrontierEntry, wait: float = 0.0) -> None:
         """The entry is settled; its host is left alone for ``wait`` seconds."""
         host = self._hosts.get(entry.host)
-        if host and host.in_hand.get(entry.id) is entry:
-            del host.in_hand[entry.id]
+        if host and host.in_flight.get(entry.id) is entry:
+            del host.in_flight[entry.id]
             delay = self._context.delay_of(host.name)
             host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
             self._poke_at(host)
         if not host or not host.waiting:  # else a round in its time will do, and one for many hosts
-            self._hungry.set()
-        self._poke()
+            self._work_wanted.set()
+        self._schedule_next()
 
-    async def visit(self, host: str) -> bool:
+    async def borrow(self, host: str) -> bool:
         """Asks for the right to send a request to a host, also one that is not this process's; False if it is busy."""
-        self._guests[host] = self._guests.get(host, 0) + 1
+        self._borrowed[host] = self._borrowed.get(host, 0) + 1
         if host in self._hosts:
             return True
         for _ in range(max(1, int(self._lease / 2))):
@@ -194,20 +194,20 @@ class FrontierScheduler(BaseScheduler):
             if self._context.stopped:
                 break
             await asyncio.sleep(1)
-        await self.leave(host)
+        await self.give_back(host)
         return False
 
-    async def leave(self, host: str) -> None:
+    async def give_back(self, host: str) -> None:
         """Ends a visit."""
-        self._guests[host] -= 1
-        if not self._guests[host]:
-            del self._guests[host]
-        if host not in self._guests and host not in self._hosts:
+        self._borrowed[host] -= 1
+        if not self._borrowed[host]:
+            del self._borrowed[host]
+        if host not in self._borrowed and host not in self._hosts:
             pause = self._spacing(host)
             self._visited.pop(host, None)
             await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
 
-    def check(self, host: str, entry: Entry | None = None) -> None:
+    def check(self, host: str, entry: FrontierEntry | None = None) -> None:
         """Raises NotHeld if another process may serve the host by now; to be called just before a request is sent.
 
         A process that was stopped for a while, or whose database was away, does not know what happened meanwhile.
@@ -215,22 +215,22 @@ class FrontierScheduler(BaseScheduler):
         if not self._holds(host, entry):
             raise NotHeld(f"{host} is not held for sure: its lease has ended")
 
-    async def make_sure(self, entry: Entry) -> bool:
+    async def confirm_lease(self, entry: FrontierEntry) -> bool:
         """Whether the host of an entry under way is still this process's; asks the database if that is not certain."""
         if not self._holds(entry.host, entry):
             await self._renew()
         return self._holds(entry.host, entry)
 
-    def _holds(self, name: str, entry: Entry | None) -> bool:
+    def _holds(self, name: str, entry: FrontierEntry | None) -> bool:
         host = self._hosts.get(name)
-        if entry and (host is None or host.in_hand.get(entry.id) is not entry):
+        if entry and (host is None or host.in_flight.get(entry.id) is not entry):
             return False
         return monotonic() < max(host.until if host else 0.0, 0.0 if entry else self._visited.get(name, 0.0))
 
     async def _live(self) -> None:
         """Notes that the event loop turns."""
         while True:
-            self._context.beat = monotonic()
+            self._context.heartbeat = monotonic()
             await asyncio.sleep(1)
 
     # Leasing
@@ -238,21 +238,21 @@ class FrontierScheduler(BaseScheduler):
     async def _run(self) -> None:
         try:
             while not self._finished and not self._is_closing():
-                self._hungry.clear()  # before the round: what is wanted during it is not overheard
+                self._work_wanted.clear()  # before the round: what is wanted during it is not overheard
                 await self._round()
-                self._poke()
+                self._schedule_next()
                 try:
                     async with asyncio.timeout(ROUND_SECONDS):
-                        await self._hungry.wait()
+                        await self._work_wanted.wait()
                 except TimeoutError:
                     pass
             if not self._finished:
                 await asyncio.sleep(LAST_SECONDS)
-                self._context.cut_off()
+                self._context.abort_in_flight()
         except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
             self._context.fail(error)
             self._finished = True
-            self._poke()
+            self._schedule_next()
 
     def _is_closing(self) -> bool:
         """Whether a signal has stopped the crawl, or the operator."""
@@ -268,7 +268,7 @@ class FrontierScheduler(BaseScheduler):
         for name, _ in given_back:
             del self._hosts[name]
         short = {
-            host.name: {entry.id for entry in host.waiting} | set(host.in_hand)
+            host.name: {entry.id for entry in host.waiting} | set(host.in_flight)
             for host in self._hosts.values()
             if len(host.waiting) < AHEAD and monotonic() - host.since < TURN_SECONDS
         }
@@ -276,7 +276,9 @@ class FrontierScheduler(BaseScheduler):
         room = 0 if full else self._context.most_hosts - len(self._hosts)
         crawl, owner = self._context.crawl, self._owner
 
-        def change(connection: Connection) -> tuple[list[Lease], float, dict[str, list[Entry]], Outlook | None]:
+        def change(
+            connection: Connection,
+        ) -> tuple[list[Lease], float, dict[str, list[FrontierEntry]], FrontierStatus | None]:
             until, at = self._trusted(), now()
             self._release(connection, given_back)
             if not held:
@@ -298,9 +300,9 @@ class FrontierScheduler(BaseScheduler):
                 known = short.get(name, set())
                 self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
         self._context.tally.hosts = len(self._hosts)
-        under_way = not self._context.error and any(host.in_hand for host in self._hosts.values())
+        under_way = not self._context.error and any(host.in_flight for host in self._hosts.values())
         later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
-        self._finished = self._context.finished = not under_way and not self._guests and (full or bool(later))
+        self._finished = self._context.finished = not under_way and not self._borrowed and (full or bool(later))
 
     async def _renew(self) -> None:
         """Holds the hosts for longer; those that another process has taken over are left to it."""
@@ -328,7 +330,7 @@ class FrontierScheduler(BaseScheduler):
 
     def _is_over(self, host: Host) -> bool:
         """Whether the host is better given back: nothing to do, not for long, or long enough."""
-        if host.in_hand or host.name in self._guests:
+        if host.in_flight or host.name in self._borrowed:
             return False
         at = monotonic()
         return not host.waiting or host.ready_at - at > IDLE_SECONDS or at - host.since > TURN_SECONDS
@@ -362,9 +364,9 @@ class FrontierScheduler(BaseScheduler):
             slot.lastseen = monotonic()
 
     def _poke_at(self, host: Host) -> None:
-        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), self._poke)
+        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), self._schedule_next)
 
-    def _poke(self) -> None:
+    def _schedule_next(self) -> None:
         """Lets the engine ask again; it looks by itself only every five seconds."""
         engine = self._crawler.engine
         if engine and engine._slot:

@@ -16,7 +16,7 @@ from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
 from forbear.crawler.engine.enforce import Enforcement, Refused, is_web, slow_down
-from forbear.crawler.engine.session import Asking, Ruling, Session
+from forbear.crawler.engine.session import DecisionContext, LoggedDecision, Session
 from forbear.crawler.identity import (
     BadConfig,
     check_contact,
@@ -171,7 +171,7 @@ class ProjectEnforcement(Enforcement):
         self._crawl = self._writer.call(lambda connection: crawls.begin(connection, record, now())).result()
         known = self._writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "FORBEAR_INFRINGING_LIST", known)
-        asking = Asking(
+        asking = DecisionContext(
             self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
         )
         self._pool = WorkerPool()
@@ -212,29 +212,29 @@ class ProjectEnforcement(Enforcement):
         await asyncio.to_thread(self._writer.close)
         self._engine.dispose()
 
-    async def _rule(self, request: Request, page: CaptureRecord | None) -> Ruling:
+    async def _rule(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
         if self._closing:
             raise IgnoreRequest(f"{request.url}: the log cannot be written, so nothing more is decided.")
         try:
-            ruling = await self.session.rule(request.url, page)
+            logged = await self.session.decide_and_log(request.url, page)
         except StorageError as error:
             self._fail(error)
             raise IgnoreRequest(f"{request.url}: {error}") from error
-        self._count(request, ruling)
+        self._count(request, logged)
         if self.config.shadow:
-            return ruling
-        if ruling.decision.verdict is not Verdict.ALLOWED:
-            refused = Refused(ruling)
+            return logged
+        if logged.decision.verdict is not Verdict.ALLOWED:
+            refused = Refused(logged)
             logger.debug("%s: %s", request.url, refused)
             raise refused
         self._wait_as_asked(request)
-        return ruling
+        return logged
 
-    def _count(self, request: Request, ruling: Ruling) -> None:
+    def _count(self, request: Request, logged: LoggedDecision) -> None:
         """A request that passes is counted once its page does; one that does not, once, in a rehearsal too."""
-        stats, decision = self.crawler.stats, ruling.decision
+        stats, decision = self.crawler.stats, logged.decision
         if decision.verdict is Verdict.ALLOWED:
-            if ruling.page and request not in self._refused:
+            if logged.page and request not in self._refused:
                 stats.inc_value("forbear/allowed")
             return
         if request in self._refused:

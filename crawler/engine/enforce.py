@@ -27,7 +27,7 @@ from forbear.storage.db.records import CaptureRecord, Keep, new_id, now
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from forbear.crawler.engine.session import Ruling, Session
+    from forbear.crawler.engine.session import LoggedDecision, Session
 
 PLACE = "forbear_place"
 """Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made.
@@ -35,8 +35,8 @@ PLACE = "forbear_place"
 Its value is the list of answers that came for it, as they were before any other middleware saw them.
 """
 
-RULING = "forbear_ruling"
-"""Where, in ``request.meta``, ``forbear crawl`` finds the ruling about an answer that passed."""
+LOGGED_DECISION = "forbear_ruling"
+"""Where, in ``request.meta``, ``forbear crawl`` finds the logged about an answer that passed."""
 
 DECISION = "forbear_decision"
 """Where, in ``response.meta``, a spider finds the id of the decision by which an answer passed."""
@@ -65,12 +65,12 @@ _SCRAPYS = (
 
 
 class Refused(IgnoreRequest):
-    """The decision was not ``allowed``; ``ruling`` says why, in the words of the site."""
+    """The decision was not ``allowed``; ``logged`` says why, in the words of the site."""
 
-    def __init__(self, ruling: Ruling) -> None:
-        because = "; ".join(f"{r.protocol}: {r.quote} ({r.source}, {r.where})" for r in ruling.decision.reasons)
-        super().__init__(f"{ruling.decision.verdict} by {because}")
-        self.ruling = ruling
+    def __init__(self, logged: LoggedDecision) -> None:
+        because = "; ".join(f"{r.protocol}: {r.quote} ({r.source}, {r.where})" for r in logged.decision.reasons)
+        super().__init__(f"{logged.decision.verdict} by {because}")
+        self.logged = logged
 
 
 def capture_of(request: Request, response: Response) -> Capture:
@@ -171,11 +171,11 @@ class Enforcement:
         at = now()
         return CaptureRecord(new_id(), at, expiry(capture, at), capture)
 
-    async def _rule(self, request: Request, page: CaptureRecord | None) -> Ruling:
-        ruling = await self.session.rule(request.url, page)
-        if ruling.decision.verdict is not Verdict.ALLOWED:
-            raise Refused(ruling)
-        return ruling
+    async def _rule(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
+        logged = await self.session.decide_and_log(request.url, page)
+        if logged.decision.verdict is not Verdict.ALLOWED:
+            raise Refused(logged)
+        return logged
 
     def _received(self, request: Request, response: Response) -> None:
         if PLACE in request.meta:

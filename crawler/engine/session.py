@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from forbear.crawler.engine.reservation_files import Fetch, Places, expiry
 from forbear.crawler.identity import with_complaints
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.host_rules import HostRules
 from forbear.optout.model import Capture, Decision, Failure, Profile, Question, Use
 from forbear.optout.policy import Policy
@@ -21,7 +21,17 @@ from forbear.optout.protocols import robots
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.robots_txt import RobotsTxt
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Job, Keep, Link, Settle, new_id, now
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    EntryUpdate,
+    Job,
+    Keep,
+    Link,
+    RecordDecision,
+    new_id,
+    now,
+)
 from forbear.storage.log import complaints, evidence
 from forbear.storage.log.writer import Writer
 
@@ -44,7 +54,7 @@ LIST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class DecisionContext:
     """What every decision of a crawl is asked with."""
 
     crawl: str
@@ -57,7 +67,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class LoggedDecision:
     """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``.
 
     ``stale_at``: before that the same files would be looked at again, and the decision be the same.
@@ -70,8 +80,8 @@ class Ruling:
     stale_at: datetime | None = None
 
 
-Outcome = Callable[[Ruling], tuple[Settle | None, tuple[Link, ...]]]
-"""What a ruling changes in the frontier: the entry settled, and URLs found."""
+Outcome = Callable[[LoggedDecision], tuple[EntryUpdate | None, tuple[Link, ...]]]
+"""What a logged changes in the frontier: the entry settled, and URLs found."""
 
 
 class Session:
@@ -80,7 +90,9 @@ class Session:
     ``reader`` keeps what answers cost within limits.
     """
 
-    def __init__(self, asking: Asking, writer: Writer, reader: BoundedReader, since: datetime | None = None) -> None:
+    def __init__(
+        self, asking: DecisionContext, writer: Writer, reader: BoundedReader, since: datetime | None = None
+    ) -> None:
         """Files with reservations that were fetched before ``since`` are asked for again, fresh or not."""
         self._since = since
         self.asking = asking
@@ -99,14 +111,14 @@ class Session:
         """``fetch`` gets a file with reservations from the network; whatever is in its way is a capture too."""
         self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
 
-    async def rule(
+    async def decide_and_log(
         self,
         url: str,
         page: CaptureRecord | None = None,
         *,
         outcome: Outcome | None = None,
         status: int | None = None,
-    ) -> Ruling:
+    ) -> LoggedDecision:
         """Decides about a URL, or about the page that came from it, and returns when the row is committed.
 
         ``outcome`` says what the decision changes in the frontier. ``status`` is what came if the page is made of
@@ -115,10 +127,10 @@ class Session:
         """
         question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
         question, decision, records, page = await self._decide(question, page)
-        ruling = Ruling(new_id(), question.at, decision, page, _stale_at(decision, records))
-        settle, links = outcome(ruling) if outcome else (None, ())
-        await self._write(question, ruling, records, settle, links, status)
-        return ruling
+        logged = LoggedDecision(new_id(), question.at, decision, page, _stale_at(decision, records))
+        settle, links = outcome(logged) if outcome else (None, ())
+        await self._write(question, logged, records, settle, links, status)
+        return logged
 
     async def submit(self, job: Job) -> None:
         """Writes another job; returns when it is committed."""
@@ -141,7 +153,7 @@ class Session:
     def _robots_txt(self, url: str) -> RobotsTxt | None:
         parsed = urls.parse(url)
         known = Captures(record.capture for record in self._places.known(parsed.origin))
-        return robots.file_of(Asked(Question(url, self.asking.agent), parsed, known))
+        return robots.file_of(Hop(Question(url, self.asking.agent), parsed, known))
 
     async def _decide(
         self, question: Question, page: CaptureRecord | None
@@ -212,26 +224,26 @@ class Session:
     async def _write(
         self,
         question: Question,
-        ruling: Ruling,
+        logged: LoggedDecision,
         records: Sequence[CaptureRecord],
-        settle: Settle | None,
+        settle: EntryUpdate | None,
         links: tuple[Link, ...],
         status: int | None,
     ) -> None:
-        page = ruling.page.capture if ruling.page else None
+        page = logged.page.capture if logged.page else None
         row = DecisionRecord(
-            id=ruling.id,
-            at=ruling.at,
+            id=logged.id,
+            at=logged.at,
             crawl=self.asking.crawl,
             url=question.url,
-            decision=ruling.decision,
+            decision=logged.decision,
             status=(status or page.status) if page else None,
             content_sha256=hashlib.sha256(page.body).hexdigest() if page and not page.error else None,
             bytes=len(page.body) if page and not page.error else None,
             captures=tuple(record.id for record in records),
         )
         new = tuple(record for record in records if record.id not in self._written)
-        await self.submit(Decided(row, new, settle, links))
+        await self.submit(RecordDecision(row, new, settle, links))
         self._written.update(record.id for record in new if record.keep is Keep.WHOLE)
         if len(self._written) > 4 * PLACES_IN_MEMORY:
             self._written.clear()

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from forbear.crawler.archives import stored_answer
-from forbear.crawler.archives.packed import Broken
+from forbear.crawler.archives.packed import DamagedRecord
 from forbear.crawler.archives.warc_records import PAGES, TYPES, Damage, Record, WarcFile, date_of
 from forbear.crawler.fetch.http1 import received
-from forbear.crawler.files import settle
+from forbear.crawler.files import atomic_rename
 from forbear.crawler.filter.inputs import Item, Source
 from forbear.optout.model import Capture, Failure
 from forbear.optout.readers import url as urls
@@ -113,7 +113,7 @@ class Archive(Source):
         """Completes the file."""
         self._out.close()
         self._in.close()
-        settle(self.part, self.target)
+        atomic_rename(self.part, self.target)
 
 
 @dataclass(slots=True)
@@ -170,9 +170,9 @@ def read_page(record: Record, url: str | None, file: str) -> tuple[Capture | Non
         return None, damage
     try:
         if damage:
-            raise Broken(damage.reason, damage.failure)
+            raise DamagedRecord(damage.reason, damage.failure)
         page = _read_page(record, href)
-    except Broken as error:
+    except DamagedRecord as error:
         found = Damage(file, record.start, str(error), error.failure)
         page = Capture(href, error=error.failure, memo={"detail": str(found)})
         if error.failure is not Failure.TOO_LARGE:  # which is whole
@@ -184,10 +184,10 @@ def _read_page(record: Record, url: str) -> Capture | None:
     """Raises Broken, and nothing else: a fault of ours must neither open a door nor end the run."""
     try:
         return _page(record, url)
-    except Broken:
+    except DamagedRecord:
         raise
     except Exception as error:
-        raise Broken(f"the record cannot be read ({type(error).__name__}: {error})") from error
+        raise DamagedRecord(f"the record cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _page(record: Record, url: str) -> Capture | None:
@@ -197,7 +197,7 @@ def _page(record: Record, url: str) -> Capture | None:
     if record.type not in PAGES:
         return None
     if record.large:
-        raise Broken(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
+        raise DamagedRecord(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
     if record.type == "revisit":
         return _revisited(record, url)
     if record.get(b"warc-truncated") is not None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from forbear.batch.rules import Snapshot
 from forbear.batch.table import UNUSABLE, decide_column, is_text
-from forbear.crawler.files import hidden, settle
+from forbear.crawler.files import atomic_rename, hidden
 from forbear.crawler.filter.config import REASONS, finished
 from forbear.crawler.filter.inputs import BadInput, url_column
 from forbear.crawler.filter.sources import recorded
@@ -24,7 +24,7 @@ from forbear.optout.case import reason_to_json
 from forbear.optout.model import Verdict
 from forbear.optout.readers import url as urls
 from forbear.storage.db.hostnames import domain_of
-from forbear.storage.db.records import Decided, DecisionRecord, new_id, now
+from forbear.storage.db.records import DecisionRecord, RecordDecision, new_id, now
 from forbear.storage.log import complaints
 from forbear.storage.reads import queries
 from forbear.storage.reads.queries import Filter
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from forbear.crawler.engine.session import Asking
+    from forbear.crawler.engine.session import DecisionContext
     from forbear.crawler.filter.config import FilterConfig, Filtered
     from forbear.optout.model import Decision
     from forbear.storage.log.writer import Writer
@@ -66,7 +66,7 @@ class _Part:
         self.reasons.add_key_value_metadata({"settings": settings, "counts": json.dumps(self.counts)})
         self.__exit__()
         for path in self._paths:
-            settle(hidden(path), path)
+            atomic_rename(hidden(path), path)
 
 
 Group = tuple[str, str, str]
@@ -76,7 +76,7 @@ Group = tuple[str, str, str]
 class Grouped:
     """One run over tables; decides as of now, by what is in force for the crawl."""
 
-    def __init__(self, config: FilterConfig, asking: Asking, writer: Writer, done: Filtered) -> None:
+    def __init__(self, config: FilterConfig, asking: DecisionContext, writer: Writer, done: Filtered) -> None:
         assert config.hosts
         self._config, self._crawl, self._writer, self._done = config, asking.crawl, writer, done
         own = with_complaints(asking.operator_list, writer.call(complaints.blocking).result())
@@ -179,7 +179,7 @@ class Grouped:
             future.result()
         return ids
 
-    def _row(self, decision_id: str, decision: Decision) -> Decided:
+    def _row(self, decision_id: str, decision: Decision) -> RecordDecision:
         """A row about one URL of the group, with the evidence that it rests on."""
         known = self._snapshot.rests_on(decision.url)[len(self._lists) :]
         captures = (*self._lists, *map(recorded, known))
@@ -191,7 +191,7 @@ class Grouped:
             decision=decision,
             captures=tuple(capture.id for capture in captures),
         )
-        return Decided(record, captures)
+        return RecordDecision(record, captures)
 
 
 def _written(reasons: list[dict[str, str]]) -> str:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forbear.crawler.files import hidden, settle
+from forbear.crawler.files import atomic_rename, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,7 +116,7 @@ class UrlList(Source):
     def finish(self) -> None:
         """Completes the list."""
         self._out.close()
-        settle(self.part, self.target)
+        atomic_rename(self.part, self.target)
 
 
 class Rows(Source):
@@ -165,7 +165,7 @@ class Rows(Source):
         self._write()
         self._writer.close()
         self._file.close()
-        settle(self.part, self.target)
+        atomic_rename(self.part, self.target)
 
 
 def url_column(names: Sequence[str], wanted: str | None, path: Path) -> str:

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from forbear.crawler.crawl.run import begin
 from forbear.crawler.engine.live import Live
-from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.fetch.bot_auth import read_signer
 from forbear.crawler.fetch.network import Guard
-from forbear.crawler.files import hidden, settle
+from forbear.crawler.files import atomic_rename, hidden
 from forbear.crawler.filter.archive import Archive
 from forbear.crawler.filter.columnar import Grouped
 from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finished
@@ -99,7 +99,7 @@ def run(
         done = Filtered(say=say)
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         own, infringing = _lists(config, hosts, writer)
-        asking = Asking(crawl.id, config.agent, config.use, config.profile, policy, own, infringing)
+        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, own, infringing)
         done.crawl = crawl.id
         state = CrawlState.STOPPED
         try:
@@ -127,7 +127,7 @@ def _lists(config: FilterConfig, hosts: Snapshot | None, writer: Writer) -> tupl
 
 async def _run(
     config: FilterConfig,
-    asking: Asking,
+    asking: DecisionContext,
     writer: Writer,
     reader: BoundedReader,
     hosts: Snapshot | None,
@@ -213,7 +213,7 @@ async def _filter(
             about["broken"] = json.dumps(asdict(done.broken[name]))
         writer.add_key_value_metadata(about)
     data.finish()
-    settle(part, reasons)  # last: it says that this input is done
+    atomic_rename(part, reasons)  # last: it says that this input is done
     log.unlink()
 
 
@@ -242,6 +242,6 @@ async def _row(session: Session, item: Item, logged: dict[str, Any] | None) -> d
     if logged:
         return row | {"verdict": logged["verdict"], "decision": logged["id"], "reasons": logged["reasons"]}
     page = CaptureRecord(new_id(), now(), None, item.page, Keep.QUOTED) if item.page else None
-    ruling = await session.rule(item.url or "", page)
-    reasons = [reason_to_json(reason) for reason in ruling.decision.reasons]
-    return row | {"verdict": str(ruling.decision.verdict), "decision": ruling.id, "reasons": reasons}
+    decided = await session.decide_and_log(item.url or "", page)
+    reasons = [reason_to_json(reason) for reason in decided.decision.reasons]
+    return row | {"verdict": str(decided.decision.verdict), "decision": decided.id, "reasons": reasons}

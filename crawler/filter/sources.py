@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from forbear.batch.rules import Snapshot
 from forbear.batch.snapshot import BadSnapshot
 from forbear.crawler.engine.reservation_files import expiry
-from forbear.crawler.engine.session import Asking, Session
+from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.filter.archive import originals, response_at, responses
 from forbear.crawler.filter.inputs import BadInput
 from forbear.optout.model import Capture, Failure
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from forbear.batch.snapshot import Known
+    from forbear.batch.snapshot import SnapshotAnswer
     from forbear.crawler.archives.warc_records import Damage
     from forbear.crawler.engine.live import Live
     from forbear.crawler.filter.archive import Refers
@@ -37,7 +37,7 @@ LEASE_SECONDS = 60.0
 _PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES)
 
 
-def recorded(known: Known) -> CaptureRecord:
+def recorded(known: SnapshotAnswer) -> CaptureRecord:
     """An answer of a snapshot of hosts as evidence: under its own id, so that it is stored once."""
     return CaptureRecord(known.id or new_id(), known.fetched_at, known.expires_at, known.capture)
 
@@ -95,7 +95,7 @@ class Places(Session):
 
     def __init__(
         self,
-        asking: Asking,
+        asking: DecisionContext,
         writer: Writer,
         reader: BoundedReader,
         archives: Archives,

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from forbear.crawler.files import settle
+from forbear.crawler.files import atomic_rename
 from forbear.crawler.filter.images import IMAGES, capture_of
 from forbear.crawler.filter.inputs import BadInput, Item, Source, url_column
 
@@ -80,7 +80,7 @@ class Shard(Source):
         self._out.write(bytes(-self._out.tell() % _RECORD))
         self._out.close()
         self._in.close()
-        settle(self.part, self.target)
+        atomic_rename(self.part, self.target)
 
 
 def _key(member: tarfile.TarInfo) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
-from forbear.optout.captures import Asked, Captures
-from forbear.optout.model import Capture, Decision, Force, Gap, Preference, Profile, Question, Statement, Use
+from forbear.optout.captures import Captures, Hop
+from forbear.optout.model import Capture, Decision, Gap, Preference, Profile, Question, Statement, StatementStatus, Use
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.url import Url
 
@@ -101,7 +101,7 @@ class Site:
 
     def is_absent(self, path: str) -> bool:
         """Whether it is known that nothing stands at a path of the site."""
-        return Asked(self.question, self.url, self.captures).is_absent(self.url.origin + path)
+        return Hop(self.question, self.url, self.captures).is_absent(self.url.origin + path)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -123,11 +123,11 @@ class Site:
 
     def missed(self, protocol: str = "") -> list[Statement]:
         """The words that miss their specification, though a wish can be seen in them; of one protocol, or of all."""
-        missed = (Force.MALFORMED, Force.FLAGGED)
+        missed = (StatementStatus.MALFORMED, StatementStatus.FLAGGED)
         return [s for s in self.statements if s.force in missed and protocol in ("", s.protocol)]
 
     def _at(self, url: str) -> Capture | None:
-        looking = Asked(self.question, self.url, self.captures).look("", urls.parse(url).href)
+        looking = Hop(self.question, self.url, self.captures).look("", urls.parse(url).href)
         try:
             while True:
                 next(looking)
@@ -142,7 +142,7 @@ _ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "inf
 def _stands(statement: Statement) -> bool:
     """Whether it is a word about training, in force; rules of access and the operator's lists are none."""
     about_training = Use.TRAIN_AI in statement.uses and statement.protocol not in _ABOUT_ACCESS
-    return about_training and statement.force is Force.STANDING
+    return about_training and statement.force is StatementStatus.STANDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from forbear.optout import representation
 from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
 from forbear.optout.advice.robots import usage_faults, usage_mended
 from forbear.optout.captures import redirect
-from forbear.optout.model import Capture, Force, Preference, Profile
+from forbear.optout.model import Capture, Preference, Profile, StatementStatus
 from forbear.optout.protocols import PROTOCOLS, robots
 from forbear.optout.readers import html, robots_txt
 from forbear.optout.readers.markup import tags
@@ -199,8 +199,10 @@ def contradiction(site: Site) -> Iterator[Found]:
     """A 1 in the file and a 0 in the header; a no in trust.txt and a licence for all."""
     for statement in site.statements:
         in_file = statement.source.endswith(TDMREP_JSON)  # where the order of rules decides: tdmrep/unreachable-rule
-        overruled = in_file and any(s.source == statement.source and s.force is Force.STANDING for s in site.statements)
-        if statement.force is Force.CONTRADICTED and not overruled:
+        overruled = in_file and any(
+            s.source == statement.source and s.force is StatementStatus.STANDING for s in site.statements
+        )
+        if statement.force is StatementStatus.CONTRADICTED and not overruled:
             message = f"Other words of {statement.protocol} say the contrary, and win by its rules."
             yield Found(message, statement.quote, statement.source, statement.where)
     no, yes = site.reserving(), site.allowing()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protego import Protego
 
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.model import NEVER, Gap, Question
 from forbear.optout.protocols import robots
 from forbear.optout.readers import robots_txt
@@ -24,8 +24,8 @@ def other_reading(question: Question, captures: Captures) -> Gap | None:
     Nothing where both agree, where there is no robots.txt, or where Protego would take long. Raises NotAUrl.
     """
     url = urls.parse(question.url)
-    asked = Asked(question, url, captures)
-    capture, target = robots.capture_of(asked), Target(url.target)
+    hop = Hop(question, url, captures)
+    capture, target = robots.capture_of(hop), Target(url.target)
     if capture is None or robots.is_robots_txt(target) or len(capture.body) > MOST_OCTETS:
         return None
     text = to_utf8(capture.body).decode("utf-8", "replace")

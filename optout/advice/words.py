@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from forbear.optout import policy
 from forbear.optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
-from forbear.optout.model import NEVER, Force, Gap, Preference, Profile, Statement, Use
+from forbear.optout.model import NEVER, Gap, Preference, Profile, Statement, StatementStatus, Use
 from forbear.optout.policy import Effect
 
 _FIXES = {
@@ -20,7 +20,7 @@ _FIXES = {
 def understood(site: Site) -> Iterator[Found]:
     """Each statement that its own protocol's rules put in force."""
     for statement in site.statements:
-        if statement.force is Force.STANDING:
+        if statement.force is StatementStatus.STANDING:
             effect = _effect(statement)
             title = policy.load().protocols[statement.protocol]
             message = f"{title.title} ({title.specification}, {title.version}): {effect}"
@@ -29,7 +29,7 @@ def understood(site: Site) -> Iterator[Found]:
 
 def _effect(statement: Statement) -> str:
     effects = policy.load().protocols[statement.protocol].effects
-    heard = effects[Profile.STANDARD, Force.STANDING] is Effect.EXCLUDES
+    heard = effects[Profile.STANDARD, StatementStatus.STANDING] is Effect.EXCLUDES
     careful = "crawlers that read it" if heard else "careful crawlers"
     uses = ", ".join(sorted(statement.uses))
     if statement.protocol == "robots" and statement.preference is Preference.ALLOW:
@@ -65,7 +65,7 @@ def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
     for statement in site.missed():
         if not _is_told(statement, told, sources):
             level = Level.ERROR if statement.preference is Preference.DISALLOW else Level.WARNING
-            if statement.force is Force.FLAGGED and site.reserving():
+            if statement.force is StatementStatus.FLAGGED and site.reserving():
                 level = Level.NOTE  # what is said here for people is said to crawlers elsewhere
             message = statement.note or "The words are none of the specification's, whatever their wish."
             fix = _FIXES.get(statement.protocol) if statement.preference is Preference.DISALLOW else None

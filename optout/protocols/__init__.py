@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import Reading
 from forbear.optout.protocols import (
     access,
@@ -36,7 +36,7 @@ class Protocol(typing.Protocol):
     NAME: str
     PLACES: tuple[str, ...]
 
-    def read(self, asked: Asked, /) -> Reading:
+    def read(self, hop: Hop, /) -> Reading:
         """Statements, gaps, and places still to look at."""
         ...
 

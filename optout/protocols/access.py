@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from forbear.optout.captures import REFUSED, Asked, challenges, redirect
-from forbear.optout.model import EVERY_USE, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.captures import REFUSED, Hop, challenges, redirect
+from forbear.optout.model import EVERY_USE, NEVER, Capture, Gap, Preference, Reading, Statement, StatementStatus
 from forbear.optout.readers import html, json_source, mime
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.html import Element
@@ -51,9 +51,9 @@ MAX_NODES = 1_000
 """Statements of one page about its own paywall; the first says it, more than this are no metadata."""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
-    capture = asked.answer
+    capture = hop.answer
     if capture is None or capture.status is None:
         return
     if 300 <= capture.status < 400:
@@ -63,21 +63,21 @@ def read(asked: Asked) -> Reading:
         yield _no(str(capture.status), capture, "status")
     for name, value in challenges(capture):
         yield _no(quoted(value), capture, f"header {name}", note=_BLOCKED)
-    if asked.page is not None:
-        yield from _in_page(asked, asked.page)
+    if hop.page is not None:
+        yield from _in_page(hop, hop.page)
 
 
-def _in_page(asked: Asked, page: Capture) -> Iterator[Statement | Gap]:
+def _in_page(hop: Hop, page: Capture) -> Iterator[Statement | Gap]:
     try:
         markup = html.read(page)
     except Unreadable as error:
         yield Gap(NAME, "unreadable", page.url, "body", str(error))
         return
-    yield from _login(markup, asked)
+    yield from _login(markup, hop)
     yield from _markup(markup.elements, markup.text, page)
     for item in _markup(markup.doubtful, markup.text, page):
         if isinstance(item, Statement):
-            yield replace(item, force=Force.FLAGGED, note=html.DOUBTFUL)
+            yield replace(item, force=StatementStatus.FLAGGED, note=html.DOUBTFUL)
 
 
 def _turned_away(capture: Capture) -> Iterator[Statement]:
@@ -92,14 +92,14 @@ def _segment(words: re.Pattern[str], url: Url) -> bool:
     return any(words.fullmatch(segment) for segment in url.path.split("/"))
 
 
-def _login(markup: html.Page, asked: Asked) -> Iterator[Statement]:
+def _login(markup: html.HtmlPage, hop: Hop) -> Iterator[Statement]:
     """A login form: in place of the page, since its URL led to one elsewhere, or since there is little else."""
-    page = asked.page
+    page = hop.page
     for element in markup.elements:
         if element.name != "input" or element.attributes.get("type", "").strip().lower() != "password" or not page:
             continue
-        first = parse(asked.question.url)
-        led = asked.url.href != first.href and not _segment(_LOGIN_SEGMENT, first) and _is_login(asked.url)
+        first = parse(hop.question.url)
+        led = hop.url.href != first.href and not _segment(_LOGIN_SEGMENT, first) and _is_login(hop.url)
         if led or markup.text <= MAX_CAPTCHA_TEXT:
             yield _no(element.quote, page, element.where, note=_LOGIN)
         return
@@ -134,7 +134,9 @@ def _markup(elements: list[Element], text: int, page: Capture) -> Iterator[State
             yield from _microdata(element, page)
 
 
-def _no(quote: str, capture: Capture, where: str, force: Force = Force.STANDING, note: str = "") -> Statement:
+def _no(
+    quote: str, capture: Capture, where: str, force: StatementStatus = StatementStatus.STANDING, note: str = ""
+) -> Statement:
     return Statement(NAME, Preference.DISALLOW, quote, capture.url, where, EVERY_USE, force, note)
 
 
@@ -175,7 +177,7 @@ def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
         value = json_source.parse(element.content.strip())
     except Unreadable as error:
         if match := _FALSE.search(element.content):
-            yield _no(match[0], page, element.where, Force.MALFORMED)
+            yield _no(match[0], page, element.where, StatementStatus.MALFORMED)
             yield Gap(NAME, match[0], page.url, element.where, f"Linked data with a paywall mark: {error}", NEVER)
         return
     source = element.content.strip()

@@ -6,8 +6,8 @@ import re
 from functools import partial
 from itertools import islice
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import ALWAYS, IN_STRICT, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.captures import Hop
+from forbear.optout.model import ALWAYS, IN_STRICT, Capture, Gap, Preference, Reading, Statement, StatementStatus, Use
 from forbear.optout.readers import informal_optouts, prose, robots_txt
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
@@ -24,22 +24,22 @@ _WORDS = re.compile(rb"^[ \t]*+[^\s#]", re.MULTILINE)
 _TRAINING = frozenset({Use.TRAIN_AI})
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """The rules for the asking agent that cover the URL; the longest decides, of the same length a Disallow."""
-    capture = yield from asked.look(NAME, asked.url.origin + PLACES[0])
+    capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     if capture is None:
         return
     file = robots_txt.parse(capture)
-    rules = file.rules_for(asked.question.agent)
+    rules = file.rules_for(hop.question.agent)
     yield from _doubts(capture, file, rules)
     if file.foreign in ("", "malformed"):
         yield from _flagged(capture, is_prose=not file.groups)
     if file.foreign:
         return
-    matches = _matches(rules, *asked.of_target(partial(_covering, rules)))
+    matches = _matches(rules, *hop.of_target(partial(_covering, rules)))
     for match in matches[:MOST_STATEMENTS]:
         # Nothing says who wins at the same length, so all of that length stand, and a no beats a yes.
-        force = Force.STANDING if match.length == matches[0].length else Force.SUPERSEDED
+        force = StatementStatus.STANDING if match.length == matches[0].length else StatementStatus.SUPERSEDED
         preference = Preference.ALLOW if match.allows else Preference.DISALLOW
         yield Statement(NAME, preference, file.quote(match.line), file.source, file.where(match.line), _TRAINING, force)
 
@@ -53,7 +53,7 @@ def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
             found.append((Preference.DISALLOW, readable(sentence), body.count(b"\n", 0, at) + 1))
         note = "Spawning's form has User-Agent, Disallow and Allow with patterns alone."
         capture.memo[NAME] = tuple(
-            Statement(NAME, preference, quote, capture.url, f"line {line}", _TRAINING, Force.FLAGGED, note)
+            Statement(NAME, preference, quote, capture.url, f"line {line}", _TRAINING, StatementStatus.FLAGGED, note)
             for preference, quote, line in found
         )
     known: tuple[Statement, ...] = capture.memo[NAME]

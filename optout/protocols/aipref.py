@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import (
     AI_USES,
     EVERY_USE,
     IN_STRICT,
     NEVER,
     Capture,
-    Force,
     Gap,
     Preference,
     Reading,
     Statement,
+    StatementStatus,
     Use,
 )
 from forbear.optout.protocols import robots
@@ -55,7 +55,7 @@ class _Member:
     written: bytes
     preference: Preference
     uses: frozenset[Use]
-    force: Force = Force.STANDING
+    force: StatementStatus = StatementStatus.STANDING
     note: str = ""
 
 
@@ -103,18 +103,18 @@ class _Rules:
         return own, others
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What robots.txt says of the URL, and the header of the answer of itself; any disallow stands (vocab 5.1)."""
-    capture = robots.capture_of(asked)
+    capture = robots.capture_of(hop)
     if capture is not None:
-        yield from _in_robots_txt(asked, capture)
-    if asked.page is not None:
-        yield from _header(asked.page)
+        yield from _in_robots_txt(hop, capture)
+    if hop.page is not None:
+        yield from _header(hop.page)
 
 
-def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
+def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
     """Attach 3.1: the longest path decides; rules of the same path apply all."""
-    file, agent = robots_txt.parse(capture), asked.question.agent
+    file, agent = robots_txt.parse(capture), hop.question.agent
     memo = f"{NAME} {agent}"
     if memo not in capture.memo:
         capture.memo[memo] = _rules(file, agent)
@@ -123,10 +123,10 @@ def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
     if not rules.own and not rules.others:
         return
     access = file.rules_for(agent)
-    decisive = access.matches(asked.of_target(access.covering)[:1])
-    if decisive and not decisive[0].allows and not asked.of_target(robots.is_robots_txt):
+    decisive = access.matches(hop.of_target(access.covering)[:1])
+    if decisive and not decisive[0].allows and not hop.of_target(robots.is_robots_txt):
         return  # Attach 3: a path that may not be crawled has no usage preference.
-    own, others = asked.of_target(rules.covering)
+    own, others = hop.of_target(rules.covering)
     covering = sorted((rules.own[number] for number in own), key=lambda rule: rule.length, reverse=True)
     longest = next((rule.length for rule in covering if not rule.said.error), -1)
     for rule in covering[:MOST_STATEMENTS]:
@@ -136,7 +136,7 @@ def _in_robots_txt(asked: Asked, capture: Capture) -> Reading:
                 yield from _unread(rule.said.error, rule.quote, file.source, rule.where)
             continue
         for member in rule.said.members:
-            force = member.force if rule.length == longest else Force.SUPERSEDED
+            force = member.force if rule.length == longest else StatementStatus.SUPERSEDED
             yield _statement(member, rule.quote, file.source, rule.where, force)
     spoken = frozenset(use for rule in covering for member in rule.said.members for use in member.uses)
     yield from _elsewhere([rules.others[number] for number in others], spoken, file)
@@ -149,7 +149,7 @@ def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> I
         for member in rule.said.members:
             if member.uses - spoken:
                 flagged = replace(member, uses=member.uses - spoken, note=note)
-                yield _statement(flagged, rule.quote, file.source, rule.where, Force.FLAGGED)
+                yield _statement(flagged, rule.quote, file.source, rule.where, StatementStatus.FLAGGED)
 
 
 def _rules(file: RobotsTxt, agent: str) -> _Rules:
@@ -206,14 +206,16 @@ def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:
         note = f"The value of {label} is neither the Token y nor n, and so unknown (vocab 6.5)."
         meant = informal_optouts.of(label, value or "") if label in _LABELS else None
         if meant:
-            return _Member(f"{label}={value}".encode(), meant, frozenset({_LABELS[label]}), Force.FLAGGED, note)
+            return _Member(
+                f"{label}={value}".encode(), meant, frozenset({_LABELS[label]}), StatementStatus.FLAGGED, note
+            )
         return _Member(label.encode(), preference, frozenset(), note=note)
     written = f"{label}={value}".encode()
     if label in _LABELS:
         return _Member(written, preference, frozenset({_LABELS[label]}))
     note = f"{label} is no category of the vocabulary (vocab 6.4)."
     uses = _OLD_LABELS.get(label) or _OLD_PARENTS.get(label, frozenset()) - spoken
-    return _Member(written, preference, uses, Force.FLAGGED if uses else Force.STANDING, note)
+    return _Member(written, preference, uses, StatementStatus.FLAGGED if uses else StatementStatus.STANDING, note)
 
 
 def _taken_back(field: bytes, members: dict[str, str | None]) -> Iterator[_Member]:
@@ -222,14 +224,14 @@ def _taken_back(field: bytes, members: dict[str, str | None]) -> Iterator[_Membe
         if members.get(label, "n") != "n":
             note = "A later value of the same key counts instead (vocab 6.5.1)."
             uses = frozenset({_LABELS[label]})
-            yield _Member(f"{label}=n".encode(), Preference.DISALLOW, uses, Force.CONTRADICTED, note)
+            yield _Member(f"{label}=n".encode(), Preference.DISALLOW, uses, StatementStatus.CONTRADICTED, note)
 
 
-def _statement(member: _Member, quote: str, source: str, where: str, force: Force) -> Statement:
+def _statement(member: _Member, quote: str, source: str, where: str, force: StatementStatus) -> Statement:
     return Statement(NAME, member.preference, quote, source, where, member.uses, force, member.note)
 
 
 def _unread(error: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
     """A field that fails to parse is as if it were not there (RFC 9651 4.2); what it meant is not known."""
-    yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, Force.MALFORMED, error)
+    yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, StatementStatus.MALFORMED, error)
     yield Gap(NAME, quote, source, where, error, NEVER)

@@ -9,8 +9,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import AI_USES, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.captures import Hop
+from forbear.optout.model import (
+    AI_USES,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Gap,
+    Preference,
+    Reading,
+    Statement,
+    StatementStatus,
+    Use,
+)
 from forbear.optout.readers import c2pa_store, embedded_xmp, html, url, xmp
 from forbear.optout.readers.c2pa_store import Manifest, Store
 from forbear.optout.readers.errors import Unreadable
@@ -44,9 +55,9 @@ _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w!#$&+.^`|~*-]+\s*(?:=\s*(?:\"[^\"]*\
 _REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]*))", re.IGNORECASE)
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the file's manifests say: the store in it, or else one that its answer or its XMP names (11.5)."""
-    page = asked.page
+    page = hop.page
     if page is None:
         return
     found = c2pa_store.embedded(page)
@@ -55,13 +66,13 @@ def read(asked: Asked) -> Reading:
     if found.failure:
         yield Gap(NAME, "unreadable", page.url, "manifest store", found.failure)
     elif not found.stores:
-        yield from _elsewhere(asked, page, found.remote)
+        yield from _elsewhere(hop, page, found.remote)
 
 
 # --- (11.5, 15.5.3) manifests that lie elsewhere
 
 
-def _elsewhere(asked: Asked, page: Capture, by_reader: str) -> Reading:
+def _elsewhere(hop: Hop, page: Capture, by_reader: str) -> Reading:
     named: dict[str, str] = {}
     for where, target in _named(page, by_reader):
         try:
@@ -74,7 +85,7 @@ def _elsewhere(asked: Asked, page: Capture, by_reader: str) -> Reading:
         yield Gap(NAME, "unreadable", page.url, "manifest store", f"More than {MAX_REMOTE} manifests are named.")
         return
     for target, where in named.items():
-        yield from _fetched(asked, page, target, where)
+        yield from _fetched(hop, page, target, where)
 
 
 def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
@@ -96,8 +107,8 @@ def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
         yield "XMP", by_reader
 
 
-def _fetched(asked: Asked, page: Capture, target: str, where: str) -> Reading:
-    capture = yield from asked.look(NAME, target)
+def _fetched(hop: Hop, page: Capture, target: str, where: str) -> Reading:
+    capture = yield from hop.look(NAME, target)
     if capture is None:
         yield Gap(NAME, target, page.url, where, f"{target} gave no manifest.", NEVER)
         return
@@ -136,16 +147,18 @@ def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
     note = "" if store.is_valid else f"The manifest does not validate: {', '.join(store.failures)}."
     for entry in said:
         worthless = entry.use == "allowed" and not store.is_valid
-        yield from _statement(entry, source, Force.SUPERSEDED if worthless else Force.STANDING, note)
+        yield from _statement(
+            entry, source, StatementStatus.SUPERSEDED if worthless else StatementStatus.STANDING, note
+        )
     for entry in (entry for manifest in parents for entry in _entries(manifest)):
         if entry.use == "allowed":
-            force = Force.SUPERSEDED
+            force = StatementStatus.SUPERSEDED
         else:
-            force = Force.CONTRADICTED if allowed & {_GENERATIVE, entry.key} else Force.STANDING
+            force = StatementStatus.CONTRADICTED if allowed & {_GENERATIVE, entry.key} else StatementStatus.STANDING
         yield from _statement(entry, source, force, f"It was said of what this was made from. {note}".strip())
     for entry in (entry for manifest in others for entry in _entries(manifest)):
         about = "It was said of a part or source, and is no word on the whole."
-        yield from _statement(entry, source, Force.SUPERSEDED, f"{about} {note}".strip())
+        yield from _statement(entry, source, StatementStatus.SUPERSEDED, f"{about} {note}".strip())
 
 
 def _lineage(store: Store) -> tuple[list[Manifest], list[Manifest], list[Manifest]]:
@@ -184,13 +197,13 @@ def _entries(manifest: Manifest) -> Iterator[_Entry]:
                     yield _Entry(match[1] if match else "", key, use, f"{where}, {key}")
 
 
-def _statement(entry: _Entry, source: str, force: Force, note: str) -> Iterator[Statement | Gap]:
+def _statement(entry: _Entry, source: str, force: StatementStatus, note: str) -> Iterator[Statement | Gap]:
     quote = readable((entry.use if entry.use and isinstance(entry.use, str) else entry.written).encode())
     preference = _PREFERENCES.get(entry.use) if isinstance(entry.use, str) else None
     uses = _USES.get(entry.key, _NOTHING)
     if preference is None and entry.key:
         preference = Preference.DISALLOW
-        force = Force.MALFORMED if force is Force.STANDING else force
+        force = StatementStatus.MALFORMED if force is StatementStatus.STANDING else force
         detail = "The schema of the assertion does not know this use."
         yield Gap(NAME, quote, source, entry.where, detail, NEVER)
     yield Statement(NAME, preference or Preference.UNKNOWN, quote, source, entry.where, uses, force, note)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import IN_STRICT, NEVER, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.captures import Hop
+from forbear.optout.model import IN_STRICT, NEVER, Gap, Preference, Reading, Statement, StatementStatus, Use
 from forbear.optout.protocols import robots
 from forbear.optout.readers import informal_optouts, robots_txt
 from forbear.optout.readers.robots_txt import RobotsTxt
@@ -27,14 +27,14 @@ MOST = 64
 """Signals that are listed; after so many lines the same three have been said often enough."""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes stands."""
-    capture = robots.capture_of(asked)
+    capture = robots.capture_of(hop)
     if capture is None:
         return
-    memo = f"{NAME} {asked.question.agent}"
+    memo = f"{NAME} {hop.question.agent}"
     if memo not in capture.memo:
-        capture.memo[memo] = tuple(_read(robots_txt.parse(capture), asked.question.agent))
+        capture.memo[memo] = tuple(_read(robots_txt.parse(capture), hop.question.agent))
     yield from capture.memo[memo]
 
 
@@ -66,7 +66,7 @@ def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statem
         for part in readable(line.value).lower().split(",")[:MOST]:
             for said in _part(part.strip(), file.quote(line), file.source, file.where(line)):
                 if isinstance(said, Statement) and said.uses - spoken:
-                    yield replace(said, uses=said.uses - spoken, force=Force.FLAGGED, note=note)
+                    yield replace(said, uses=said.uses - spoken, force=StatementStatus.FLAGGED, note=note)
 
 
 def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
@@ -82,11 +82,11 @@ def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement 
         wish = informal_optouts.in_line(part)
         if wish:
             note = f"The policy has no signal {part!r}; the one about training is ai-train."
-            yield Statement(NAME, wish, quote, source, where, frozenset({Use.TRAIN_AI}), Force.FLAGGED, note)
+            yield Statement(NAME, wish, quote, source, where, frozenset({Use.TRAIN_AI}), StatementStatus.FLAGGED, note)
         return
     if preference is None:
         detail = f"{part!r} is neither yes nor no, and so no signal."
-        yield Statement(NAME, Preference.DISALLOW, quote, source, where, uses, Force.MALFORMED, detail)
+        yield Statement(NAME, Preference.DISALLOW, quote, source, where, uses, StatementStatus.MALFORMED, detail)
         yield Gap(NAME, quote, source, where, detail, NEVER)
     else:
         yield Statement(NAME, preference, quote, source, where, uses)

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.text import readable, to_utf8
@@ -62,9 +62,9 @@ class _Parsed:
     entries: dict[str, list[Listed]]
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """The entries that speak about the URL's host, or a domain above it."""
-    capture = asked.captures.get(LIST)
+    capture = hop.captures.get(LIST)
     if capture is None:
         return
     try:
@@ -72,10 +72,10 @@ def read(asked: Asked) -> Reading:
     except BadList as error:
         yield Gap(NAME, "malformed", LIST, "whole list", str(error))
         return
-    labels = asked.url.host.removesuffix(".").split(".")
+    labels = hop.url.host.removesuffix(".").split(".")
     for start in range(len(labels)):
         for entry in known.entries.get(".".join(labels[start:]), ()):
-            if entry.holds(asked.question.at):
+            if entry.holds(hop.question.at):
                 where = f"line {entry.number}"
                 note = f"{entry.note}; list {known.version}"
                 yield Statement(NAME, Preference.DISALLOW, entry.line, LIST, where, EVERY_USE, note=note)

@@ -9,18 +9,18 @@ import json
 import re
 from collections.abc import Iterator
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import (
     AI_USES,
     EVERY_USE,
     IN_STRICT,
     NEVER,
     Capture,
-    Force,
     Gap,
     Preference,
     Reading,
     Statement,
+    StatementStatus,
 )
 from forbear.optout.readers import c2pa_store, embedded_xmp
 from forbear.optout.readers.c2pa_store import Manifest
@@ -53,9 +53,9 @@ MAX_CONSTRAINT = 500
 """Characters of other constraints that are told."""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the file says about itself, in each of its packets: all of it adds up."""
-    page = asked.page
+    page = hop.page
     if page is None:
         return
     found = embedded_xmp.read(page)
@@ -110,5 +110,7 @@ def _statement(item: Property, constraints: str, page: Capture) -> Iterator[Stat
     elif not item.value:
         yield Gap(NAME, "malformed", page.url, item.where, "The property has no value.", IN_STRICT)
     else:
-        yield Statement(NAME, Preference.DISALLOW, item.quote, page.url, item.where, EVERY_USE, Force.MALFORMED)
+        yield Statement(
+            NAME, Preference.DISALLOW, item.quote, page.url, item.where, EVERY_USE, StatementStatus.MALFORMED
+        )
         yield Gap(NAME, item.quote, page.url, item.where, "The PLUS vocabulary does not know this value.", NEVER)

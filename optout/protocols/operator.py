@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.pattern import Target
@@ -42,7 +42,7 @@ class BadList(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListLine:
     """One line of the list; ``origin`` and ``prefix`` are what covered URLs begin with, empty for a domain."""
 
     number: int
@@ -64,9 +64,9 @@ class Entry:
         return self.blocks or today >= self.since
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """The operator's entries that speak about the URL."""
-    capture = asked.captures.get(LIST)
+    capture = hop.captures.get(LIST)
     if capture is None:
         return
     try:
@@ -74,18 +74,18 @@ def read(asked: Asked) -> Reading:
     except BadList as error:
         yield Gap(NAME, "malformed", LIST, "whole list", str(error))
         return
-    labels = _host(asked.url).split(".")
+    labels = _host(hop.url).split(".")
     of_host = (entry for start in range(len(labels)) for entry in entries.get(".".join(labels[start:]), ()))
-    origins = ("", _origin(asked.url))
-    standing = [entry for entry in of_host if entry.origin in origins and entry.holds(asked.question.at)]
-    for number in asked.of_target(partial(_covering, standing)) if standing else ():
+    origins = ("", _origin(hop.url))
+    standing = [entry for entry in of_host if entry.origin in origins and entry.holds(hop.question.at)]
+    for number in hop.of_target(partial(_covering, standing)) if standing else ():
         entry = standing[number]
         preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
         where = f"line {entry.number}"
         yield Statement(NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts)
 
 
-def _covering(entries: Sequence[Entry], target: Target) -> tuple[int, ...]:
+def _covering(entries: Sequence[ListLine], target: Target) -> tuple[int, ...]:
     """The positions of the entries of a host that speak about a target."""
     octets = _normalised(target.text)
     return tuple(n for n, entry in enumerate(entries) if not entry.origin or octets.startswith(entry.prefix))
@@ -120,8 +120,8 @@ def extended(own: bytes, lines: Sequence[str]) -> Capture:
     return capture_of(body)
 
 
-def _parsed(capture: Capture) -> dict[str, list[Entry]]:
-    entries: dict[str, list[Entry]] | None = capture.memo.get(NAME)
+def _parsed(capture: Capture) -> dict[str, list[ListLine]]:
+    entries: dict[str, list[ListLine]] | None = capture.memo.get(NAME)
     if entries is None:
         entries = {}
         for entry in _entries(capture.body):
@@ -130,7 +130,7 @@ def _parsed(capture: Capture) -> dict[str, list[Entry]]:
     return entries
 
 
-def _entries(body: bytes) -> Iterator[Entry]:
+def _entries(body: bytes) -> Iterator[ListLine]:
     lines = readable(to_utf8(body)).split("\n")
     if _fields(lines[0]) != _COLUMNS:
         raise BadList(f"The operator's list must begin with the line {','.join(_COLUMNS)}")
@@ -146,7 +146,7 @@ def _fields(line: str) -> list[str]:
         return []
 
 
-def _entry(number: int, line: str) -> Entry:
+def _entry(number: int, line: str) -> ListLine:
     def bad(what: str) -> BadList:
         return BadList(f"Line {number} of the operator's list: {what}")
 
@@ -172,7 +172,7 @@ def _entry(number: int, line: str) -> Entry:
     if not whole_url and (url.href != f"https://{url.host}/" or not _DOMAIN.fullmatch(match)):
         raise bad(f"{match!r} is neither a domain like example.org nor a URL that begins with https:// or http://")
     note = f"Added by {by} on {at}: {why}"
-    return Entry(
+    return ListLine(
         number=number,
         line=line,
         blocks=effect == "block",

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from forbear.optout import representation
-from forbear.optout.captures import Asked
-from forbear.optout.model import AI_USES, Force, Preference, Reading, Statement
+from forbear.optout.captures import Hop
+from forbear.optout.model import AI_USES, Preference, Reading, Statement, StatementStatus
 from forbear.optout.readers import prose, tree_bounds
 from forbear.optout.readers.markup import Tag, tags
 from forbear.optout.readers.text import readable
@@ -41,9 +41,9 @@ MAX_LINK = 200
 """Octets of the text of a link."""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the page that may be kept says in prose."""
-    page = asked.page
+    page = hop.page
     known = representation.of(page) if page else None
     if page is None or known is None or not known.is_html or len(page.body) > tree_bounds.MAX_OCTETS:
         return
@@ -57,7 +57,7 @@ def read(asked: Asked) -> Reading:
         found = list(islice(_Notices(part).read(), MOST))
         for at, octets, preference, note in found:
             where = f"line {source.count(bytes((10,)), 0, begin + at) + 1}"
-            yield Statement(NAME, preference, readable(octets), page.url, where, AI_USES, Force.FLAGGED, note)
+            yield Statement(NAME, preference, readable(octets), page.url, where, AI_USES, StatementStatus.FLAGGED, note)
 
 
 def _end(source: bytes) -> tuple[int, bytes]:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import EVERY_USE, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.captures import Hop
+from forbear.optout.model import (
+    EVERY_USE,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Gap,
+    Preference,
+    Reading,
+    Statement,
+    StatementStatus,
+)
 from forbear.optout.readers import robots_mended, robots_txt
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
@@ -17,41 +27,41 @@ MOST_STATEMENTS = 64
 """Matching rules that are listed for one URL; a file can hold tens of thousands that match, and one decides."""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """The rules for the asking agent that cover the URL, and what is doubtful about the file."""
-    capture = yield from asked.look(NAME, asked.url.origin + PLACES[0])
+    capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     if capture is None:
         return
     file = robots_txt.parse(capture)
-    rules = file.rules_for(asked.question.agent)
+    rules = file.rules_for(hop.question.agent)
     yield from _doubts(file, rules)
-    if asked.of_target(is_robots_txt):
+    if hop.of_target(is_robots_txt):
         return  # RFC 9309 2.2.2: /robots.txt is implicitly allowed.
-    covering = asked.of_target(rules.covering)
+    covering = hop.of_target(rules.covering)
     matches = rules.matches(covering[: MOST_STATEMENTS + 1])
     for position, match in enumerate(matches[:MOST_STATEMENTS]):
-        yield _statement(file, match, Force.SUPERSEDED if position else Force.STANDING)
+        yield _statement(file, match, StatementStatus.SUPERSEDED if position else StatementStatus.STANDING)
     for match in matches[MOST_STATEMENTS:]:
         detail = (
             f"{len(covering) - MOST_STATEMENTS} more rules cover this URL and are not listed; none of them decides."
         )
         yield Gap(NAME, file.quote(match.line), file.source, "further lines", detail, NEVER)
     if not matches or matches[0].allows:
-        yield from _meant(asked, capture)
+        yield from _meant(hop, capture)
 
 
-def _meant(asked: Asked, capture: Capture) -> Iterator[Statement]:
+def _meant(hop: Hop, capture: Capture) -> Iterator[Statement]:
     """A rule that plainly shuts the URL, in a form that RFC 9309 does not read so."""
     mended = robots_mended.of(capture)
     if mended is None:
         return
-    rules = mended.file.rules_for(asked.question.agent)
-    decisive = next(iter(rules.matches(asked.of_target(rules.covering)[:1])), None)
+    rules = mended.file.rules_for(hop.question.agent)
+    decisive = next(iter(rules.matches(hop.of_target(rules.covering)[:1])), None)
     if decisive and not decisive.allows:
         quote, where = mended.quote(decisive.line), mended.where(decisive.line)
         note = "It plainly shuts this URL, though not in the form of RFC 9309 2.2, so that no crawler obeys it."
         source = mended.file.source
-        yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, Force.FLAGGED, note)
+        yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, StatementStatus.FLAGGED, note)
 
 
 def is_robots_txt(target: Target) -> bool:
@@ -59,15 +69,15 @@ def is_robots_txt(target: Target) -> bool:
     return target.text == PLACES[0]
 
 
-def file_of(asked: Asked) -> RobotsTxt | None:
+def file_of(hop: Hop) -> RobotsTxt | None:
     """The robots.txt of the URL's authority, if it is known and there is one."""
-    capture = capture_of(asked)
+    capture = capture_of(hop)
     return robots_txt.parse(capture) if capture else None
 
 
-def capture_of(asked: Asked) -> Capture | None:
+def capture_of(hop: Hop) -> Capture | None:
     """Its capture. What hinders on the way to it is for this protocol to say, and not for others that look there."""
-    look = asked.look(NAME, asked.url.origin + PLACES[0])
+    look = hop.look(NAME, hop.url.origin + PLACES[0])
     try:
         while True:
             next(look)
@@ -76,7 +86,7 @@ def capture_of(asked: Asked) -> Capture | None:
         return capture
 
 
-def _statement(file: RobotsTxt, match: Match, force: Force) -> Statement:
+def _statement(file: RobotsTxt, match: Match, force: StatementStatus) -> Statement:
     preference = Preference.ALLOW if match.allows else Preference.DISALLOW
     where = file.where(match.line)
     return Statement(NAME, preference, file.quote(match.line), file.source, where, EVERY_USE, force)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import AI_USES, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.captures import Hop
+from forbear.optout.model import AI_USES, Capture, Gap, Preference, Reading, Statement, StatementStatus
 from forbear.optout.readers import container, html, informal_optouts, robots_tags
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.html import Element
@@ -27,12 +27,12 @@ _NO = frozenset({"false", "no", "0", "off", "none"})
 _NOT_READ = "The attribute is name, and its value robots: in this form no crawler reads it."
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the page's header and markup say to everybody and to the crawler by name: all of it adds up (3.1)."""
-    page = asked.page
+    page = hop.page
     if page is None:
         return
-    agent = asked.question.agent
+    agent = hop.question.agent
     for field in page.header("x-robots-tag"):
         quote = quoted(field.strip())
         yield from _statements(robots_tags.for_agent(field, agent), quote, page, "header x-robots-tag")
@@ -64,7 +64,7 @@ def _meant(element: Element, agent: str) -> frozenset[str]:
 def _flagged(rules: frozenset[str], element: Element, page: Capture, note: str) -> Iterator[Statement]:
     """What is meant by an element that no crawler has to read."""
     for statement in _statements(rules, element.quote, page, element.where):
-        yield replace(statement, force=Force.FLAGGED, note=note)
+        yield replace(statement, force=StatementStatus.FLAGGED, note=note)
 
 
 def _statements(words: frozenset[str], quote: str, page: Capture, where: str) -> Iterator[Statement]:
@@ -73,7 +73,7 @@ def _statements(words: frozenset[str], quote: str, page: Capture, where: str) ->
     )
     if unknown:
         note = f"The word is noai; {', '.join(unknown)} is known to no crawler."
-        yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, AI_USES, Force.FLAGGED, note)
+        yield Statement(NAME, Preference.DISALLOW, quote, page.url, where, AI_USES, StatementStatus.FLAGGED, note)
     for rule in _RULES:
         if rule not in words:
             continue

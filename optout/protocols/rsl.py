@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from forbear.optout.captures import Asked
+from forbear.optout.captures import Hop
 from forbear.optout.model import (
     AI_USES,
     ALWAYS,
     IN_STRICT,
     NEVER,
     Capture,
-    Force,
     Gap,
     Place,
     Preference,
     Reading,
     Statement,
+    StatementStatus,
 )
 from forbear.optout.protocols import robots
 from forbear.optout.readers import html, mime, robots_txt
@@ -64,15 +64,15 @@ class _Named:
     error: str = ""
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
-    named = list(_in_robots_txt(asked))
+    named = list(_in_robots_txt(hop))
     if not named:
-        yield from _elsewhere(asked)
-    page = asked.page
+        yield from _elsewhere(hop)
+    page = hop.page
     if page is not None:
         named += _in_header(page)
-        markup = html.Page()
+        markup = html.HtmlPage()
         try:
             markup = html.read(page)
         except Unreadable as error:
@@ -83,18 +83,25 @@ def read(asked: Asked) -> Reading:
                 # A section that hides the document from old readers of HTML is part of the script's text there.
                 source = element.content.strip().removeprefix("<![CDATA[").removesuffix("]]>")
                 document = _document(page, f"{NAME} {number}", source.encode("utf-8", "replace"), "utf-8")
-                yield from _said(asked, document, page.url, True, element.where)
+                yield from _said(hop, document, page.url, True, element.where)
         for element in markup.doubtful:
             if _names_licence(element) or (element.name == "script" and _is_rsl(element.attributes.get("type", ""))):
                 note = html.DOUBTFUL
                 yield Statement(
-                    NAME, Preference.DISALLOW, element.quote, page.url, element.where, AI_USES, Force.FLAGGED, note
+                    NAME,
+                    Preference.DISALLOW,
+                    element.quote,
+                    page.url,
+                    element.where,
+                    AI_USES,
+                    StatementStatus.FLAGGED,
+                    note,
                 )
-        yield from _in_page(asked, page)
-    yield from _licences(asked, named)
+        yield from _in_page(hop, page)
+    yield from _licences(hop, named)
 
 
-def _licences(asked: Asked, named: list[_Named]) -> Reading:
+def _licences(hop: Hop, named: list[_Named]) -> Reading:
     licences: dict[str, _Named] = {}
     for one in named:
         if one.error:
@@ -105,16 +112,16 @@ def _licences(asked: Asked, named: list[_Named]) -> Reading:
         detail = f"More than {MAX_LICENCES} licences are named for this page; the rest are not read."
         yield Gap(NAME, one.quote, one.source, one.where, detail)
     for url, one in [*licences.items()][:MAX_LICENCES]:
-        capture = yield from _look(asked, url)
+        capture = yield from _look(hop, url)
         if capture is not None:
-            yield from _said(asked, _document(capture, NAME, capture.body), capture.url, one.of_page)
+            yield from _said(hop, _document(capture, NAME, capture.body), capture.url, one.of_page)
 
 
-def _look(asked: Asked, url: str) -> Generator[Gap | Place, None, Capture | None]:
+def _look(hop: Hop, url: str) -> Generator[Gap | Place, None, Capture | None]:
     """A licence file; one that is named and not there leaves the page unlicensed (4.3), which is no prohibition."""
-    capture = yield from asked.look(NAME, url)
-    if capture is None and asked.is_absent(url):
-        known = asked.captures.get(url)
+    capture = yield from hop.look(NAME, url)
+    if capture is None and hop.is_absent(url):
+        known = hop.captures.get(url)
         status = str(known.status) if known else "404"
         yield Gap(NAME, status, url, "status", f"A licence is named, and {url} answered that there is none.", IN_STRICT)
     return capture
@@ -135,7 +142,7 @@ def _document(capture: Capture, memo: str, octets: bytes, encoding: str | None =
 
 
 def _said(
-    asked: Asked, document: Document | Unreadable, source: str, of_page: bool, where: str = ""
+    hop: Hop, document: Document | Unreadable, source: str, of_page: bool, where: str = ""
 ) -> Iterator[Statement | Gap]:
     """``where`` is the element that holds the document; it is empty for a file."""
     if isinstance(document, Unreadable):
@@ -146,7 +153,7 @@ def _said(
         return
     for problem in document.problems:
         yield Gap(NAME, problem.quote, source, where or f"line {problem.line}", problem.detail, IN_STRICT)
-    covering = asked.of_target(partial(document.covering, asked.url.host, of_page))
+    covering = hop.of_target(partial(document.covering, hop.url.host, of_page))
     yield from _listed(document.terms(covering), source, where)
 
 
@@ -157,34 +164,34 @@ def _listed(terms: Iterator[Term], source: str, where: str = "") -> Iterator[Sta
             yield Gap(NAME, term.quote, source, place, f"The document says more than {MAX_TERMS} things of this page.")
             return
         yield Statement(NAME, term.preference, term.quote, source, place, term.uses, term.force, term.note)
-        if term.force is Force.MALFORMED:
+        if term.force is StatementStatus.MALFORMED:
             yield Gap(NAME, term.quote, source, place, term.note, NEVER)
 
 
 # --- where licences are named
 
 
-def _in_robots_txt(asked: Asked) -> tuple[_Named, ...]:
+def _in_robots_txt(hop: Hop) -> tuple[_Named, ...]:
     """4.4.2: the licences of the agent's groups, else those outside of any group."""
-    capture = robots.capture_of(asked)
+    capture = robots.capture_of(hop)
     if capture is None:
         return ()
-    memo = f"{NAME} {asked.question.agent}"
+    memo = f"{NAME} {hop.question.agent}"
     if memo not in capture.memo:
-        capture.memo[memo] = tuple(_license_lines(robots_txt.parse(capture), asked.question.agent))
+        capture.memo[memo] = tuple(_license_lines(robots_txt.parse(capture), hop.question.agent))
     named: tuple[_Named, ...] = capture.memo[memo]
     return named
 
 
-def _elsewhere(asked: Asked) -> tuple[Statement, ...]:
+def _elsewhere(hop: Hop) -> tuple[Statement, ...]:
     """License lines in other crawlers' groups, where none is for this one: what they name is not known to be for it."""
-    capture = robots.capture_of(asked)
+    capture = robots.capture_of(hop)
     if capture is None:
         return ()
-    memo = f"{NAME} not for {asked.question.agent}"
+    memo = f"{NAME} not for {hop.question.agent}"
     if memo not in capture.memo:
         file = robots_txt.parse(capture)
-        lines = islice(file.elsewhere("license", asked.question.agent), MAX_LICENCES)
+        lines = islice(file.elsewhere("license", hop.question.agent), MAX_LICENCES)
         capture.memo[memo] = tuple(_not_for_us(file, line) for line in lines)
     known: tuple[Statement, ...] = capture.memo[memo]
     return known
@@ -193,7 +200,7 @@ def _elsewhere(asked: Asked) -> tuple[Statement, ...]:
 def _not_for_us(file: RobotsTxt, line: Line) -> Statement:
     quote, where = file.quote(line), file.where(line)
     note = "It stands in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
-    return Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, Force.FLAGGED, note)
+    return Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, StatementStatus.FLAGGED, note)
 
 
 def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:
@@ -220,7 +227,7 @@ def _in_header(page: Capture) -> Iterator[_Named]:
                 yield _named(link[1], quoted(link[0]), page, "header link")
 
 
-def _in_elements(markup: html.Page, page: Capture) -> Iterator[_Named]:
+def _in_elements(markup: html.HtmlPage, page: Capture) -> Iterator[_Named]:
     """4.6.1: ``link`` elements, whose URLs are relative to the page's base (HTML 2.4.1)."""
     for element in markup.elements:
         if _names_licence(element):
@@ -247,7 +254,7 @@ def _named(reference: str, quote: str, page: Capture, where: str, base: str | No
         return _Named("", quote, page.url, where, error=str(error))
 
 
-def _in_page(asked: Asked, page: Capture) -> Iterator[Statement | Gap]:
+def _in_page(hop: Hop, page: Capture) -> Iterator[Statement | Gap]:
     """4.7: a feed holds what its items license, so that all is said of the feed; or the page is a licence file."""
     if documents.NAMESPACE.encode() not in page.body or html.is_html(page) or not _FEED.match(page.body[:1024]):
         return
@@ -255,4 +262,4 @@ def _in_page(asked: Asked, page: Capture) -> Iterator[Statement | Gap]:
     if isinstance(document, Document) and not document.is_rsl:
         yield from _listed(document.all_terms(), page.url)
     else:
-        yield from _said(asked, document, page.url, of_page=True)
+        yield from _said(hop, document, page.url, of_page=True)

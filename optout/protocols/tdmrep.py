@@ -9,8 +9,19 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import AI_USES, ALWAYS, IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement
+from forbear.optout.captures import Hop
+from forbear.optout.model import (
+    AI_USES,
+    ALWAYS,
+    IN_STRICT,
+    NEVER,
+    Capture,
+    Gap,
+    Preference,
+    Reading,
+    Statement,
+    StatementStatus,
+)
 from forbear.optout.readers import container, embedded_xmp, epub, html, json_source, xmp
 from forbear.optout.readers.container import Container
 from forbear.optout.readers.errors import Unreadable
@@ -85,34 +96,34 @@ class _File:
         return errors if first is None else (*errors, first), (), wishes
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the site's file, the header, the markup and the metadata say: each supersedes those before it (6.7)."""
     places: list[tuple[str, list[_Value]]] = []
-    capture = yield from asked.look(NAME, asked.url.origin + PLACES[0])
+    capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     overruled: list[_Value] = []
     if capture is not None:
         file = _parsed(capture)
         yield from file.gaps
-        said, too_late, wishes = asked.of_target(file.covering)
+        said, too_late, wishes = hop.of_target(file.covering)
         places.append((capture.url, [file.rules[number].value for number in said]))
         overruled = [file.rules[number].value for number in too_late]
         for number in wishes:
             wish = file.wishes[number]
-            yield replace(_statement(wish.value, capture.url, Force.FLAGGED), note=_NOT_IN_FORM)
-    if asked.page is not None:
-        in_header = yield from _header(asked.page)
-        places.append((asked.page.url, in_header))
+            yield replace(_statement(wish.value, capture.url, StatementStatus.FLAGGED), note=_NOT_IN_FORM)
+    if hop.page is not None:
+        in_header = yield from _header(hop.page)
+        places.append((hop.page.url, in_header))
         for inside in (_markup, _metadata):
             try:
-                places.append((asked.page.url, inside(asked.page)))
+                places.append((hop.page.url, inside(hop.page)))
             except Unreadable as error:
-                yield Gap(NAME, "unreadable", asked.page.url, "body", str(error))
-        yield from _misspelt(asked.page)
+                yield Gap(NAME, "unreadable", hop.page.url, "body", str(error))
+        yield from _misspelt(hop.page)
     yield from _weighed(places)
     for value in overruled:
         source = places[0][0]
         detail = "An earlier rule of the file covers this page too, and the first that matches is the one (TDMRep 6.1)."
-        force = Force.CONTRADICTED if value.reserved else Force.SUPERSEDED
+        force = StatementStatus.CONTRADICTED if value.reserved else StatementStatus.SUPERSEDED
         yield _statement(value, source, force)
         yield Gap(NAME, value.quote, source, value.where, detail, NEVER)
 
@@ -129,16 +140,16 @@ def _weighed(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap
         for value in values:
             if value.reserved is None:
                 detail = "TDMRep 5.1 knows the values 0 and 1 alone, any other is as if it were not there."
-                yield _statement(value, source, Force.MALFORMED)
+                yield _statement(value, source, StatementStatus.MALFORMED)
                 yield Gap(NAME, value.quote, source, value.where, detail, NEVER)
             elif value.reserved:
-                yield _statement(value, source, Force.STANDING if final else Force.CONTRADICTED)
+                yield _statement(value, source, StatementStatus.STANDING if final else StatementStatus.CONTRADICTED)
             else:
                 stands = number == decides and not final
-                yield _statement(value, source, Force.STANDING if stands else Force.SUPERSEDED)
+                yield _statement(value, source, StatementStatus.STANDING if stands else StatementStatus.SUPERSEDED)
 
 
-def _statement(value: _Value, source: str, force: Force) -> Statement:
+def _statement(value: _Value, source: str, force: StatementStatus) -> Statement:
     preference = Preference.ALLOW if value.reserved is False else Preference.DISALLOW
     note = f"tdm-policy: {value.policy}" if value.policy else ""
     return Statement(NAME, preference, value.quote, source, value.where, AI_USES, force, note)
@@ -335,7 +346,7 @@ def _misspelt(page: Capture) -> Iterator[Statement]:
 
 def _flagged(value: _Value, page: Capture, note: str = _NAMED) -> Iterator[Statement]:
     if value.reserved is not None:
-        yield replace(_statement(value, page.url, Force.FLAGGED), note=note)
+        yield replace(_statement(value, page.url, StatementStatus.FLAGGED), note=note)
 
 
 def _metadata(page: Capture) -> list[_Value]:

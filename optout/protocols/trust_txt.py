@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from forbear.optout import representation
-from forbear.optout.captures import Asked
-from forbear.optout.model import IN_STRICT, NEVER, Capture, Force, Gap, Preference, Reading, Statement, Use
+from forbear.optout.captures import Hop
+from forbear.optout.model import IN_STRICT, NEVER, Capture, Gap, Preference, Reading, Statement, StatementStatus, Use
 from forbear.optout.readers import informal_optouts
 from forbear.optout.readers.text import readable, to_utf8
 
@@ -25,12 +25,12 @@ _PREFERENCES = {"yes": Preference.ALLOW, "no": Preference.DISALLOW}
 _TRAINING = frozenset({Use.TRAIN_AI})
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """What the first of the two places says that holds a trust.txt."""
     for path in PLACES:
-        url = asked.url.origin + path
-        capture = yield from asked.look(NAME, url)
-        if capture is None and not asked.is_absent(url):
+        url = hop.url.origin + path
+        capture = yield from hop.look(NAME, url)
+        if capture is None and not hop.is_absent(url):
             return
         if capture is None:
             continue
@@ -70,9 +70,13 @@ def _read(capture: Capture) -> Iterator[Statement | Gap]:
             yield Statement(NAME, _PREFERENCES[value[1].lower()], quote, capture.url, where, _TRAINING)
         else:
             detail = "The value of datatrainingallowed is neither yes nor no."
-            yield Statement(NAME, Preference.DISALLOW, quote, capture.url, where, _TRAINING, Force.MALFORMED, detail)
+            yield Statement(
+                NAME, Preference.DISALLOW, quote, capture.url, where, _TRAINING, StatementStatus.MALFORMED, detail
+            )
             yield Gap(NAME, quote, capture.url, where, detail, NEVER)
     for wish in informal_optouts.in_lines(body):
         if not _LINE.match(wish.quote.encode()):
             note = "The attribute is called datatrainingallowed."
-            yield Statement(NAME, wish.preference, wish.quote, capture.url, wish.where, _TRAINING, Force.FLAGGED, note)
+            yield Statement(
+                NAME, wish.preference, wish.quote, capture.url, wish.where, _TRAINING, StatementStatus.FLAGGED, note
+            )

@@ -5,28 +5,28 @@ The rules of a group that names such a token are preferences about a purpose, in
 
 from __future__ import annotations
 
-from forbear.optout.captures import Asked
-from forbear.optout.model import Force, Preference, Reading, Statement
+from forbear.optout.captures import Hop
+from forbear.optout.model import Preference, Reading, Statement, StatementStatus
 from forbear.optout.protocols import robots
 
 NAME = "usage-token"
 PLACES: tuple[str, ...] = ()
 
 
-def read(asked: Asked) -> Reading:
+def read(hop: Hop) -> Reading:
     """The rules for each token that robots.txt names, the deciding one first; ``*`` does not stand in for a token."""
-    file = robots.file_of(asked)
+    file = robots.file_of(hop)
     if file is None:
         return
-    for token, use in asked.policy.purpose_tokens.items():
+    for token, use in hop.policy.purpose_tokens.items():
         if not file.names(token):
             continue
         rules = file.rules_for(token)
-        covering = asked.of_target(rules.covering)
+        covering = hop.of_target(rules.covering)
         for position, match in enumerate(rules.matches(covering[: robots.MOST_STATEMENTS])):
             preference = Preference.ALLOW if match.allows else Preference.DISALLOW
             where = file.where(match.line)
             uses = frozenset({use})
             note = f"In the group of {token}."
-            force = Force.SUPERSEDED if position else Force.STANDING
+            force = StatementStatus.SUPERSEDED if position else StatementStatus.STANDING
             yield Statement(NAME, preference, file.quote(match.line), file.source, where, uses, force, note)

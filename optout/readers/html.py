@@ -98,7 +98,7 @@ class Element:
 
 
 @dataclass(slots=True)
-class Page:
+class HtmlPage:
     """What a page's markup says.
 
     ``elements`` are those of interest, in document order; ``doubtful`` those that only a reader of tags sees;
@@ -128,17 +128,17 @@ def base(document: turbohtml.Document) -> str | None:
     return next((href for node in some if (href := node.attr("href")) is not None and not is_inert(node)), None)
 
 
-def read(capture: Capture) -> Page:
+def read(capture: Capture) -> HtmlPage:
     """Returns the elements of interest, found once for a capture; an empty Page if it is not HTML.
 
     Raises Unreadable for a page of interest that is beyond the limits here and of ``tree_bounds``.
     """
-    page: Page | Unreadable | None = capture.memo.get("html.page")
+    page: HtmlPage | Unreadable | None = capture.memo.get("html.page")
     if page is None:
         known = representation.of(capture)
         sought = _sought(known.searchable.lower()) if known.is_html else None
         try:
-            page = _read(known, sought) if sought else Page()
+            page = _read(known, sought) if sought else HtmlPage()
         except Unreadable as error:
             page = error
         capture.memo["html.page"] = page
@@ -178,10 +178,10 @@ def _sought(lower: bytes) -> _Sought | None:
     return _Sought(words, hidden=False) if words or _ASKS.search(lower) else None
 
 
-def _read(known: Representation, sought: _Sought) -> Page:
+def _read(known: Representation, sought: _Sought) -> HtmlPage:
     if len(known.source) > MAX_OCTETS:
         raise Unreadable(f"The page has more than {MAX_OCTETS} octets, and words in it that could reserve it.")
-    page = Page()
+    page = HtmlPage()
     document = known.document
     page.base = base(document)
     page.elements = _at_most(_in_xml(known.source, sought)) if known.is_xhtml else []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from forbear.optout.model import EVERY_USE, Force, Preference, Use
+from forbear.optout.model import EVERY_USE, Preference, StatementStatus, Use
 from forbear.optout.readers import url as urls
 from forbear.optout.readers import xml_source
 from forbear.optout.readers.errors import Unreadable
@@ -51,7 +51,7 @@ class Term:
     uses: frozenset[Use]
     quote: str
     line: int
-    force: Force = Force.STANDING
+    force: StatementStatus = StatementStatus.STANDING
     note: str = ""
 
 
@@ -135,7 +135,7 @@ class Document:
         narrowest: dict[Use, int] = {}
         for length, terms in covering:
             for term in terms:
-                if term.force is not Force.MALFORMED:
+                if term.force is not StatementStatus.MALFORMED:
                     for use in term.uses:
                         narrowest.setdefault(use, length)
         for length, terms in covering:
@@ -144,7 +144,7 @@ class Document:
                 if said:
                     yield _replace(term, said, term.force)
                 if term.uses - said:
-                    yield _replace(term, term.uses - said, Force.SUPERSEDED)
+                    yield _replace(term, term.uses - said, StatementStatus.SUPERSEDED)
 
     def all_terms(self) -> Iterator[Term]:
         """Whatever it says of anything."""
@@ -152,7 +152,7 @@ class Document:
             yield from terms
 
 
-def _replace(term: Term, uses: frozenset[Use], force: Force) -> Term:
+def _replace(term: Term, uses: frozenset[Use], force: StatementStatus) -> Term:
     return Term(term.preference, uses, term.quote, term.line, force, term.note)
 
 
@@ -191,7 +191,7 @@ def _terms(content: Node) -> Iterator[Term]:
         for stance, node, note in stances:
             preference = Preference.ALLOW if stance is _Stance.OFFERED else Preference.DISALLOW
             put_aside = stance is _Stance.WITHHELD and offered and not prohibited
-            force = Force.SUPERSEDED if put_aside else Force.STANDING
+            force = StatementStatus.SUPERSEDED if put_aside else StatementStatus.STANDING
             yield Term(preference, frozenset({use}), node.quote, node.line, force, note)
     for licence in licences:
         yield from _malformed(licence)
@@ -266,7 +266,7 @@ def _malformed(licence: Node) -> Iterator[Term]:
             uses = EVERY_USE if unknown else uses
         if uses:
             note = "Its type or a word in it is none of RSL's (RSL 3.4.1, 3.5, 3.6)."
-            yield Term(Preference.DISALLOW, uses, node.quote, node.line, Force.MALFORMED, note)
+            yield Term(Preference.DISALLOW, uses, node.quote, node.line, StatementStatus.MALFORMED, note)
 
 
 def _merged(terms: Iterator[Term]) -> Iterator[Term]:

@@ -28,7 +28,7 @@ from forbear.portal.web.limits import address_of, client_of
 from forbear.storage.accounts import sessions
 from forbear.storage.accounts.accounts import Scope
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import BadStep, Complaint, State, find, waiting
+from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, find, waiting
 from forbear.storage.reads import browse
 
 MOST_ROWS = 500
@@ -111,7 +111,7 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="How many at most."
 After = Annotated[str, Query(max_length=200, pattern=r"^[ -~]*$", description="The cursor `next` of the page before.")]
 
 
-class Said(BaseModel):
+class QuotedWords(BaseModel):
     """Words that decided."""
 
     protocol: str
@@ -132,7 +132,7 @@ class Row(BaseModel):
     host: str
     domain: str
     verdict: Literal["allowed", "excluded", "deferred"]
-    reasons: list[Said]
+    reasons: list[QuotedWords]
     stage: Literal["request", "page"]
     status: int | None
     content_sha256: str | None
@@ -359,7 +359,7 @@ def _complaint(one: Complaint) -> OneComplaint:
 
 
 @router.get("/complaints", response_model=Complaints)
-def complaints(caller: OfComplaints, state: State | None = None) -> Response:
+def complaints(caller: OfComplaints, state: ComplaintState | None = None) -> Response:
     """What waits for its next step, or those in one state; 500 at most."""
     with caller.portal.reading() as connection:
         found = waiting(connection, state)
@@ -381,7 +381,7 @@ def complaint(caller: OfComplaints, number: Name) -> Response:
 class NextStep(BaseModel):
     """The next step of a complaint."""
 
-    state: State
+    state: ComplaintState
     reason: str = Field(min_length=1, max_length=10_000, description="Why; whoever complained reads it.")
     blocks: list[Annotated[str, Field(max_length=2048)]] = Field([], max_length=queue.MOST_BLOCKS)
     duplicate_of: str = Field("", max_length=20, pattern=r"^[ -~]*$")

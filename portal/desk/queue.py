@@ -14,7 +14,7 @@ from forbear.portal.desk.filters import Name
 from forbear.portal.public.complaints import MEANINGS
 from forbear.storage.accounts import mails
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import NEXT, BadStep, Complaint, State, advance, attachment, find, waiting
+from forbear.storage.log.complaints import NEXT, BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,13 +25,15 @@ MOST_BLOCKS = 500
 def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
     """What waits, the most urgent first; or those in one state."""
     try:
-        wanted = State(state) if state else None
+        wanted = ComplaintState(state) if state else None
     except ValueError:
-        raise HTTPException(422, f"{state!r} is no state: take {', '.join(map(str, State))}.") from None
+        raise HTTPException(
+            422, f"{state!r} is not a state: use one of {', '.join(map(str, ComplaintState))}."
+        ) from None
     desk.note("view")
     with desk.portal.reading() as connection:
         found = waiting(connection, wanted)
-    return desk.render("queue.html", complaints=found, state=state, states=tuple(State), now=now())
+    return desk.render("queue.html", complaints=found, state=state, states=tuple(ComplaintState), now=now())
 
 
 @router.get("/desk/complaints/{number}")
@@ -66,7 +68,7 @@ def step(
     matches = tuple(dict.fromkeys(line.strip() for line in blocks.split("\n") if line.strip()))
     try:
         with desk.portal.writing() as connection:
-            take(connection, number, State(state), desk.account.name, reason, matches, duplicate_of.strip())
+            take(connection, number, ComplaintState(state), desk.account.name, reason, matches, duplicate_of.strip())
     except ValueError as error:  # BadStep is one
         with desk.portal.reading() as connection:
             complaint = find(connection, number)
@@ -79,7 +81,13 @@ def step(
 
 
 def take(
-    connection: Connection, number: str, state: State, by: str, reason: str, blocks: tuple[str, ...], duplicate_of: str
+    connection: Connection,
+    number: str,
+    state: ComplaintState,
+    by: str,
+    reason: str,
+    blocks: tuple[str, ...],
+    duplicate_of: str,
 ) -> Complaint:
     """Takes a step and queues the mail that tells of it. Raises BadStep."""
     if len(blocks) > MOST_BLOCKS:

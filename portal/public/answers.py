@@ -12,7 +12,7 @@ from forbear.optout.model import Verdict
 from forbear.optout.protocols import PROTOCOLS, operator
 from forbear.optout.readers.url import parse
 from forbear.storage.db.hostnames import domain_of, host_of, read, unicode_of
-from forbear.storage.reads.lookup import Words, lookup
+from forbear.storage.reads.lookup import DecidingWords, lookup
 
 PUBLIC_FILES = frozenset(path for protocol in PROTOCOLS for path in protocol.PLACES)
 """Paths that everybody looks at: to name them tells nothing about which pages were visited."""
@@ -25,7 +25,7 @@ OUTCOMES = ("kept", "excluded", "deferred", "allowed")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PublicWords:
     """Words that decided; ``source`` is a file that everybody looks at, or the host alone; empty for our own list."""
 
     verdict: Verdict
@@ -50,7 +50,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublicAnswer:
     """The answer about a host and all below it; where nothing was ever seen, the times are None."""
 
     name: str
@@ -61,14 +61,14 @@ class Told:
     last_seen: datetime | None = None
     since: datetime | None = None
     urls: dict[str, int] | None = None
-    words: tuple[Said, ...] = ()
+    words: tuple[PublicWords, ...] = ()
 
     @property
     def is_seen(self) -> bool:
         """Whether any crawl ever decided about it."""
         return self.answer != NEVER_SEEN
 
-    def of(self, verdict: str) -> list[Said]:
+    def of(self, verdict: str) -> list[PublicWords]:
         """The words behind a verdict, the newest first."""
         return [said for said in self.words if said.verdict == verdict]
 
@@ -77,27 +77,27 @@ class Told:
         return (self.urls or {}).get(outcome, 0)
 
 
-def tell(connection: Connection, asked: str) -> Told:
+def tell(connection: Connection, asked: str) -> PublicAnswer:
     """The answer about the host of whatever was typed or pasted, and all below it. Raises NotAUrl."""
     host = host_of(read(asked))
     known = lookup(connection, host)
     if known is None:
-        return Told(host, unicode_of(host), host == domain_of(host), NEVER_SEEN)
-    return Told(
+        return PublicAnswer(host, unicode_of(host), host == domain_of(host), NEVER_SEEN)
+    return PublicAnswer(
         known.name, known.unicode, known.scope == "domain", str(known.answer), known.first_seen, known.last_seen,
         known.since, {outcome: known.urls.get(outcome, 0) for outcome in OUTCOMES}, tuple(_said(known.words)),
     )  # fmt: skip
 
 
-def _said(words: Iterable[Words]) -> Iterable[Said]:
+def _said(words: Iterable[DecidingWords]) -> Iterable[PublicWords]:
     """The words with their sources made public; the same words of several pages are one."""
-    merged: dict[tuple[str, ...], Said] = {}
+    merged: dict[tuple[str, ...], PublicWords] = {}
     for one in words:
         own = one.protocol == operator.NAME
         quote, where, source = ("", "", "") if own else (one.quote, one.where, _public(one.source))
         key = (str(one.verdict), one.protocol, quote, source, where)
         other = merged.get(key)
-        merged[key] = Said(
+        merged[key] = PublicWords(
             one.verdict, one.protocol, quote, source, where, one.measure,
             min(one.first_at, other.first_at) if other else one.first_at,
             max(one.last_at, other.last_at) if other else one.last_at,

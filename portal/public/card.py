@@ -82,7 +82,7 @@ def card(connection: Connection, settings: Settings) -> dict[str, Any]:
             for name, entry in policy.protocols.items()
             if name != UNREACHABLE
         ],
-        "departures": [asdict(departure) for departure in policy.departures],
+        "overrides": [asdict(override) for override in policy.overrides],
         "opt_out": [asdict(example) for example in examples(policy, profile, settings.agent)],
         "complaints": f"{settings.base_url}/complaints",
     }

@@ -60,7 +60,7 @@ HEADINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FetchedFile:
     """A file that was fetched; ``text`` is what stands there, cut after MOST_SHOWN octets, of well-known files only."""
 
     url: str
@@ -76,7 +76,7 @@ class Checked:
     url: str
     agent: str
     decisions: dict[Profile, Decision]
-    files: tuple[File, ...]
+    files: tuple[FetchedFile, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -198,9 +198,9 @@ async def _read(question: Question, seen: Sequence[Capture], rules: Policy, read
     return Checked(question.url, question.agent, decisions, files, told)
 
 
-def _file(capture: Capture) -> File:
+def _file(capture: Capture) -> FetchedFile:
     came = f"{capture.error}: {capture.memo.get('detail', '')}" if capture.error else str(capture.status)
     path = capture.url.partition("://")[2].partition("/")[2]
     shown = f"/{path}" in PUBLIC_FILES and capture.status == 200
     text = readable(to_utf8(capture.body[:MOST_SHOWN])) if shown else ""
-    return File(capture.url, came, len(capture.body), text)
+    return FetchedFile(capture.url, came, len(capture.body), text)

@@ -17,7 +17,7 @@ from forbear.portal.web.validation import ACCEPTED, EMAIL, MOST_FILES, MOST_OCTE
 from forbear.storage.accounts import mails
 from forbear.storage.db.hostnames import read
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import WITHIN, Attachment, Complaint, Notice, State, follow, receive
+from forbear.storage.log.complaints import WITHIN, Attachment, Complaint, ComplaintState, Notice, follow, receive
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,14 +42,14 @@ FIELDS: Mapping[str, Text] = {
 }
 MOST_URLS = 500
 
-MEANINGS: Mapping[State, str] = {
-    State.RECEIVED: "It has arrived, and nobody has read it yet.",
-    State.ACKNOWLEDGED: "Somebody has read it and looks after it.",
-    State.IN_REVIEW: "It is being examined.",
-    State.ACCEPTED: "It was accepted: our crawlers leave alone what is named below from now on.",
-    State.REJECTED: "It was examined and not accepted.",
-    State.DUPLICATE: "It repeats an earlier complaint.",
-    State.UNFOUNDED: "It was found to be manifestly unfounded.",
+MEANINGS: Mapping[ComplaintState, str] = {
+    ComplaintState.RECEIVED: "It has arrived, and nobody has read it yet.",
+    ComplaintState.ACKNOWLEDGED: "Somebody has read it and looks after it.",
+    ComplaintState.IN_REVIEW: "It is being examined.",
+    ComplaintState.ACCEPTED: "It was accepted: our crawlers leave alone what is named below from now on.",
+    ComplaintState.REJECTED: "It was examined and not accepted.",
+    ComplaintState.DUPLICATE: "It repeats an earlier complaint.",
+    ComplaintState.UNFOUNDED: "It was found to be manifestly unfounded.",
 }
 """What each state means to whoever complained."""
 
@@ -151,7 +151,7 @@ def _receive(portal: Portal, notice: Notice) -> str:
 
 
 def _receipt(portal: Portal, complaint: Complaint, link: str) -> str:
-    days = WITHIN[State.RECEIVED].days
+    days = WITHIN[ComplaintState.RECEIVED].days
     return (
         f"{complaint.notice.name},\n\nyour complaint has arrived at {portal.settings.name}. Its number is"
         f" {complaint.number}.\n\nSomebody reads it within {days} days. How it stands, each step with its reason:\n"

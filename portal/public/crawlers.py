@@ -83,7 +83,7 @@ class Card(BaseModel):
     behaviour: list[str]
     policy: str = Field(description="Digest of the policy in force, as in every row of the log.")
     protocols: list[Honoured]
-    departures: list[dict[str, Any]]
+    overrides: list[dict[str, Any]]
     opt_out: list[CardExample]
     complaints: str
     digest: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forbear.optout.model import Force, Profile
+from forbear.optout.model import Profile, StatementStatus
 from forbear.optout.policy import Effect, Policy
 
 HEADER, HEAD, METADATA = "response header of each page", "in the head of each page", "inside the file"
@@ -64,7 +64,7 @@ def examples(policy: Policy, profile: Profile, agent: str) -> list[Example]:
 
 
 def _excludes(policy: Policy, name: str, profile: Profile) -> bool:
-    return policy.protocols[name].effects[profile, str(Force.STANDING)] is Effect.EXCLUDES
+    return policy.protocols[name].effects[profile, str(StatementStatus.STANDING)] is Effect.EXCLUDES
 
 
 def _all(policy: Policy, agent: str) -> list[Example]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from forbear.optout.readers.url import parse
-from forbear.portal.public.answers import NEVER_SEEN, PUBLIC_FILES, Told, tell
+from forbear.portal.public.answers import NEVER_SEEN, PUBLIC_FILES, PublicAnswer, tell
 from forbear.portal.public.badge import badge
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.errors import Refusal
@@ -67,7 +67,7 @@ def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
     )
 
 
-def _places(connection: Connection, told: Told) -> dict[str, Markup]:
+def _places(connection: Connection, told: PublicAnswer) -> dict[str, Markup]:
     """The files that the words stand in, with the words marked, by address; those that are there and open to all."""
     quotes: dict[str, set[str]] = {}
     for said in told.words:
@@ -114,7 +114,7 @@ def lookup_json(portal: Here, name: Annotated[str, Query(min_length=1, max_lengt
     return LookupAnswer(**_as_json(told))
 
 
-def _as_json(told: Told) -> dict[str, Any]:
+def _as_json(told: PublicAnswer) -> dict[str, Any]:
     return {**asdict(told), "urls": told.urls or {}}
 
 

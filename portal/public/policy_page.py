@@ -17,7 +17,7 @@ from forbear.portal.public.card import UNREACHABLE, effect
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.rendering import render
 from forbear.portal.web.settings import Settings
-from forbear.storage.log.complaints import WITHIN, State
+from forbear.storage.log.complaints import WITHIN, ComplaintState
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,7 +45,9 @@ def summary(settings: Settings) -> Iterator[Point]:
                 titles.setdefault(effect(entry, settings.profile), []).append(entry.title)
         return tuple(f"{does} So for: {'; '.join(some)}." for does, some in titles.items())
 
-    read, examined, decided = (WITHIN[state].days for state in (State.RECEIVED, State.ACKNOWLEDGED, State.IN_REVIEW))
+    read, examined, decided = (
+        WITHIN[state].days for state in (ComplaintState.RECEIVED, ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW)
+    )
     answered = (
         f"A complaint is read within {read} days, examined within {examined} more, and answered within {decided} days"
         " after that, with reasons. What is accepted is left alone from the next decision on."
@@ -80,5 +82,5 @@ def summary(settings: Settings) -> Iterator[Point]:
 def page(request: Request, portal: Here) -> HTMLResponse:
     """The summary."""
     settings = portal.settings
-    departures = settings.policy.departures
-    return render(request, "policy.html", points=list(summary(settings)), departures=departures)
+    overrides = settings.policy.overrides
+    return render(request, "policy.html", points=list(summary(settings)), overrides=overrides)

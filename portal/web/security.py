@@ -45,7 +45,7 @@ _HEADERS = {
 }
 
 
-class Shield:
+class SecurityHeaders:
     """Adds the header fields to every answer that does not have its own, and bounds the body of every request."""
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:

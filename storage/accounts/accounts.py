@@ -21,7 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, select
 
 from forbear.storage.accounts import attempts
-from forbear.storage.accounts.totp_encryption import Sealed, opened, sealed
+from forbear.storage.accounts.totp_encryption import WrongKey, opened, sealed
 from forbear.storage.db.account_tables import accounts, saved_queries, sessions, tokens
 from forbear.storage.db.records import new_id
 
@@ -93,7 +93,7 @@ def unreadable(connection: Connection) -> list[str]:
     for row in connection.execute(select(accounts).order_by(accounts.c.name)):
         try:
             opened(connection, row.id, row.totp)
-        except Sealed:
+        except WrongKey:
             names.append(row.name)
     return names
 

@@ -22,11 +22,11 @@ _SEALED = "aes-256-gcm:"
 _NONCE = 12
 
 
-class Sealed(StorageError):
+class WrongKey(StorageError):
     """A secret is encrypted with another key than the one at hand, or with none; the message is a sentence."""
 
 
-class Vault:
+class TotpCipher:
     """Encrypts with a key that is derived from the secret of the portal."""
 
     def __init__(self, secret: bytes) -> None:
@@ -45,12 +45,12 @@ class Vault:
             octets = base64.b64decode(stored.removeprefix(_SEALED), validate=True)
             return self._cipher.decrypt(octets[:_NONCE], octets[_NONCE:], account.encode()).decode()
         except (InvalidTag, binascii.Error, ValueError):
-            raise Sealed("The codes are encrypted with another secret than this portal's.") from None
+            raise WrongKey("The codes are encrypted with another secret than this portal's.") from None
 
 
 def sealed(connection: Connection, account: str, secret: str) -> str:
     """A secret as it is stored in this database."""
-    vault: Vault | None = connection.get_execution_options().get("vault")
+    vault: TotpCipher | None = connection.get_execution_options().get("vault")
     return vault.seal(account, secret) if vault else secret
 
 
@@ -58,7 +58,7 @@ def opened(connection: Connection, account: str, stored: str) -> str:
     """The secret that is stored; raises Sealed."""
     if not stored.startswith(_SEALED):
         return stored
-    vault: Vault | None = connection.get_execution_options().get("vault")
+    vault: TotpCipher | None = connection.get_execution_options().get("vault")
     if vault is None:
-        raise Sealed("The codes are encrypted, and this portal has no secret that stays.")
+        raise WrongKey("The codes are encrypted, and this portal has no secret that stays.")
     return vault.open(account, stored)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Table, func, select
 
 from forbear.storage.chain import leaves, merkle
-from forbear.storage.chain.leaves import CHILDREN, FORMS, Entry, record
+from forbear.storage.chain.leaves import CHILDREN, FORMS, NewLeaf, record
 from forbear.storage.chain.merkle import leaf_hash
 from forbear.storage.db.dialects import add, chunks, execute
 from forbear.storage.db.errors import StorageError
@@ -25,11 +25,11 @@ _LOCK = 0x666F7263
 """Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
 
 
-class Broken(StorageError):
+class ChainDamaged(StorageError):
     """The chain itself is damaged; the message is one sentence."""
 
 
-class Sealed(NamedTuple):
+class ChainRow(NamedTuple):
     """A row of the log as it is hashed; ``salt`` (hexadecimal) and ``payload`` are None where there is none (any more).
 
     ``record`` and ``payload`` are canonical JSON; SHA-256 of 0x00 and ``record`` is ``leaf``.
@@ -44,7 +44,7 @@ class Sealed(NamedTuple):
     payload: str | None
 
 
-def append(connection: Connection, entries: Sequence[Entry]) -> None:
+def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
     """Adds rows to the chain, in order; to be called last in the transaction that writes them."""
     if not entries:
         return
@@ -70,7 +70,7 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     add(connection, subtrees, list(merkle.grown(_fetch(connection), first, [row[4] for row in rows])))
 
 
-def tell(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
+def append_event(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
     """Puts on record what was done, as an event; in the transaction that does it, and last."""
     row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
     connection.execute(events.insert(), row)
@@ -103,18 +103,20 @@ def _fetch(connection: Connection) -> merkle.Fetch:
         wanted = select(column).where(number.between(first, first + count - 1)).order_by(number)
         found = connection.scalars(wanted if level == 0 else wanted.where(subtrees.c.level == level)).all()
         if len(found) != count:
-            raise Broken(f"The chain has lost rows near position {first * merkle.WIDTH**level}: run `forbear verify`.")
+            raise ChainDamaged(
+                f"The chain has lost rows near position {first * merkle.WIDTH**level}: run `forbear verify`."
+            )
         return found
 
     return fetch
 
 
-def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[Sealed]:
+def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[ChainRow]:
     """Rows of a kind by their ids, as they are hashed, in the order of the chain; unknown ids are left out.
 
     What the record says is taken from the rows as they stand now: whether it has the leaf is for ``verify`` to tell.
     """
-    found: list[Sealed] = []
+    found: list[ChainRow] = []
     for some in chunks(refs):
         known = connection.execute(select(chain).where(chain.c.kind == kind, chain.c.ref.in_(some))).all()
         entries = read(connection, kind, [row.ref for row in known])
@@ -122,14 +124,14 @@ def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[Seale
     return sorted(found)
 
 
-def seal(row: Row[Any], entry: Entry) -> Sealed:
+def seal(row: Row[Any], entry: NewLeaf) -> ChainRow:
     """A row of the chain with what it stands for; of a payload that was erased, its commitment is all there is."""
     sealed = record(row.kind, row.at, row.payload, row.position, entry.row)
     salt = row.salt.hex() if row.salt is not None else None
-    return Sealed(row.position, row.kind, row.ref, row.leaf, sealed, salt, entry.payload if salt else None)
+    return ChainRow(row.position, row.kind, row.ref, row.leaf, sealed, salt, entry.payload if salt else None)
 
 
-def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, Entry]:
+def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, NewLeaf]:
     """The rows of a kind, by their ids, as they would be hashed now; ids without a row are left out. At most 1,000."""
     form = FORMS[kind]
     found = connection.execute(select(form.table).where(form.ref.in_(refs)))

@@ -38,7 +38,7 @@ Tuple = tuple[Any, ...]
 Tuples = Sequence[tuple[Any, ...]]
 
 
-class Form(NamedTuple):
+class LeafFormat(NamedTuple):
     """How rows of a kind are hashed: their table, its key, and which columns are payload or left out.
 
     Where the key is of several columns, the id of a row is their values with a slash between them.
@@ -62,40 +62,40 @@ class Form(NamedTuple):
         return str(row[self.key]) if isinstance(self.key, str) else "/".join(str(row[name]) for name in self.key)
 
 
-FORMS: dict[str, Form] = {
-    "crawl": Form(
+FORMS: dict[str, LeafFormat] = {
+    "crawl": LeafFormat(
         schema.crawls,
         "id",
         changing=frozenset(column.name for column in schema.crawls.c) - {"id", "started_at", "configuration_digest"},
     ),
-    "capture": Form(
+    "capture": LeafFormat(
         schema.captures, "id", frozenset({"url", "headers", "excerpts"}), changing=frozenset({"url_key", "body"})
     ),
-    "decision": Form(schema.decisions, "id", frozenset({"url", "canonical", "host"})),
+    "decision": LeafFormat(schema.decisions, "id", frozenset({"url", "canonical", "host"})),
     # Where a page stands changes when others leave the file before it.
-    "page": Form(
+    "page": LeafFormat(
         schema.pages, "decision", frozenset({"url"}), changing=frozenset({"warc_file", "warc_offset", "warc_length"})
     ),
-    "removal": Form(schema.removals, "page", changing=frozenset({"erased_at"})),
-    "checkpoint": Form(schema.checkpoints, "id"),
-    "event": Form(schema.events, "id"),
+    "removal": LeafFormat(schema.removals, "page", changing=frozenset({"erased_at"})),
+    "checkpoint": LeafFormat(schema.checkpoints, "id"),
+    "event": LeafFormat(schema.events, "id"),
     # Where a complaint stands is what its last step says (forbear.storage.chain.mutable_state).
-    "complaint": Form(
+    "complaint": LeafFormat(
         portal_tables.complaints,
         "id",
         frozenset({"name", "email", "on_behalf", "works", "urls", "what"}),
         changing=frozenset({"state", "due_at", "duplicate_of"}),
     ),
-    "step": Form(portal_tables.complaint_steps, ("complaint", "position"), frozenset({"by", "reason", "blocks"})),
-    "attachment": Form(
+    "step": LeafFormat(portal_tables.complaint_steps, ("complaint", "position"), frozenset({"by", "reason", "blocks"})),
+    "attachment": LeafFormat(
         portal_tables.complaint_files,
         ("complaint", "position"),
         frozenset({"name", "sha256"}),
         changing=frozenset({"content"}),
     ),
-    "list": Form(schema.list_sources, "sha256", changing=frozenset({"content"})),
+    "list": LeafFormat(schema.list_sources, "sha256", changing=frozenset({"content"})),
     # When an entry ended, and who let it in, are events.
-    "listing": Form(
+    "listing": LeafFormat(
         schema.list_entries, "id", changing=frozenset({"until", "accepted_at", "accepted_by", "accepted_why"})
     ),
 }
@@ -105,7 +105,7 @@ CHILDREN = {"reasons": schema.reasons, "statements": schema.statements, "gaps": 
 """What belongs to a decision, beside the captures it rests on."""
 
 
-class Entry(NamedTuple):
+class NewLeaf(NamedTuple):
     """A row on its way into the chain: ``row`` as canonical JSON, ``payload`` too, or None if the kind has none."""
 
     kind: str
@@ -164,7 +164,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def entry(
     kind: str, row: Row, children: Mapping[str, Sequence[Row]] | None = None, captures: Sequence[str] = ()
-) -> Entry:
+) -> NewLeaf:
     """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
     parts = _PARTS[kind]
     fixed = {**row, **{name: _told(row[name]) for name in parts.told if row.get(name) is not None}}
@@ -176,7 +176,7 @@ def entry(
             fixed[name] = [{column: child[column] for column in kept} for child in rows]
             payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
     text = _sorted(fixed, parts.kept, nested=parts.nested)
-    return Entry(kind, FORMS[kind].ref_of(row), text, _sorted(payload, parts.words) if parts.words else None)
+    return NewLeaf(kind, FORMS[kind].ref_of(row), text, _sorted(payload, parts.words) if parts.words else None)
 
 
 def _told(value: datetime | date | str) -> str:
@@ -192,7 +192,7 @@ def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
     return canonical(value) if nested else compact(value)
 
 
-def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> Entry:
+def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> NewLeaf:
     """``entry`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
 
     So for all rows that a crawl writes by thousands: the JSON is put together from what stands in the row, at a
@@ -218,10 +218,10 @@ def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements
         f'"reasons":[{",".join([_words("", "", reason) for reason in reasons])}],'
         f'"statements":[{",".join([_words("note", said[9], said) for said in statements])}],"url":{_quoted(url)}}}'
     )
-    return Entry("decision", id_, fixed, payload)
+    return NewLeaf("decision", id_, fixed, payload)
 
 
-def of_capture(row: Tuple) -> Entry:
+def of_capture(row: Tuple) -> NewLeaf:
     """The same of a capture; its headers and excerpts are canonical JSON already."""
     id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, octets, _, excerpts = row
     fixed = (
@@ -229,17 +229,17 @@ def of_capture(row: Tuple) -> Entry:
         f'{_text("expires_at", expires_at)}"fetched_at":"{fetched_at}","id":{_quoted(id_)}{_last("status", status)}}}'
     )
     said = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
-    return Entry("capture", id_, fixed, f'{{{said}"headers":{headers},"url":{_quoted(url)}}}')
+    return NewLeaf("capture", id_, fixed, f'{{{said}"headers":{headers},"url":{_quoted(url)}}}')
 
 
-def of_page(row: Tuple) -> Entry:
+def of_page(row: Tuple) -> NewLeaf:
     """The same of a page."""
     decision, crawl, url, kept_at, _, _, _, content, media_type, octets = row
     fixed = (
         f'{{"bytes":{octets},"crawl":{_quoted(crawl)},"decision":{_quoted(decision)},"kept_at":"{kept_at}",'
         f'"media_type":{_quoted(media_type)},"sha256":{_quoted(content)}}}'
     )
-    return Entry("page", decision, fixed, f'{{"url":{_quoted(url)}}}')
+    return NewLeaf("page", decision, fixed, f'{{"url":{_quoted(url)}}}')
 
 
 def _text(name: str, value: str | None) -> str:
@@ -292,7 +292,7 @@ class _Parts(NamedTuple):
     nested: bool
 
 
-def _parts(kind: str, form: Form) -> _Parts:
+def _parts(kind: str, form: LeafFormat) -> _Parts:
     columns = {str(column.name): column.type for column in form.table.c if column.name not in form.changing}
     kept = columns.keys() - form.erasable
     belongs = set(CHILDREN) if kind == "decision" else set()

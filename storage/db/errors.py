@@ -11,5 +11,5 @@ class OutOfDate(StorageError):
     """The database was made by an older Forbear."""
 
 
-class Missing(StorageError):
+class NoDatabase(StorageError):
     """There is no database, or nothing in it yet."""

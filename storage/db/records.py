@@ -16,7 +16,7 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-class State(StrEnum):
+class EntryState(StrEnum):
     """Where an entry of the frontier stands."""
 
     WAITING = "waiting"
@@ -109,16 +109,16 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class EntryUpdate:
     """A change of an entry of the frontier; ``due_at`` says when a deferred one is asked again."""
 
     entry: int
-    state: State
+    state: EntryState
     due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class RecordDecision:
     """A decision with its evidence, and what it changes in the frontier.
 
     ``captures`` may hold some that are stored already: they are not stored twice.
@@ -126,21 +126,21 @@ class Decided:
 
     decision: DecisionRecord
     captures: tuple[CaptureRecord, ...] = ()
-    settle: Settle | None = None
+    settle: EntryUpdate | None = None
     links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordPage:
     """A page that was written to the corpus, and the links found on it."""
 
     page: PageRecord
-    settle: Settle | None = None
+    settle: EntryUpdate | None = None
     links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class AddLinks:
     """URLs for the frontier of a crawl: seeds, sitemaps."""
 
     crawl: str
@@ -148,14 +148,14 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class UpdateEntry:
     """An entry that ends, or waits, without a decision of its own: a 404, a type that is not wanted."""
 
-    settle: Settle
+    settle: EntryUpdate
     decision: str | None = None
 
 
-Job = Decided | Kept | Add | Settled
+Job = RecordDecision | RecordPage | AddLinks | UpdateEntry
 
 
 def now() -> datetime:

@@ -99,7 +99,7 @@ policies = Table(
     Column("digest", Text, primary_key=True, comment="SHA-256 of the content, in hexadecimal; decisions carry it."),
     Column("first_at", Instant, nullable=False, comment="When a crawl first worked by it (UTC)."),
     Column(
-        "departures",
+        "overrides",
         JSON,
         nullable=False,
         comment="Where the operator's file departs from what ships: what, whether looser, for what reason.",

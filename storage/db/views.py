@@ -175,14 +175,14 @@ event.listen(metadata, "after_create", lambda _metadata, connection, **_: create
 event.listen(metadata, "before_drop", lambda _metadata, connection, **_: drop(connection))
 
 
-class Asked(NamedTuple):
+class QueryResult(NamedTuple):
     """The answer to a query: the names of its columns, and its rows as they come."""
 
     columns: Sequence[str]
     rows: Iterator[Sequence[Any]]
 
 
-def ask(connection: Connection, query: str) -> Asked:
+def ask(connection: Connection, query: str) -> QueryResult:
     """Answers one SELECT; the connection is one of ``database.reading_only``. Raises StorageError with a sentence."""
     query = query.strip().rstrip(";").rstrip()
     if connection.dialect.name == "postgresql":
@@ -193,10 +193,10 @@ def ask(connection: Connection, query: str) -> Asked:
         raise StorageError(f"This cannot be asked: {_said(error.orig)}.") from error
     if not found.returns_rows:
         raise StorageError("This cannot be asked: it is no SELECT.")
-    return Asked(list(found.keys()), map(tuple, found))
+    return QueryResult(list(found.keys()), map(tuple, found))
 
 
-def _postgresql(connection: Connection, query: str) -> Asked:
+def _postgresql(connection: Connection, query: str) -> QueryResult:
     """Streams by the extended protocol, which takes one statement alone."""
     import psycopg  # noqa: PLC0415 SQLite's users do not wait for it
 
@@ -209,7 +209,7 @@ def _postgresql(connection: Connection, query: str) -> Asked:
         raise StorageError(f"This cannot be asked: {_said(error)}.") from error
     if cursor.description is None:
         raise StorageError("This cannot be asked: it is no SELECT.")
-    return Asked([column.name for column in cursor.description], chain(() if first is None else (first,), rows))
+    return QueryResult([column.name for column in cursor.description], chain(() if first is None else (first,), rows))
 
 
 def _said(error: BaseException | None) -> str:

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, Select, func, or_, select, union_all
 from forbear.optout.readers.url import parse
 from forbear.storage.db.dialects import add_new, chunks, find, many
 from forbear.storage.db.hostnames import digest, host_of
-from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.db.schema import frontier, hosts, queues
 from forbear.storage.db.types import shown, written
 from forbear.storage.db.write_cache import Seen
-from forbear.storage.frontier.hosts import meet
+from forbear.storage.frontier.hosts import ensure_hosts
 from forbear.storage.frontier.process_id import this_process
 
-OPEN = tuple(map(str, (State.WAITING, State.DEFERRED, State.ALLOWED)))
+OPEN = tuple(map(str, (EntryState.WAITING, EntryState.DEFERRED, EntryState.ALLOWED)))
 """Where an entry stands that something is left to do for."""
 
 
@@ -30,7 +30,7 @@ DEATH, READ_DEATH = 1, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FrontierEntry:
     """A URL to be decided about and fetched; ``id`` names it in Settle and in ``Link.found_on``.
 
     ``attempts``: how often it was deferred. ``deaths``: how many processes died that had it, as DEATH and READ_DEATH
@@ -48,7 +48,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class FrontierStatus:
     """Whether anything is left to do, and when the next host is looked at."""
 
     finished: bool
@@ -84,7 +84,7 @@ def add_all(
     rows = [_row(key, place[crawl, host], link) for key, (_, crawl, host, link) in found.items()]
     for key in add_new(connection, frontier, rows, _GIVEN, "key"):
         added[found[key][0]] += 1
-    wake(connection, set(place.values()))
+    mark_ready(connection, set(place.values()))
     return added
 
 
@@ -93,7 +93,7 @@ _GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "att
 
 def _row(key: bytes, queue: int, link: Link) -> tuple[object, ...]:
     url = shown(parse(link.url).href)
-    return queue, key, url, link.depth, link.found_on, link.redirects, str(State.WAITING), 0
+    return queue, key, url, link.depth, link.found_on, link.redirects, str(EntryState.WAITING), 0
 
 
 def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -106,7 +106,7 @@ def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[
     new = sorted(wanted - set(known))
     if new:
         at = now()
-        meet(connection, (host for _, host in new), at)
+        ensure_hosts(connection, (host for _, host in new), at)
         places = [(crawl, host, written(at)) for crawl, host in new]
         add_new(connection, queues, places, ("crawl", "host", "ready_at"), "id")
         known |= _lock_queues(connection, new)
@@ -126,13 +126,13 @@ def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> d
     return known
 
 
-def wake(connection: Connection, some: Iterable[int]) -> None:
+def mark_ready(connection: Connection, some: Iterable[int]) -> None:
     """Lets queues that were empty take their turn again, after all that are ready now."""
     asleep = "UPDATE queues SET ready_at = ? WHERE ready_at IS NULL AND id"
     find(connection, asleep, sorted(some), before=(written(now()),))
 
 
-def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[Entry]:
+def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[FrontierEntry]:
     """What waits for a host that the caller holds the lease of: first the shallow, then the old.
 
     An entry stays ``waiting`` until it is settled: a caller that takes again before that gets it again.
@@ -140,9 +140,11 @@ def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime
     return take_all(connection, crawl, {host: limit}, at)[host]
 
 
-def take_all(connection: Connection, crawl: str, wanted: Mapping[str, int], at: datetime) -> dict[str, list[Entry]]:
+def take_all(
+    connection: Connection, crawl: str, wanted: Mapping[str, int], at: datetime
+) -> dict[str, list[FrontierEntry]]:
     """``take`` for many hosts, each with its limit, in three statements for every hundred."""
-    taken: dict[str, list[Entry]] = {host: [] for host in wanted}
+    taken: dict[str, list[FrontierEntry]] = {host: [] for host in wanted}
     for some in chunks(sorted(wanted), 100):
         known = select(queues.c.id, queues.c.host).where(queues.c.crawl == crawl, queues.c.host.in_(some))
         names = {row.id: row.host for row in connection.execute(known)}
@@ -150,14 +152,16 @@ def take_all(connection: Connection, crawl: str, wanted: Mapping[str, int], at: 
             continue
         connection.execute(
             frontier.update()
-            .where(frontier.c.queue.in_(sorted(names)), frontier.c.state == State.DEFERRED.value)
+            .where(frontier.c.queue.in_(sorted(names)), frontier.c.state == EntryState.DEFERRED.value)
             .where(frontier.c.due_at <= at)
-            .values(state=State.WAITING.value, due_at=None)
+            .values(state=EntryState.WAITING.value, due_at=None)
         )
         for row in connection.execute(union_all(*(_first(queue, wanted[names[queue]]) for queue in sorted(names)))):
             host = names[row.queue]
             taken[host].append(
-                Entry(row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts, row.deaths or 0)
+                FrontierEntry(
+                    row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts, row.deaths or 0
+                )
             )
     for entries in taken.values():
         entries.sort(key=lambda entry: (entry.depth, entry.id))
@@ -169,7 +173,7 @@ def _first(queue: int, limit: int) -> Select[Any]:
     columns = frontier.c
     named = (columns.id, columns.queue, columns.url, columns.depth, columns.found_on, columns.redirects)
     waiting = select(*named, columns.attempts, columns.deaths).where(
-        columns.queue == queue, columns.state == State.WAITING.value
+        columns.queue == queue, columns.state == EntryState.WAITING.value
     )
     return select(waiting.order_by(columns.depth, columns.id).limit(limit).subquery())
 
@@ -180,7 +184,7 @@ _SETTLE = (
 )
 
 
-def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]]) -> None:
+def set_states(connection: Connection, changes: Sequence[tuple[EntryUpdate, str | None]]) -> None:
     """Records where entries stand now, and by which decision (None leaves the one they have), in order.
 
     An entry that has come to its end stays there: whoever lost its lease may learn of that too late.
@@ -193,18 +197,18 @@ def settle(connection: Connection, changes: Sequence[tuple[Settle, str | None]])
             str(change.state),
             change.due_at and written(change.due_at),
             decision,
-            int(change.state is State.DEFERRED),
+            int(change.state is EntryState.DEFERRED),
             change.entry,
         )
         for change, decision in changes
     ]
     many(connection, _SETTLE, rows)
-    again = [change.entry for change, _ in changes if change.state in (State.WAITING, State.DEFERRED)]
+    again = [change.entry for change, _ in changes if change.state in (EntryState.WAITING, EntryState.DEFERRED)]
     for some in chunks(again):  # one that lost its lease in the meantime must not be forgotten
-        wake(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))
+        mark_ready(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))
 
 
-def hold(connection: Connection, some: Sequence[int]) -> set[int]:
+def lock_open_entries(connection: Connection, some: Sequence[int]) -> set[int]:
     """Which entries are this process's to end: they are open, and no other has leased their host meanwhile.
 
     Nobody else changes that until this transaction ends.
@@ -233,17 +237,17 @@ def reopen(connection: Connection, crawl: str) -> int:
     at = now()
     connection.execute(queues.update().where(queues.c.crawl == crawl, queues.c.ready_at > at).values(ready_at=at))
     mine = select(queues.c.id).where(queues.c.crawl == crawl)
-    states = [State.DEFERRED.value, State.ABANDONED.value]
+    states = [EntryState.DEFERRED.value, EntryState.ABANDONED.value]
     undone = frontier.update().where(frontier.c.queue.in_(mine), frontier.c.state.in_(states))
     again = connection.scalars(
-        undone.values(state=State.WAITING.value, due_at=None, attempts=0, deaths=None).returning(frontier.c.queue)
+        undone.values(state=EntryState.WAITING.value, due_at=None, attempts=0, deaths=None).returning(frontier.c.queue)
     ).all()
     for some in chunks(sorted(set(again))):
         connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=at))
     return len(again)
 
 
-def outlook(connection: Connection, crawl: str) -> Outlook:
+def outlook(connection: Connection, crawl: str) -> FrontierStatus:
     """Whether the crawl is finished: no process holds a host of it, and nothing waits."""
     ready_at = connection.scalar(
         select(queues.c.ready_at)
@@ -251,10 +255,10 @@ def outlook(connection: Connection, crawl: str) -> Outlook:
         .order_by(queues.c.ready_at)
         .limit(1)
     )
-    return Outlook(ready_at is None, ready_at)
+    return FrontierStatus(ready_at is None, ready_at)
 
 
-def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, State, str | None]]:
+def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, EntryState, str | None]]:
     """All entries of a crawl, oldest first: URL, where it stands, the latest decision about it."""
     rows = (
         select(frontier.c.url, frontier.c.state, frontier.c.decision)
@@ -263,14 +267,14 @@ def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, State, st
         .order_by(frontier.c.id)
     )
     for row in connection.execute(rows, execution_options={"yield_per": 1000}):
-        yield row.url, State(row.state), row.decision
+        yield row.url, EntryState(row.state), row.decision
 
 
 SAMPLE = 1_000
 """Entries that an estimate looks at: it is wrong by 1.6 % of all URLs or less in two of three cases."""
 
 
-def estimate(connection: Connection, crawl: str) -> dict[State, int]:
+def estimate(connection: Connection, crawl: str) -> dict[EntryState, int]:
     """About how many entries of a crawl stand where, from entries drawn at random: as fast for 10 million as for 10.
 
     Exact for as many entries as SAMPLE.
@@ -281,14 +285,14 @@ def estimate(connection: Connection, crawl: str) -> dict[State, int]:
     for some in chunks(drawn):
         states = select(frontier.c.state).join_from(frontier, queues)
         counted.update(connection.scalars(states.where(queues.c.crawl == crawl, frontier.c.id.in_(some))))
-    return {State(state): round(count * last / len(drawn)) for state, count in sorted(counted.items())}
+    return {EntryState(state): round(count * last / len(drawn)) for state, count in sorted(counted.items())}
 
 
 COUNTED = 1_000_000
 """Entries, of all crawls of a database, up to which they are counted; more would keep a crawl from its end."""
 
 
-def tally(connection: Connection, crawl: str) -> dict[State, int]:
+def tally(connection: Connection, crawl: str) -> dict[EntryState, int]:
     """How many entries of a crawl stand where; an estimate if the frontier has more than COUNTED."""
     if (connection.scalar(select(func.max(frontier.c.id))) or 0) > COUNTED:
         return estimate(connection, crawl)
@@ -298,4 +302,4 @@ def tally(connection: Connection, crawl: str) -> dict[State, int]:
         .where(queues.c.crawl == crawl)
         .group_by(frontier.c.state)
     )
-    return {State(state): count for state, count in connection.execute(counted)}
+    return {EntryState(state): count for state, count in connection.execute(counted)}

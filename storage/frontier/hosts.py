@@ -13,7 +13,7 @@ from forbear.storage.db.schema import hosts
 from forbear.storage.db.types import shown, written
 
 
-def meet(connection: Connection, names: Iterable[str], at: datetime) -> None:
+def ensure_hosts(connection: Connection, names: Iterable[str], at: datetime) -> None:
     """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
     met = written(at)
     rows = [(name, shown(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, func, select
 
 from forbear.optout.model import SKEW
 from forbear.storage.db.dialects import chunks
-from forbear.storage.db.records import State
+from forbear.storage.db.records import EntryState
 from forbear.storage.db.schema import frontier, hosts, queues
 from forbear.storage.frontier.frontier import DEATH
-from forbear.storage.frontier.hosts import meet
+from forbear.storage.frontier.hosts import ensure_hosts
 from forbear.storage.frontier.process_id import is_dead
 
 
@@ -72,7 +72,7 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
 
     Who holds it already gets it again: within a process, taking turns is the caller's task.
     """
-    meet(connection, [host], at)
+    ensure_hosts(connection, [host], at)
     of = hosts.c
     columns = select(of.next_at, of.last_seen, of.lease_owner, of.lease_until).where(of.host == host)
     known = connection.execute(columns.with_for_update(key_share=True)).one()
@@ -102,9 +102,9 @@ def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> N
 
 def _recover_entries(connection: Connection, some: Sequence[int], deaths: int) -> None:
     for part in chunks(some):
-        orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == State.ALLOWED.value)
+        orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == EntryState.ALLOWED.value)
         connection.execute(
-            orphans.values(state=State.WAITING.value, deaths=func.coalesce(frontier.c.deaths, 0) + deaths)
+            orphans.values(state=EntryState.WAITING.value, deaths=func.coalesce(frontier.c.deaths, 0) + deaths)
         )
 
 
@@ -141,11 +141,11 @@ def release(connection: Connection, owner: str, host: str, next_at: datetime | N
 def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
     """When something of the queue is to be done: now, later, or never."""
     entries = select(frontier.c.id).where(frontier.c.queue == queue)
-    for state in (State.WAITING, State.ALLOWED):
+    for state in (EntryState.WAITING, EntryState.ALLOWED):
         if connection.scalar(entries.where(frontier.c.state == state.value).limit(1)) is not None:
             return at
     later = select(func.min(frontier.c.due_at)).where(
-        frontier.c.queue == queue, frontier.c.state == State.DEFERRED.value
+        frontier.c.queue == queue, frontier.c.state == EntryState.DEFERRED.value
     )
     due: datetime | None = connection.scalar(later)
     return due

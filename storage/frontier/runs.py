@@ -17,7 +17,7 @@ from forbear.storage.db.schema import runs
 _LOCK = 0x666F7264
 
 
-class Run(NamedTuple):
+class StepRun(NamedTuple):
     """The latest run of a step; without ``finished_at``, it was cut short. ``code`` is its exit code."""
 
     id: str
@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[bool]:
+def exclusive_lock(engine: Engine) -> Iterator[bool]:
     """Whether this process may run steps on the database now; the lock ends with it, however it ends."""
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
@@ -42,11 +42,11 @@ def alone(engine: Engine) -> Iterator[bool]:
             yield True
 
 
-def latest(connection: Connection, step: str) -> Run | None:
+def latest(connection: Connection, step: str) -> StepRun | None:
     """The latest run of a step; None if it never ran."""
     newest = select(runs).where(runs.c.step == step).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)
     row = connection.execute(newest).first()
-    return Run(row.id, row.started_at, row.finished_at, row.code) if row else None
+    return StepRun(row.id, row.started_at, row.finished_at, row.code) if row else None
 
 
 def begin(connection: Connection, step: str, words: Sequence[str], at: datetime) -> str:

@@ -30,7 +30,7 @@ from forbear.storage.db.types import shown
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # what nobody takes for another on the telephone
 
 
-class State(StrEnum):
+class ComplaintState(StrEnum):
     """Where a complaint stands."""
 
     RECEIVED = "received"
@@ -42,21 +42,21 @@ class State(StrEnum):
     UNFOUNDED = "unfounded"
 
 
-_CLOSED = (State.ACCEPTED, State.REJECTED, State.DUPLICATE, State.UNFOUNDED)
-_REFUSED = (State.DUPLICATE, State.UNFOUNDED)
+_CLOSED = (ComplaintState.ACCEPTED, ComplaintState.REJECTED, ComplaintState.DUPLICATE, ComplaintState.UNFOUNDED)
+_REFUSED = (ComplaintState.DUPLICATE, ComplaintState.UNFOUNDED)
 
-NEXT: Mapping[State, tuple[State, ...]] = {
-    State.RECEIVED: (State.ACKNOWLEDGED, *_REFUSED),
-    State.ACKNOWLEDGED: (State.IN_REVIEW, *_REFUSED),
-    State.IN_REVIEW: _CLOSED,
-    **dict.fromkeys(_CLOSED, (State.IN_REVIEW,)),
+NEXT: Mapping[ComplaintState, tuple[ComplaintState, ...]] = {
+    ComplaintState.RECEIVED: (ComplaintState.ACKNOWLEDGED, *_REFUSED),
+    ComplaintState.ACKNOWLEDGED: (ComplaintState.IN_REVIEW, *_REFUSED),
+    ComplaintState.IN_REVIEW: _CLOSED,
+    **dict.fromkeys(_CLOSED, (ComplaintState.IN_REVIEW,)),
 }
 """Which steps are possible from each state."""
 
-WITHIN: Mapping[State, timedelta] = {
-    State.RECEIVED: timedelta(days=3),
-    State.ACKNOWLEDGED: timedelta(days=7),
-    State.IN_REVIEW: timedelta(days=30),
+WITHIN: Mapping[ComplaintState, timedelta] = {
+    ComplaintState.RECEIVED: timedelta(days=3),
+    ComplaintState.ACKNOWLEDGED: timedelta(days=7),
+    ComplaintState.IN_REVIEW: timedelta(days=30),
 }
 """How long each open state may last; the measure says *within a reasonable time*, and this is what we make of it."""
 
@@ -94,12 +94,12 @@ class Step:
 
     at: datetime
     by: str
-    state: State
+    state: ComplaintState
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class AttachmentInfo:
     """An attachment without its content; ``position`` is its number within the complaint."""
 
     position: int
@@ -116,11 +116,11 @@ class Complaint:
     id: str
     number: str
     received_at: datetime
-    state: State
+    state: ComplaintState
     due_at: datetime | None
     notice: Notice
     steps: tuple[Step, ...]
-    files: tuple[File, ...]
+    files: tuple[AttachmentInfo, ...]
     blocks: tuple[str, ...]
     duplicate_of: str | None
 
@@ -134,8 +134,9 @@ def receive(connection: Connection, notice: Notice, at: datetime) -> tuple[str, 
     secret = secrets.token_urlsafe(24)
     number = f"{at.astimezone(UTC):%Y}-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
     complaint = {
-        "id": new_id(), "number": number, "link": _digest(secret), "received_at": at, "state": str(State.RECEIVED),
-        "due_at": at + WITHIN[State.RECEIVED], "name": notice.name, "email": notice.email,
+        "id": new_id(), "number": number, "link": _digest(secret), "received_at": at,
+        "state": str(ComplaintState.RECEIVED),
+        "due_at": at + WITHIN[ComplaintState.RECEIVED], "name": notice.name, "email": notice.email,
         "on_behalf": notice.on_behalf, "works": notice.works, "urls": list(notice.urls), "what": notice.what,
         "good_faith": notice.good_faith,
     }  # fmt: skip
@@ -149,14 +150,14 @@ def receive(connection: Connection, notice: Notice, at: datetime) -> tuple[str, 
         connection.execute(complaint_files.insert(), row)
         rows.append(leaves.entry("attachment", row))
     chain.append(connection, rows)
-    _note(connection, str(complaint["id"]), Step(at, notice.name, State.RECEIVED, "The complaint was sent."))
+    _note(connection, str(complaint["id"]), Step(at, notice.name, ComplaintState.RECEIVED, "The complaint was sent."))
     return secret, _read(connection, connection.execute(_one(complaints.c.id == complaint["id"])).one())
 
 
 def advance(
     connection: Connection,
     number: str,
-    state: State,
+    state: ComplaintState,
     *,
     by: str,
     reason: str,
@@ -172,14 +173,14 @@ def advance(
     row = connection.execute(_one(complaints.c.number == number).with_for_update()).one_or_none()
     if row is None:
         raise BadStep(f"There is no complaint {number}: look at the list for its number.")
-    before = State(row.state)
+    before = ComplaintState(row.state)
     if state not in NEXT[before]:
         raise BadStep(f"{number} is {before}, so it cannot become {state}: possible are {', '.join(NEXT[before])}.")
     if not (by.strip() and reason.strip()):
         raise BadStep("Every step has a person and a reason: say both.")
-    if bool(blocks) != (state is State.ACCEPTED):
+    if bool(blocks) != (state is ComplaintState.ACCEPTED):
         raise BadStep("An accepted complaint names what it blocks, and no other does: a domain, or how URLs begin.")
-    if bool(duplicate_of) != (state is State.DUPLICATE):
+    if bool(duplicate_of) != (state is ComplaintState.DUPLICATE):
         raise BadStep("A duplicate names the number of the earlier complaint, and nothing else does.")
     matches = list(dict.fromkeys(map(str.strip, blocks)))
     for match in matches:
@@ -221,7 +222,7 @@ def follow(connection: Connection, secret: str) -> Complaint | None:
     return _read(connection, row) if row else None
 
 
-def waiting(connection: Connection, state: State | None = None, *, limit: int = 500) -> list[Complaint]:
+def waiting(connection: Connection, state: ComplaintState | None = None, *, limit: int = 500) -> list[Complaint]:
     """Complaints in a state, or all that are open: what is due first comes first."""
     columns = complaints.c
     wanted = columns.state == str(state) if state else columns.state.in_([str(open_) for open_ in WITHIN])
@@ -248,7 +249,7 @@ def blocking(connection: Connection) -> tuple[str, ...]:
     accepted = (
         select(columns.match, columns.by, columns.at, complaints.c.number)
         .join_from(complaint_blocks, complaints)
-        .where(complaints.c.state == str(State.ACCEPTED))
+        .where(complaints.c.state == str(ComplaintState.ACCEPTED))
         .order_by(columns.at, complaints.c.number, columns.match)
     )
     return tuple(_line(*row) for row in connection.execute(accepted))
@@ -298,11 +299,11 @@ def _all(connection: Connection, rows: Sequence[Row[Any]]) -> list[Complaint]:
             id=row.id,
             number=row.number,
             received_at=row.received_at,
-            state=State(row.state),
+            state=ComplaintState(row.state),
             due_at=row.due_at,
             notice=Notice(row.name, row.email, row.on_behalf, row.works, tuple(row.urls), row.what, row.good_faith),
-            steps=tuple(Step(at, by, State(state), reason) for at, by, state, reason in taken.get(row.id, ())),
-            files=tuple(File(*file) for file in sent.get(row.id, ())),
+            steps=tuple(Step(at, by, ComplaintState(state), reason) for at, by, state, reason in taken.get(row.id, ())),
+            files=tuple(AttachmentInfo(*file) for file in sent.get(row.id, ())),
             blocks=tuple(match for (match,) in matches.get(row.id, ())),
             duplicate_of=numbers.get(row.duplicate_of),
         )

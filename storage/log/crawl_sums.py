@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, exists, select
 
 from forbear.storage.db.dialects import add_new, chunks, count_up
 from forbear.storage.db.hostnames import digest, host_in
-from forbear.storage.db.records import Decided, Job
+from forbear.storage.db.records import Job, RecordDecision
 from forbear.storage.db.schema import decisions, hosts, reasons
 from forbear.storage.db.sum_tables import crawl_measures, crawl_words, measure_hosts
 from forbear.storage.db.types import shown, written
@@ -34,7 +34,7 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
     hosts: dict[tuple[str, ...], None] = {}
     words: dict[tuple[str, ...], str] = {}
     for job in jobs:
-        if not isinstance(job, Decided) or not job.decision.decision.reasons:
+        if not isinstance(job, RecordDecision) or not job.decision.decision.reasons:
             continue
         record, decision = job.decision, job.decision.decision
         verdict, host = str(decision.verdict), host_in(decision.url)

@@ -78,7 +78,7 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
     return Crawl(crawl, resumed=True)
 
 
-def again(connection: Connection, record: CrawlRecord, *, whatever: Collection[str] = ()) -> Crawl | None:
+def resume(connection: Connection, record: CrawlRecord, *, whatever: Collection[str] = ()) -> Crawl | None:
     """The latest crawl with the same configuration, running again, finished or not; None if there never was one.
 
     ``whatever`` are keys of the configuration that need not be the same. Reads the configurations of all crawls.

@@ -34,7 +34,7 @@ def issue(
     if last is not None and last.digest == digest and last.policy == policy:
         return False
     content = {"kind": kind, "digest": digest, "policy": policy, "document": dict(document)}
-    chain.tell(connection, EVENT, content, at)
+    chain.append_event(connection, EVENT, content, at)
     return True
 
 

@@ -177,7 +177,7 @@ def load(connection: Connection, capture_id: str) -> Capture:
     return held(connection, [capture_id])[capture_id].capture
 
 
-class Held(NamedTuple):
+class StoredCapture(NamedTuple):
     """A capture as it is stored: ``whole``, or with the words alone that were quoted from its content.
 
     ``sha256`` is that of the whole content, in hexadecimal.
@@ -188,13 +188,13 @@ class Held(NamedTuple):
     sha256: str
 
 
-def held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
+def held(connection: Connection, ids: Sequence[str]) -> dict[str, StoredCapture]:
     """The captures with these ids, as far as they and their contents are there."""
-    found: dict[str, Held] = {}
+    found: dict[str, StoredCapture] = {}
     for some in chunks(ids):
         rows = connection.execute(_stored().where(captures.c.id.in_(some))).all()
         for row, capture in _captures(connection, rows):
-            found[row.id] = Held(capture, row.excerpts is None or not row.body_bytes, row.body_sha256)
+            found[row.id] = StoredCapture(capture, row.excerpts is None or not row.body_bytes, row.body_sha256)
     return found
 
 

@@ -21,7 +21,7 @@ from forbear.storage.db.types import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedSite:
     """A site in a publication; ``held`` says why a person must look at it first, or nothing."""
 
     domain: str
@@ -54,7 +54,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class PublicationStatus:
     """Where a publication stands: its latest issue, its entries in force, and those that wait for a person."""
 
     layout: str
@@ -69,7 +69,7 @@ class AlreadyKnown(ValueError):
     """The same file, or a later issue, was imported before; the message is a sentence for a person."""
 
 
-def take_in(connection: Connection, issue: Issue, entries: Sequence[Entry], at: datetime) -> Imported:
+def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSite], at: datetime) -> Imported:
     """Imports an issue of a publication. Raises AlreadyKnown if it, or a later one of the publication, is here."""
     sha256 = hashlib.sha256(issue.content).hexdigest()
     sources = list_sources.c
@@ -105,12 +105,12 @@ def take_in(connection: Connection, issue: Issue, entries: Sequence[Entry], at: 
     chain.append(connection, chained)
     if gone:
         ended = {"entries": [open_now[domain] for domain in gone], "until": issue.published.isoformat()}
-        chain.tell(connection, ENDED, ended | {"issue": sha256}, at)
+        chain.append_event(connection, ENDED, ended | {"issue": sha256}, at)
     return Imported(len(new), len(gone), sum(bool(entry.held) for entry in new))
 
 
-def _row(entry: Entry, issue: Issue, sha256: str) -> dict[str, Any]:
-    known = {name: getattr(entry, name) for name in Entry.__slots__}
+def _row(entry: ListedSite, issue: Issue, sha256: str) -> dict[str, Any]:
+    known = {name: getattr(entry, name) for name in ListedSite.__slots__}
     return known | {"id": new_id(), "layout": issue.layout, "since": issue.published, "source": sha256}
 
 
@@ -122,7 +122,7 @@ def accept(connection: Connection, domain: str, *, by: str, why: str, at: dateti
     entries = connection.scalars(list_entries.update().where(*waiting).values(accepted).returning(columns.id)).all()
     if entries:
         said = {"domain": domain, "entries": sorted(entries), "by": shown(by), "why": shown(why)}
-        chain.tell(connection, LET_IN, said, at)
+        chain.append_event(connection, LET_IN, said, at)
     return len(entries)
 
 
@@ -144,7 +144,7 @@ def _fields(row: Any) -> tuple[str, ...]:
     return (row.domain, row.country, row.authority, row.basis, *days, f"sha256:{row.source}", accepted)
 
 
-def states(connection: Connection) -> Iterator[State]:
+def states(connection: Connection) -> Iterator[PublicationStatus]:
     """Every publication that was imported, by name."""
     columns = list_entries.c
     kinds = (columns.layout, columns.held, columns.accepted_at)
@@ -160,7 +160,7 @@ def states(connection: Connection) -> Iterator[State]:
     for row in connection.execute(latest):
         if row.layout not in seen:
             seen.add(row.layout)
-            yield State(
+            yield PublicationStatus(
                 row.layout, row.published, row.at, row.sha256, counts[row.layout, False], counts[row.layout, True]
             )
 

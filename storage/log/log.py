@@ -12,10 +12,19 @@ from sqlalchemy import Connection, select
 
 from forbear.optout.model import Gap, Profile, Reason, Statement
 from forbear.storage.chain import chain, leaves
-from forbear.storage.chain.leaves import Entry, Tuples, compact
+from forbear.storage.chain.leaves import NewLeaf, Tuples, compact
 from forbear.storage.db.dialects import add, find
 from forbear.storage.db.hostnames import domain_of, host_in
-from forbear.storage.db.records import Add, Decided, DecisionRecord, Job, Kept, Link, PageRecord, Settle
+from forbear.storage.db.records import (
+    AddLinks,
+    DecisionRecord,
+    EntryUpdate,
+    Job,
+    Link,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+)
 from forbear.storage.db.schema import decision_captures, decisions, gaps, pages, reasons, statements
 from forbear.storage.db.types import shown, written
 from forbear.storage.db.write_cache import Memo
@@ -31,7 +40,7 @@ class Written(NamedTuple):
     """How many URLs each job added to the frontier, and the rows that are still to go into the chain."""
 
     added: list[int]
-    entries: list[Entry]
+    entries: list[NewLeaf]
 
 
 def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
@@ -49,7 +58,7 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
     that was never begun, NotAUrl, and Superseded.
     """
-    decided = [job for job in jobs if isinstance(job, Decided)]
+    decided = [job for job in jobs if isinstance(job, RecordDecision)]
     shown_by = {
         record.id: (job.decision.crawl, record, job.decision.decision.reasons)
         for job in decided
@@ -62,28 +71,28 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     said = _decided(connection, [job.decision for job in decided])
     for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
         add(connection, table, rows)
-    kept = [_page(job.page) for job in jobs if isinstance(job, Kept)]
-    _refuse_ended(connection, [job for job in jobs if isinstance(job, Kept)])
+    kept = [_page(job.page) for job in jobs if isinstance(job, RecordPage)]
+    _refuse_ended(connection, [job for job in jobs if isinstance(job, RecordPage)])
     add(connection, pages, kept)
     entries += said.entries
     entries += map(leaves.of_page, kept)
-    frontier.settle(connection, [settled for job in jobs for settled in _settled(job)])
-    summary.update(connection, [_change(job) for job in jobs if isinstance(job, Decided | Kept)])
+    frontier.set_states(connection, [settled for job in jobs for settled in _settled(job)])
+    summary.update(connection, [_change(job) for job in jobs if isinstance(job, RecordDecision | RecordPage)])
     return Written(frontier.add_all(connection, [_found(job) for job in jobs], memo.links), entries)
 
 
-def _refuse_ended(connection: Connection, jobs: Sequence[Kept]) -> None:
+def _refuse_ended(connection: Connection, jobs: Sequence[RecordPage]) -> None:
     wanted = {job.settle.entry: job.page.url for job in jobs if job.settle}
-    for ended in wanted.keys() - frontier.hold(connection, sorted(wanted)):
+    for ended in wanted.keys() - frontier.lock_open_entries(connection, sorted(wanted)):
         raise Superseded(f"{wanted[ended]} is no longer to be kept: another process has it now.")
 
 
 def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
     """Whether a transaction with these jobs was committed; those that leave no row of the log may be written again."""
     for job in jobs:
-        if isinstance(job, Decided):
+        if isinstance(job, RecordDecision):
             mine = select(decisions.c.id).where(decisions.c.id == job.decision.id)
-        elif isinstance(job, Kept):
+        elif isinstance(job, RecordPage):
             mine = select(pages.c.decision).where(pages.c.decision == job.page.decision)
         else:
             continue
@@ -95,7 +104,7 @@ class _Decisions(NamedTuple):
     """Rows of the tables of decisions, as they are stored, and of the chain."""
 
     tables: Sequence[Tuples]
-    entries: list[Entry]
+    entries: list[NewLeaf]
 
 
 def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Decisions:
@@ -174,16 +183,16 @@ def _page(page: PageRecord) -> tuple[Any, ...]:
     )
 
 
-def _settled(job: Job) -> list[tuple[Settle, str | None]]:
-    if isinstance(job, Add) or job.settle is None:
+def _settled(job: Job) -> list[tuple[EntryUpdate, str | None]]:
+    if isinstance(job, AddLinks) or job.settle is None:
         return []
-    if isinstance(job, Decided):
+    if isinstance(job, RecordDecision):
         return [(job.settle, job.decision.id)]
-    return [(job.settle, job.page.decision if isinstance(job, Kept) else job.decision)]
+    return [(job.settle, job.page.decision if isinstance(job, RecordPage) else job.decision)]
 
 
-def _change(job: Decided | Kept) -> summary.Change:
-    if isinstance(job, Kept):
+def _change(job: RecordDecision | RecordPage) -> summary.Change:
+    if isinstance(job, RecordPage):
         page = job.page
         return summary.Change(page.url, host_in(page.url), None, page.kept_at, page.decision)
     record, said = job.decision, job.decision.decision
@@ -191,8 +200,8 @@ def _change(job: Decided | Kept) -> summary.Change:
 
 
 def _found(job: Job) -> tuple[str, Sequence[Link]]:
-    if isinstance(job, Decided):
+    if isinstance(job, RecordDecision):
         return job.decision.crawl, job.links
-    if isinstance(job, Kept):
+    if isinstance(job, RecordPage):
         return job.page.crawl, job.links
-    return (job.crawl, job.links) if isinstance(job, Add) else ("", ())
+    return (job.crawl, job.links) if isinstance(job, AddLinks) else ("", ())

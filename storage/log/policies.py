@@ -1,4 +1,4 @@
-"""The policies that decisions were made by: what each digest in the log stands for, departures and reasons included."""
+"""The policies that decisions were made by: what each digest in the log stands for, overrides and reasons included."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from forbear.optout.policy import Departure, Policy, restore
+from forbear.optout.policy import Override, Policy, restore
 from forbear.storage.db.dialects import insert
 from forbear.storage.db.records import now
 from forbear.storage.db.schema import policies
@@ -20,7 +20,7 @@ class PolicyRecord:
 
     digest: str
     first_at: datetime
-    departures: tuple[Departure, ...]
+    overrides: tuple[Override, ...]
 
 
 def put_on_record(connection: Connection, policy: Policy) -> None:
@@ -28,7 +28,7 @@ def put_on_record(connection: Connection, policy: Policy) -> None:
     row = {
         "digest": policy.digest,
         "first_at": now(),
-        "departures": [asdict(departure) for departure in policy.departures],
+        "overrides": [asdict(override) for override in policy.overrides],
         "content": policy.content,
     }
     connection.execute(insert(connection, policies).on_conflict_do_nothing(), row)
@@ -37,8 +37,8 @@ def put_on_record(connection: Connection, policy: Policy) -> None:
 def on_record(connection: Connection) -> Iterator[PolicyRecord]:
     """All policies of the log, the oldest first."""
     columns = policies.c
-    for row in connection.execute(select(columns.digest, columns.first_at, columns.departures).order_by("first_at")):
-        yield PolicyRecord(row.digest, row.first_at, tuple(Departure(**departure) for departure in row.departures))
+    for row in connection.execute(select(columns.digest, columns.first_at, columns.overrides).order_by("first_at")):
+        yield PolicyRecord(row.digest, row.first_at, tuple(Override(**override) for override in row.overrides))
 
 
 def find(connection: Connection, digest: str) -> Policy | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, func, select
 from forbear.optout.model import Verdict
 from forbear.storage.db.dialects import Tuples, add, count_up, find
 from forbear.storage.db.hostnames import digest, domain_of, host_in
-from forbear.storage.db.records import Decided, DecisionRecord, Job, Kept
+from forbear.storage.db.records import DecisionRecord, Job, RecordDecision, RecordPage
 from forbear.storage.db.schema import crawls
 from forbear.storage.db.sum_tables import adopted, daily_reasons, daily_verdicts, domain_bytes, protocol_hosts
 from forbear.storage.db.types import shown
@@ -35,18 +35,18 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
     kept: dict[str, list[int]] = {}
     jobs = list(jobs)
     for job in jobs:
-        if isinstance(job, Decided):
+        if isinstance(job, RecordDecision):
             _count(job.decision, verdicts, said)
             host = host_in(job.decision.decision.url)
             speaking |= {(one.protocol, str(one.preference), host): None for one in job.decision.decision.statements}
-        elif isinstance(job, Kept):
+        elif isinstance(job, RecordPage):
             sums = kept.setdefault(domain_of(host_in(job.page.url)), [0, 0])
             sums[0] += 1
             sums[1] += job.page.bytes
     count(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
     count(connection, daily_reasons, [(*key, number) for key, number in said.items()])
     new = [one for one in speaking if one not in memo.speaking]
-    speak(connection, {digest(*one): one[:2] for one in new})
+    count_protocol_hosts(connection, {digest(*one): one[:2] for one in new})
     memo.speaking.note(new)
     count(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
     crawl_sums.update(connection, jobs, memo)
@@ -70,7 +70,7 @@ def day_of(at: datetime) -> str:
     return at.astimezone(UTC).date().isoformat()
 
 
-def speak(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
+def count_protocol_hosts(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
     """Counts hosts that say something in a protocol, each once: protocol and preference by their key with the host."""
     known = {key for (key,) in find(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
     fresh = [key for key in sorted(speaking) if key not in known]

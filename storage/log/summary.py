@@ -14,7 +14,7 @@ from forbear.storage.db.dialects import add_new, chunks, count_up, find, many
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.schema import host_outcomes, host_reasons, urls
 from forbear.storage.db.types import shown, written
-from forbear.storage.frontier.hosts import meet
+from forbear.storage.frontier.hosts import ensure_hosts
 
 KEPT = "kept"
 REMOVED = "removed"
@@ -66,7 +66,7 @@ def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
     known = {row[0]: row for row in _standing(connection, sorted(of))}
     new = sorted(of.keys() - known.keys())
     if new:
-        meet(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
+        ensure_hosts(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
         first = [_moved(_NOWHERE, of[key], Counter(), {}) for key in new]
         rows = [_new_url(key, of[key][0], *stands) for key, stands in zip(new, first, strict=True)]
         made = add_new(connection, urls, rows, urls.c.keys(), "key")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
 from forbear.storage.chain import chain
-from forbear.storage.chain.leaves import Entry
+from forbear.storage.chain.leaves import NewLeaf
 from forbear.storage.database import StorageError, storage_error, writing
 from forbear.storage.db.records import Job
 from forbear.storage.db.write_cache import Memo
@@ -184,7 +184,7 @@ class Writer:
         """``again``: it was tried before, and a connection that broke may have hidden that it was committed."""
         jobs: list[Job] = [work for work in works if not isinstance(work, _Call)]
         results: list[Any] = []
-        entries: list[Entry] = []  # appended last: on PostgreSQL, one writer at a time does so
+        entries: list[NewLeaf] = []  # appended last: on PostgreSQL, one writer at a time does so
         memo, self._memo = self._memo, Memo()  # which is forgotten unless this is committed
         with writing(self._engine) as connection:
             if self.limit and connection.dialect.name == "postgresql":

@@ -28,7 +28,7 @@ def adopt(connection: Connection) -> int:
             "reason": "written before there was a chain",
             "positions": ranges.write(range(first, first + adopted)),
         }
-        chain.tell(connection, "adoption", content, now())
+        chain.append_event(connection, "adoption", content, now())
     return adopted
 
 

@@ -19,7 +19,7 @@ from forbear.storage.database import writing
 from forbear.storage.db import portal_tables, schema
 from forbear.storage.db.dialects import chunks
 from forbear.storage.db.hostnames import digest, read
-from forbear.storage.db.records import State, now
+from forbear.storage.db.records import EntryState, now
 from forbear.storage.db.types import written
 from forbear.storage.log import crawl_sums, evidence
 from forbear.storage.log.summary import forget, reason_key
@@ -145,7 +145,7 @@ def _record(connection: Connection, refs: Mapping[str, Sequence[str]], reason: s
             "rows": len(places),
             "positions": ranges.write(sorted(places)),
         }
-        chain.tell(connection, "erasure", content, now())
+        chain.append_event(connection, "erasure", content, now())
     return len(places)
 
 
@@ -223,5 +223,13 @@ _BLANK: dict[str, Callable[[Connection, Sequence[str]], None]] = {
 }
 
 _ENDED = [
-    str(state) for state in (State.KEPT, State.EXCLUDED, State.REDIRECTED, State.GONE, State.SKIPPED, State.ABANDONED)
+    str(state)
+    for state in (
+        EntryState.KEPT,
+        EntryState.EXCLUDED,
+        EntryState.REDIRECTED,
+        EntryState.GONE,
+        EntryState.SKIPPED,
+        EntryState.ABANDONED,
+    )
 ]

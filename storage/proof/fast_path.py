@@ -17,7 +17,7 @@ from sqlalchemy import JSON, Connection, Row, Table
 from sqlalchemy.types import Integer
 
 from forbear.storage.chain import leaves
-from forbear.storage.chain.leaves import CHILDREN, Entry
+from forbear.storage.chain.leaves import CHILDREN, NewLeaf
 from forbear.storage.chain.merkle import leaf_hash
 from forbear.storage.db.dialects import find
 from forbear.storage.db.schema import captures, decision_captures, decisions, pages
@@ -46,7 +46,7 @@ def _committed(row: Row[Any], payload: str | None) -> bool:
     return payload is not None and leaves.commitment(row.salt, payload) == row.payload
 
 
-def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[Entry, str]]:
+def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[NewLeaf, str]]:
     children = [_of(connection, table, refs) for table in CHILDREN.values()]
     rests = _of(connection, decision_captures, refs)
     for row in _stored(connection, decisions, "id", refs):
@@ -56,8 +56,8 @@ def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[En
                 yield leaves.of_decision(row, [rest[2] for rest in rests.get(row[0], [])], *of), row[_AT]
 
 
-def _others(table: Table, key: str, entry: Callable[[Stored], Entry]) -> Any:
-    def entries(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[Entry, str]]:
+def _others(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
+    def entries(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[NewLeaf, str]]:
         for row in _stored(connection, table, key, refs):
             with suppress(TypeError, ValueError):
                 if _plain(table, [row]):
@@ -66,7 +66,7 @@ def _others(table: Table, key: str, entry: Callable[[Stored], Entry]) -> Any:
     return entries
 
 
-_READ: Mapping[str, Callable[[Connection, Sequence[str]], Iterator[tuple[Entry, str]]]] = {
+_READ: Mapping[str, Callable[[Connection, Sequence[str]], Iterator[tuple[NewLeaf, str]]]] = {
     "decision": _decisions,
     "capture": _others(captures, "id", leaves.of_capture),
     "page": _others(pages, "decision", leaves.of_page),

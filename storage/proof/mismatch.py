@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from forbear.optout.model import Profile, Stage, Use, Verdict
 from forbear.storage.chain import leaves, merkle
-from forbear.storage.chain.leaves import Entry
+from forbear.storage.chain.leaves import NewLeaf
 from forbear.storage.db.types import written
 
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
@@ -34,7 +34,7 @@ class Suspect(NamedTuple):
     """A row of the chain, what it stands for, and when the row before was written."""
 
     row: Row[Any]
-    entry: Entry
+    entry: NewLeaf
     before: datetime | None
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, Text, cast, select
 
 from forbear.storage.chain import chain as chains
 from forbear.storage.chain import leaves, merkle, signed_note
-from forbear.storage.chain.leaves import FORMS, Entry
+from forbear.storage.chain.leaves import FORMS, NewLeaf
 from forbear.storage.chain.mutable_state import differences
 from forbear.storage.chain.signed_note import BadNote, VerifierKey
 from forbear.storage.db import schema
@@ -58,7 +58,7 @@ class Finding(NamedTuple):
     detail: str
 
 
-class Known(NamedTuple):
+class KnownCheckpoint(NamedTuple):
     """A checkpoint that the chain is compared with: from the database, or from a place outside."""
 
     place: str
@@ -82,7 +82,7 @@ def verify(
     report: Report,
     *,
     keys: Sequence[VerifierKey] = (),
-    outside: Sequence[Known] = (),
+    outside: Sequence[KnownCheckpoint] = (),
     roots: Sequence[Certificate] = (),
 ) -> Iterator[Finding]:
     """Everything that was changed, as it is found; ``report`` is filled on the way.
@@ -109,7 +109,7 @@ class _State(NamedTuple):
 
 
 def _states(
-    connection: Connection, keys: Sequence[VerifierKey], outside: Sequence[Known]
+    connection: Connection, keys: Sequence[VerifierKey], outside: Sequence[KnownCheckpoint]
 ) -> tuple[list[_State], list[Finding]]:
     """The checkpoints in order of size; those that nobody signed are no checkpoints, and said so."""
     states: list[_State] = []
@@ -190,7 +190,7 @@ class _Reading:
             self._tree.push(bytes(32))
         return Finding("deleted", "chain", "", start, f"The chain's {which} missing.")
 
-    def _row(self, row: Row[Any], entry: Entry | None, made: str | None) -> Iterator[Finding]:
+    def _row(self, row: Row[Any], entry: NewLeaf | None, made: str | None) -> Iterator[Finding]:
         """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
         self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
         at = (row.kind, row.ref, row.position)
@@ -218,7 +218,7 @@ class _Reading:
                 said = f"It says {made}, and was written at {written(row.at)}."
                 yield Finding("back-dated", row.kind, row.ref, row.position, said)
 
-    def _payload(self, row: Row[Any], entry: Entry) -> Iterator[Finding]:
+    def _payload(self, row: Row[Any], entry: NewLeaf) -> Iterator[Finding]:
         at = (row.kind, row.ref, row.position)
         if entry.payload is None or row.payload is None:
             return  # what the record says of it is in the leaf
@@ -275,7 +275,7 @@ class _Reading:
             )
 
 
-def _made(entry: Entry) -> str:
+def _made(entry: NewLeaf) -> str:
     """When a decision says that it was made; empty for what is none."""
     return str(json.loads(entry.row)["at"]) if entry.kind == "decision" else ""
 
@@ -325,9 +325,9 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
         after = places[-1]
 
 
-def _entries(connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, str], Entry]:
+def _entries(connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, str], NewLeaf]:
     """What the rows stand for; those that cannot be read any more are left out as if deleted."""
-    found: dict[tuple[str, str], Entry] = {}
+    found: dict[tuple[str, str], NewLeaf] = {}
     for kind in FORMS.keys() & {row.kind for row in rows}:
         refs = [row.ref for row in rows if row.kind == kind]
         try:

@@ -38,7 +38,7 @@ class Cursor(NamedTuple):
         return f"{self.at.isoformat(timespec='microseconds')}~{self.id}"
 
 
-class Page(NamedTuple):
+class LogPage(NamedTuple):
     """Decisions, newest first, as ``queries.log`` has them, and where the next page begins; None if there is none.
 
     Where the page is not full and another follows, the log was looked through back to ``looked``.
@@ -61,7 +61,7 @@ _LOWEST = "0"
 """Less than every id."""
 
 
-def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int) -> Page:
+def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int) -> LogPage:
     """So many decisions after a cursor, newest first. Raises NotAUrl.
 
     An index gives the order, by the rarest of the conditions that have one; the others are asked of one decision after
@@ -79,8 +79,8 @@ def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int
         for row in shown
     ]  # fmt: skip
     if len(found) > size:
-        return Page(listed, Cursor(shown[-1].at, shown[-1].id))
-    return Page(listed, end, end.at if end else None)
+        return LogPage(listed, Cursor(shown[-1].at, shown[-1].id))
+    return LogPage(listed, end, end.at if end else None)
 
 
 _Rows = tuple[Select[Any], Cursor | None]

@@ -18,13 +18,13 @@ from forbear.optout.model import Capture
 from forbear.optout.policy import Policy
 from forbear.optout.readers.text import quoted, readable, to_utf8
 from forbear.storage.chain import chain, signed_note
-from forbear.storage.chain.chain import Sealed
+from forbear.storage.chain.chain import ChainRow
 from forbear.storage.chain.signed_note import BadNote, Checkpoint, VerifierKey
 from forbear.storage.db.dialects import chunks
 from forbear.storage.db.errors import StorageError
 from forbear.storage.db.schema import bodies, captures, crawls, decision_captures, decisions
 from forbear.storage.log import evidence, policies
-from forbear.storage.log.evidence import Held
+from forbear.storage.log.evidence import StoredCapture
 from forbear.storage.proof import checkpoints
 from forbear.storage.reads import redact
 from forbear.storage.reads.columns import LOG
@@ -46,7 +46,7 @@ Render = Callable[["Case"], Iterable[tuple[str, bytes]]]
 
 
 @dataclass(slots=True)
-class Words:
+class ReasonInContext:
     """A reason as a report shows it: the words, where they stand, and what stands around them there."""
 
     number: int
@@ -76,7 +76,7 @@ class Case:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    words: dict[tuple[str, str, str, str], Words] = field(default_factory=dict)
+    words: dict[tuple[str, str, str, str], ReasonInContext] = field(default_factory=dict)
     more_words: int = 0
     captures: list[dict[str, Any]] = field(default_factory=list)
     captures_total: int = 0
@@ -143,7 +143,7 @@ def _sealed(
     return leaves
 
 
-def _line(row: Sealed, redacted: bool) -> str:
+def _line(row: ChainRow, redacted: bool) -> str:
     """A sealed row; one whose words may name a person is given without its salt, which proves it all the same."""
     if row.salt is None or row.payload is None:
         return f'{{"record":{row.record}}}\n'
@@ -267,7 +267,7 @@ def _count(case: Case, reason: dict[str, str], at: str) -> int:
         if len(case.words) == WORDS:
             case.more_words += 1
             return 0
-        words = case.words[key] = Words(len(case.words) + 1, *key, reason["measure"], at, at)
+        words = case.words[key] = ReasonInContext(len(case.words) + 1, *key, reason["measure"], at, at)
     words.decisions += 1
     words.last_at = at
     return words.number
@@ -284,7 +284,7 @@ def _show_crawls(connection: Connection, case: Case, request: Request) -> None:
 def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> None:
     """The table of digests, and each quotation in its place."""
     case.captures_total = len(rests)
-    sources: dict[str, list[Words]] = {}
+    sources: dict[str, list[ReasonInContext]] = {}
     for words in case.words.values():
         sources.setdefault(words.source, []).append(words)
     columns = captures.c
@@ -309,7 +309,7 @@ def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> 
         words.source = redact.url(words.source) if case.redacted else words.source
 
 
-def _place(words: Words, held: Held, told: dict[str, Any]) -> None:
+def _place(words: ReasonInContext, held: StoredCapture, told: dict[str, Any]) -> None:
     """Looks for the words in a capture, and takes what stands around them."""
     for text in _texts(held.capture, words.where):
         before, quote, after = text.partition(words.quote)

@@ -20,7 +20,7 @@ BATCH = 1000
 _FORMULA = frozenset("=+-@\t\r")
 
 
-class Form(NamedTuple):
+class ExportFormat(NamedTuple):
     """A form of export: what people call it, how rows of a shape are written, and its media type."""
 
     title: str
@@ -88,9 +88,9 @@ def _parquet(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 FORMS = {
-    "csv": Form("CSV", _csv, "text/csv; charset=utf-8"),
-    "jsonl": Form("JSON lines", _jsonl, "application/jsonl"),
-    "parquet": Form("Parquet", _parquet, "application/vnd.apache.parquet"),
+    "csv": ExportFormat("CSV", _csv, "text/csv; charset=utf-8"),
+    "jsonl": ExportFormat("JSON lines", _jsonl, "application/jsonl"),
+    "parquet": ExportFormat("Parquet", _parquet, "application/vnd.apache.parquet"),
 }
 """Every form, by its name in options and at the end of files."""
 

@@ -43,7 +43,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CrawlRow:
     """A crawl, as its row has it."""
 
     id: str
@@ -114,13 +114,13 @@ def verdicts(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(counts)}
 
 
-def runs(connection: Connection, *, use: str | None = None) -> list[Run]:
+def runs(connection: Connection, *, use: str | None = None) -> list[CrawlRow]:
     """All crawls, oldest first; with ``use``, those for that use that were no rehearsals."""
-    columns = [crawls.c[name] for name in Run.__slots__]
+    columns = [crawls.c[name] for name in CrawlRow.__slots__]
     wanted = select(*columns).order_by(crawls.c.started_at, crawls.c.id)
     if use:
         wanted = wanted.where(crawls.c.use == use, crawls.c.shadow.is_(False))
-    return [Run(**row._mapping) for row in connection.execute(wanted)]
+    return [CrawlRow(**row._mapping) for row in connection.execute(wanted)]
 
 
 def by_domain(connection: Connection, some: Sequence[str]) -> list[Share]:

@@ -36,7 +36,7 @@ class Answer(StrEnum):
     ALLOWED = "allowed"
 
 
-class Words(NamedTuple):
+class DecidingWords(NamedTuple):
     """What decided, how often, and since when."""
 
     verdict: Verdict
@@ -50,7 +50,7 @@ class Words(NamedTuple):
     decisions: int
 
 
-class Left(NamedTuple):
+class RemovedCopy(NamedTuple):
     """A copy that was kept once, from when to when: since then it leaves or has left the corpus."""
 
     url: str
@@ -59,7 +59,7 @@ class Left(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LookupResult:
     """What crawls did with a URL, a host and all below it, or a registrable domain.
 
     ``name`` is the canonical URL or the A-label name, ``unicode`` the same for people. ``urls`` counts URLs:
@@ -76,12 +76,12 @@ class Known:
     last_seen: datetime
     since: datetime | None
     urls: dict[str, int]
-    words: tuple[Words, ...]
+    words: tuple[DecidingWords, ...]
     examples: dict[str, tuple[str, ...]]
-    left: tuple[Left, ...] = ()
+    left: tuple[RemovedCopy, ...] = ()
 
 
-def lookup(connection: Connection, asked: str) -> Known | None:
+def lookup(connection: Connection, asked: str) -> LookupResult | None:
     """What is known of ``bücher.example``, ``https://a.example`` (the same as the name) or ``https://a.example/page``.
 
     None: no crawl ever decided about it, so none ever asked for it. Raises NotAUrl.
@@ -92,7 +92,7 @@ def lookup(connection: Connection, asked: str) -> Known | None:
     return _of_host(connection, host_of(url))
 
 
-def _of_host(connection: Connection, host: str) -> Known | None:
+def _of_host(connection: Connection, host: str) -> LookupResult | None:
     registrable = domain_in(connection, host)
     below: ColumnElement[bool] = hosts.c.domain == registrable
     if host != registrable:
@@ -112,7 +112,7 @@ def _of_host(connection: Connection, host: str) -> Known | None:
         return None
     counts = {outcome: int(count) for outcome, count, _, _ in sums if count}
     words = [words for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED) for words in _words(connection, below, verdict)]
-    return Known(
+    return LookupResult(
         name=host,
         unicode=unicode_of(host),
         scope="domain" if host == registrable else "host",
@@ -150,11 +150,11 @@ def _busiest(connection: Connection, below: ColumnElement[bool], outcome: str) -
     return connection.scalars(found).all()
 
 
-def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict) -> list[Words]:
+def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict) -> list[DecidingWords]:
     """The newest words of the hosts together: the same line of the same file is listed once."""
     columns = host_reasons.c
     newest = select(host_reasons).where(columns.verdict == str(verdict)).order_by(columns.last_at.desc()).limit(WORDS)
-    merged: dict[tuple[str, ...], Words] = {}
+    merged: dict[tuple[str, ...], DecidingWords] = {}
     for host in _busiest(connection, below, verdict):
         for row in connection.execute(newest.where(columns.host == host)):
             words = _read(row)
@@ -168,9 +168,9 @@ def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict)
     return sorted(merged.values(), key=lambda words: words.last_at, reverse=True)[:WORDS]
 
 
-def _read(row: Row[Any]) -> Words:
+def _read(row: Row[Any]) -> DecidingWords:
     said = (row.protocol, row.quote, row.source, row.place, row.measure)
-    return Words(Verdict(row.verdict), *said, row.first_at, row.last_at, row.decisions)
+    return DecidingWords(Verdict(row.verdict), *said, row.first_at, row.last_at, row.decisions)
 
 
 def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) 
     return tuple(examples)
 
 
-def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
+def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None:
     hrefs = [url.href]
     if "://" not in asked:  # pasted without its scheme: either may have been crawled
         hrefs.append(parse(f"http://{asked.strip()}").href)
@@ -198,7 +198,7 @@ def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
     words = _words_of(connection, row)
     left = _left(connection, pages.c.url == row.url)
     counts = {row.verdict: 1} | ({KEPT: 1} if row.kept_at else {}) | ({REMOVED: 1} if left else {})
-    return Known(
+    return LookupResult(
         name=row.url,
         unicode=row.url.replace(url.host, url.unicode_host, 1),
         scope="url",
@@ -213,14 +213,14 @@ def _of_url(connection: Connection, url: Url, asked: str) -> Known | None:
     )
 
 
-def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[Left, ...]:
+def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[RemovedCopy, ...]:
     """Copies that were taken out, the oldest first."""
     found = select(pages.c.url, pages.c.kept_at, removals.c.at).join_from(removals, pages)
     found = found.join(decisions, decisions.c.id == pages.c.decision).where(pages.c.url != "", *where).limit(limit)
-    return tuple(sorted((Left(*row) for row in connection.execute(found)), key=lambda one: one.kept_at))
+    return tuple(sorted((RemovedCopy(*row) for row in connection.execute(found)), key=lambda one: one.kept_at))
 
 
-def _words_of(connection: Connection, row: Row[Any]) -> tuple[Words, ...]:
+def _words_of(connection: Connection, row: Row[Any]) -> tuple[DecidingWords, ...]:
     """The words that the latest decision about a URL rests on, and since when they hold for its host."""
     if row.verdict == Verdict.ALLOWED:
         return ()

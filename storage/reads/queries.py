@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
-from forbear.optout.model import Force, Preference, Stage, Verdict
+from forbear.optout.model import Preference, Stage, StatementStatus, Verdict
 from forbear.optout.readers.url import NotAUrl
 from forbear.storage.db.hostnames import domain_of, host_of, read
 from forbear.storage.db.schema import decisions, reasons, statements
@@ -72,7 +72,7 @@ def unheeded(connection: Connection, crawl: str) -> dict[str, tuple[str, str, st
         select(columns.decision, columns.protocol, columns.quote, columns.place)
         .join(decisions, decisions.c.id == columns.decision)
         .where(decisions.c.crawl == crawl, decisions.c.verdict == str(Verdict.ALLOWED))
-        .where(columns.preference == str(Preference.DISALLOW), columns.force != str(Force.SUPERSEDED))
+        .where(columns.preference == str(Preference.DISALLOW), columns.force != str(StatementStatus.SUPERSEDED))
         .order_by(columns.decision, columns.position.desc())
     )
     return {row.decision: (row.protocol, row.quote, row.place) for row in connection.execute(wanted)}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from forbear.optout.model import Verdict
 from forbear.storage.chain import chain, leaves
 from forbear.storage.db.dialects import chunks
-from forbear.storage.db.records import State
+from forbear.storage.db.records import EntryState
 from forbear.storage.db.schema import captures, decision_captures, decisions, frontier, pages, queues, removals
 from forbear.storage.log import summary
 from forbear.storage.reads.queries import reasons_of
@@ -31,7 +31,7 @@ class Pending(NamedTuple):
     sha256: str
 
 
-class Held(NamedTuple):
+class CorpusCopy(NamedTuple):
     """What the corpus has of a URL: the header fields it came with, its digest (hexadecimal), and where it stands."""
 
     status: int
@@ -56,7 +56,7 @@ def kept(connection: Connection, before: datetime) -> Iterator[Any]:
     yield from connection.execute(wanted, execution_options={"yield_per": _CHUNK})
 
 
-def held_by(connection: Connection, entry: int) -> Held | None:
+def held_by(connection: Connection, entry: int) -> CorpusCopy | None:
     """What the corpus has of the page that an entry of the frontier was made for; None if it was made for none."""
     row = connection.execute(
         select(pages, captures.c.status, captures.c.headers)
@@ -70,7 +70,7 @@ def held_by(connection: Connection, entry: int) -> Held | None:
     if row is None:
         return None
     headers = tuple((name, value) for name, value in row.headers)
-    return Held(row.status, headers, row.sha256, row.warc_file, row.warc_offset)
+    return CorpusCopy(row.status, headers, row.sha256, row.warc_file, row.warc_offset)
 
 
 def reserved(connection: Connection, crawl: str, *, deferred: bool) -> dict[str, str]:
@@ -78,12 +78,14 @@ def reserved(connection: Connection, crawl: str, *, deferred: bool) -> dict[str,
 
     With ``deferred``, those too about which nothing could be known in the end.
     """
-    states = {State.EXCLUDED.value} | ({State.DEFERRED.value, State.ABANDONED.value} if deferred else set())
+    states = {EntryState.EXCLUDED.value} | (
+        {EntryState.DEFERRED.value, EntryState.ABANDONED.value} if deferred else set()
+    )
     columns = select(frontier.c.url, frontier.c.state, frontier.c.decision, decisions.c.canonical)
     mine = columns.join_from(frontier, queues).join(decisions, decisions.c.id == frontier.c.decision)
     found: dict[str, str] = {}
     moved: dict[str, str] = {}
-    wanted = mine.where(queues.c.crawl == crawl, frontier.c.state.in_([*states, State.REDIRECTED.value]))
+    wanted = mine.where(queues.c.crawl == crawl, frontier.c.state.in_([*states, EntryState.REDIRECTED.value]))
     for row in connection.execute(wanted, execution_options={"yield_per": _CHUNK}):
         if row.state in states:
             found[row.url] = row.decision

@@ -22,7 +22,6 @@ from forbear.optout.model import (
     Capture,
     Decision,
     Failure,
-    Force,
     Gap,
     Place,
     Preference,
@@ -30,6 +29,7 @@ from forbear.optout.model import (
     Question,
     Stage,
     Statement,
+    StatementStatus,
     Use,
 )
 from forbear.optout.policy import Policy
@@ -38,7 +38,7 @@ from forbear.storage.db.schema import decision_captures, decisions, gaps, pages,
 from forbear.storage.db.types import shown
 from forbear.storage.log import evidence
 from forbear.storage.log import policies as on_record
-from forbear.storage.log.evidence import Held
+from forbear.storage.log.evidence import StoredCapture
 from forbear.storage.reads.queries import Filter, ids, reasons_of
 
 BATCH = 500
@@ -193,7 +193,7 @@ class _Worker:
     def __init__(self, how: How) -> None:
         self._how = how
         self._policies: dict[str, Policy | None] = {}
-        self._captures: OrderedDict[str, Held] = OrderedDict()
+        self._captures: OrderedDict[str, StoredCapture] = OrderedDict()
         self._octets = 0
 
     def decide(self, connection: Connection, batch: Sequence[str]) -> Replayed:
@@ -216,19 +216,19 @@ class _Worker:
                 done.differences.append(difference)
         return done
 
-    def _evidence(self, connection: Connection, batch: Sequence[str]) -> dict[str, list[Held | None]]:
+    def _evidence(self, connection: Connection, batch: Sequence[str]) -> dict[str, list[StoredCapture | None]]:
         columns = decision_captures.c
         asked = select(columns.decision, columns.capture).where(columns.decision.in_(batch))
         rests = connection.execute(asked.order_by(columns.decision, columns.position)).all()
         wanted = {row.capture: self._captures.get(row.capture) for row in rests}
         wanted |= evidence.held(connection, [key for key, held in wanted.items() if held is None])
-        found: dict[str, list[Held | None]] = {}
+        found: dict[str, list[StoredCapture | None]] = {}
         for row in rests:
             found.setdefault(row.decision, []).append(wanted[row.capture])
         self._remember({key: held for key, held in wanted.items() if held})
         return found
 
-    def _remember(self, captures: dict[str, Held]) -> None:
+    def _remember(self, captures: dict[str, StoredCapture]) -> None:
         for key, held in captures.items():
             if held.whole and self._captures.setdefault(key, held) is held:
                 self._octets += 1024 + len(held.capture.body)
@@ -239,7 +239,12 @@ class _Worker:
             self._octets -= 1024 + len(old.capture.body)
 
     def _answer(
-        self, connection: Connection, row: Row[Any], of: list[Held | None], kept: Row[Any] | None, done: Replayed
+        self,
+        connection: Connection,
+        row: Row[Any],
+        of: list[StoredCapture | None],
+        kept: Row[Any] | None,
+        done: Replayed,
     ) -> Decision | str:
         """The decision, or a sentence that says why there is none."""
         rests = [held for held in of if held]
@@ -302,7 +307,7 @@ def _read_then(connection: Connection, decision: str) -> Iterator[Statement | Ga
         select(statements).where(statements.c.decision == decision).order_by(statements.c.position)
     ):
         uses = frozenset(map(Use, row.uses))
-        preference, force = Preference(row.preference), Force(row.force)
+        preference, force = Preference(row.preference), StatementStatus(row.force)
         yield Statement(row.protocol, preference, row.quote, row.source, row.place, uses, force, row.note)
     for row in connection.execute(select(gaps).where(gaps.c.decision == decision).order_by(gaps.c.position)):
         defers = frozenset(map(Profile, row.defers))

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 ROWS = ("decisions.jsonl", "captures/captures.jsonl")
 
 
-class Wrong(Exception):
+class BadBundle(Exception):
     """Something in the bundle is not as it was when the checkpoint was signed."""
 
 
@@ -51,7 +51,7 @@ def signed_checkpoint(note: str, key: str) -> tuple[int, bytes]:
     name, identifier, encoded = key.strip().split("+", 2)
     public = base64.b64decode(encoded, validate=True)
     if sha256(name.encode() + b"\n" + public)[:4].hex() != identifier or public[:1] != b"\x01":
-        raise Wrong("the verifier key is not one")
+        raise BadBundle("the verifier key is not one")
     text, _, signatures = note.rpartition("\n\n")
     for line in signatures.splitlines():
         _, signer, signature = line.split(" ")
@@ -60,7 +60,7 @@ def signed_checkpoint(note: str, key: str) -> tuple[int, bytes]:
             Ed25519PublicKey.from_public_bytes(public[1:]).verify(octets[4:], f"{text}\n".encode())
             _, size, root = text.split("\n")[:3]
             return int(size), base64.b64decode(root, validate=True)
-    raise Wrong(f"{name} did not sign the checkpoint")
+    raise BadBundle(f"{name} did not sign the checkpoint")
 
 
 def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
@@ -68,7 +68,7 @@ def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
     node, last, root = position, size - 1, leaf
     for sibling in path:
         if last == 0:
-            raise Wrong("the path is too long")
+            raise BadBundle("the path is too long")
         if node % 2 or node == last:
             root = sha256(b"\1" + sibling + root)
             while node % 2 == 0 and node:
@@ -77,7 +77,7 @@ def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
             root = sha256(b"\1" + root + sibling)
         node, last = node >> 1, last >> 1
     if last:
-        raise Wrong("the path is too short")
+        raise BadBundle("the path is too short")
     return root
 
 
@@ -87,16 +87,16 @@ def check_row(row: dict[str, Any], proofs: dict[int, Any], size: int, root: byte
     position = record["position"]
     proof = proofs.get(position)
     if proof is None or not 0 <= position < size:
-        raise Wrong("it has no proof")
+        raise BadBundle("it has no proof")
     if leaf.hex() != proof["leaf"]:
-        raise Wrong("the record does not have its hash")
+        raise BadBundle("the record does not have its hash")
     if root_of(leaf, position, size, [bytes.fromhex(node) for node in proof["path"]]) != root:
-        raise Wrong("the proof does not lead to the checkpoint")
+        raise BadBundle("the proof does not lead to the checkpoint")
     if "salt" in row:
         if sha256(bytes.fromhex(row["salt"]) + canonical(row["payload"])).hex() != record["payload"]:
-            raise Wrong("the words are not those that the record commits to")
+            raise BadBundle("the words are not those that the record commits to")
     elif "payload" in row:
-        raise Wrong("words without a salt prove nothing")
+        raise BadBundle("words without a salt prove nothing")
 
 
 def check(files: dict[str, bytes], key: str) -> tuple[list[str], dict[str, int], int]:
@@ -117,7 +117,7 @@ def check(files: dict[str, bytes], key: str) -> tuple[list[str], dict[str, int],
                 if kind == "capture":
                     captures.add(said["id"])
                 rests.update(dict.fromkeys(said.get("captures", ()), f"{name}, line {number}"))
-            except (Wrong, ValueError, KeyError, TypeError) as error:
+            except (BadBundle, ValueError, KeyError, TypeError) as error:
                 wrong.append(f"{name}, line {number}: {error}")
     wrong += [f"{where}: capture {capture} is missing" for capture, where in rests.items() if capture not in captures]
     for name, octets in files.items():
@@ -144,7 +144,7 @@ def main() -> None:
         wrong, counts, size = check(files, key)
     except InvalidSignature:
         sys.exit("WRONG: the signature under the checkpoint is not by this key.")
-    except (Wrong, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (BadBundle, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         sys.exit(f"WRONG: the bundle cannot be checked: {error}.")
     for sentence in wrong:
         print(f"WRONG: {sentence}.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from forbear.batch import snapshot
-from forbear.batch.snapshot import About, Known
+from forbear.batch.snapshot import About, SnapshotAnswer
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
@@ -50,9 +50,9 @@ def write(path: Path, captures: Iterable[Capture], *, at: datetime = AT, lists: 
         log_root=hashlib.sha256().hexdigest(),
         checkpoint=None,
     )
-    known = [Known(capture, at, at + DAY) for capture in captures]
+    known = [SnapshotAnswer(capture, at, at + DAY) for capture in captures]
     known.sort(key=lambda each: (urls.parse(each.capture.url).host, each.capture.url))
-    snapshot.write(path, about, policy.load(), [Known(each, AT, None) for each in lists], known)
+    snapshot.write(path, about, policy.load(), [SnapshotAnswer(each, AT, None) for each in lists], known)
     return path
 
 

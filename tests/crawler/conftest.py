@@ -16,7 +16,7 @@ import pytest
 from tests.certificates import write_certificate
 from tests.crawler.crawls import Crawler
 from tests.invariants import check_laws
-from tests.prefork import Forks
+from tests.prefork import Prefork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def tls_server(certificate: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def crawler(forks: Forks, tmp_path: Path, sqlite_template: Path) -> Iterator[Crawler]:
+def crawler(forks: Prefork, tmp_path: Path, sqlite_template: Path) -> Iterator[Crawler]:
     """``forbear crawl`` with a new SQLite database; whatever it leaves is held against both laws at the end."""
     shutil.copy(sqlite_template, tmp_path / "forbear.db")
     crawler = Crawler(forks, tmp_path, f"sqlite:///{tmp_path}/forbear.db")
@@ -111,7 +111,7 @@ def crawler(forks: Forks, tmp_path: Path, sqlite_template: Path) -> Iterator[Cra
 
 
 @pytest.fixture
-def crawler_on_postgresql(forks: Forks, tmp_path: Path, postgresql: Any) -> Iterator[Crawler]:
+def crawler_on_postgresql(forks: Prefork, tmp_path: Path, postgresql: Any) -> Iterator[Crawler]:
     """The same with a new PostgreSQL database."""
     name = postgresql.create("forbear")
     crawler = Crawler(forks, tmp_path, postgresql.url(name))

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from forbear.crawler.corpus.writer import Corpus, Page
+from forbear.crawler.corpus.writer import Corpus, WarcPage
 from forbear.optout.model import Capture
 
 
@@ -23,7 +23,7 @@ def main(out: str, log: str, seed: str) -> None:
             b"the same again" if number % 7 == 3 else b"<p>" + chance.randbytes(chance.randrange(30_000)).hex().encode()
         )
         capture = Capture(url, 200, (("Content-Type", "text/html"),), body)
-        stored = corpus.write(Page(f"{seed}-{number}", url, datetime.now(UTC), capture))
+        stored = corpus.write(WarcPage(f"{seed}-{number}", url, datetime.now(UTC), capture))
         line = json.dumps([stored.warc_file, stored.offset + stored.length, f"{seed}-{number}"]) + "\n"
         os.write(file, line.encode())
 

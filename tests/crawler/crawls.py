@@ -19,7 +19,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout.protocols import PROTOCOLS
-from tests.prefork import Done, Forks, Process
+from tests.prefork import Done, Prefork, Process
 
 ROOT = Path(__file__).parents[2]
 FILES = {place for protocol in PROTOCOLS for place in protocol.PLACES} - {"/robots.txt"}
@@ -65,7 +65,7 @@ def late(site: Mapping[str, Reply], seconds: float = 0.01) -> dict[str, Reply]:
 class Crawler:
     """``forbear crawl`` into one folder and one database; every call is one process."""
 
-    forks: Forks
+    forks: Prefork
     folder: Path
     database: str
     defaults: dict[str, Any] = field(default_factory=dict)

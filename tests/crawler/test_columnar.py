@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forbear.batch.snapshot import File
+from forbear.batch.snapshot import SnapshotFile
 from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.crawler.filter import columnar
 from forbear.crawler.filter import run as filters
@@ -197,7 +197,7 @@ def test_what_is_not_named_is_taken_from_the_snapshot(
     because = crawler.reasons()
     assert {protocol for protocol, _ in because["http://yes.example/"]} == {"operator"}
     [(used,)] = crawler.rows("SELECT DISTINCT policy FROM decisions")
-    assert used == File(hosts).about.policy
+    assert used == SnapshotFile(hosts).about.policy
     assert used != policies.load().digest
 
 

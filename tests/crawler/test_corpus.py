@@ -24,7 +24,7 @@ from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
 from forbear.crawler.corpus import table, warc
-from forbear.crawler.corpus.writer import Corpus, Original, Page, Repaired, Stored, repair
+from forbear.crawler.corpus.writer import Corpus, Original, Repaired, Stored, WarcPage, repair
 from forbear.crawler.files import hidden
 from forbear.optout.model import Capture
 
@@ -33,10 +33,12 @@ HTML = (("Content-Type", "text/html; charset=utf-8"), ("Content-Encoding", "gzip
 WORKER = Path(__file__).with_name("corpus_worker.py")
 
 
-def page(name: str, body: bytes | None = None, headers: tuple[tuple[str, str], ...] = HTML, status: int = 200) -> Page:
+def page(
+    name: str, body: bytes | None = None, headers: tuple[tuple[str, str], ...] = HTML, status: int = 200
+) -> WarcPage:
     url = f"http://www.example.org/{name}"
     content = f"<html lang=de><title>{name}</title><p>Grüße von {name}".encode() if body is None else body
-    return Page(
+    return WarcPage(
         f"id-{name}", url, AT, Capture(url, status, headers, content), (("User-Agent", "B"),), "HTTP/1.1", "192.0.2.7"
     )
 
@@ -45,7 +47,7 @@ def corpus(out: Path, **options: Any) -> Corpus:
     return Corpus(out, "w1", software="Forbear/0.1.0", user_agent="B/1 (+mailto:a@b.example)", **options)
 
 
-def write(out: Path, *pages: Page, **options: Any) -> list[Stored]:
+def write(out: Path, *pages: WarcPage, **options: Any) -> list[Stored]:
     made = corpus(out, **options)
     stored = [made.write(each) for each in pages]
     made.close()

@@ -9,7 +9,7 @@ import pytest
 from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import HTML, Crawler, page, plain
 from tests.invariants import check_laws
-from tests.prefork import Forks
+from tests.prefork import Prefork
 
 SITE = {
     "/robots.txt": plain("User-agent: *\nDisallow: /shut\n"),
@@ -20,7 +20,7 @@ SITE = {
 
 
 @pytest.fixture(scope="module")
-def crawled(forks: Forks, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Crawler:
+def crawled(forks: Prefork, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Crawler:
     """A crawl that kept both laws."""
     folder = tmp_path_factory.mktemp("laws")
     shutil.copy(sqlite_template, folder / "forbear.db")

@@ -18,8 +18,8 @@ def import_list(crawler: Crawler, *domains: str, on: date = date(2026, 11, 1)) -
     engine = open_database(crawler.database)
     with writing(engine) as connection:
         issue = lists.Issue("denmark", "list.csv", on, True, repr(domains).encode(), [])
-        entries = [lists.Entry(domain, "DK", "A court", "Section 413", None, "") for domain in domains]
-        lists.take_in(connection, issue, entries, datetime.now(UTC))
+        entries = [lists.ListedSite(domain, "DK", "A court", "Section 413", None, "") for domain in domains]
+        lists.import_list(connection, issue, entries, datetime.now(UTC))
         body = lists.current(connection)
     engine.dispose()
     assert body is not None

@@ -11,7 +11,7 @@ import pytest
 from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import FILES, HTML, Crawler, all_paths, moved, page, paths, plain, urls
 from tests.invariants import check_laws
-from tests.prefork import Forks
+from tests.prefork import Prefork
 
 SECRET = "The herring belong to whoever caught them."
 """Words of pages that are reserved: they must be nowhere when the crawl is over."""
@@ -76,7 +76,7 @@ SITES: dict[str, dict[str, Reply]] = {
 
 
 @pytest.fixture(scope="module")
-def crawled(forks: Forks, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Crawler, Web]:
+def crawled(forks: Prefork, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Crawler, Web]:
     """All these sites, crawled once."""
     folder = tmp_path_factory.mktemp("order")
     shutil.copy(sqlite_template, folder / "forbear.db")

@@ -213,9 +213,9 @@ def test_a_complaint_that_is_accepted_while_a_crawl_runs_is_honoured_by_its_next
         until(lambda: len(web.hits) >= 10)
         with writing(engine) as connection:
             _, complaint = complaints.receive(connection, notice, now())
-            for state in (complaints.State.ACKNOWLEDGED, complaints.State.IN_REVIEW):
+            for state in (complaints.ComplaintState.ACKNOWLEDGED, complaints.ComplaintState.IN_REVIEW):
                 complaints.advance(connection, complaint.number, state, by="Grace", reason="r", at=now())
-            accepted = complaints.State.ACCEPTED
+            accepted = complaints.ComplaintState.ACCEPTED
             blocks = ("a.example",)
             complaints.advance(connection, complaint.number, accepted, by="Grace", reason="r", at=now(), blocks=blocks)
         engine.dispose()

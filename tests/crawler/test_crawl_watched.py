@@ -85,12 +85,12 @@ def monitor(engine: Engine) -> Iterator[metrics.Monitor]:
 
 
 def test_a_worker_that_does_not_move_is_not_well(monitor: metrics.Monitor) -> None:
-    context: Any = SimpleNamespace(crawl="none", tally=Tally(), beat=None, writer=SimpleNamespace(failures=0))
+    context: Any = SimpleNamespace(crawl="none", tally=Tally(), heartbeat=None, writer=SimpleNamespace(failures=0))
     monitor.show(context)
     assert ask(monitor.address, "/health")[0] == 200
-    context.beat = time.monotonic() - 100
+    context.heartbeat = time.monotonic() - 100
     assert ask(monitor.address, "/health") == (503, "This worker has not moved for 100 seconds.\n")
-    context.beat = time.monotonic()
+    context.heartbeat = time.monotonic()
     assert ask(monitor.address, "/health")[0] == 200
     assert ask(monitor.address, "/metrics")[0] == 200
 

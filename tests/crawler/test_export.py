@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from forbear.batch import snapshot as snapshots
 from forbear.batch.rules import Snapshot
-from forbear.batch.snapshot import File
+from forbear.batch.snapshot import SnapshotFile
 from forbear.crawler.corpus.export import export_hosts
 from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.optout import policy
@@ -91,7 +91,7 @@ def test_the_newest_answer_of_each_place_is_in_it_and_no_page(engine: Engine, tm
         size = chain.size(connection)
         root = chain.tree(connection, size).root()
     about = export_hosts(engine.url.render_as_string(hide_password=False), tmp_path / "hosts.parquet")
-    file = File(tmp_path / "hosts.parquet")
+    file = SnapshotFile(tmp_path / "hosts.parquet")
     assert file.about == about
     assert (about.hosts, about.answers, about.log_size, about.log_root) == (2, 2, size, root.hex())
     assert (about.operator_list, about.infringing_list, about.checkpoint) == (None, None, None)

@@ -16,7 +16,7 @@ from typing import Any
 import brotli
 
 from forbear.crawler.archives import stored_answer
-from forbear.crawler.archives.packed import Broken
+from forbear.crawler.archives.packed import DamagedRecord
 from forbear.crawler.archives.warc_records import WarcFile
 from forbear.crawler.crawl import links, sitemaps
 from forbear.crawler.fetch import decoding
@@ -184,7 +184,7 @@ def check_warc(octets: bytes) -> None:
 def check_stored_answer(octets: bytes) -> None:
     """Checks that the answer in a block is read or is broken, and that fields are lines and bodies bounded."""
     for ends in (True, False):
-        with suppress(Broken):
+        with suppress(DamagedRecord):
             head = stored_answer.read_head(octets, ends=ends)
             assert all(name and not re.search(rb"[\0\r\n]", name + value) for name, value in head.fields)
             assert len(stored_answer.read_body(head, octets[head.begin :], 100_000)) <= 100_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.model import Capture, Gap, Question, Statement
 from forbear.optout.readers import url as urls
 
@@ -38,7 +38,7 @@ class Site:
         known = Captures(captures, complete=True)
         own = known.get(url)
         kept = own if own is not None and own.status is not None and 200 <= own.status < 300 else None
-        found = list(protocol.read(Asked(Question(url, agent=agent), urls.parse(url), known, kept)))
+        found = list(protocol.read(Hop(Question(url, agent=agent), urls.parse(url), known, kept)))
         return [one for one in found if isinstance(one, Statement)], [one for one in found if isinstance(one, Gap)]
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
-from forbear.optout.model import Capture, Decision, Force, Preference, Profile, Question, Verdict
+from forbear.optout.model import Capture, Decision, Preference, Profile, Question, StatementStatus, Verdict
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "real_world.jsonl"
 _PLACES = {"tdmrep.json": "/.well-known/tdmrep.json", "ai.txt": "/ai.txt", "trust.txt": "/trust.txt"}
@@ -79,7 +79,7 @@ class File:
             if self.decision(profile).verdict is Verdict.EXCLUDED:
                 return f"excluded in {profile}"
         strict = self.decision(Profile.STRICT)
-        if any(s.force is Force.FLAGGED and s.preference is Preference.DISALLOW for s in strict.statements):
+        if any(s.force is StatementStatus.FLAGGED and s.preference is Preference.DISALLOW for s in strict.statements):
             return "flagged" if strict.verdict is Verdict.DEFERRED else "flagged, recorded alone"
         return "deferred in strict" if strict.verdict is Verdict.DEFERRED else "not at all"
 

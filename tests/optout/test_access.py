@@ -7,7 +7,7 @@ import pytest
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
-from forbear.optout.model import EVERY_USE, NEVER, Capture, Decision, Force, Question
+from forbear.optout.model import EVERY_USE, NEVER, Capture, Decision, Question, StatementStatus
 from forbear.optout.protocols import access
 
 STATUSES = [(status, status in {401, 402, 403, 407, 451}) for status in
@@ -114,7 +114,7 @@ def test_broken_linked_data_counts_where_doubt_does(site, data):
     statements, gaps = site.ask(
         access, site.page(f'<script type="application/ld+json">{data.replace("FALSE", FALSE)}</script>')
     )
-    assert [(s.quote, s.force) for s in statements] == [(FALSE, Force.MALFORMED)]
+    assert [(s.quote, s.force) for s in statements] == [(FALSE, StatementStatus.MALFORMED)]
     assert [gap.defers for gap in gaps] == [NEVER]
 
 

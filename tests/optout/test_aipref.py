@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.model import ALWAYS, EVERY_USE, IN_STRICT, NEVER, Force, Preference, Use
+from forbear.optout.model import ALWAYS, EVERY_USE, IN_STRICT, NEVER, Preference, StatementStatus, Use
 from forbear.optout.protocols import aipref
 from tests.line_counter import PER_OCTET, steps
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
-STANDING, SUPERSEDED, MALFORMED, CONTRADICTED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED, Force.CONTRADICTED
-FLAGGED = Force.FLAGGED
+STANDING, SUPERSEDED, MALFORMED, CONTRADICTED = (
+    StatementStatus.STANDING,
+    StatementStatus.SUPERSEDED,
+    StatementStatus.MALFORMED,
+    StatementStatus.CONTRADICTED,
+)
+FLAGGED = StatementStatus.FLAGGED
 TRAIN, SEARCH, AI_USE, NOTHING = ({Use.TRAIN_AI}, {Use.SEARCH}, {Use.AI_USE}, set())
 
 FIELDS = [

@@ -24,10 +24,10 @@ from forbear.optout.model import (
     Capture,
     Decision,
     Failure,
-    Force,
     Preference,
     Profile,
     Question,
+    StatementStatus,
     Use,
 )
 from forbear.optout.protocols import c2pa, iptc
@@ -52,8 +52,8 @@ from tests.optout.pictures import (
 )
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
-STANDING, SUPERSEDED, CONTRADICTED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED
-MALFORMED = Force.MALFORMED
+STANDING, SUPERSEDED, CONTRADICTED = StatementStatus.STANDING, StatementStatus.SUPERSEDED, StatementStatus.CONTRADICTED
+MALFORMED = StatementStatus.MALFORMED
 INFERENCE = frozenset({Use.AI_USE})
 NOTHING = frozenset[Use]()
 STORE = "https://manifests.example/1.c2pa"

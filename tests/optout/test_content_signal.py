@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference, Use
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Preference, StatementStatus, Use
 from forbear.optout.protocols import content_signal
 
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
-STANDING, MALFORMED, FLAGGED = Force.STANDING, Force.MALFORMED, Force.FLAGGED
+STANDING, MALFORMED, FLAGGED = StatementStatus.STANDING, StatementStatus.MALFORMED, StatementStatus.FLAGGED
 TRAIN, SEARCH, INPUT, NOTHING = ({Use.TRAIN_AI}, {Use.SEARCH}, {Use.AI_USE}, set())
 
 SIGNALS = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.model import AI_USES, ALWAYS, EVERY_USE, IN_STRICT, NEVER, Capture, Force, Preference
+from forbear.optout.model import AI_USES, ALWAYS, EVERY_USE, IN_STRICT, NEVER, Capture, Preference, StatementStatus
 from forbear.optout.protocols import iptc, tdmrep
 from tests.optout.pictures import DMI, PLUS, PROHIBITED, document, jpeg, main, packet, png, text_chunk
 
 RDF = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 ALLOW, DISALLOW, UNKNOWN = Preference.ALLOW, Preference.DISALLOW, Preference.UNKNOWN
-STANDING, MALFORMED = Force.STANDING, Force.MALFORMED
+STANDING, MALFORMED = StatementStatus.STANDING, StatementStatus.MALFORMED
 
 VALUES = [
     # value, preference, uses, force

@@ -8,7 +8,7 @@ import pytest
 
 from forbear.optout import case, policy
 from forbear.optout import decide as deciding
-from forbear.optout.captures import Asked, Captures
+from forbear.optout.captures import Captures, Hop
 from forbear.optout.decide import decide
 from forbear.optout.model import (
     AI_USES,
@@ -30,8 +30,8 @@ NAME = "pigeons"
 PLACES = ("/pigeons.txt",)
 
 
-def read(asked: Asked):
-    file = yield from asked.look(NAME, asked.url.origin + PLACES[0])
+def read(hop: Hop):
+    file = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     if file and b"no" in file.body.split():
         yield Statement(NAME, Preference.DISALLOW, "no", file.url, "line 1", AI_USES)
 

@@ -48,7 +48,7 @@ def test_the_digest_is_that_of_the_content_which_holds_all():
     assert rules.digest == hashlib.sha256(rules.content.encode()).hexdigest() != policy.load().digest
     content = json.loads(rules.content)
     assert content["protocols"]["prose"]["strict"] == {"excludes": [], "defers": ["flagged", "unread"]}
-    assert content["departures"] == [
+    assert content["overrides"] == [
         {"what": "prose in strict: what is flagged defers, not is recorded", "looser": False, "reason": ""}
     ]
     assert policy.load("# nothing\n").digest == policy.load().digest
@@ -117,7 +117,7 @@ def test_both_profiles_side_by_side(own, said, standard, strict, profile):
 
 def test_what_is_looser_is_on_record_with_its_reason():
     own = '[protocols.trust-txt]\nreason = " by counsel "\nstandard.excludes = []\nlicensable = false'
-    looser = {(d.what, d.looser, d.reason) for d in policy.load(own).departures}
+    looser = {(d.what, d.looser, d.reason) for d in policy.load(own).overrides}
     assert looser == {
         ("trust-txt in standard: what is standing is recorded, not excludes", True, " by counsel "),
         ("trust-txt: a licence cannot lift it", False, " by counsel "),

@@ -9,7 +9,7 @@ import pytest
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
-from forbear.optout.model import AI_USES, Decision, Force, Preference, Profile, Question, Use, Verdict
+from forbear.optout.model import AI_USES, Decision, Preference, Profile, Question, StatementStatus, Use, Verdict
 from forbear.optout.protocols import prose
 from tests.line_counter import PER_OCTET, steps
 from tests.optout.conftest import PAGE
@@ -126,7 +126,7 @@ def test_a_notice_in_a_footer_is_recorded(site, language, sentence, declared):
     page = f"<!DOCTYPE html><html{lang}>\n<p>1811</p>\n<footer><p>{sentence}</p></footer>"
     statements, gaps = site.ask(prose, site.page(page))
     assert [(s.quote, s.where, s.preference, s.force, s.uses) for s in statements] == [
-        (sentence, "line 3", Preference.DISALLOW, Force.FLAGGED, AI_USES)
+        (sentence, "line 3", Preference.DISALLOW, StatementStatus.FLAGGED, AI_USES)
     ]
     assert gaps == []
 

@@ -7,7 +7,7 @@ import pytest
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
-from forbear.optout.model import Capture, Decision, Force, Profile, Question, Verdict
+from forbear.optout.model import Capture, Decision, Profile, Question, StatementStatus, Verdict
 from forbear.optout.readers import robots_mended
 from tests.line_counter import PER_OCTET, steps
 
@@ -44,7 +44,9 @@ def decided(body: str, profile: Profile) -> Decision:
 @pytest.mark.parametrize(("body", "quote", "where"), PLAIN)
 def test_a_plain_no_is_a_doubt_in_strict(body, quote, where):
     strict = decided(body, Profile.STRICT)
-    flagged = [(s.quote, s.where) for s in strict.statements if s.protocol == "robots" and s.force is Force.FLAGGED]
+    flagged = [
+        (s.quote, s.where) for s in strict.statements if s.protocol == "robots" and s.force is StatementStatus.FLAGGED
+    ]
     assert (strict.verdict, flagged) == (Verdict.DEFERRED, [(quote, where)])
     assert decided(body, Profile.STANDARD).verdict is Verdict.ALLOWED
 
@@ -65,7 +67,10 @@ IN_FORM = [
 @pytest.mark.parametrize("body", IN_FORM)
 def test_what_does_not_shut_the_url_is_no_doubt(body):
     strict = decided(body, Profile.STRICT)
-    assert (strict.verdict, [s for s in strict.statements if s.force is Force.FLAGGED]) == (Verdict.ALLOWED, [])
+    assert (strict.verdict, [s for s in strict.statements if s.force is StatementStatus.FLAGGED]) == (
+        Verdict.ALLOWED,
+        [],
+    )
 
 
 @pytest.mark.parametrize("unit", ["<br", "\\n", " ;", "User-agent: * ", "-", '"', "\ufeff", "a:'"])

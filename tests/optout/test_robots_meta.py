@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.model import AI_USES, Force, Preference
+from forbear.optout.model import AI_USES, Preference, StatementStatus
 from forbear.optout.protocols import robots_meta
 from forbear.optout.readers import html
 
@@ -58,7 +58,7 @@ def test_other_spellings_are_flagged(site, word):
     field, element = f"nofollow, {word}", f'<meta name="robots" content="{word}">'
     statements, _ = site.ask(robots_meta, site.page(f"<p>{element}", (("X-Robots-Tag", field),)))
     assert [(s.quote, s.preference, s.force, s.uses) for s in statements] == [
-        (quote, Preference.DISALLOW, Force.FLAGGED, AI_USES) for quote in (field, element)
+        (quote, Preference.DISALLOW, StatementStatus.FLAGGED, AI_USES) for quote in (field, element)
     ]
 
 
@@ -176,7 +176,7 @@ DOUBTFUL = [
 @pytest.mark.parametrize("markup", DOUBTFUL)
 def test_only_a_reader_of_tags_sees_it(site, markup):
     [statement], _ = site.ask(robots_meta, site.page(f"<!DOCTYPE html>{markup}"))
-    assert (statement.quote, statement.force, statement.note) == (NO, Force.FLAGGED, html.DOUBTFUL)
+    assert (statement.quote, statement.force, statement.note) == (NO, StatementStatus.FLAGGED, html.DOUBTFUL)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_only_a_reader_of_tags_sees_it(site, markup):
 )
 def test_other_attributes_are_wishes(site, element):
     [statement, *_], _ = site.ask(robots_meta, site.page(HEAD.format(element)))
-    assert (statement.quote, statement.force, statement.uses) == (element, Force.FLAGGED, AI_USES)
+    assert (statement.quote, statement.force, statement.uses) == (element, StatementStatus.FLAGGED, AI_USES)
 
 
 @pytest.mark.parametrize(

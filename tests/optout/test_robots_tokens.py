@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from forbear.optout import policy
-from forbear.optout.model import Force, Preference, Profile, Use
+from forbear.optout.model import Preference, Profile, StatementStatus, Use
 from forbear.optout.protocols import robots_intent, usage_token
 from forbear.optout.readers import informal_optouts
 
@@ -85,7 +85,7 @@ def test_lines_that_no_crawler_obeys_are_flagged(site, what, robots, expected):
     assert [(s.quote, s.where, s.preference) for s in statements] == [
         (quote, f"line {line}", preference) for quote, line, preference in expected
     ], what
-    assert all(s.force is Force.FLAGGED and s.uses == {Use.TRAIN_AI} for s in statements)
+    assert all(s.force is StatementStatus.FLAGGED and s.uses == {Use.TRAIN_AI} for s in statements)
     assert gaps == []
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.captures import Asked, Captures
-from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Force, Place, Preference, Question, Use
+from forbear.optout.captures import Captures, Hop
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Place, Preference, Question, StatementStatus, Use
 from forbear.optout.protocols import rsl
 from forbear.optout.readers import rsl as documents
 from forbear.optout.readers import url as urls
 
-STANDING, SUPERSEDED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED
+STANDING, SUPERSEDED, MALFORMED = StatementStatus.STANDING, StatementStatus.SUPERSEDED, StatementStatus.MALFORMED
 LICENCE = "/licence.xml"
 NAMED = "License: https://archive.example/licence.xml\nUser-agent: *\nAllow: /\n"
 NO = '<prohibits type="usage">ai-train</prohibits>'
@@ -281,7 +281,7 @@ NO_LICENCES = [
 def test_places_that_name_none(site, section, robots, headers, markup, defers):
     captures = (site.file("/robots.txt", robots), site.page(markup, headers), site.file(LICENCE, licence(NO)))
     statements, gaps = site.ask(rsl, *captures)
-    stood = [statement for statement in statements if statement.force is not Force.FLAGGED]
+    stood = [statement for statement in statements if statement.force is not StatementStatus.FLAGGED]
     assert (stood, [gap.defers for gap in gaps]) == ([], defers), section
 
 
@@ -289,7 +289,12 @@ def test_a_licence_for_others_is_flagged_and_not_followed(site):
     [said], gaps = site.ask(
         rsl, site.file("/robots.txt", "User-agent: *\nAllow: /\nUser-agent: a\nLicense: https://a/\n")
     )
-    assert (said.force, said.preference, said.where, gaps) == (Force.FLAGGED, Preference.UNKNOWN, "line 4", [])
+    assert (said.force, said.preference, said.where, gaps) == (
+        StatementStatus.FLAGGED,
+        Preference.UNKNOWN,
+        "line 4",
+        [],
+    )
 
 
 def test_a_licence_that_is_named_and_not_there_is_a_doubt(site):
@@ -302,7 +307,7 @@ def test_no_more_than_eight_licences_are_asked_for(site):
     robots = "".join(f"License: https://archive.example/{number}.xml\n" for number in range(100))
     question = Question("https://archive.example/")
     known = Captures([site.file("/robots.txt", robots)])
-    found = list(rsl.read(Asked(question, urls.parse(question.url), known)))
+    found = list(rsl.read(Hop(question, urls.parse(question.url), known)))
     assert len([one for one in found if isinstance(one, Place)]) == rsl.MAX_LICENCES
     _, gaps = site.ask(rsl, site.file("/robots.txt", robots))
     assert [gap.defers for gap in gaps] == [ALWAYS, *[IN_STRICT] * rsl.MAX_LICENCES]

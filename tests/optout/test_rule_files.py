@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from forbear.optout.captures import Asked, Captures
-from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Failure, Force, Place, Question, Use
+from forbear.optout.captures import Captures, Hop
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Capture, Failure, Place, Question, StatementStatus, Use
 from forbear.optout.protocols import ai_txt, trust_txt
 from forbear.optout.readers import url as urls
 
 IMAGE = "https://archive.example/photos/IMG_1.JPG"
-STANDING, SUPERSEDED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.MALFORMED
+STANDING, SUPERSEDED, MALFORMED = StatementStatus.STANDING, StatementStatus.SUPERSEDED, StatementStatus.MALFORMED
 
 RULES = [
     # what, rules, [(quote, force)]
@@ -72,7 +72,7 @@ DIALECTS = [
 @pytest.mark.parametrize(("what", "body", "expected"), DIALECTS)
 def test_dialects_of_ai_txt_are_flagged(site, what, body, expected):
     statements, _ = site.ask(ai_txt, site.file("/ai.txt", body))
-    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is Force.FLAGGED]
+    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is StatementStatus.FLAGGED]
     assert flagged == [(preference, quote, f"line {line}") for preference, quote, line in expected], what
 
 
@@ -89,7 +89,7 @@ TRUST = [
 @pytest.mark.parametrize(("what", "line", "preference"), TRUST)
 def test_other_names_in_trust_txt_are_flagged(site, what, line, preference):
     statements, _ = site.ask(trust_txt, site.file("/trust.txt", f"contact=x\n{line}\n"))
-    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is Force.FLAGGED]
+    flagged = [(s.preference, s.quote, s.where) for s in statements if s.force is StatementStatus.FLAGGED]
     assert flagged == ([(preference, line, "line 2")] if preference else []), what
 
 
@@ -140,7 +140,7 @@ def test_the_second_place_is_asked_for_once_the_first_has_nothing():
     url = urls.parse(question.url)
 
     def wanted(*captures: Capture) -> list[str]:
-        found = trust_txt.read(Asked(question, url, Captures(captures)))
+        found = trust_txt.read(Hop(question, url, Captures(captures)))
         return [one.url for one in found if isinstance(one, Place)]
 
     root, known = (f"https://archive.example{path}" for path in trust_txt.PLACES)

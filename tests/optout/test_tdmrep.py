@@ -10,11 +10,16 @@ from typing import Any
 import pikepdf
 import pytest
 
-from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Force, Preference
+from forbear.optout.model import ALWAYS, IN_STRICT, NEVER, Preference, StatementStatus
 from forbear.optout.protocols import tdmrep
 from tests.line_counter import steps
 
-STANDING, SUPERSEDED, CONTRADICTED, MALFORMED = Force.STANDING, Force.SUPERSEDED, Force.CONTRADICTED, Force.MALFORMED
+STANDING, SUPERSEDED, CONTRADICTED, MALFORMED = (
+    StatementStatus.STANDING,
+    StatementStatus.SUPERSEDED,
+    StatementStatus.CONTRADICTED,
+    StatementStatus.MALFORMED,
+)
 WELL_KNOWN = tdmrep.PLACES[0]
 
 VALUES = [
@@ -72,7 +77,7 @@ FILES = [
 @pytest.mark.parametrize(("section", "body", "quote", "defers"), FILES, ids=range(len(FILES)))
 def test_file_that_is_none(site, section, body, quote, defers):
     statements, gaps = site.ask(tdmrep, site.file(WELL_KNOWN, body))
-    assert [s for s in statements if s.force is not Force.FLAGGED] == [], section
+    assert [s for s in statements if s.force is not StatementStatus.FLAGGED] == [], section
     assert [(gap.quote, gap.defers) for gap in gaps] == [(quote, defers)], section
 
 
@@ -122,7 +127,7 @@ def test_what_a_file_evidently_means_is_flagged(site, what, body, path, expected
     assert [(s.preference, s.quote, s.where) for s in statements] == [
         (preference, quote, f"line {line}") for preference, quote, line in expected
     ], what
-    assert all(s.force is Force.FLAGGED for s in statements)
+    assert all(s.force is StatementStatus.FLAGGED for s in statements)
 
 
 RULES = [
@@ -429,5 +434,5 @@ MISSPELT = [
 def test_other_names_are_flagged(site, markup, headers, expected):
     statements, gaps = site.ask(tdmrep, site.page(f"<!DOCTYPE html>{markup}", headers))
     assert [(s.quote, s.preference) for s in statements] == expected
-    assert all(s.force is Force.FLAGGED for s in statements)
+    assert all(s.force is StatementStatus.FLAGGED for s in statements)
     assert gaps == []

@@ -19,7 +19,7 @@ from forbear.storage.accounts import domain_verification
 from forbear.storage.accounts.subscriptions import ask
 from forbear.storage.database import writing
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import Attachment, Notice, State, advance, receive
+from forbear.storage.log.complaints import Attachment, ComplaintState, Notice, advance, receive
 from tests.crawler.test_bot_auth import RFC_KEY
 from tests.portal.mailbox import Mailbox, search
 from tests.portal.zones import Zone
@@ -143,7 +143,11 @@ def test_a_rightsholder_complains_and_follows_it_to_its_end(serve, page: Page, e
     number = page.get_by_role("heading", level=1).inner_text()
     assert re.fullmatch(r"20\d\d-[0-9A-Z]{6}", number)
     expect(page.get_by_text("deed.pdf")).to_be_visible()
-    for state, blocks in ((State.ACKNOWLEDGED, ()), (State.IN_REVIEW, ()), (State.ACCEPTED, ("journal.example",))):
+    for state, blocks in (
+        (ComplaintState.ACKNOWLEDGED, ()),
+        (ComplaintState.IN_REVIEW, ()),
+        (ComplaintState.ACCEPTED, ("journal.example",)),
+    ):
         with writing(engine) as connection:
             advance(connection, number, state, by="Grace", reason=f"So it is {state}.", at=now(), blocks=blocks)
     page.reload()

@@ -13,7 +13,7 @@ from forbear.portal.web.validation import MOST_OCTETS, file_name, media_type
 from forbear.storage.database import writing
 from forbear.storage.db.portal_tables import complaints
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import State, advance, attachment, find
+from forbear.storage.log.complaints import ComplaintState, advance, attachment, find
 from tests.portal.mailbox import Mailbox, search
 
 GIVEN = {
@@ -153,9 +153,9 @@ def test_each_step_and_its_reason_is_shown_and_what_is_accepted_is_excluded_at_o
         link = send(portal).headers["location"]
         number = number_of(portal.get(link))
         before = portal.post("/check", "/check", {"url": "http://library.example/lamps"}).text
-        step(engine, number, State.ACKNOWLEDGED)
-        step(engine, number, State.IN_REVIEW)
-        step(engine, number, State.ACCEPTED, blocks=("library.example",))
+        step(engine, number, ComplaintState.ACKNOWLEDGED)
+        step(engine, number, ComplaintState.IN_REVIEW)
+        step(engine, number, ComplaintState.ACCEPTED, blocks=("library.example",))
         after = portal.post("/check", "/check", {"url": "http://library.example/lamps"}).text
     assert "Nothing reserves it" in before
     assert "Reserved: our crawler leaves it alone" in after

@@ -9,7 +9,7 @@ from forbear.storage.accounts.accounts import Role
 from forbear.storage.database import writing
 from forbear.storage.db.portal_tables import mails
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import WITHIN, Attachment, Notice, State, blocking, find, receive
+from forbear.storage.log.complaints import WITHIN, Attachment, ComplaintState, Notice, blocking, find, receive
 from tests.portal.desks import enrolled, sign_in
 
 FILE = Attachment('a"\r\nb.html', "application/pdf", b"%PDF-1.7 <script>")
@@ -45,9 +45,9 @@ def test_a_complaint_is_worked_from_the_queue_to_its_decision(desk, engine, numb
         done = find(connection, number)
         assert done
         assert [(one.state, one.by) for one in done.steps[1:]] == [
-            (State.ACKNOWLEDGED, "grace"),
-            (State.IN_REVIEW, "grace"),
-            (State.ACCEPTED, "grace"),
+            (ComplaintState.ACKNOWLEDGED, "grace"),
+            (ComplaintState.IN_REVIEW, "grace"),
+            (ComplaintState.ACCEPTED, "grace"),
         ]
         assert len(blocking(connection)) == 2
         told = connection.execute(mails.select().order_by(mails.c.id)).all()
@@ -82,7 +82,7 @@ def test_an_attachment_is_only_ever_saved(desk, number):
 
 def test_what_is_late_is_said_so(desk, engine):
     with writing(engine) as connection:
-        receive(connection, NOTICE, now() - WITHIN[State.RECEIVED] - timedelta(days=1))
+        receive(connection, NOTICE, now() - WITHIN[ComplaintState.RECEIVED] - timedelta(days=1))
     assert "late: was due by" in desk.get("/desk/complaints").text
 
 

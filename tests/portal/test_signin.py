@@ -12,7 +12,7 @@ from forbear.portal.web.proxies import networks
 from forbear.portal.web.settings import Rates
 from forbear.storage.accounts import accounts, attempts, sessions
 from forbear.storage.accounts.accounts import BadAccount, Role, Scope
-from forbear.storage.accounts.totp_encryption import Vault
+from forbear.storage.accounts.totp_encryption import TotpCipher
 from forbear.storage.database import writing
 from forbear.storage.db import account_tables
 from forbear.storage.db.records import now
@@ -63,7 +63,7 @@ def test_secrets_of_codes_are_encrypted_at_the_next_sign_in(serve, engine):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_encrypted_secret_opens_for_its_own_account_alone(engine):
-    vault = Vault(b"a secret of this portal that stays")
+    vault = TotpCipher(b"a secret of this portal that stays")
     kept = engine.execution_options(vault=vault)
     with writing(kept) as connection:
         accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())

@@ -12,13 +12,13 @@ from forbear.reports.document import Document, Open, Section, Table
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.policy import InForce, inputs
 from forbear.reports.render import FORMS
-from forbear.storage.log.lists import State
-from forbear.storage.reads.figures import Run
+from forbear.storage.log.lists import PublicationStatus
+from forbear.storage.reads.figures import CrawlRow
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECTIONS = shipped("policy_document.toml")["sections"]
-RUN = Run(
+RUN = CrawlRow(
     id="1",
     started_at=NOW,
     finished_at=NOW,
@@ -44,8 +44,8 @@ owner = "legal team"
 """ + "\n".join(f'{section["own"]} = """First about {section["own"]}.\n\nSecond."""' for section in SECTIONS)
 
 
-def made(own: str = "", *, summary: bool = False, run: Run | None = RUN, rules: str = "") -> Document:
-    states = [State("denmark", date(2026, 11, 1), NOW, "ab" * 32, 7, 0)]
+def made(own: str = "", *, summary: bool = False, run: CrawlRow | None = RUN, rules: str = "") -> Document:
+    states = [PublicationStatus("denmark", date(2026, 11, 1), NOW, "ab" * 32, 7, 0)]
     known = InForce("1", policies.load(rules), run, states, {"denmark": "Share With Care"})
     return policy.document(known, inputs(own), NOW, summary=summary)
 

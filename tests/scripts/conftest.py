@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.prefork import Forks
+from tests.prefork import Prefork
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def forbear(forks: Forks, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def forbear(forks: Prefork, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs ``python -m forbear`` in an empty folder, with an environment that sets nothing of ours."""
 
     def run(

@@ -18,7 +18,16 @@ from forbear.optout import policy
 from forbear.optout.model import Capture, Decision, Preference, Profile, Reason, Stage, Use, Verdict
 from forbear.optout.readers.url import parse
 from forbear.scripts.__main__ import cli
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id, now
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    Keep,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+    new_id,
+    now,
+)
 from forbear.storage.log.crawls import CrawlRecord, begin
 from forbear.storage.log.evidence import load
 from forbear.storage.log.writer import Writer
@@ -49,10 +58,12 @@ def logged(engine: Engine) -> None:
     crawl = writer.call(lambda connection: begin(connection, record, at)).result().id
     robots = CaptureRecord(new_id(), at, at, Capture("https://a.example/robots.txt", 200, (COOKIE,), ROBOTS))
 
-    def job(url: str, verdict: Verdict, stage: Stage, reasons: tuple[Reason, ...], *pages: CaptureRecord) -> Decided:
+    def job(
+        url: str, verdict: Verdict, stage: Stage, reasons: tuple[Reason, ...], *pages: CaptureRecord
+    ) -> RecordDecision:
         decision = Decision(verdict, stage, parse(url).href, reasons)
         ids = (robots.id, *(page.id for page in pages))
-        return Decided(DecisionRecord(new_id(), now(), crawl, url, decision, captures=ids), (robots, *pages))
+        return RecordDecision(DecisionRecord(new_id(), now(), crawl, url, decision, captures=ids), (robots, *pages))
 
     page = Capture("https://a.example/p?user=jane", 200, (("X-Robots-Tag", "noai"),), b"a page that nobody may keep")
     seen = CaptureRecord(new_id(), at, None, page, Keep.QUOTED)
@@ -64,7 +75,7 @@ def logged(engine: Engine) -> None:
         job("https://a.example/b", Verdict.EXCLUDED, Stage.REQUEST, (no,)),
         job(page.url, Verdict.EXCLUDED, Stage.PAGE, (tag,), seen),
         kept,
-        Kept(copy),
+        RecordPage(copy),
     ):
         writer.submit(each).result()
     writer.close()

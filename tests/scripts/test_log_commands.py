@@ -25,7 +25,15 @@ from forbear.scripts import log as log_command
 from forbear.scripts.__main__ import cli
 from forbear.scripts.forms import write as write_rows
 from forbear.storage.database import writing
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Job, Kept, PageRecord, new_id
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    Job,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+    new_id,
+)
 from forbear.storage.log.crawls import CrawlRecord, begin
 from forbear.storage.log.log import write
 from forbear.storage.reads.columns import LOG
@@ -59,12 +67,12 @@ def forbear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def decided(crawl: str, url: str, verdict: Verdict, day: int, *reasons: Reason) -> Decided:
+def decided(crawl: str, url: str, verdict: Verdict, day: int, *reasons: Reason) -> RecordDecision:
     robots = Capture(f"{parse(url).origin}/robots.txt", 200, (), b"User-agent: *\nDisallow: /no\n")
     evidence = CaptureRecord(new_id(), AT, None, robots)
     decision = Decision(verdict, Stage.REQUEST, parse(url).href, reasons)
     record = DecisionRecord(new_id(), AT + timedelta(days=day), crawl, url, decision, captures=(evidence.id,))
-    return Decided(record, (evidence,))
+    return RecordDecision(record, (evidence,))
 
 
 def said(host: str, protocol: str = "robots", measure: str = "1.3(1)(a)", quote: str = "Disallow: /no") -> Reason:
@@ -97,7 +105,7 @@ def database(engine: Engine, database_url: str) -> str:
         jobs: list[Job] = [
             decided(crawl, "https://shut.example/no/ü", Verdict.EXCLUDED, 0, said("shut.example"), token),
             kept,
-            Kept(page),
+            RecordPage(page),
             decided(crawl, "https://later.example/", Verdict.DEFERRED, 2, said("later.example", quote="timeout")),
             decided(crawl, "https://open.example/", Verdict.ALLOWED, 3),
         ]

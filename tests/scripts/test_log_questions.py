@@ -21,7 +21,15 @@ from forbear.optout.model import Capture, Decision, Preference, Profile, Reason,
 from forbear.optout.readers.url import parse
 from forbear.scripts.__main__ import cli
 from forbear.storage.database import writing
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Kept, PageRecord, new_id, now
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+    new_id,
+    now,
+)
 from forbear.storage.log.crawls import CrawlRecord, begin
 from forbear.storage.log.log import write
 from forbear.storage.reads import columns
@@ -37,11 +45,11 @@ def database(engine: Engine, database_url: str) -> str:
         policy.load(), {},
     )  # fmt: skip
 
-    def decided(url: str, verdict: Verdict, day: int, *reasons: Reason, stage: Stage = Stage.REQUEST) -> Decided:
+    def decided(url: str, verdict: Verdict, day: int, *reasons: Reason, stage: Stage = Stage.REQUEST) -> RecordDecision:
         robots = CaptureRecord(new_id(), at, None, Capture(f"{parse(url).origin}/robots.txt", 200, (), b"Disallow: /"))
         decision = Decision(verdict, stage, parse(url).href, reasons)
         row = DecisionRecord(new_id(), at + timedelta(days=day), crawl, url, decision, captures=(robots.id,))
-        return Decided(row, (robots,))
+        return RecordDecision(row, (robots,))
 
     at = now()
     with writing(engine) as connection:
@@ -53,7 +61,7 @@ def database(engine: Engine, database_url: str) -> str:
         failed = Reason("unreachable", Preference.UNKNOWN, "503", "https://b.example/robots.txt", "status", "1.3(1)(a)")
         for job in (
             kept,
-            Kept(page),
+            RecordPage(page),
             decided(url, Verdict.EXCLUDED, 1, no),
             decided("https://b.example/", Verdict.DEFERRED, 0, failed),
         ):

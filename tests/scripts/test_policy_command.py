@@ -122,8 +122,8 @@ def test_a_crawl_puts_its_policy_and_both_verdicts_on_record(forbear, own: Path)
 
     known = [json.loads(line) for line in forbear("policy", "list", "--json").stdout.splitlines()]
     assert [one["digest"] for one in known] == [ours, theirs]
-    assert known[0]["departures"] == []
-    assert {(d["looser"], d["reason"]) for d in known[1]["departures"]} == {
+    assert known[0]["overrides"] == []
+    assert {(d["looser"], d["reason"]) for d in known[1]["overrides"]} == {
         (False, ""),
         (True, "no effect in our law, by counsel"),
     }

@@ -16,9 +16,9 @@ from forbear.crawler.demo.demo_server import Web
 from forbear.scripts.timetable import BadTimetable, Step, read
 from forbear.storage.database import open_database
 from forbear.storage.frontier import runs
-from forbear.storage.frontier.runs import Run
+from forbear.storage.frontier.runs import StepRun
 from tests.crawler.crawls import page, plain, until
-from tests.prefork import Forks, Process
+from tests.prefork import Prefork, Process
 
 BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
 STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}
@@ -52,8 +52,8 @@ def test_what_is_no_timetable_is_said(table: Any, sentence: str) -> None:
 )
 def test_a_step_is_due_at_the_first_time_after_it_began(at: str, due: datetime) -> None:
     step = Step("a", ("log",), at)
-    assert step.due_at(Run("1", BEGAN, BEGAN + timedelta(hours=1), 0)) == due
-    assert step.due_at(Run("1", BEGAN, None, None)) is None, "cut short: at once"
+    assert step.due_at(StepRun("1", BEGAN, BEGAN + timedelta(hours=1), 0)) == due
+    assert step.due_at(StepRun("1", BEGAN, None, None)) is None, "cut short: at once"
     assert step.due_at(None) is None, "never: at once"
 
 
@@ -93,7 +93,7 @@ def test_once_runs_what_is_due_and_says_how_it_ended(forbear: Any, tmp_path: Pat
 def test_one_run_at_a_time_has_a_database(forbear: Any, tmp_path: Path, database_url: str) -> None:
     path = write(tmp_path, database_url, ("log", ["log"], "* * * * *"))
     engine = open_database(database_url)
-    with runs.alone(engine) as mine:
+    with runs.exclusive_lock(engine) as mine:
         assert mine
         done = forbear("run", str(path), "--once")
         assert (done.returncode, done.stdout) == (0, "")
@@ -105,7 +105,7 @@ def test_one_run_at_a_time_has_a_database(forbear: Any, tmp_path: Path, database
 SITE = {"/": page("/a"), "/a": page(words="Nine boats.")}
 
 
-def started(forks: Forks, path: Path) -> Process:
+def started(forks: Prefork, path: Path) -> Process:
     return forks.start(["run", str(path), "--json"], path.parent / "run", work=path.parent)
 
 
@@ -132,7 +132,7 @@ def test_a_crawl_and_rechecks_on_a_timetable(forbear: Any, tmp_path: Path) -> No
 
 
 def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(
-    forbear: Any, forks: Forks, tmp_path: Path
+    forbear: Any, forks: Prefork, tmp_path: Path
 ) -> None:
     with Web({"a.example": {path: replace(reply, pause=0.5) for path, reply in SITE.items()}}) as web:
         path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("crawl", ["crawl", "http://a.example/"], "@yearly"))
@@ -151,7 +151,7 @@ def test_a_signal_ends_the_step_and_then_the_whole_and_the_step_is_due_again(
     engine.dispose()
 
 
-def test_without_once_it_waits_for_what_is_due_next(forks: Forks, tmp_path: Path) -> None:
+def test_without_once_it_waits_for_what_is_due_next(forks: Prefork, tmp_path: Path) -> None:
     path = write(tmp_path, f"sqlite:///{tmp_path}/f.db", ("quick", ["db", "upgrade"], "@yearly"))
     process = started(forks, path)
     until(lambda: (process.folder / "stdout").read_text().endswith("\n"), 60)

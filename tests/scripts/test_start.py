@@ -13,7 +13,7 @@ from forbear.optout import policy
 from forbear.optout.model import Decision, Profile, Stage, Use, Verdict
 from forbear.scripts.__main__ import COMMANDS
 from forbear.storage.database import open_database, writing
-from forbear.storage.db.records import Decided, DecisionRecord, new_id, now
+from forbear.storage.db.records import DecisionRecord, RecordDecision, new_id, now
 from forbear.storage.log import log
 from forbear.storage.log.crawls import CrawlRecord, begin
 
@@ -65,5 +65,5 @@ def meet(path: Path) -> None:
         )  # fmt: skip
         crawl = begin(connection, record, now()).id
         decision = Decision(Verdict.ALLOWED, Stage.REQUEST, URL, (), (), (), dict.fromkeys(Profile, Verdict.ALLOWED))
-        log.write(connection, [Decided(DecisionRecord(new_id(), now(), crawl, URL, decision))])
+        log.write(connection, [RecordDecision(DecisionRecord(new_id(), now(), crawl, URL, decision))])
     engine.dispose()

@@ -31,7 +31,15 @@ from forbear.optout.model import (
 )
 from forbear.optout.readers.url import parse
 from forbear.storage.database import writing
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    Keep,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+    new_id,
+)
 from forbear.storage.log.crawls import CrawlRecord, begin
 from forbear.storage.log.writer import Writer
 
@@ -75,7 +83,7 @@ class Maker:
         where: str = "line 2",
         captures: tuple[CaptureRecord, ...] | None = None,
         **changes: Any,
-    ) -> Decided:
+    ) -> RecordDecision:
         captures = (self.robots(url),) if captures is None else captures
         source = captures[-1].capture.url if captures else url
         reason = Reason(protocol, Preference.DISALLOW, quote, source, where, measure)
@@ -89,13 +97,13 @@ class Maker:
         )
         ids = tuple(record.id for record in captures)
         record = DecisionRecord(new_id(), at, self.crawl, url, decision, captures=ids)
-        return replace(Decided(record, captures), **changes)
+        return replace(RecordDecision(record, captures), **changes)
 
-    def kept(self, decided: Decided, *, at: datetime = AT, **changes: Any) -> Kept:
+    def kept(self, decided: RecordDecision, *, at: datetime = AT, **changes: Any) -> RecordPage:
         record = decided.decision
         sha256 = hashlib.sha256(record.url.encode()).hexdigest()
         page = PageRecord(record.id, record.crawl, record.decision.url, at, "1.warc.gz", 0, 9, sha256, "text/html", 9)
-        return replace(Kept(page), **changes)
+        return replace(RecordPage(page), **changes)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 from forbear.optout.model import Stage, Verdict
 from forbear.storage.database import open_database, writing
-from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.frontier import frontier
 from forbear.storage.log.crawls import begin
 from forbear.storage.log.writer import Writer
@@ -29,13 +29,13 @@ def crawl(writer: Writer, make: Maker, number: int) -> None:
         entry = writer.call(add).result()
         if page % 3 == 0:
             writer.submit(
-                make.decided(url, Verdict.EXCLUDED, captures=robots, settle=Settle(entry, State.EXCLUDED))
+                make.decided(url, Verdict.EXCLUDED, captures=robots, settle=EntryUpdate(entry, EntryState.EXCLUDED))
             ).result()
             continue
-        writer.submit(make.decided(url, captures=robots, settle=Settle(entry, State.ALLOWED))).result()
+        writer.submit(make.decided(url, captures=robots, settle=EntryUpdate(entry, EntryState.ALLOWED))).result()
         decided = make.decided(url, stage=Stage.PAGE, captures=robots)
         writer.submit(decided).result()
-        kept: Future[int] = writer.submit(make.kept(decided, settle=Settle(entry, State.KEPT)))
+        kept: Future[int] = writer.submit(make.kept(decided, settle=EntryUpdate(entry, EntryState.KEPT)))
         kept.result()
         sys.stdout.write(f"{decided.decision.id}\n")  # at once, or lines of two threads would run into each other
 

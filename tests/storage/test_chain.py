@@ -15,7 +15,7 @@ from sqlalchemy import Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
 from forbear.storage.chain import chain, leaves, merkle
-from forbear.storage.chain.chain import Broken
+from forbear.storage.chain.chain import ChainDamaged
 from forbear.storage.database import writing
 from forbear.storage.db import schema
 from forbear.storage.db.records import Keep, new_id
@@ -135,7 +135,7 @@ def test_nothing_is_added_to_a_chain_that_has_lost_rows(engine: Engine, make: An
     write(*(make.decided(f"https://a.example/{number}") for number in range(20)))
     with writing(engine) as connection:
         connection.execute(text("DELETE FROM chain WHERE position = 7"))
-    with pytest.raises(Broken, match="lost rows near position 0"):
+    with pytest.raises(ChainDamaged, match="lost rows near position 0"):
         write(*(make.decided(f"https://a.example/{number}") for number in range(200)))
 
 

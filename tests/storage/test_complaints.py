@@ -17,8 +17,8 @@ from forbear.storage.log.complaints import (
     WITHIN,
     Attachment,
     BadStep,
+    ComplaintState,
     Notice,
-    State,
     advance,
     attachment,
     blocking,
@@ -32,12 +32,17 @@ from forbear.storage.log.complaints import (
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTICE = Notice("Ada", "ada@a.example", "", "The Lamp, a poem", ("https://a.example/lamp",), "It was kept.", True)
 WAYS = {
-    State.RECEIVED: (),
-    State.ACKNOWLEDGED: (State.ACKNOWLEDGED,),
-    State.IN_REVIEW: (State.ACKNOWLEDGED, State.IN_REVIEW),
+    ComplaintState.RECEIVED: (),
+    ComplaintState.ACKNOWLEDGED: (ComplaintState.ACKNOWLEDGED,),
+    ComplaintState.IN_REVIEW: (ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW),
     **{
-        end: (State.ACKNOWLEDGED, State.IN_REVIEW, end)
-        for end in (State.ACCEPTED, State.REJECTED, State.DUPLICATE, State.UNFOUNDED)
+        end: (ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW, end)
+        for end in (
+            ComplaintState.ACCEPTED,
+            ComplaintState.REJECTED,
+            ComplaintState.DUPLICATE,
+            ComplaintState.UNFOUNDED,
+        )
     },
 }
 
@@ -45,7 +50,8 @@ WAYS = {
 def take(connection, number, state, earlier="", at=AT, blocks=("a.example",)):
     return advance(
         connection, number, state, by="Grace", reason="As it is.", at=at,
-        blocks=blocks if state is State.ACCEPTED else (), duplicate_of=earlier if state is State.DUPLICATE else "",
+        blocks=blocks if state is ComplaintState.ACCEPTED else (),
+        duplicate_of=earlier if state is ComplaintState.DUPLICATE else "",
     )  # fmt: skip
 
 
@@ -64,8 +70,8 @@ def test_a_complaint_is_found_by_its_link_and_its_number_alone(engine: Engine):
         assert follow(connection, secret) == find(connection, complaint.number) == complaint
         assert follow(connection, complaint.number) is follow(connection, "\ud800") is find(connection, secret) is None
         assert complaint.notice == NOTICE
-        assert (complaint.state, complaint.due_at) == (State.RECEIVED, AT + WITHIN[State.RECEIVED])
-        assert [(step.by, step.state) for step in complaint.steps] == [("Ada", State.RECEIVED)]
+        assert (complaint.state, complaint.due_at) == (ComplaintState.RECEIVED, AT + WITHIN[ComplaintState.RECEIVED])
+        assert [(step.by, step.state) for step in complaint.steps] == [("Ada", ComplaintState.RECEIVED)]
         assert [(sent.name, sent.size) for sent in complaint.files] == [("deed.pdf", 8)]
         assert attachment(connection, complaint.number, 0) == file
         assert attachment(connection, complaint.number, 1) is None
@@ -75,9 +81,9 @@ def fields(notice: Notice):
     return {name: getattr(notice, name) for name in Notice.__slots__}
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(State, State)))
+@pytest.mark.parametrize(("before", "after"), list(product(ComplaintState, ComplaintState)))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_only_the_steps_of_the_machine_are_possible(engine: Engine, before: State, after: State):
+def test_only_the_steps_of_the_machine_are_possible(engine: Engine, before: ComplaintState, after: ComplaintState):
     with writing(engine) as connection:
         _, complaint = sent(connection, *WAYS[before])
         assert complaint.state is before
@@ -99,16 +105,16 @@ def test_only_the_steps_of_the_machine_are_possible(engine: Engine, before: Stat
         ({"blocks": ()}, "names what it blocks"),
         ({"blocks": ("a.example/path",)}, "cannot be blocked"),
         ({"blocks": ("not a domain",)}, "cannot be blocked"),
-        ({"state": State.REJECTED}, "names what it blocks, and no other does"),
-        ({"state": State.DUPLICATE, "blocks": ()}, "the number of the earlier complaint"),
-        ({"state": State.DUPLICATE, "blocks": (), "duplicate_of": "2026-NOBODY"}, "is no other complaint"),
+        ({"state": ComplaintState.REJECTED}, "names what it blocks, and no other does"),
+        ({"state": ComplaintState.DUPLICATE, "blocks": ()}, "the number of the earlier complaint"),
+        ({"state": ComplaintState.DUPLICATE, "blocks": (), "duplicate_of": "2026-NOBODY"}, "is no other complaint"),
         ({"number": "2026-NOBODY"}, "There is no complaint"),
     ],
 )
 def test_a_step_without_what_belongs_to_it_is_refused(engine: Engine, changes, says):
     with writing(engine) as connection:
-        _, complaint = sent(connection, State.ACKNOWLEDGED, State.IN_REVIEW)
-        wanted = {"number": complaint.number, "state": State.ACCEPTED, "blocks": ("a.example",), **changes}
+        _, complaint = sent(connection, ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW)
+        wanted = {"number": complaint.number, "state": ComplaintState.ACCEPTED, "blocks": ("a.example",), **changes}
         with pytest.raises(BadStep, match=says):
             advance(
                 connection, wanted.pop("number"), wanted.pop("state"), **{"by": "G", "reason": "r", "at": AT, **wanted}
@@ -126,10 +132,10 @@ def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_agai
 
     with writing(engine) as connection:
         before = revision(connection)
-        _, complaint = sent(connection, State.ACKNOWLEDGED, State.IN_REVIEW)
+        _, complaint = sent(connection, ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW)
         assert blocking(connection) == ()
         blocks = ("a.example", "https://b.example/poems/")
-        accepted = take(connection, complaint.number, State.ACCEPTED, blocks=blocks)
+        accepted = take(connection, complaint.number, ComplaintState.ACCEPTED, blocks=blocks)
         assert accepted.blocks == blocks
         assert revision(connection) > before
         assert blocking(connection) == tuple(
@@ -143,7 +149,7 @@ def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_agai
             "https://b.example/": Verdict.ALLOWED,
         }
         since = revision(connection)
-        again = take(connection, complaint.number, State.IN_REVIEW)
+        again = take(connection, complaint.number, ComplaintState.IN_REVIEW)
         assert (again.blocks, blocking(connection)) == ((), ())
         assert revision(connection) > since
 
@@ -152,22 +158,22 @@ def test_whoever_waits_longest_comes_first(engine: Engine):
     with writing(engine) as connection:
         late = receive(connection, NOTICE, AT - timedelta(days=9))[1]
         new = receive(connection, NOTICE, AT)[1]
-        _, closed = sent(connection, State.UNFOUNDED)
+        _, closed = sent(connection, ComplaintState.UNFOUNDED)
         open_ = [complaint.number for complaint in waiting(connection)]
         assert open_[0] == late.number
         assert new.number in open_
         assert closed.number not in open_
-        assert [complaint.number for complaint in waiting(connection, State.UNFOUNDED)] == [closed.number]
+        assert [complaint.number for complaint in waiting(connection, ComplaintState.UNFOUNDED)] == [closed.number]
         assert (late.is_late(AT), new.is_late(AT), closed.is_late(AT)) == (True, False, False)
 
 
 def test_a_name_with_commas_and_lines_makes_one_line_of_the_list(engine: Engine):
     with writing(engine) as connection:
-        _, complaint = sent(connection, State.ACKNOWLEDGED, State.IN_REVIEW)
+        _, complaint = sent(connection, ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW)
         advance(
             connection,
             complaint.number,
-            State.ACCEPTED,
+            ComplaintState.ACCEPTED,
             by='Grace "H",\nLegal',
             reason="r",
             at=AT,

@@ -19,7 +19,7 @@ from forbear.storage.db.records import Keep
 from forbear.storage.db.schema import host_outcomes
 from forbear.storage.proof import erasure, recount
 from forbear.storage.reads import questions, removals
-from forbear.storage.reads.lookup import Answer, Left, lookup
+from forbear.storage.reads.lookup import Answer, RemovedCopy, lookup
 from forbear.storage.reads.queries import Filter
 from tests.storage.conftest import AT
 
@@ -150,5 +150,5 @@ def test_a_page_that_left_is_counted_as_one_that_was_kept(engine: Engine, make: 
             assert known
             assert known.answer is Answer.EXCLUDED
             assert known.urls == {"excluded": 1, "removed": 1}
-            assert known.left == (Left("https://www.a.example/p", AT, AT + 2 * DAY),)
+            assert known.left == (RemovedCopy("https://www.a.example/p", AT, AT + 2 * DAY),)
     assert differences(engine) == []

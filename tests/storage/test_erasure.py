@@ -15,7 +15,7 @@ from forbear.storage.chain import chain
 from forbear.storage.chain.ranges import Positions, write
 from forbear.storage.database import reading, upgrade, writing
 from forbear.storage.db import schema
-from forbear.storage.db.records import Add, Keep, Link, Settle, State, now
+from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Keep, Link, now
 from forbear.storage.proof import erasure
 from forbear.storage.proof.verify import Report, verify
 from forbear.storage.reads.lookup import lookup
@@ -46,7 +46,7 @@ def changed(engine: Engine) -> list[Any]:
 @pytest.fixture
 def about_jane(engine: Engine, make: Any, write: Write) -> Any:
     """Two decisions about a page that name somebody, with its capture; one about another page of the same site."""
-    write(Add(make.crawl, (Link(SECRET), Link("https://a.example/other"))))
+    write(AddLinks(make.crawl, (Link(SECRET), Link("https://a.example/other"))))
     with engine.connect() as connection:
         entry = connection.execute(select(schema.frontier.c.id).where(schema.frontier.c.url == SECRET)).scalar_one()
     robots = make.robots(SECRET)
@@ -61,7 +61,7 @@ def about_jane(engine: Engine, make: Any, write: Write) -> Any:
         stage=Stage.PAGE,
         captures=(robots, page),
         quote="jane@doe.example says no",
-        settle=Settle(entry, State.EXCLUDED),
+        settle=EntryUpdate(entry, EntryState.EXCLUDED),
     )
     other = make.decided("https://a.example/other", Verdict.EXCLUDED, at=now(), captures=(robots,))
     write(asked, seen, other)

@@ -101,7 +101,7 @@ def overdue(connection: Connection, kept: Any) -> None:
 
 def waiting(connection: Connection, kept: Any) -> None:
     issue = lists.Issue("denmark", "1.csv", date(2026, 1, 1), True, b"1", [])
-    lists.take_in(connection, issue, [lists.Entry("github.io", "DK", "A", "B", None, "shared hosting")], AT)
+    lists.import_list(connection, issue, [lists.ListedSite("github.io", "DK", "A", "B", None, "shared hosting")], AT)
 
 
 @pytest.mark.parametrize(

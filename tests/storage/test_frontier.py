@@ -9,10 +9,10 @@ from sqlalchemy import Engine, select
 
 from forbear.optout.readers.url import NotAUrl
 from forbear.storage.database import writing
-from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.db.schema import hosts
 from forbear.storage.frontier import frontier, leases
-from forbear.storage.frontier.frontier import Entry, Outlook
+from forbear.storage.frontier.frontier import FrontierEntry, FrontierStatus
 from forbear.storage.frontier.process_id import is_dead, this_process
 
 SECOND = timedelta(seconds=1)
@@ -37,19 +37,19 @@ class Frontier:
     def lease(self, owner: str, n: int, seconds: float = 30) -> list[str]:
         return [one.host for one in self.do(leases.lease_hosts, self.crawl, owner, n, self.at, seconds)]
 
-    def take(self, host: str, limit: int = 10) -> list[Entry]:
-        entries: list[Entry] = self.do(frontier.take, self.crawl, host, limit, self.at)
+    def take(self, host: str, limit: int = 10) -> list[FrontierEntry]:
+        entries: list[FrontierEntry] = self.do(frontier.take, self.crawl, host, limit, self.at)
         return entries
 
     def release(self, owner: str, host: str, seconds: float = 0) -> None:
         self.do(leases.release, owner, host, self.at + seconds * SECOND, self.at)
 
-    def settle(self, entry: Entry, state: State, due: float | None = None) -> None:
+    def settle(self, entry: FrontierEntry, state: EntryState, due: float | None = None) -> None:
         due_at = None if due is None else self.at + due * SECOND
-        self.do(frontier.settle, [(Settle(entry.id, state, due_at), None)])
+        self.do(frontier.set_states, [(EntryUpdate(entry.id, state, due_at), None)])
 
-    def outlook(self) -> Outlook:
-        outlook: Outlook = self.do(frontier.outlook, self.crawl)
+    def outlook(self) -> FrontierStatus:
+        outlook: FrontierStatus = self.do(frontier.outlook, self.crawl)
         return outlook
 
 
@@ -62,7 +62,7 @@ def todo(engine: Engine, make: Any) -> Frontier:
 def test_a_url_is_added_once(todo: Frontier) -> None:
     assert todo.add("https://a.example/", "https://A.example:443/#part", "https://a.example/x") == 2
     assert todo.add("https://a.example/x", "https://b.example/") == 1
-    assert todo.do(frontier.tally, todo.crawl) == {State.WAITING: 3}
+    assert todo.do(frontier.tally, todo.crawl) == {EntryState.WAITING: 3}
 
 
 def test_many_urls_at_once(todo: Frontier) -> None:
@@ -92,7 +92,7 @@ def test_hosts_take_turns(todo: Frontier) -> None:
     for _ in range(6):
         (host,) = todo.lease("one", 1)
         served.append(host[0])
-        todo.settle(todo.take(host)[0], State.GONE)
+        todo.settle(todo.take(host)[0], EntryState.GONE)
         todo.at += SECOND
         todo.release("one", host)
     assert served == ["a", "b", "c", "a", "b", "c"]
@@ -108,7 +108,7 @@ def test_a_host_is_held_by_one_and_keeps_its_pause(todo: Frontier) -> None:
     assert todo.lease("three", 9) == []
     todo.release("one", "a.example", seconds=20)
     assert todo.lease("three", 9) == []
-    assert todo.outlook() == Outlook(False, todo.at + 20 * SECOND)
+    assert todo.outlook() == FrontierStatus(False, todo.at + 20 * SECOND)
     todo.at += 20 * SECOND
     assert todo.lease("three", 9) == ["a.example"]
 
@@ -128,7 +128,7 @@ def test_a_pause_holds_for_every_crawl(todo: Frontier, other_crawl: str) -> None
 def test_a_lease_ends_by_itself_and_shows_that_nobody_gave_it_back(todo: Frontier) -> None:
     todo.add("https://a.example/1")
     assert todo.do(leases.lease_hosts, todo.crawl, "one", 1, todo.at, 30) == [leases.Lease("a.example", None)]
-    todo.settle(todo.take("a.example")[0], State.ALLOWED)
+    todo.settle(todo.take("a.example")[0], EntryState.ALLOWED)
     todo.at += 20 * SECOND
     assert todo.do(leases.renew, "one", ["a.example", "b.example"], todo.at, 30) == {"a.example"}
     todo.at += 29 * SECOND
@@ -165,10 +165,10 @@ def test_a_host_that_no_crawl_has_met_can_be_leased(todo: Frontier) -> None:
 def test_what_is_deferred_comes_back_when_it_is_due(todo: Frontier) -> None:
     todo.add("https://a.example/1")
     todo.lease("one", 1)
-    todo.settle(todo.take("a.example")[0], State.DEFERRED, due=60)
+    todo.settle(todo.take("a.example")[0], EntryState.DEFERRED, due=60)
     assert todo.take("a.example") == []
     todo.release("one", "a.example", 1)
-    assert todo.outlook() == Outlook(False, todo.at + 60 * SECOND)
+    assert todo.outlook() == FrontierStatus(False, todo.at + 60 * SECOND)
     todo.at += 60 * SECOND
     assert todo.lease("one", 1) == ["a.example"]
     (entry,) = todo.take("a.example")
@@ -176,11 +176,11 @@ def test_what_is_deferred_comes_back_when_it_is_due(todo: Frontier) -> None:
 
 
 def test_a_crawl_is_finished_when_nothing_waits_and_nobody_works(todo: Frontier) -> None:
-    assert todo.outlook() == Outlook(True, None)
+    assert todo.outlook() == FrontierStatus(True, None)
     todo.add("https://a.example/1")
     assert not todo.outlook().finished
     todo.lease("one", 1)
-    todo.settle(todo.take("a.example")[0], State.KEPT)
+    todo.settle(todo.take("a.example")[0], EntryState.KEPT)
     assert not todo.outlook().finished
     todo.release("one", "a.example")
     assert todo.outlook().finished
@@ -196,23 +196,23 @@ def test_an_estimate_is_exact_for_a_small_frontier_and_near_for_a_large_one(
     todo.add(*(f"https://a.example/{number}" for number in range(600)))
     todo.lease("one", 1)
     for entry in todo.take("a.example")[:10]:
-        todo.settle(entry, State.KEPT)
-    assert todo.do(frontier.estimate, todo.crawl) == {State.KEPT: 10, State.WAITING: 590}
+        todo.settle(entry, EntryState.KEPT)
+    assert todo.do(frontier.estimate, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
     assert todo.do(frontier.estimate, "another") == {}
     monkeypatch.setattr(frontier, "SAMPLE", 100)
-    assert 0.8 * 600 < todo.do(frontier.estimate, todo.crawl)[State.WAITING] <= 600
-    assert todo.do(frontier.tally, todo.crawl) == {State.KEPT: 10, State.WAITING: 590}
+    assert 0.8 * 600 < todo.do(frontier.estimate, todo.crawl)[EntryState.WAITING] <= 600
+    assert todo.do(frontier.tally, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
     monkeypatch.setattr(frontier, "COUNTED", 599)
-    assert todo.do(frontier.tally, todo.crawl)[State.WAITING] <= 600
+    assert todo.do(frontier.tally, todo.crawl)[EntryState.WAITING] <= 600
 
 
 def test_an_entry_settled_after_its_lease_was_lost_is_not_forgotten(todo: Frontier) -> None:
     todo.add("https://a.example/1")
     todo.lease("one", 1)
     (entry,) = todo.take("a.example")
-    todo.settle(entry, State.DEFERRED, due=-1)
+    todo.settle(entry, EntryState.DEFERRED, due=-1)
     todo.release("one", "a.example")
-    todo.settle(entry, State.WAITING)
+    todo.settle(entry, EntryState.WAITING)
     assert todo.lease("one", 1) == ["a.example"]
 
 
@@ -220,12 +220,12 @@ def test_who_lost_a_lease_without_knowing_opens_nothing_that_another_has_ended(t
     todo.add("https://a.example/1")
     todo.lease("one", 1)
     (entry,) = todo.take("a.example")
-    todo.settle(entry, State.KEPT)
-    for state in (State.WAITING, State.ALLOWED, State.DEFERRED, State.EXCLUDED):
+    todo.settle(entry, EntryState.KEPT)
+    for state in (EntryState.WAITING, EntryState.ALLOWED, EntryState.DEFERRED, EntryState.EXCLUDED):
         todo.settle(entry, state)
     todo.release("one", "a.example")
     assert todo.outlook().finished
-    assert todo.do(frontier.tally, todo.crawl) == {State.KEPT: 1}
+    assert todo.do(frontier.tally, todo.crawl) == {EntryState.KEPT: 1}
 
 
 def test_a_restart_need_not_wait_for_the_leases_of_the_dead(todo: Frontier, dead_process: str) -> None:

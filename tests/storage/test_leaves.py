@@ -55,7 +55,7 @@ def _stored(kind: Any, given: Any) -> Any:
     return written(given) if isinstance(kind, Instant) and given is not None else given
 
 
-def same(quick: leaves.Entry, slow: leaves.Entry) -> None:
+def same(quick: leaves.NewLeaf, slow: leaves.NewLeaf) -> None:
     assert quick == slow
     for text in (quick.row, quick.payload or "{}"):
         if "\\ud" not in text:  # RFC 8785 forbids half a surrogate pair, which the log keeps

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Engine
 from forbear.optout.protocols.infringing_list import capture_of
 from forbear.storage.database import writing
 from forbear.storage.log import lists
-from forbear.storage.log.lists import AlreadyKnown, Entry, Issue
+from forbear.storage.log.lists import AlreadyKnown, Issue, ListedSite
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def site(domain: str, held: str = "") -> Entry:
-    return Entry(domain, "DK", "A court", "Section 413", None, held)
+def site(domain: str, held: str = "") -> ListedSite:
+    return ListedSite(domain, "DK", "A court", "Section 413", None, held)
 
 
 def issue(day: int, content: bytes, *, whole: bool = True) -> Issue:
@@ -38,11 +38,11 @@ def test_without_an_import_there_is_no_list(engine: Engine) -> None:
 
 def test_a_whole_issue_ends_what_it_does_not_name_and_a_part_does_not(engine: Engine) -> None:
     with writing(engine) as connection:
-        done = lists.take_in(connection, issue(1, b"1"), [site("a.example"), site("b.example")], NOW)
+        done = lists.import_list(connection, issue(1, b"1"), [site("a.example"), site("b.example")], NOW)
         assert (done.new, done.out, done.held) == (2, 0, 0)
-        done = lists.take_in(connection, issue(2, b"2", whole=False), [site("c.example")], NOW)
+        done = lists.import_list(connection, issue(2, b"2", whole=False), [site("c.example")], NOW)
         assert (done.new, done.out) == (1, 0)
-        done = lists.take_in(connection, issue(3, b"3"), [site("b.example"), site("c.example")], NOW)
+        done = lists.import_list(connection, issue(3, b"3"), [site("b.example"), site("c.example")], NOW)
         assert (done.new, done.out) == (0, 1)
         assert domains(connection) == {"a.example": "2026-11-03", "b.example": "", "c.example": ""}
 
@@ -50,7 +50,7 @@ def test_a_whole_issue_ends_what_it_does_not_name_and_a_part_does_not(engine: En
 def test_a_site_that_comes_back_is_listed_again(engine: Engine) -> None:
     with writing(engine) as connection:
         for day, names in ((1, "ab"), (2, "b"), (3, "ab")):
-            lists.take_in(connection, issue(day, b"%d" % day), [site(f"{name}.example") for name in names], NOW)
+            lists.import_list(connection, issue(day, b"%d" % day), [site(f"{name}.example") for name in names], NOW)
         assert [row["until"] for row in lists.entries(connection) if row["domain"] == "a.example"] == [
             date(2026, 11, 2),
             None,
@@ -59,7 +59,7 @@ def test_a_site_that_comes_back_is_listed_again(engine: Engine) -> None:
 
 def test_what_is_held_back_is_in_no_list_until_a_person_lets_it_in(engine: Engine) -> None:
     with writing(engine) as connection:
-        lists.take_in(connection, issue(1, b"1"), [site("github.io", "shared hosting"), site("a.example")], NOW)
+        lists.import_list(connection, issue(1, b"1"), [site("github.io", "shared hosting"), site("a.example")], NOW)
         assert set(domains(connection)) == {"a.example"}
         [state] = lists.states(connection)
         assert (state.in_force, state.held) == (1, 1)
@@ -75,10 +75,10 @@ def test_what_is_held_back_is_in_no_list_until_a_person_lets_it_in(engine: Engin
 
 def test_the_same_file_twice_and_an_older_issue_change_nothing(engine: Engine) -> None:
     with writing(engine) as connection:
-        lists.take_in(connection, issue(5, b"5"), [site("a.example")], NOW)
+        lists.import_list(connection, issue(5, b"5"), [site("a.example")], NOW)
         before = lists.current(connection)
         with pytest.raises(AlreadyKnown, match="imported before"):
-            lists.take_in(connection, issue(5, b"5"), [site("b.example")], NOW)
+            lists.import_list(connection, issue(5, b"5"), [site("b.example")], NOW)
         with pytest.raises(AlreadyKnown, match="later than 2026-11-04"):
-            lists.take_in(connection, issue(4, b"4"), [site("b.example")], NOW)
+            lists.import_list(connection, issue(4, b"4"), [site("b.example")], NOW)
         assert lists.current(connection) == before

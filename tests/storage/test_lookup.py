@@ -9,20 +9,20 @@ from sqlalchemy import Engine
 
 from forbear.optout.model import Stage, Verdict
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage.db.records import Add, Link
-from forbear.storage.reads.lookup import Answer, Known, Words, lookup
+from forbear.storage.db.records import AddLinks, Link
+from forbear.storage.reads.lookup import Answer, DecidingWords, LookupResult, lookup
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 Write = Callable[..., list[int]]
 
 
-def ask(engine: Engine, asked: str) -> Known | None:
+def ask(engine: Engine, asked: str) -> LookupResult | None:
     with engine.connect() as connection:
         return lookup(connection, asked)
 
 
-def known(engine: Engine, asked: str) -> Known:
+def known(engine: Engine, asked: str) -> LookupResult:
     found = ask(engine, asked)
     assert found is not None, asked
     return found
@@ -39,7 +39,7 @@ def seen(make: Any, write: Write) -> None:
         make.decided("https://Bücher.example/a", Verdict.EXCLUDED, at=AT),
         make.decided("https://away.example/", Verdict.DEFERRED, at=AT, protocol="unreachable", quote="timeout"),
         make.decided("https://empty.example/", at=AT),
-        Add(make.crawl, (Link("https://linked.example/"),)),
+        AddLinks(make.crawl, (Link("https://linked.example/"),)),
     )
 
 
@@ -74,7 +74,9 @@ def test_answers(engine: Engine, seen: None) -> None:
 def test_since_when_and_whose_words(engine: Engine, seen: None) -> None:
     found = known(engine, "example.org")
     source = "https://www.example.org/robots.txt"
-    words = Words(Verdict.EXCLUDED, "robots", "Disallow: /no", source, "line 2", "1.3(1)(a)", AT + DAY, AT + 2 * DAY, 2)
+    words = DecidingWords(
+        Verdict.EXCLUDED, "robots", "Disallow: /no", source, "line 2", "1.3(1)(a)", AT + DAY, AT + 2 * DAY, 2
+    )
     assert found.words == (words,)
     assert (found.first_seen, found.last_seen, found.since) == (AT, AT + 2 * DAY, AT + DAY)
     assert sorted(found.examples["excluded"]) == ["https://www.example.org/no", "https://www.example.org/no/2"]

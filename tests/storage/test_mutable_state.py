@@ -13,8 +13,8 @@ from forbear.storage.database import reading, writing
 from forbear.storage.db import schema
 from forbear.storage.db.portal_tables import complaint_files, complaint_steps, complaints
 from forbear.storage.log import lists
-from forbear.storage.log.complaints import Attachment, Notice, State, advance, find, receive
-from forbear.storage.log.lists import Entry, Issue
+from forbear.storage.log.complaints import Attachment, ComplaintState, Notice, advance, find, receive
+from forbear.storage.log.lists import Issue, ListedSite
 from forbear.storage.proof import erasure
 from forbear.storage.proof.verify import Report, verify
 from tests.storage.test_verify import found, tamper
@@ -38,8 +38,8 @@ class Told(NamedTuple):
     ended: str
 
 
-def handled(connection: Connection, number: str, end: State, **more: Any) -> None:
-    for state in (State.ACKNOWLEDGED, State.IN_REVIEW, end):
+def handled(connection: Connection, number: str, end: ComplaintState, **more: Any) -> None:
+    for state in (ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW, end):
         advance(connection, number, state, by="Grace", reason="As it is.", at=AT, **(more if state is end else {}))
 
 
@@ -51,13 +51,13 @@ def issue(day: int, content: bytes) -> Issue:
 def told(engine: Engine) -> Told:
     with writing(engine) as connection:
         first = receive(connection, NOTICE, AT)[1]
-        handled(connection, first.number, State.ACCEPTED, blocks=("a.example",))
+        handled(connection, first.number, ComplaintState.ACCEPTED, blocks=("a.example",))
         second = receive(connection, NOTICE, AT)[1]
-        handled(connection, second.number, State.DUPLICATE, duplicate_of=first.number)
-        sites = [Entry(f"{name}.example", "DK", "A court", "Section 413", None, held) for name, held in
+        handled(connection, second.number, ComplaintState.DUPLICATE, duplicate_of=first.number)
+        sites = [ListedSite(f"{name}.example", "DK", "A court", "Section 413", None, held) for name, held in
                  (("listed", ""), ("held", "It is large."), ("ended", ""))]  # fmt: skip
-        lists.take_in(connection, issue(1, b"1"), sites, AT)
-        lists.take_in(connection, issue(2, b"2"), sites[:2], AT)
+        lists.import_list(connection, issue(1, b"1"), sites, AT)
+        lists.import_list(connection, issue(2, b"2"), sites[:2], AT)
         lists.accept(connection, "held.example", by="Grace", why="It is the site that was meant.", at=AT)
         tell(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
         columns = schema.list_entries.c
@@ -183,7 +183,7 @@ def test_the_words_of_a_complaint_are_erased_and_how_it_was_handled_stays(engine
             for row in connection.execute(select(table).where(table.c[column] == told.complaint))
         ]
     assert complaint is not None
-    assert [step.state for step in complaint.steps][-1] is State.ACCEPTED
+    assert [step.state for step in complaint.steps][-1] is ComplaintState.ACCEPTED
     assert complaint.blocks == ("a.example",)
     for word in ("Ada", "ada@", "lamp", "As it is."):
         assert word not in "".join(left)

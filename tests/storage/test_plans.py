@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event
 
 from forbear.optout.model import Verdict
 from forbear.storage.database import writing
-from forbear.storage.db.records import Link, Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.log import evidence
 from forbear.storage.reads import questions, removals
@@ -33,7 +33,7 @@ def work(connection: Connection, crawl: str) -> None:
     leases.recover(connection, at)
     for lease in leases.lease_hosts(connection, crawl, "one", 9, at, 30):
         for entry in frontier.take(connection, crawl, lease.host, 9, at):
-            frontier.settle(connection, [(Settle(entry.id, State.DEFERRED, at), None)])
+            frontier.set_states(connection, [(EntryUpdate(entry.id, EntryState.DEFERRED, at), None)])
         leases.renew(connection, "one", [lease.host], at, 30)
         leases.release(connection, "one", lease.host, at, at)
     frontier.outlook(connection, crawl)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from forbear.optout import policy
 from forbear.optout.model import Stage, Verdict
 from forbear.optout.readers.url import NotAUrl
-from forbear.storage.db.records import CaptureRecord, Decided
+from forbear.storage.db.records import CaptureRecord, RecordDecision
 from forbear.storage.reads.queries import Filter, log
 
 AT = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
@@ -68,14 +68,14 @@ FILTERS = [
 
 
 @pytest.fixture
-def written(make: Any, write: Callable[..., list[int]]) -> list[Decided]:
+def written(make: Any, write: Callable[..., list[int]]) -> list[RecordDecision]:
     """The rows above, an hour between them; written in another order than they happened."""
     jobs = [make.decided(url, verdict, at=AT + i * HOUR, **more) for i, (url, verdict, more) in enumerate(ROWS)]
     write(*reversed(jobs))
     return jobs
 
 
-def test_filters(engine: Engine, written: list[Decided]) -> None:
+def test_filters(engine: Engine, written: list[RecordDecision]) -> None:
     for name, wanted, expected in FILTERS:
         with engine.connect() as connection:
             found = [row["id"] for row in log(connection, wanted)]
@@ -89,7 +89,7 @@ def test_a_crawl_alone(engine: Engine, make: Any, other_crawl: str, write: Calla
         assert [row["id"] for row in log(connection, Filter(crawl=other_crawl))] == [jobs[1].decision.id]
 
 
-def test_a_row_has_the_shape_of_the_command_line(engine: Engine, make: Any, written: list[Decided]) -> None:
+def test_a_row_has_the_shape_of_the_command_line(engine: Engine, make: Any, written: list[RecordDecision]) -> None:
     robots: CaptureRecord = written[1].captures[0]
     with engine.connect() as connection:
         (row,) = log(connection, Filter("www.example.org"))

@@ -16,14 +16,22 @@ import pytest
 from sqlalchemy import Engine, text
 
 from forbear.crawler.corpus.warc import content
-from forbear.crawler.corpus.writer import Corpus, Page
+from forbear.crawler.corpus.writer import Corpus, WarcPage
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question
 from forbear.optout.protocols import operator
 from forbear.storage.database import writing
-from forbear.storage.db.records import CaptureRecord, Decided, DecisionRecord, Keep, Kept, PageRecord, new_id
+from forbear.storage.db.records import (
+    CaptureRecord,
+    DecisionRecord,
+    Keep,
+    PageRecord,
+    RecordDecision,
+    RecordPage,
+    new_id,
+)
 from forbear.storage.reads import replay as replaying
 from forbear.storage.reads.queries import Filter
 from forbear.storage.reads.replay import How, Replayed, replay
@@ -49,7 +57,7 @@ class Site:
     def record(capture: Capture) -> CaptureRecord:
         return CaptureRecord(new_id(), AT, None, capture)
 
-    def decided(self, path: str, body: bytes | None = None, status: int = 200) -> Decided:
+    def decided(self, path: str, body: bytes | None = None, status: int = 200) -> RecordDecision:
         url = f"https://a.example{path}"
         page = [CaptureRecord(new_id(), AT, None, Capture(url, status, HTML, body), Keep.QUOTED)] if body else []
         known = Captures(record.capture for record in (*self.files, *page))
@@ -61,7 +69,7 @@ class Site:
         sha256, size = (hashlib.sha256(body).hexdigest(), len(body)) if body else (None, None)
         ids = tuple(record.id for record in records)
         row = DecisionRecord(new_id(), AT, self.crawl, url, decision, status if body else None, sha256, size, ids)
-        return Decided(row, tuple(records))
+        return RecordDecision(row, tuple(records))
 
 
 @pytest.fixture
@@ -180,12 +188,12 @@ def kept(site: Site, write: Write, tmp_path: Path) -> Path:
     for path in ("/1", "/2"):
         job = site.decided(path, b"<title>t</title>" + b"text " * 100)
         page = job.captures[-1].capture
-        stored = corpus.write(Page(job.decision.id, page.url, AT, page))
+        stored = corpus.write(WarcPage(job.decision.id, page.url, AT, page))
         row = PageRecord(
             job.decision.id, site.crawl, page.url, AT, stored.warc_file, stored.offset, stored.length, stored.sha256,
             "text/html", len(page.body),
         )  # fmt: skip
-        write(job, Kept(row))
+        write(job, RecordPage(row))
     corpus.close()
     return tmp_path / "out"
 

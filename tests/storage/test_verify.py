@@ -18,7 +18,7 @@ from forbear.storage.db import schema
 from forbear.storage.db.records import Keep, new_id, now
 from forbear.storage.proof.checkpoints import sign
 from forbear.storage.proof.fast_path import sound
-from forbear.storage.proof.verify import Finding, Known, Report, verify
+from forbear.storage.proof.verify import Finding, KnownCheckpoint, Report, verify
 
 Write = Callable[..., list[int]]
 KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())
@@ -54,7 +54,7 @@ def written(engine: Engine, make: Any, write: Write) -> Log:
     signed = sign(engine, KEY)
     with writing(engine) as connection:
         policy = {"digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", "content": "foo"}
-        connection.execute(schema.policies.insert(), {"first_at": now(), "departures": [], **policy})
+        connection.execute(schema.policies.insert(), {"first_at": now(), "overrides": [], **policy})
     last = make.decided("https://a.example/last", at=now(), captures=(robots,))
     write(last, *(make.decided(f"https://b.example/{n}", at=now(), captures=(robots,)) for n in range(2)))
     ids = (excluded.decision.id, kept.decision.id, last.decision.id)
@@ -88,7 +88,7 @@ def tamper(engine: Engine, statements: Sequence[str]) -> None:
 def test_a_log_that_nobody_touched_is_in_order(engine: Engine, written: Log) -> None:
     report = Report()
     with reading(engine) as connection:
-        outside = [Known("old.txt", written.note)]
+        outside = [KnownCheckpoint("old.txt", written.note)]
         assert list(verify(connection, report, keys=[KEY.verifier], outside=outside)) == []
     assert report.rows == {"crawl": 1, "capture": 2, "decision": 305, "page": 1, "checkpoint": 1}
     assert report.size == sum(report.rows.values())
@@ -393,7 +393,7 @@ def test_who_signs_anew_is_found_by_a_checkpoint_outside(engine: Engine, written
         leaf = merkle.leaf_hash(leaves.record(row.kind, row.at, None, row.position, entry.row).encode())
         connection.execute(schema.chain.update().where(schema.chain.c.ref == row.ref).values(leaf=leaf))
     assert found(engine) == []
-    [finding] = found(engine, outside=[Known("old.txt", written.note)])
+    [finding] = found(engine, outside=[KnownCheckpoint("old.txt", written.note)])
     assert finding.change == "edited"
     assert "not those of old.txt" in finding.detail
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from forbear.optout.model import Capture, Verdict
 from forbear.storage.chain import chain, signed_note
-from forbear.storage.chain.chain import Sealed
+from forbear.storage.chain.chain import ChainRow
 from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.db.records import Keep, now
 from forbear.storage.proof import checkpoints, erasure
@@ -30,7 +30,7 @@ KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())
 BODY = b"User-agent: *\nDisallow: /no\n"
 
 
-def line(sealed: Sealed) -> str:
+def line(sealed: ChainRow) -> str:
     words = f',"salt":"{sealed.salt}","payload":{sealed.payload}' if sealed.salt else ""
     return f'{{"record":{sealed.record}{words}}}\n'
 
@@ -77,7 +77,7 @@ def bundle(engine: Engine, make: Any, write: Write, tmp_path: Path) -> Path:
     return folder
 
 
-def captures_digest(captures: list[Sealed]) -> str:
+def captures_digest(captures: list[ChainRow]) -> str:
     digests: list[str] = [
         row["body_sha256"] for row in (json.loads(c.record)["row"] for c in captures) if row["body_bytes"] > 3
     ]

@@ -13,7 +13,7 @@ from forbear.optout import policy
 from forbear.optout.model import Verdict
 from forbear.storage.database import StorageError, open_database, writing
 from forbear.storage.db import schema
-from forbear.storage.db.records import Add, Link, Settle, Settled, State
+from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry
 from forbear.storage.frontier.process_id import this_process
 from forbear.storage.log.log import Superseded
 from forbear.storage.log.writer import Writer
@@ -152,13 +152,13 @@ def test_a_caller_that_gives_up_does_not_undo_what_it_asked_for(engine: Engine, 
 
 
 def test_a_job_goes_into_the_frontier_with_its_decision(engine: Engine, make: Any, write: Write) -> None:
-    assert write(Add(make.crawl, (Link("https://a.example/"), Link("https://a.example/404")))) == [2]
+    assert write(AddLinks(make.crawl, (Link("https://a.example/"), Link("https://a.example/404")))) == [2]
     with engine.connect() as connection:
         page, gone = connection.scalars(select(schema.frontier.c.id).order_by(schema.frontier.c.id)).all()
-    decided = make.decided("https://a.example/", settle=Settle(page, State.ALLOWED))
-    write(decided, Settled(Settle(gone, State.GONE)))
+    decided = make.decided("https://a.example/", settle=EntryUpdate(page, EntryState.ALLOWED))
+    write(decided, UpdateEntry(EntryUpdate(gone, EntryState.GONE)))
     links = tuple(Link(f"https://a.example/{name}", 1, page) for name in ("x", "y", "x", ""))
-    assert write(make.kept(decided, settle=Settle(page, State.KEPT), links=links)) == [2]
+    assert write(make.kept(decided, settle=EntryUpdate(page, EntryState.KEPT), links=links)) == [2]
     columns = schema.frontier.c
     with engine.connect() as connection:
         rows = connection.execute(select(columns.url, columns.state, columns.found_on, columns.decision)).all()
@@ -173,10 +173,10 @@ def test_a_job_goes_into_the_frontier_with_its_decision(engine: Engine, make: An
 def test_a_page_that_another_process_has_taken_over_or_ended_is_not_kept(
     engine: Engine, make: Any, write: Write
 ) -> None:
-    write(Add(make.crawl, (Link("https://a.example/"),)))
-    decided = make.decided("https://a.example/", settle=Settle(1, State.ALLOWED))
+    write(AddLinks(make.crawl, (Link("https://a.example/"),)))
+    decided = make.decided("https://a.example/", settle=EntryUpdate(1, EntryState.ALLOWED))
     write(decided)
-    kept = make.kept(decided, settle=Settle(1, State.KEPT))
+    kept = make.kept(decided, settle=EntryUpdate(1, EntryState.KEPT))
     for change in (
         schema.hosts.update().values(lease_owner="elsewhere"),
         schema.frontier.update().values(state="gone"),

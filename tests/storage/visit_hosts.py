@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 from forbear.storage.database import open_database, writing
-from forbear.storage.db.records import Settle, State, now
+from forbear.storage.db.records import EntryState, EntryUpdate, now
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.frontier.process_id import this_process
 
@@ -27,7 +27,7 @@ def main() -> None:
             began = time.monotonic()
             with writing(engine) as connection:
                 entries = frontier.take(connection, crawl, lease.host, 1, now())
-                frontier.settle(connection, [(Settle(entry.id, State.GONE), None) for entry in entries])
+                frontier.set_states(connection, [(EntryUpdate(entry.id, EntryState.GONE), None) for entry in entries])
             ended = time.monotonic()
             with writing(engine) as connection:
                 leases.release(connection, owner, lease.host, now() + timedelta(seconds=PAUSE), now())

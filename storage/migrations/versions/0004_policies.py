@@ -28,7 +28,7 @@ def upgrade() -> None:
         ),
         sa.Column("first_at", Instant(), nullable=False, comment="When a crawl first worked by it (UTC)."),
         sa.Column(
-            "departures",
+            "overrides",
             sa.JSON(),
             nullable=False,
             comment="Where the operator's file departs from what ships: what, whether looser, for what reason.",
