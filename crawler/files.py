@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and locks that end with the process that has them (flock)."""
+"""Writes files that are complete or absent, and locks files for as long as a process lives (flock)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def hidden(path: Path) -> Path:
-    """Where a file is while it is not finished."""
+    """Returns the path of a file while it is unfinished."""
     return path.with_name(f".{path.name}.part")
 
 
 def atomic_rename(part: Path, path: Path) -> None:
-    """Gives a finished file its name, when it is safely on disk; what had the name before is gone then."""
+    """Syncs a finished file to disk and gives it its name, replacing any file of that name."""
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(path)
@@ -24,7 +24,7 @@ def atomic_rename(part: Path, path: Path) -> None:
 
 
 def put(path: Path, octets: bytes) -> bool:
-    """Writes a new file; False if there is one of this name already, which stays."""
+    """Writes a new file; returns False, and changes nothing, if the name is taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -42,7 +42,7 @@ def put(path: Path, octets: bytes) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes names that were given in a folder survive a power cut."""
+    """Syncs a folder, so that new names in it survive a power cut."""
     entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(entry)
@@ -51,7 +51,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file; None if another process has it, or the file is gone."""
+    """Locks a file and returns the descriptor that holds the lock; None if it is locked already, or gone."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -68,5 +68,5 @@ def lock(path: Path) -> int | None:
 
 
 def unlock(lock: int) -> None:
-    """Gives a lock back."""
+    """Releases a lock."""
     os.close(lock)

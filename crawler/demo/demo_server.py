@@ -1,4 +1,4 @@
-"""A small real web on loopback: one HTTP server that plays many hosts, for the demo, the tests and the benchmarks."""
+"""One HTTP server on loopback that simulates many hosts, for the demo, the tests and the benchmarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a path answers; ``pause`` seconds later. With an ETag in its headers, 304 to whoever knows it already."""
+    """The answer for a path, sent after ``pause`` seconds; 304 if its ETag matches If-None-Match."""
 
     body: bytes = b""
     status: int = 200
@@ -27,7 +27,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A request that came: when (monotonic seconds), to which host and path with query, with which header fields."""
+    """A request received: when (monotonic seconds), its host, its path with query, its header fields."""
 
     at: float
     host: str
@@ -36,16 +36,16 @@ class Hit:
 
 
 Site = Mapping[str, Reply] | Callable[[str], Reply]
-"""Replies by path and query, or a function of them; what is not there is 404."""
+"""Replies by path and query, or a function of them; anything else is 404."""
 
 
 @dataclass
 class Web:
-    """The server, from ``with`` to its end, in a thread of its own.
+    """The server; it runs in a thread of its own while the ``with`` block does.
 
-    It answers for any name that leads to it: as an HTTP proxy (``proxy``), where the names need no resolving, or by a
-    pin (``pin``), with its port in the URL. Unknown hosts answer 404. ``hits`` is what came, in order; ``at_once`` how
-    many requests of a host were under way at the same time, at most.
+    Reach it as an HTTP proxy (``proxy``), so that no name need resolve, or with ``--resolve`` (``pin``) and its port in
+    the URL. Unknown hosts answer 404. ``hits`` are the requests received, in order; ``at_once`` is the most requests in
+    flight at one time, by host.
     """
 
     sites: Mapping[str, Site]
@@ -55,12 +55,12 @@ class Web:
 
     @property
     def proxy(self) -> str:
-        """Its address as a proxy."""
+        """The URL of the server as a proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pin(self) -> str:
-        """For ``--resolve``: any host on its port is this server."""
+        """The value for ``--resolve`` that makes this server answer for every host on its port."""
         return f"*:{self.port}:127.0.0.1"
 
     def __enter__(self) -> Self:
@@ -88,7 +88,7 @@ class Web:
 
     async def _close(self) -> None:
         await self._runner.cleanup()
-        late = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more
+        late = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody is waiting for
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -96,7 +96,7 @@ class Web:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         host = (request.headers.get("Host") or "").partition(":")[0].lower()
         target = request.raw_path
-        if "://" in target:  # as a proxy is asked
+        if "://" in target:  # absolute-form: the request came to a proxy
             target = "/" + target.split("://", 1)[1].partition("/")[2]
         self.hits.append(Hit(monotonic(), host, target, dict(request.headers)))
         reply = self._reply(host, target)

@@ -1,8 +1,7 @@
-"""The web of ``forbear demo``: many hosts on loopback, each with another reservation, or none.
+"""The simulated sites of ``forbear demo``: many hosts on loopback, each with a different reservation, or none.
 
-Three robots.txt files are real ones, as their sites served them (folder demo_robots; from the test data of Protego,
-BSD-3-Clause). All pages are made up, the pictures and documents (folder demo_files) with Pillow, pikepdf and
-c2pa-python.
+Three robots.txt files are real (folder demo_robots; from the test data of Protego, BSD-3-Clause). All pages are made
+up. The pictures and documents (folder demo_files) were made with Pillow, pikepdf and c2pa-python.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from forbear.optout.protocols import infringing_list
 OPERATOR_LIST = b"""effect,match,by,at,why,until,lifts
 block,blocked.example,legal team,2026-11-02,complaint 17: no copies for training,,
 """
-"""What the operator of the demo has on record himself."""
+"""The list of the demo's operator: sites to leave out, licences held."""
 
 _PUBLICATION = f"sha256:{hashlib.sha256(b'a publication that was made up').hexdigest()}"
 _COURT = ("DK", "A court that was made up", "Section 413 of an act that was made up")
 INFRINGING_LIST = infringing_list.written(
     [("films.example", *_COURT, "2026-10-05", "2026-10-09", "", _PUBLICATION, "")],
 )
-"""A list of infringing sites, as `forbear lists` makes it of what authorities publish."""
+"""A list of infringing sites, in the form that `forbear lists` writes."""
 
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -164,7 +163,7 @@ SITES: dict[str, Site] = {
         "/": _page("Letters", "/drafts/1"),
         "/drafts/1": _page("A draft"),
     },
-    "choir.example": {  # shuts out others who collect training data: counts in strict alone
+    "choir.example": {  # shuts out others who collect training data: counts only in strict
         "/robots.txt": _robots("User-agent: GPTBot\nUser-agent: CCBot\nDisallow: /\n\nUser-agent: *\nAllow: /\n"),
         "/": _page("The choir"),
     },
@@ -206,6 +205,6 @@ SITES: dict[str, Site] = {
 """By host, by path."""
 
 OPTED_OUT: Site = {"/robots.txt": _robots("User-agent: *\nDisallow: /\n")}
-"""What a host of the demo answers once it has opted out."""
+"""A demo host after it has opted out."""
 
 SEEDS = (*(f"http://{host}/" for host in SITES), "http://journal.example/open/1")

@@ -1,4 +1,4 @@
-"""Advice for the owner of a site that was asked just now, within the limits of a worker."""
+"""Advice for the owner of a site that was just fetched, made within the limits of a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides and reads within limits: what an answer may cost much to read is given to a worker first."""
+"""Decides and reads within limits: answers that may be costly go to a worker first."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CHEAP = 0.05
-"""Seconds of processor time: what took a worker no longer is read once more in the process that asked."""
+"""Seconds of processor time: what a worker read faster than this is read again in the calling process."""
 
 _COST = "seconds of a worker"
-"""Where, in ``Capture.memo``, it stands what reading took; missing: no worker has read it yet."""
+"""Key in ``Capture.memo`` for what reading took; missing until a worker has read the answer."""
 
 
 class BoundedReader:
     """Decides like ``forbear.optout.decide``, but gives up an answer that takes too much processor time or memory.
 
-    Answers that are light are decided about at once, and cost nothing more. One that ``is_heavy`` is read by a worker
-    first; what the worker does not survive becomes a capture with the failure ``too-costly``, which defers like any
-    other. ``everything``: no answer counts as light. ``reading`` knows what this process reads itself.
+    Light answers are decided at once, at no extra cost. A heavy one (``is_heavy``) is read by a worker first; if the
+    worker does not survive it, it becomes a capture with the failure ``too-costly``, which defers like any other.
+    With ``everything``, no answer counts as light. ``reading`` notes what this process itself is reading.
     """
 
     def __init__(self, pool: WorkerPool, *, everything: bool = False, reading: ReadingNow | None = None) -> None:
         self.pool, self.everything, self._reading = pool, everything, reading
 
     def is_ready(self, captures: Captures) -> bool:
-        """Whether all of these can be read in this process."""
+        """Returns whether all of these can be read in this process."""
         return all(capture.memo.get(_COST, CHEAP) < CHEAP or not self._is_heavy(capture) for capture in captures)
 
     def decide(self, question: Question, captures: Captures, policy: Policy) -> Decision | tuple[Place, ...]:
-        """The decision; an answer that was given up has its place in ``captures`` taken by the failure."""
+        """Returns the decision; in ``captures``, a failure replaces each answer that was given up."""
         return self._examine(question, captures, policy) or decide(question, captures, policy)
 
     async def decide_later(
         self, question: Question, captures: Captures, policy: Policy
     ) -> Decision | tuple[Place, ...]:
-        """The same, while the event loop goes on."""
+        """Like ``decide``, without blocking the event loop."""
         if self.everything:
             return await self.pool.aside(self.decide, question, captures, policy)
         found = None if self.is_ready(captures) else await self.pool.aside(self._examine, question, captures, policy)
@@ -66,32 +66,32 @@ class BoundedReader:
             return decide(question, captures, policy)
 
     def read(self, function: Callable[..., T], capture: Capture, *more: object) -> T:
-        """What a function makes of an answer, in a worker if it is heavy. Raises TooCostly."""
+        """Returns what a function makes of an answer, in a worker if it is heavy. Raises TooCostly."""
         return self.pool.run(function, capture, *more) if self._is_heavy(capture) else function(capture, *more)
 
     async def read_later(self, function: Callable[..., T], capture: Capture, *more: object) -> T:
-        """The same, while the event loop goes on."""
+        """Like ``read``, without blocking the event loop."""
         if self._is_heavy(capture):
             return await self.pool.call(function, capture, *more)
         with self.here(capture.url):
             return function(capture, *more)
 
     def here(self, url: str, thread: int = LOOP) -> AbstractContextManager[None]:
-        """Notes that this process reads what came from the URL of an entry, in case that it dies of it."""
+        """Notes the URL that this process is reading, in case reading it kills the process."""
         return self._reading.page(urls.parse(url).href, thread) if self._reading else nullcontext()
 
     def _is_heavy(self, capture: Capture) -> bool:
-        """The operator's own lists are not: they are no stranger's."""
+        """Returns whether an answer is heavy; the operator's own lists are trusted, and never are."""
         return capture.url.startswith("http") and (self.everything or is_heavy(capture)) and not capture.error
 
     def _examine(self, question: Question, captures: Captures, policy: Policy) -> Decision | tuple[Place, ...] | None:
-        """Has a worker read what none has read; the decision, unless this process can make it as well."""
+        """Has workers read what none has read yet; returns a decision only if this process must not make it."""
         page = _page(question, captures)
         new = [capture for capture in captures if self._is_heavy(capture) and _COST not in capture.memo]
         known = Captures([capture for capture in captures if capture not in new], complete=captures.complete)
         for capture in new:
             known.add(capture)
-            # A page is read for its own sake; a licence for that of what names it.
+            # A page is read as itself; a licence as part of the question about what names it.
             alone = capture is page
             asked = replace(question, url=capture.url) if alone else question
             among = Captures([capture], complete=True) if alone else known
@@ -103,32 +103,32 @@ class BoundedReader:
         while not self.is_ready(captures):
             try:
                 return self.pool.run(decide, question, captures, policy)
-            except TooCostly as error:  # all at once, where each alone was bearable
+            except TooCostly as error:  # together they cost too much, though each alone did not
                 dearest = max(captures, key=lambda capture: capture.memo.get(_COST, 0.0))
                 captures.add(given_up(dearest, error))
         return None
 
 
 def warm_up() -> None:
-    """Reads a page of nobody: what the first decision loads takes longer than a page, and none is to blame for it."""
+    """Decides about a made-up page, so that the cost of loading modules is not blamed on the first real one."""
     page = Capture("http://nobody.example/", 200, (), b"<!doctype html><p>")
     decide(Question(page.url), Captures([page], complete=True), policies.load())
 
 
 def cost(question: Question, captures: Captures, policy: Policy) -> float:
-    """Seconds of processor time that a decision takes."""
+    """Returns the seconds of processor time that a decision takes."""
     begin = process_time()
     decide(question, captures, policy)
     return process_time() - begin
 
 
 def given_up(capture: Capture, error: TooCostly) -> Capture:
-    """The same answer, as one that could not be read."""
+    """Returns a capture that says the answer could not be read."""
     return Capture(capture.url, error=Failure.TOO_COSTLY, memo={"detail": str(error)})
 
 
 def _page(question: Question, captures: Captures) -> Capture | None:
-    """The answer to a question's URL, after its redirects."""
+    """Returns the answer to a question's URL, after redirects."""
     capture = captures.get(urls.parse(question.url).href)
     for _ in range(MAX_REDIRECTS):
         target = redirect(capture) if capture else None

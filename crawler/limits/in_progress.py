@@ -1,9 +1,8 @@
-"""What a process is reading just now, in a file that outlives it: the next one knows which page it died of.
+"""Notes which page a process is reading in a file that outlives it, so that the next one knows what killed it.
 
-An answer can end the whole process: a fault of a library, or memory that is used up. Then the page must not be met
-again and again, and those that were only on their way must not be blamed. So the page's key is written to a file
-before its octets are read, and taken back after it, which costs two system calls; nothing is synced, as it is the
-process that may die here and not the machine.
+An answer can kill the whole process, by a fault in a library or by using up memory. That page must not be tried for
+ever, and pages that were merely in flight must not be blamed. So a page's key is written to a file before the page is
+read, and cleared afterwards. That costs two system calls. Nothing is synced: the process may die here, not the machine.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class ReadingNow:
 
     @contextmanager
     def page(self, url: str, thread: int = LOOP) -> Iterator[None]:
-        """Notes the canonical URL of an entry for as long as it is read; for good if memory is used up meanwhile."""
+        """Notes the canonical URL of an entry while it is read; for good, if memory runs out meanwhile."""
         os.pwrite(self._file, digest(self._crawl, url), _OWNER + thread * _KEY)
         try:
             yield
@@ -65,13 +64,13 @@ class ReadingNow:
 
 
 def died_of(out: Path) -> list[bytes]:
-    """The keys of the entries that processes were reading when they died, each once for each death; forgets them."""
+    """Returns and forgets the keys of entries that processes were reading when they died, one for each death."""
     found: list[bytes] = []
     for path in (out / _FOLDER).glob("*"):
         with suppress(FileNotFoundError):
             octets = path.read_bytes()
             if is_dead(octets[:_OWNER].decode().rstrip()):
-                path.unlink()  # before it counts: of two processes that begin now, one counts it
+                path.unlink()  # first, so that only one of two processes that start now counts it
                 keys = (octets[at : at + _KEY] for at in (_OWNER, _OWNER + _KEY))
                 found += (key for key in keys if key not in (_NOTHING, b""))
     return found

@@ -1,10 +1,10 @@
-"""A kept pool of processes in which octets from strangers are read, with limits on processor time and memory.
+"""A pool of processes that read bytes from strangers, with limits on processor time and memory.
 
-A reader written in C or Rust cannot be interrupted from within Python, and one that recurses or inflates can take all
-memory before anybody looks. So such work is done by a worker: a process of its own, started when it is first needed and
-kept. What goes beyond its limits ends the worker, never its parent; the caller gets TooCostly, and the next call a new
-worker. The limits are the kernel's: setitimer(ITIMER_PROF) counts the processor time of a call, native code included,
-and RLIMIT_DATA what the process may allocate (Linux; elsewhere its peak is looked at after the call).
+A reader written in C or Rust cannot be interrupted from Python, and one that recurses or inflates can use up memory
+before anybody notices. So a worker does that work: a process of its own, started when first needed and then kept. Going
+beyond a limit ends the worker, never its parent; the caller gets TooCostly, and the next call gets a new worker. The
+kernel enforces the limits: setitimer(ITIMER_PROF) counts the processor time of a call, native code included, and
+RLIMIT_DATA bounds what the process may allocate (on Linux; elsewhere its peak is checked after the call).
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 SECONDS = 5.0
 """Processor time that a call may take."""
 MEMORY = 400 << 20
-"""Octets that a worker may have in memory, what it begins with included."""
+"""Bytes of memory that a worker may use, including what it starts with."""
 PATIENCE = 120.0
-"""Seconds until a worker is given up that takes neither: one that waits, or whose machine has no time for it."""
+"""Seconds until a worker is given up that uses neither: it waits, or the machine has no time for it."""
 MOST_WORKERS = 4
 
 _NEARLY = 0.95
-"""Who needed so much of the memory may have met its limit: libraries tell of that in many ways, or not at all."""
+"""A call that used this share of the memory may have hit the limit: libraries do not always report that."""
 _GROWTH = 64 << 20
-"""A worker whose memory at rest has grown by so much is replaced: the next call has to find room."""
+"""A worker whose idle memory has grown by this much is replaced, so that the next call has room."""
 _LARGE = 1 << 16
-"""Octets that are sent beside the pickle, and so are never copied."""
+"""Bytes objects of this size or more are sent beside the pickle, without a copy."""
 _OUT_OF_MEMORY = 3
 """Exit code of a worker."""
 
@@ -61,14 +61,14 @@ T = TypeVar("T")
 
 
 class TooCostly(Exception):
-    """A call went beyond the limits of its worker; the message is a sentence that says beyond which."""
+    """A call exceeded a limit of its worker; the message says which one."""
 
 
 class WorkerPool:
-    """Calls functions in workers, as many at a time as ``size``; for several threads.
+    """Calls functions in at most ``size`` workers at a time; safe to use from several threads.
 
-    A function is named, not sent: it stands in a module that a worker can import. Its arguments and what it returns or
-    raises are pickled. ``seconds`` and ``memory`` (octets) are the limits of each call, by default SECONDS and MEMORY.
+    A function is sent by name, so it must be in a module that a worker can import. Its arguments and its result or
+    exception are pickled. ``seconds`` and ``memory`` (bytes) limit each call; the defaults are SECONDS and MEMORY.
     """
 
     def __init__(self, size: int | None = None, *, seconds: float | None = None, memory: int | None = None) -> None:
@@ -85,13 +85,13 @@ class WorkerPool:
         self.close()
 
     def close(self) -> None:
-        """Ends all workers, once they are idle."""
+        """Waits until all workers are idle, and ends them."""
         self._threads.shutdown()
         while self._idle:
             self._idle.pop().end()
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
-        """What a function returns or raises in a worker, waiting for it; raises TooCostly, and OSError without one."""
+        """Calls a function in a worker and waits. Raises what it raises, TooCostly, or OSError if no worker starts."""
         with self._room:
             worker = self._take()
             kept = False
@@ -108,15 +108,15 @@ class WorkerPool:
         return result
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """The same, while the event loop goes on."""
+        """Like ``run``, without blocking the event loop."""
         return await self.aside(self.run, function, *args)
 
     async def aside(self, function: Callable[..., T], *args: Any) -> T:
-        """What a function that uses ``run`` returns, in a thread of the pool; it has as many as workers."""
+        """Calls a function that uses ``run`` in a thread of the pool, which has one for each worker."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
     def _take(self) -> _Worker:
-        """The worker that was used last, so that no more are kept than are needed; one that died meanwhile is none."""
+        """Returns the most recently used worker that is alive, so that no more are kept than needed."""
         while True:
             try:
                 worker = self._idle.pop()
@@ -128,7 +128,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A worker, as its parent sees it. Raises OSError if it cannot be started."""
+    """The parent's side of a worker. Raises OSError if it cannot be started."""
 
     def __init__(self, seconds: float, memory: int) -> None:
         self._seconds, self._memory = seconds, memory
@@ -143,7 +143,7 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=None if os.environ.get("FORBEAR_DEBUG") else subprocess.DEVNULL,
-                start_new_session=True,  # what is typed at the terminal is for the parent
+                start_new_session=True,  # signals from the terminal are for the parent
             )
         try:
             ready = self._socket.recv(1)
@@ -158,11 +158,11 @@ class _Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended while nobody asked it anything."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, bool]:
-        """The answer, and whether the worker can be asked again. Raises TooCostly; then it cannot."""
+        """Returns the answer, and whether the worker can be used again. Raises TooCostly; then it cannot."""
         self._socket.settimeout(PATIENCE)
         try:
             _send(self._socket, (f"{function.__module__}:{function.__qualname__}", args), self._policies)
@@ -176,7 +176,7 @@ class _Worker:
         return answer, not worn
 
     def _why(self) -> str:
-        """Which limit the worker that has ended came up against."""
+        """Returns which limit ended the worker."""
         code = self._process.returncode or 0
         if code == -signal.SIGPROF:
             return f"more than {self._seconds:g} seconds of processor time were needed"
@@ -186,7 +186,7 @@ class _Worker:
         return f"the process that read it was ended by {how}"
 
     def end(self) -> None:
-        """Ends it at once: it holds nothing that could be lost."""
+        """Kills the worker: it holds nothing that could be lost."""
         self._socket.close()
         self._process.kill()
         self._process.wait()
@@ -196,14 +196,14 @@ class _Worker:
 
 
 class _Raised:
-    """What a function raised."""
+    """An exception that a function raised."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves large octets out of the pickle, and of a policy that the other side has, all but its digest."""
+    """Leaves large bytes objects out of the pickle, and sends only the digest of a policy the other side has."""
 
     def __init__(self, file: io.BytesIO, known: set[str]) -> None:
         super().__init__(file, 5)
@@ -223,7 +223,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Puts together what _Pickler took apart."""
+    """Restores what _Pickler left out."""
 
     def __init__(self, file: io.BytesIO, large: list[bytes], policies: dict[str, Policy]) -> None:
         super().__init__(file)
@@ -240,7 +240,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _send(to: socket.socket, message: Any, known: set[str]) -> None:
-    """The sizes of all parts, then the parts: the pickle, and the large octets that it leaves out."""
+    """Sends the sizes of all parts, then the parts: the pickle, and the large bytes objects it leaves out."""
     file = io.BytesIO()
     pickler = _Pickler(file, known)
     pickler.dump(message)
@@ -252,14 +252,14 @@ def _send(to: socket.socket, message: Any, known: set[str]) -> None:
 
 
 def _receive(of: socket.socket, known: dict[str, Policy]) -> Any:
-    """A message; raises EOFError where none comes any more."""
+    """Receives a message. Raises EOFError if the other side is gone."""
     sizes = json.loads(_octets(of, int.from_bytes(_octets(of, 4), "big")))
     first, *large = [_octets(of, size) for size in sizes]
     return _Unpickler(io.BytesIO(first), large, known).load()
 
 
 def _octets(of: socket.socket, size: int) -> bytes:
-    """So many octets, in one piece and without a copy if they come in one."""
+    """Receives exactly ``size`` bytes, without a copy if they arrive in one piece. Raises EOFError."""
     octets = of.recv(size, socket.MSG_WAITALL) if size else b""
     while len(octets) < size:
         more = of.recv(size - len(octets))
@@ -273,15 +273,17 @@ def _octets(of: socket.socket, size: int) -> bytes:
 
 
 def serve(descriptor: int, seconds: float, memory: int) -> None:
-    """Answers calls until the other side is gone: what a worker does all its life."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its parent ends it, or is told to end itself
+    """Answers calls until the parent is gone: the main loop of a worker."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # its parent ends it
         signal.signal(ignored, signal.SIG_IGN)
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")  # if somebody has to go, then not the parent
+        Path("/proc/self/oom_score_adj").write_text(
+            "1000", "ascii"
+        )  # the kernel should kill this process before its parent
     for name in _PRELOADED:
         importlib.import_module(name)
     gc.freeze()
-    os.nice(5)  # its parent has answers to give
+    os.nice(5)  # its parent has requests to answer
     begun, known = _limit(memory), dict[str, Policy]()
     with socket.socket(fileno=descriptor) as parent:
         parent.sendall(b"\1")
@@ -309,14 +311,14 @@ def _answer(parent: socket.socket, seconds: float, known: dict[str, Policy]) -> 
         answer = function(*args)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 it is the caller's
+    except Exception as error:  # noqa: BLE001 raised again in the parent
         answer = _Raised(error)
     signal.setitimer(signal.ITIMER_PROF, 0)
     return answer
 
 
 def _limit(memory: int) -> int:
-    """Lets the process allocate what is missing to ``memory``, all in all; returns how much it has allocated now."""
+    """Limits the process to ``memory`` bytes in all; returns how much it has allocated already."""
     begun = _memory("VmData")
     if begun:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -327,7 +329,7 @@ def _limit(memory: int) -> int:
 
 
 def _memory(what: str) -> int:
-    """Octets that the process has in memory (VmRSS), had at most (VmHWM), has allocated (VmData); 0 beside Linux."""
+    """Returns the bytes in memory now (VmRSS), at most (VmHWM) or allocated (VmData); 0 on other systems."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text("ascii").splitlines():
             if line.startswith(what):
@@ -336,5 +338,5 @@ def _memory(what: str) -> int:
 
 
 def _peak() -> int:
-    """The most octets in memory, as other systems tell it. Linux counts the parent's before it became this process."""
+    """Returns the peak memory on other systems; on Linux this figure would include the parent's."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""What a listed name would shut beside the site that is meant: such an entry waits until a person lets it in."""
+"""Finds entries that would exclude more than the site that is meant; these wait until a person accepts them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _FEW_LETTERS = 2
 
 
 def doubt(host: str, rest: str = "") -> str:
-    """Why a person must look at an entry for a host (A-labels), or nothing.
+    """Returns why a person must review an entry for a host (A-labels); empty if nobody must.
 
-    ``rest`` is what the publication names below the host. The Public Suffix List is the one that tldextract bundles:
-    its private section names the domains below which everybody has a site of his own.
+    ``rest`` is the path that the publication names below the host. The Public Suffix List is the one bundled with
+    tldextract; its private section names domains below which anybody can have a site.
     """
     if host.startswith("[") or re.fullmatch(r"[\d.]+", host):
-        return "an IP address: other sites may stand at it"
+        return "an IP address: other sites may share it"
     suffixes, private = _suffixes()
     if host in suffixes - private or "." not in host:
-        return "a public suffix: everybody's domains stand below it"
+        return "a public suffix: everybody's domains are below it"
     if host in private or any(f".{suffix}".endswith(f".{host}") for suffix in private):
-        return "shared hosting (Public Suffix List, private section): everybody's sites stand below it"
+        return "shared hosting (Public Suffix List, private section): everybody's sites are below it"
     for site in _large():
         if host == site or host.endswith(f".{site}"):
             return f"a part of {site}, which serves everybody"
@@ -39,7 +39,7 @@ def doubt(host: str, rest: str = "") -> str:
 
 @cache
 def _suffixes() -> tuple[frozenset[str], frozenset[str]]:
-    """All public suffixes in A-labels, and those of the private section."""
+    """Returns all public suffixes as A-labels, and those of the private section."""
     every, public = (frozenset(map(_ascii, extract.tlds)) for extract in (_every, _public))
     return every, every - public
 
@@ -50,7 +50,7 @@ def _ascii(suffix: str) -> str:
 
 @cache
 def _names() -> dict[str, str]:
-    """The large sites by the name before their suffix; one of one or two letters says nothing."""
+    """Returns the large sites by the name before their suffix; names of one or two letters are too common to use."""
     return {label: site for site in reversed(_large()) if len(label := _public(site).domain) > _FEW_LETTERS}
 
 

@@ -1,4 +1,4 @@
-"""Reads lists of infringing sites as authorities publish them: CSV, HTML tables, PDF (pdfplumber), plain text."""
+"""Reads lists of infringing sites in the forms that authorities publish: CSV, HTML tables, PDF, plain text."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _DAY_FIRST = re.compile(r"\b(\d{1,2})[./-](\d{1,2})[./-](\d{4})\b")
 
 
 class BadPublication(ValueError):
-    """A publication that cannot be read; the message is a sentence for a person."""
+    """A publication cannot be read; the message is a sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What publications.toml says about a publication; its comments explain the fields."""
+    """A publication as described in publications.toml, whose comments explain the fields."""
 
     name: str
     title: str
@@ -57,7 +57,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A site as a publication names it: its host, what follows it (a path), the decision's day and basis if told."""
+    """A site named by a publication: host, the path after it, and the day and legal basis of the decision if given."""
 
     host: str
     rest: str = ""
@@ -67,7 +67,7 @@ class Named:
 
 @dataclass(slots=True)
 class Publication:
-    """What was read, in order and each host once; ``unread`` are rows in which no name was found, as they stand."""
+    """The sites that were read, in order, each host once; ``unread`` are the rows in which no name was found."""
 
     named: dict[str, Named] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Publication:
 
 @cache
 def layouts() -> dict[str, Layout]:
-    """All publications that can be read, by the name that ``--format`` takes."""
+    """Returns all known publications, by the name that ``--format`` takes."""
     known = tomllib.loads(
         resources.files("forbear.crawler.lists").joinpath("publications.toml").read_text(encoding="utf-8")
     )
@@ -86,28 +86,26 @@ def layouts() -> dict[str, Layout]:
 
 
 def read(content: bytes, layout: Layout, form: str | None = None) -> Publication:
-    """The sites that a publication names; ``form`` if it is not the layout's own. Raises BadPublication.
+    """Returns the sites that a publication names; ``form`` overrides the layout's own. Raises BadPublication.
 
-    A publication in which no site is found is an error: its layout has changed, or it is another file.
+    Finding no site is an error: the layout has changed, or it is the wrong file.
     """
     found = Publication()
     for rows in _tables(content, form or layout.form, layout):
         _take(rows, layout, found, only_under_header=(form or layout.form) == "html")
     if not found.named:
-        raise BadPublication(
-            f"No site is named in it where {layout.name} names them: is this the right file and format?"
-        )
+        raise BadPublication(f"It has no site where {layout.name} lists them: is this the right file and format?")
     return found
 
 
 def _tables(content: bytes, form: str, layout: Layout) -> Iterator[list[list[str]]]:
-    """The rows of each table; running text is a table of one column."""
+    """Yields the rows of each table; plain text is a table of one column."""
     if form == "pdf":
         yield from _pdf(content, layout)
         return
     text = readable(to_utf8(content))
     if form == "csv":
-        delimiter = ";" if text.count(";") > text.count(",") else ","  # a title may stand above the header
+        delimiter = ";" if text.count(";") > text.count(",") else ","  # there may be a title above the header
         yield [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
     elif form == "html":
         yield from _html(text)
@@ -119,18 +117,18 @@ def _html(text: str) -> Iterator[list[list[str]]]:
     try:
         page = html.document_fromstring(text.encode(), parser=html.HTMLParser(encoding="utf-8"))
     except (ValueError, etree.ParserError) as error:
-        raise BadPublication(f"It is no HTML: {error}") from None
+        raise BadPublication(f"It is not HTML: {error}") from None
     for table in page.iter("table"):
         rows = [[" ".join(cell.itertext()) for cell in row.iter("th", "td")] for row in table.iter("tr")]
         yield [row for row in rows if row]
 
 
 def _pdf(content: bytes, layout: Layout) -> Iterator[list[list[str]]]:
-    """Its tables, page after page under one header; where there is none, its lines."""
+    """Yields its tables as one, under one header; its lines if it has no table."""
     rows: list[list[str]] = []
     lines: list[list[str]] = []
     try:
-        import pdfplumber  # noqa: PLC0415 - it takes long, and every crawl that asks how old the lists are would wait
+        import pdfplumber  # noqa: PLC0415 slow to import, and each crawl checks how old the lists are
 
         with pdfplumber.open(io.BytesIO(content)) as file:
             for page in file.pages:
@@ -139,14 +137,14 @@ def _pdf(content: bytes, layout: Layout) -> Iterator[list[list[str]]]:
                 lines += [[line] for line in (page.extract_text() or "").splitlines()]
                 page.close()
     except Exception as error:  # noqa: BLE001 pdfminer raises whatever a broken file leads to
-        raise BadPublication(f"It is no PDF that can be read: {type(error).__name__}") from None
+        raise BadPublication(f"The PDF cannot be read: {type(error).__name__}") from None
     yield rows or lines
 
 
 def _take(
     rows: Sequence[Sequence[str]], layout: Layout, found: Publication, *, only_under_header: bool = False
 ) -> None:
-    """Adds what rows name; a page of the web has other tables too, so those without a known header are passed over."""
+    """Adds the sites in rows; a web page has other tables too, so tables without a known header are skipped."""
     columns: dict[str, int] = {}
     for row in rows:
         heads = {kind: _column(row, getattr(layout, kind)) for kind in ("domain", "decided", "basis_column")}
@@ -171,7 +169,7 @@ def _take(
 
 
 def _column(row: Sequence[str], words: Sequence[str]) -> int | None:
-    """The first cell that begins with one of the words, tried in their order."""
+    """Returns the first cell that starts with one of the words, tried in order."""
     heads = [" ".join(cell.split()).lower() for cell in row]
     return next((place for word in words for place, head in enumerate(heads) if head.startswith(word)), None)
 
@@ -185,7 +183,7 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _sites(cell: str, *, prose: bool = False) -> list[tuple[str, str]]:
-    """Host and what follows it, for each name in a cell; names that were made unclickable (``a[.]example``) count."""
+    """Returns host and path of each name in a cell, including defanged ones (``a[.]example``)."""
     plain = re.sub(r"\[\.\]|\(\.\)|\[dot\]", ".", cell, flags=re.IGNORECASE)
     plain = re.sub(r"\bhxxp", "http", plain, flags=re.IGNORECASE)
     words = re.split(r"[\s,;|<>\"'«»„“”()]+", plain)
@@ -201,7 +199,7 @@ def _sites(cell: str, *, prose: bool = False) -> list[tuple[str, str]]:
 
 
 def _day(text: str) -> date | None:
-    """The first day in a text, day before month as in all these countries; None if there is none."""
+    """Returns the first date in a text, day before month as in all these countries; None without one."""
     if match := _ISO.search(text):
         year, month, day = match.groups()
     elif match := _DAY_FIRST.search(text):

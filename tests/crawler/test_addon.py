@@ -333,8 +333,8 @@ def test_it_never_runs_without_enforcement(words: tuple[str, ...], sentence: str
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no contact": ({"FORBEAR_CONTACT": None}, "FORBEAR_CONTACT is missing"),
-    "a contact that is none": ({"FORBEAR_CONTACT": "me"}, "'me' is no contact: give FORBEAR_CONTACT"),
-    "an agent that is no token": ({"FORBEAR_AGENT": "Bot 2"}, "'Bot 2' is no product token"),
+    "not a contact": ({"FORBEAR_CONTACT": "me"}, "'me' is not a contact: set FORBEAR_CONTACT"),
+    "not a product token": ({"FORBEAR_AGENT": "Bot 2"}, "'Bot 2' is not a product token"),
     "a browser's name": ({"USER_AGENT": "Mozilla/5.0 (X11)"}, "does not begin with a product token of its own"),
     "no name at all": ({"USER_AGENT": "2000"}, "does not begin with a product token of its own"),
     "another agent": ({"USER_AGENT": "Bot/1", "FORBEAR_AGENT": "Other"}, "'Other' is not in USER_AGENT 'Bot/1'"),

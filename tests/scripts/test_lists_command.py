@@ -77,7 +77,7 @@ def test_wrong_use_is_a_sentence(forbear: Run, tmp_path: Path) -> None:
     assert forbear(*begin, FRESH, "list.csv").returncode == 0
     for words, sentence in (
         ((*begin, FRESH, "list.csv"), "was imported before"),
-        ((*begin, FRESH, "none.csv"), "No site is named in it"),
+        ((*begin, FRESH, "none.csv"), "It has no site where"),
         ((*begin, future, "list.csv"), "still to come"),
         (("lists", "accept", "https://films.example/", "--by", "x", "--why", "y"), "is no domain"),
     ):

@@ -61,7 +61,7 @@ def test_the_settings_file_names_it_for_all_commands(forbear, own: Path, tmp_pat
 
 BAD = (
     (b"[protocols.robots]\nstandard.excludes = []\n", "[protocols.robots] is looser than what ships"),
-    (b"\xff", "is no UTF-8 text."),
+    (b"\xff", "is not UTF-8 text."),
 )
 
 
