@@ -98,7 +98,7 @@ class _Gzip:
 class Member(io.RawIOBase):
     """The content of a member, unpacked as it is read; ``end`` is where it ends in the file, once it was read whole.
 
-    Raises BrokenMember: its checksum or length is wrong, it breaks off, or it unpacks to many times its size.
+    Raises BrokenMember: its checksum or length is wrong, it is cut off, or it unpacks to many times its size.
     """
 
     def __init__(self, file: BinaryIO, start: int, kind: Kind, unpacker: _Unpacker) -> None:
@@ -140,7 +140,7 @@ class Member(io.RawIOBase):
             if content:
                 return content
             if wanted and not chunk and self.end is None:
-                raise self._broken(f"the {self.kind} breaks off at the end of the file", Failure.TRUNCATED)
+                raise self._broken(f"the {self.kind} is cut off at the end of the file", Failure.TRUNCATED)
         return b""
 
     def _broken(self, reason: str, failure: Failure = Failure.PROTOCOL) -> BrokenMember:

@@ -65,7 +65,7 @@ def read_head(block: bytes, *, ends: bool = True) -> Head:
         if match is None:
             if len(block) >= MAX_HEAD:
                 raise DamagedRecord(f"the HTTP head is longer than {MAX_HEAD} octets")
-            raise DamagedRecord("the HTTP head breaks off", Failure.TRUNCATED)
+            raise DamagedRecord("the HTTP head is cut off", Failure.TRUNCATED)
         status, fields = _fields(block[begin : match.start()])
         begin = match.end()
         if status >= 200 or status == 101 or begin == len(block):
@@ -174,5 +174,5 @@ def _dechunked(body: bytes) -> bytes:
         parts.append(view[begin : begin + size])
         at = line.end()
     if body[at : at + 1] and not _CHUNK_SIZE.match(body, at) and b"\n" in body[at : at + 64]:
-        raise DamagedRecord(f"{body[at : at + 20]!r} in the body is no size of a chunk")
-    raise DamagedRecord("the chunked body breaks off", Failure.TRUNCATED)
+        raise DamagedRecord(f"{body[at : at + 20]!r} in the body is not the size of a chunk")
+    raise DamagedRecord("the chunked body is cut off", Failure.TRUNCATED)

@@ -487,7 +487,7 @@ def _read_lines(stream: Stream, lines: list[bytes]) -> None:
             if left == 0:
                 raise DamagedRecord(f"the header of the record is longer than {MAX_HEADER} octets")
             if lines or any(begun.startswith(line[: len(begun)]) for begun in _BEGUN):
-                raise DamagedRecord("the header of the record breaks off", Failure.TRUNCATED)
+                raise DamagedRecord("the header of the record is cut off", Failure.TRUNCATED)
             raise DamagedRecord("no record begins here")
         if not lines and not _FIRST.fullmatch(line):
             raise DamagedRecord("no record begins here")

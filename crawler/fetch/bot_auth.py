@@ -1,4 +1,4 @@
-"""Signs requests so that sites can tell the crawler from whoever borrows its name (Web Bot Auth).
+"""Signs requests, so that sites can tell the crawler from others that use its name (Web Bot Auth).
 
 HTTP Message Signatures (RFC 9421) with Ed25519, as draft-ietf-webbotauth-httpsig-protocol-00 and
 draft-meunier-web-bot-auth-architecture-04 profile them: ``Signature-Agent`` names the site whose
@@ -33,7 +33,7 @@ REQUEST_TAG = "web-bot-auth"
 DIRECTORY_TAG = "http-message-signatures-directory"
 
 VALID = timedelta(minutes=5)
-"""How long a signature counts: a request that was overheard is of little use afterwards."""
+"""Lifetime of a signature; short, so that a captured request is of little use."""
 
 _LABEL = "sig1"
 
@@ -53,12 +53,12 @@ class Signer:
 
     @property
     def key_id(self) -> str:
-        """Its thumbprint (RFC 7638 3)."""
+        """The key's JWK thumbprint (RFC 7638 3)."""
         canonical = json.dumps(self.jwk, sort_keys=True, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).decode().rstrip("=")
 
     def request_headers(self, method: str, origin: str) -> dict[str, str]:
-        """The header fields that a request to an origin carries; each has a nonce of its own."""
+        """Returns the signature fields for one request to an origin, with a fresh nonce."""
         agent = json.dumps(self.origin)
         message = SimpleNamespace(method=method, url=f"{origin}/", headers={"Signature-Agent": f"{_LABEL}={agent}"})
         covered = ("@authority", f'"signature-agent";key="{_LABEL}"')
@@ -66,7 +66,7 @@ class Signer:
         return dict(message.headers)
 
     def directory_headers(self) -> dict[str, str]:
-        """What proves that whoever publishes the directory has the key (httpsig-directory 5.2)."""
+        """Returns the fields that prove the publisher of the directory has the key (httpsig-directory 5.2)."""
         asked = SimpleNamespace(method="GET", url=self.origin + DIRECTORY, headers={})
         message = SimpleNamespace(status_code=200, headers={}, request=asked)
         self._sign(message, DIRECTORY_TAG, ('"@authority";req',))
@@ -88,24 +88,26 @@ class Signer:
 
 
 def directory(signer: Signer) -> Mapping[str, object]:
-    """The key directory as JSON holds it: a JWK Set (RFC 7517 5)."""
+    """Returns the key directory as a JWK Set (RFC 7517 5)."""
     return {"keys": [signer.jwk | {"kid": signer.key_id, "use": "sig"}]}
 
 
 def read_signer(path: Path | None, origin: str | None) -> Signer | None:
-    """The signer of ``--signing-key`` and ``--signature-agent``; None if neither is given. Raises BadConfig."""
+    """Returns the signer for ``--signing-key`` and ``--signature-agent``; None without both. Raises BadConfig."""
     if path is None and origin is None:
         return None
     if path is None or origin is None:
         raise BadConfig("--signing-key and --signature-agent go together: a key, and the site that publishes it.")
     if not origin.startswith(("https://", "http://")) or origin.count("/") != 2 or not origin.isascii():
-        raise BadConfig(f"--signature-agent {origin!r} is no origin: write one like https://bot.example.org.")
+        raise BadConfig(f"--signature-agent {origin!r} is not an origin: write it like https://bot.example.org.")
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
         raise BadConfig(f"--signing-key: {path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError):
-        raise BadConfig(f"--signing-key: {path} is no PEM file of a private key without a passphrase.") from None
+        raise BadConfig(f"--signing-key: {path} is not a PEM file with an unencrypted private key.") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadConfig(f"--signing-key: {path} is no Ed25519 key: make one with openssl genpkey -algorithm ed25519.")
+        raise BadConfig(
+            f"--signing-key: {path} is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519."
+        )
     return Signer(key, origin)

@@ -1,7 +1,7 @@
-"""The one way in which Forbear speaks HTTP: `crawl`, `recheck`, `check`, `filter` and the portal use it.
+"""The HTTP client of all of Forbear: `crawl`, `recheck`, `check`, `filter` and the portal use it.
 
-So they come to the same answer on the same octets. No redirect is followed, no cookie kept, nothing taken from the
-environment; only addresses that the guard has checked are connected to, or the operator's proxy.
+So the same bytes always make the same answer. It follows no redirect, keeps no cookie and reads no environment
+variable; it connects only to addresses that the guard has checked, or to the operator's proxy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from forbear.optout.readers.url import Url
 
 _OURS = frozenset({b"connection", b"content-length", b"proxy-authorization", b"te", b"transfer-encoding", b"upgrade"})
-"""Fields that are the client's, whoever else sets them."""
+"""Fields that only the client sets."""
 
 _BREAK = re.compile(rb"[\r\n\0]")
 
@@ -49,7 +49,7 @@ class Proxy:
     @classmethod
     @lru_cache(maxsize=256)
     def parse(cls, url: str) -> Proxy:
-        """``http(s)://[USER:PASSWORD@]HOST:PORT``. Raises ValueError."""
+        """Parses ``http(s)://[USER:PASSWORD@]HOST:PORT``. Raises ValueError."""
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not the URL of an HTTP proxy")
@@ -60,9 +60,9 @@ class Proxy:
 
 
 class Answer:
-    """An answer whose head is there. ``address`` is the server's (or the proxy's), ``certificate`` its own, in DER.
+    """An answer whose head has arrived. ``address`` is the server's (or the proxy's); ``certificate`` is DER.
 
-    ``length`` is that of the body as it is sent, in octets; None where the head does not say.
+    ``length`` is the length of the body as sent, in bytes; None if the head does not state it.
     """
 
     def __init__(self, head: Head, length: int | None, connection: Connection, until: float) -> None:
@@ -73,11 +73,11 @@ class Answer:
         self._connection, self._until = connection, until
 
     async def body(self, limit: int, seen: Callable[[bytes], None] | None = None) -> bytes:
-        """The whole body, without its codings; ``limit`` is in octets, before and after decoding.
+        """Reads the whole body and decodes it; ``limit`` is in bytes, before and after decoding.
 
-        ``seen`` is shown each part as it comes. Raises BadAnswer and OSError where the answer is a page or file (2xx).
-        Any other status says by itself what there is to know (RFC 9309 2.3.1.3): where such a body is not whole, cannot
-        be decoded or does not end, it is left out.
+        ``seen`` is called with each part as it arrives. Raises BadAnswer and OSError if the status is 2xx. For any
+        other status the body matters little (RFC 9309 2.3.1.3): if it is incomplete, cannot be decoded or does not end,
+        it is empty.
         """
         try:
             return decode(await self._received(limit, seen), self.codings, limit)
@@ -106,7 +106,7 @@ class Answer:
 
 
 class Client:
-    """Asks servers. ``keep``: connections are kept for the next request; ``context`` says whose certificates count."""
+    """Sends requests. ``keep`` reuses connections; ``context`` decides which certificates are trusted."""
 
     def __init__(self, guard: Guard, *, keep: bool, context: ssl.SSLContext | None = None) -> None:
         self._guard, self._keep = guard, keep
@@ -115,7 +115,7 @@ class Client:
         self._connections = Connections()
 
     async def close(self) -> None:
-        """Ends every connection."""
+        """Closes all connections."""
         await self._connections.close()
 
     @asynccontextmanager
@@ -124,13 +124,13 @@ class Client:
         url: Url,
         fields: Iterable[tuple[bytes, bytes]],
         *,
-        timeout: float,  # noqa: ASYNC109 it bounds the whole exchange, whose second half is Answer.body
+        timeout: float,  # noqa: ASYNC109 bounds the whole exchange, including Answer.body
         proxy: Proxy | None = None,
         method: str = "GET",
         content: bytes = b"",
         before: Callable[[], None] | None = None,
     ) -> AsyncIterator[Answer]:
-        """Sends a request; ``timeout`` is in seconds, for the whole exchange, ``before`` is called last before sending.
+        """Sends a request; ``timeout`` (seconds) bounds the whole exchange, ``before`` is called just before sending.
 
         Raises BadAnswer, OSError (network.NotPublic is one), and what ``before`` raises.
         """
@@ -157,7 +157,7 @@ class Client:
     ) -> tuple[Connection, AnswerReader]:
         kept = self._connections.take((url.origin, proxy))
         if kept:
-            with suppress(NotReceived):  # it was closed just now: another one is needed
+            with suppress(NotReceived):  # just closed by the server: open another one
                 return kept, await _sent(kept, method, octets, before)
         connection = await self._connect(url, proxy)
         return connection, await _sent(connection, method, octets, before)
@@ -193,7 +193,7 @@ async def _sent(
 
 
 async def _tunnel(connection: Connection, url: Url, proxy: Proxy) -> None:
-    """RFC 9110 9.3.6."""
+    """Opens a tunnel through the proxy (CONNECT, RFC 9110 9.3.6)."""
     authority = f"{url.host}:{url.port}".encode()
     lines = [b"CONNECT " + authority + b" HTTP/1.1", b"Host: " + authority]
     if proxy.credentials:
@@ -212,7 +212,7 @@ def _request(
     content: bytes,
     proxy: Proxy | None,
 ) -> bytes:
-    """A request, in octets. Raises ValueError if a line of it would be two."""
+    """Returns a request as bytes. Raises ValueError if a field contains a line break."""
     given = [(name, value) for name, value in fields if name.lower() not in _OURS]
     given += own
     if not any(name.lower() == b"host" for name, _ in given):
@@ -225,7 +225,7 @@ def _request(
     target = url.href if plain else url.target  # RFC 9112 3.2.2
     lines = [f"{method} {target} HTTP/1.1".encode(), *(name + b": " + value for name, value in given)]
     if any(map(_BREAK.search, lines)):
-        raise ValueError(f"The request for {url.href} has a field of more than one line.")
+        raise ValueError(f"The request for {url.href} has a field with a line break.")
     return b"\r\n".join(lines) + b"\r\n\r\n" + content
 
 
@@ -235,7 +235,7 @@ _NAMES: tuple[tuple[type[OSError], Failure], ...] = (
     (TimeoutError, Failure.TIMEOUT),
     (ConnectionRefusedError, Failure.REFUSED),
     (ConnectionError, Failure.RESET),
-    (OSError, Failure.REFUSED),  # no way to the address
+    (OSError, Failure.REFUSED),  # no route to the address
 )
 
 

@@ -1,7 +1,7 @@
-"""Connections to servers, each for one exchange after the other: TCP, TLS (RFC 8446), tunnels (RFC 9110 9.3.6).
+"""Connections to servers, one exchange at a time: TCP, TLS (RFC 8446), tunnels (RFC 9110 9.3.6).
 
-asyncio's own TLS does not tell a connection that the server ended from one that was cut on the way. Here TLS works on
-octets (ssl.MemoryBIO), so that it can be told: only a server that sent close_notify has said all (RFC 9112 9.8).
+asyncio's TLS does not report whether the server ended a connection or it was cut on the way. So TLS runs on bytes here
+(ssl.MemoryBIO): an answer that the close of the connection ends is complete only after close_notify (RFC 9112 9.8).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
 
 NEXT_ADDRESS_SECONDS = 0.25
-"""How long an address has for itself before the next one is tried beside it (RFC 8305 5)."""
+"""Seconds before the next address is tried in parallel (RFC 8305 5)."""
 
 IDLE_SECONDS = 15.0
-"""How long a connection is kept for the next request; most servers close it sooner or as soon."""
+"""Seconds that an idle connection is kept; most servers close it no later."""
 
 _OCTETS = 1 << 16
 _STEPS = 100
-"""Steps of an answer that are read before others have their turn."""
+"""Steps of an answer that are read before the event loop gets a turn."""
 _AHEAD = 1 << 20
-"""Octets of a body that are read before anybody has asked for them."""
+"""Bytes of a body that are buffered before anybody reads them."""
 
 
 class NotReceived(ConnectionResetError):
-    """The connection ended before the request had reached the server: it can be sent again."""
+    """The connection ended before the server got the request, so it can be sent again."""
 
 
 class Tls:
-    """TLS on octets; ``write`` takes what is for the server. ``certificate`` is the server's, in DER.
+    """TLS on bytes; ``write`` takes what goes to the server. ``certificate`` is the server's, in DER.
 
     Raises ssl.SSLError.
     """
@@ -50,17 +50,17 @@ class Tls:
     def __init__(self, context: ssl.SSLContext, host: str, write: Callable[[bytes], None]) -> None:
         self.ready = False
         self.closed = False
-        """Whether the server said that nothing more comes (close_notify)."""
+        """Whether the server has sent close_notify."""
         self.certificate: bytes | None = None
         self._in, self._out, self._write = ssl.MemoryBIO(), ssl.MemoryBIO(), write
         try:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
         except UnicodeError as error:
-            raise ssl.SSLError(f"{host!r} is no name that a certificate can be of: {error}.") from error
+            raise ssl.SSLError(f"{host!r} is not a name that a certificate can have: {error}.") from error
         self.receive(b"")
 
     def receive(self, octets: bytes) -> bytes:
-        """What the server sent, in plain."""
+        """Returns what the server sent, decrypted."""
         self._in.write(octets)
         plain = bytearray()
         try:
@@ -77,15 +77,15 @@ class Tls:
         return bytes(plain)
 
     def send(self, octets: bytes) -> None:
-        """Sends octets to the server, encrypted."""
+        """Encrypts bytes and sends them to the server."""
         left = memoryview(octets)
         while left:
             left = left[self._object.write(left) :]
         self._flush()
 
     def close(self) -> None:
-        """Says that nothing more comes."""
-        with suppress(ssl.SSLError):  # there is no waiting for the server's own close_notify
+        """Sends close_notify."""
+        with suppress(ssl.SSLError):  # without waiting for the server's own
             self._object.unwrap()
         self._flush()
 
@@ -97,7 +97,7 @@ class Tls:
 class Connection(asyncio.Protocol):
     """A connection to a server; ``address`` is the server's.
 
-    What goes wrong is raised where it is waited for: BadAnswer, or OSError (ssl.SSLError is one).
+    Errors are raised by the call that waits: BadAnswer, or OSError (such as ssl.SSLError).
     """
 
     def __init__(self) -> None:
@@ -106,19 +106,19 @@ class Connection(asyncio.Protocol):
         self._layers: list[Tls] = []
         self._reader: AnswerReader | None = None
         self._unread, self._is_busy = bytearray(), False
-        """What came in and was not read yet, and whether the reader has more to do with what it was given."""
+        """Bytes received and not read yet, and whether the reader has more work to do."""
         self._turn: asyncio.Handle | None = None
         self._error: Exception | None = None
         self._ended = False
         self._is_lost, self._by_server = False, False
-        """Whether the connection is gone, and whether the server had closed its side."""
+        """Whether the connection is closed, and whether the server had closed its side."""
         self._received = True
         self._waiting: asyncio.Future[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
 
     @property
     def usable(self) -> bool:
-        """Whether another exchange can begin: the connection has not ended, and nothing waits to be read."""
+        """Whether another exchange can start: the connection is open, and nothing waits to be read."""
         if self._ended or self._unread:
             return False
         waiting = select.poll()
@@ -127,18 +127,18 @@ class Connection(asyncio.Protocol):
 
     @property
     def certificate(self) -> bytes | None:
-        """That of the server, in DER; None without TLS."""
+        """The server's certificate in DER; None without TLS."""
         return self._layers[-1].certificate if self._layers else None
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Goes on with TLS, with the host that the certificate has to be of."""
+        """Starts TLS with a host, whose name the certificate must have."""
         tls = Tls(context, host.rstrip("."), self._layers[-1].send if self._layers else self._transport.write)
         self._layers.append(tls)
         while not tls.ready:
             await self._more()
 
     async def exchange(self, method: str, request: bytes) -> AnswerReader:
-        """Sends a request, in octets; returns once the head of the answer is there.
+        """Sends a request (bytes); returns when the head of the answer has arrived.
 
         Raises NotReceived if the server had closed the connection already.
         """
@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
         return reader
 
     async def part(self) -> bytes:
-        """More of the body of the answer; nothing when it is complete."""
+        """Returns more of the body; nothing when it is complete."""
         assert self._reader
         while not (octets := self._reader.take()) and not self._reader.complete:
             self._go_on()
@@ -160,12 +160,12 @@ class Connection(asyncio.Protocol):
         return octets
 
     def wait_idle(self, seconds: float) -> None:
-        """Waits so long for the next exchange; what comes until then was not asked for, and ends the connection."""
+        """Keeps an idle connection for some seconds; anything that arrives meanwhile closes it."""
         self._reader = None
         self._idle = asyncio.get_running_loop().call_later(seconds, self.close)
 
     def close(self) -> None:
-        """Ends the connection in order, if that can be done without waiting."""
+        """Closes the connection cleanly, as far as that needs no waiting."""
         self._forget_unread()
         if not self._ended:
             self._ended = True
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Ends the connection at once."""
+        """Aborts the connection."""
         self._forget_unread()
         self._ended = True
         self._transport.abort()
@@ -187,11 +187,11 @@ class Connection(asyncio.Protocol):
         self._is_busy = False
 
     async def _more(self) -> None:
-        """Waits for anything to happen."""
+        """Waits until something happens."""
         if self._error:
             raise self._error
         if self._ended:
-            raise NotReceived("The server closed the connection before it was asked.")
+            raise NotReceived("The server closed the connection before the request was sent.")
         self._waiting = asyncio.get_running_loop().create_future()
         try:
             await self._waiting
@@ -203,31 +203,31 @@ class Connection(asyncio.Protocol):
             self._waiting.set_result(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is up, asyncio says."""
+        """Called by asyncio: the connection is open."""
         self._transport = cast("asyncio.Transport", transport)
         self._socket: int = transport.get_extra_info("socket").fileno()
-        self.address = str((transport.get_extra_info("peername") or ("",))[0])  # it may be gone already
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])  # the connection may be closed already
 
     def data_received(self, data: bytes) -> None:
-        """Something came in, asyncio says."""
+        """Called by asyncio: bytes have arrived."""
         self._unread += data
         self._transport.pause_reading()
         if not self._turn and not self._is_busy:
             self._read_slice()
 
     def eof_received(self) -> None:
-        """The server has closed its side, asyncio says, and closes the connection."""
+        """Called by asyncio: the server has closed its side; asyncio then closes the connection."""
         self._by_server = True
         self._note_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, asyncio says."""
+        """Called by asyncio: the connection is closed."""
         self._note_received()
         self._is_lost, self._by_server = True, self._by_server and not exc
         self._go_on()
 
     def _go_on(self) -> None:
-        """Sees to it that what came in is read, in turns with everybody else; or what comes in next."""
+        """Schedules the reading of what has arrived, in turns with the rest of the event loop."""
         is_ahead = self._reader is not None and self._reader.waiting > _AHEAD
         if self._turn or (is_ahead and not self._ended):
             return
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
             for tls in self._layers if octets else ():
                 octets = tls.receive(octets)
             if octets and self._reader is None:
-                raise BadAnswer("The server sent what was not asked for.")
+                raise BadAnswer("The server sent bytes that no request asked for.")
             if self._reader and (octets or self._is_busy):
                 self._is_busy = self._reader.feed(octets, _STEPS)
         except (BadAnswer, ssl.SSLError) as error:
@@ -267,7 +267,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _end(self, *, closed: bool) -> None:
-        """Nothing more comes; ``closed``: because the server has said all."""
+        """Ends reading; ``closed`` means that the server ended the answer."""
         self._ended = True
         if self._error:
             return
@@ -280,14 +280,14 @@ class Connection(asyncio.Protocol):
                 self._error = error if self._received or self._reader.begun else NotReceived(str(error))
 
     def _note_received(self) -> None:
-        """Notes whether the server's side has acknowledged the request: then it may have acted on it."""
-        with suppress(OSError):  # not every system can say
+        """Notes whether the server acknowledged the request: then it may have acted on it."""
+        with suppress(OSError):  # not every system can tell
             unacknowledged = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
             self._received = self._received and not any(unacknowledged)
 
 
 class Connections:
-    """Open connections by where they lead: ``key`` tells one such place from another."""
+    """Open connections by destination, which ``key`` identifies."""
 
     def __init__(self) -> None:
         self._open: set[Connection] = set()
@@ -300,7 +300,7 @@ class Connections:
         port: int,
         open_socket: Callable[[AddrInfoType], socket.socket] | None = None,
     ) -> Connection:
-        """A new connection, to the first of the addresses that answers. Raises OSError."""
+        """Connects to the first address that answers. Raises OSError."""
         kinds = [(each, socket.AF_INET6 if ":" in each else socket.AF_INET) for each in addresses]
         infos: list[AddrInfoType] = [
             (kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)) for address, kind in kinds
@@ -312,12 +312,12 @@ class Connections:
         return connection
 
     def keep(self, key: Hashable, connection: Connection) -> None:
-        """Takes a connection back, for the next exchange."""
+        """Returns a connection to the pool for the next exchange."""
         connection.wait_idle(IDLE_SECONDS)
         self._idle.setdefault(key, []).append(connection)
 
     def take(self, key: Hashable) -> Connection | None:
-        """A connection that was kept and is still open."""
+        """Takes an idle connection that is still open from the pool."""
         kept = self._idle.get(key, [])
         while kept:
             connection = kept.pop()
@@ -326,7 +326,7 @@ class Connections:
         return None
 
     async def close(self) -> None:
-        """Ends them all."""
+        """Closes them all."""
         for connection in self._open:
             connection.close()
         if self._open:

@@ -1,4 +1,4 @@
-"""Content codings undone, completely or not at all (RFC 9110 8.4; RFC 1950, 1951, 1952, 7932, 8878, 9659)."""
+"""Decodes content codings, completely or not at all (RFC 9110 8.4; RFC 1950, 1951, 1952, 7932, 8878, 9659)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ACCEPTED = "gzip, deflate, br"
-"""The Accept-Encoding that this module keeps the promise of."""
+"""The Accept-Encoding field: the codings that this module decodes."""
 
 _NOTHING = frozenset({"", "identity", "none", "null", "7bit", "8bit", "binary", "aws-chunked"})
-"""What stands in Content-Encoding of answers that are in no coding, beside character encodings and media types.
+"""Values of Content-Encoding that mean no coding at all, besides character encodings and media types.
 
-Content-Transfer-Encodings (RFC 2045 6.2), and what Amazon S3 keeps of an upload in parts: browsers pass over all of
-them. A coding that exists, or a name that tells nothing, is passed over by no means.
+These are Content-Transfer-Encodings (RFC 2045 6.2) and what Amazon S3 keeps of an upload in parts; browsers ignore all
+of them. A coding that exists, or an unknown name, is never ignored.
 """
 
 _ZSTD_WINDOW = {int(zstd.DecompressionParameter.window_log_max): 23}  # RFC 9659 3: 8 MB
@@ -36,19 +36,19 @@ _MAX_MEMBERS = 64
 
 
 class Undecodable(BadAnswer):
-    """The body is not what its codings say, or too much of it."""
+    """The body cannot be decoded by its codings, or is too large."""
 
 
 def decode(body: bytes, content_encoding: Iterable[str], limit: int) -> bytes:
-    """The body without its codings; ``content_encoding`` are the values of that field, ``limit`` is in octets.
+    """Returns the decoded body; ``content_encoding`` are the values of that field, ``limit`` is in bytes.
 
-    Raises Undecodable for a coding that is not known, a body that breaks off or is damaged, and one beyond the limit:
+    Raises Undecodable for a coding that is not known, a body that is cut off or is damaged, and one beyond the limit:
     half a robots.txt reads like one that reserves less.
     """
     listed = [coding.strip().lower() for value in content_encoding for coding in value.split(",")]
     codings = [coding for coding in listed if not _is_none(coding)]
     if len(codings) > _MAX_CODINGS:
-        raise Undecodable(f"{len(codings)} content codings on top of each other are more than anybody needs")
+        raise Undecodable(f"{len(codings)} content codings on top of each other are too many")
     for coding in reversed(codings if body else ()):
         body = _undo(coding, body, limit)
     if len(body) > limit:
@@ -71,12 +71,12 @@ def _undo(coding: str, body: bytes, limit: int) -> bytes:
         if coding == "zstd":
             return _unzstd(body, limit)
     except (zlib.error, brotli.error, zstd.ZstdError) as error:
-        raise Undecodable(f"the body is no {coding}: {error}") from error
+        raise Undecodable(f"the body is not {coding}: {error}") from error
     raise Undecodable(f"the content coding {coding!r} was not asked for and is not known")
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """All members of a gzip file (RFC 1952 2.2); NUL octets behind the last one are padding."""
+    """Decodes all members of a gzip file (RFC 1952 2.2); NUL bytes after the last one are padding."""
     whole = b""
     for _ in range(_MAX_MEMBERS):
         member, body = _unpack(body, limit - len(whole), 16 + zlib.MAX_WBITS)
@@ -87,24 +87,24 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 
 def _inflate(body: bytes, limit: int) -> bytes:
-    """``deflate`` with the zlib wrapper that RFC 9110 8.4.1.2 asks for, or without, as some servers send it."""
+    """Decodes ``deflate`` with the zlib wrapper of RFC 9110 8.4.1.2, or without it, as some servers send it."""
     try:
         unpacked, behind = _unpack(body, limit, zlib.MAX_WBITS)
     except zlib.error:
         unpacked, behind = _unpack(body, limit, -zlib.MAX_WBITS)
     if behind.strip(b"\0"):
-        raise Undecodable("octets that are no part of the compressed body follow it")
+        raise Undecodable("bytes follow the compressed body that are not part of it")
     return unpacked
 
 
 def _unpack(body: bytes, limit: int, window: int) -> tuple[bytes, bytes]:
-    """One zlib stream and what follows it."""
+    """Decodes one zlib stream; returns it and what follows it."""
     stream = zlib.decompressobj(window)
     unpacked = stream.decompress(body, limit + 1)
     if len(unpacked) > limit:
         raise too_large(limit)
     if not stream.eof:
-        raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+        raise Undecodable("the compressed body is cut off", Failure.TRUNCATED)
     return unpacked, stream.unused_data
 
 
@@ -114,7 +114,7 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
     while len(unpacked) <= limit and not stream.is_finished():
         more = stream.process(b"", output_buffer_limit=limit + 1)
         if not more:
-            raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+            raise Undecodable("the compressed body is cut off", Failure.TRUNCATED)
         unpacked += more
     if len(unpacked) > limit:
         raise too_large(limit)
@@ -122,7 +122,7 @@ def _unbrotli(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    """All frames (RFC 8878 3): unlike with gzip, nothing else may follow."""
+    """Decodes all frames (RFC 8878 3); unlike with gzip, nothing else may follow."""
     whole = b""
     for _ in range(_MAX_MEMBERS):
         stream = zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
@@ -130,7 +130,7 @@ def _unzstd(body: bytes, limit: int) -> bytes:
         if len(whole) > limit:
             raise too_large(limit)
         if not stream.eof:
-            raise Undecodable("the compressed body breaks off", Failure.TRUNCATED)
+            raise Undecodable("the compressed body is cut off", Failure.TRUNCATED)
         body = stream.unused_data
         if not body:
             return whole
@@ -138,5 +138,5 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> Undecodable:
-    """For a body beyond the limit, in octets."""
-    return Undecodable(f"the body is larger than {limit} octets", Failure.TOO_LARGE)
+    """Returns the exception for a body beyond a limit in bytes."""
+    return Undecodable(f"the body is larger than {limit:,} bytes", Failure.TOO_LARGE)

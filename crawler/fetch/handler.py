@@ -1,4 +1,4 @@
-"""Scrapy's download handler of a crawl, over the one client that all of Forbear has (Scrapy 2.19)."""
+"""Scrapy's download handler, on top of Forbear's HTTP client (Scrapy 2.19)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 _NO_LIMIT = 1 << 40
 
 CUT_OFF = object()
-"""Signal: no more answers are wanted, and what is under way ends at once with CutOff."""
+"""Signal: abort all requests in flight with CutOff."""
 
 
 CHECK = "forbear_check"
-"""Where, in ``request.meta``, a function stands that is called before the request is sent, and may raise CutOff."""
+"""Key in ``request.meta`` for a function that is called just before sending, and may raise CutOff."""
 
 _SCRAPYS = {
     Failure.DNS: exceptions.CannotResolveHostError,
@@ -46,15 +46,15 @@ _SCRAPYS = {
     Failure.TOO_LARGE: exceptions.DownloadCancelledError,
     Failure.TRUNCATED: exceptions.ResponseDataLossError,
 }
-"""What Scrapy's own handlers raise, and its middlewares know; for all others DownloadFailedError."""
+"""Exceptions that Scrapy's own handlers raise and its middlewares know; the rest is DownloadFailedError."""
 
 
 class CutOff(exceptions.IgnoreRequest):
-    """The crawl ended before the answer came, or had to leave the host: that says nothing about the site."""
+    """The crawl ended, or lost its lease on the host, before the answer came: this is not the site's doing."""
 
 
 class GuardedHandler(BaseDownloadHandler):
-    """Downloads what the guard lets through, and gives a whole answer or a failure.
+    """Downloads what the guard allows, and returns a whole answer or raises.
 
     Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins),
     ``FORBEAR_SIGNING_KEY`` (path) with ``FORBEAR_SIGNATURE_AGENT`` (origin), Scrapy's
@@ -83,9 +83,9 @@ class GuardedHandler(BaseDownloadHandler):
         crawler.signals.connect(self._cut_off, signal=CUT_OFF)
 
     async def download_request(self, request: Request) -> Response:
-        """The answer with its body decoded; raises Scrapy's exceptions, which ``client.failure`` names, or CutOff."""
+        """Returns the answer with its body decoded. Raises CutOff or Scrapy's exceptions (see ``client.failure``)."""
         if self._ended:
-            raise CutOff(f"{request.url} was not asked for")
+            raise CutOff(f"{request.url} was not requested")
         task = asyncio.ensure_future(self._download(request))
         self._under_way.add(task)
         try:
@@ -118,14 +118,14 @@ class GuardedHandler(BaseDownloadHandler):
             proxy=_proxy(request),
             method=request.method,
             content=request.body,
-            before=request.meta.get(CHECK),  # as late as can be
+            before=request.meta.get(CHECK),  # as late as possible
         ) as answer:
             request.meta["received_headers"] = answer.fields
             request.meta["download_latency"] = time.monotonic() - began
             return await self._read(request, answer)
 
     async def _read(self, request: Request, answer: Answer) -> Response:
-        """Reads the body, unless a signal handler of the project stops that."""
+        """Reads the body, unless a signal handler of the project stops the download."""
         head, octets = answer.head, bytearray()
         made = partial(
             make_response,
@@ -165,7 +165,7 @@ class GuardedHandler(BaseDownloadHandler):
 
 
 class _Stopped(Exception):
-    """A signal handler of the project wants no more of an answer."""
+    """A signal handler of the project stopped the download."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class _Stopped(Exception):
 
 
 def _proxy(request: Request) -> Proxy | None:
-    """The proxy that the request's own meta names, with what HttpProxyMiddleware has for it."""
+    """Returns the proxy in the request's meta, with the credentials that HttpProxyMiddleware set."""
     url = request.meta.get("proxy")
     if not url:
         return None

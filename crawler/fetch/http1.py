@@ -1,12 +1,12 @@
-r"""Reads an answer of HTTP/1.0 or HTTP/1.1 from its octets as they come (RFC 9112); does no input or output of its own.
+r"""Parses an HTTP/1.0 or HTTP/1.1 answer from its bytes as they arrive (RFC 9112); does no I/O itself.
 
     reader = AnswerReader()
     reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe")
     reader.feed(b"llo\r\n0\r\n\r\n")
     reader.head.status, reader.take(), reader.complete  # 200, b"hello", True
 
-What the RFC permits is read: a length sent twice, lines that end with LF alone, folded fields, an empty line in front.
-Where nobody can know how long a body is, there is no answer: BadAnswer.
+It accepts what the RFC permits: a length sent twice, lines that end with a bare LF, folded fields, an empty line in
+front. If the length of a body cannot be known for certain, it raises BadAnswer.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_HEAD = 256 * 1024
-"""Octets of status lines and header fields together; about what curl (300 kB) and Chromium (256 KiB) take."""
+"""Bytes of status lines and header fields together; about what curl (300 kB) and Chromium (256 KiB) accept."""
 
 MAX_FIELDS = 5_000
-"""Header fields of an answer; about what curl takes."""
+"""Header fields of an answer; about what curl accepts."""
 
 MAX_FRAMING = 256 * 1024
-"""Octets around chunks, and of a trailer, beyond as many as the body has: chunks of one octet are work for nothing."""
+"""Bytes of chunk framing and trailer allowed beyond the size of the body: one-byte chunks only cost time."""
 
 _LINE_END = re.compile(rb"\n")
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -42,7 +42,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r]*)?\r\n")
 
 
 class BadAnswer(ValueError):
-    """What came is no answer that can be used; ``failure`` is its name in decide.md, the message a sentence."""
+    """The answer cannot be used; ``failure`` names why (docs/reference/decide.md), the message is a sentence."""
 
     def __init__(self, sentence: str, failure: Failure = Failure.PROTOCOL) -> None:
         super().__init__(sentence)
@@ -58,22 +58,22 @@ class Head:
     fields: tuple[tuple[bytes, bytes], ...]
 
     def values(self, name: bytes) -> list[bytes]:
-        """All values of a field, in order; ``name`` in lower case."""
+        """Returns all values of a field, in order; ``name`` is in lower case."""
         return [value for key, value in self.fields if key.lower() == name]
 
     def listed(self, name: bytes) -> list[bytes]:
-        """The members of a field that is a list, in lower case; empty ones are left out (RFC 9110 5.6.1.2)."""
+        """Returns the members of a list field in lower case, without empty ones (RFC 9110 5.6.1.2)."""
         members = b",".join(self.values(name)).lower().split(b",")
         return [member for each in members if (member := each.strip(b" \t"))]
 
 
 def received(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """The header fields as they came, in order, as ``model.Capture`` has them."""
+    """Returns the header fields as received, in order, for ``model.Capture``."""
     return tuple((field_text(name), field_text(value)) for name, value in fields)
 
 
 class AnswerReader:
-    """Takes octets (``feed``, at last ``end``) and gives the head once it is there, and the body in parts (``take``).
+    """Takes bytes (``feed``, finally ``end``); returns the complete head, then the body in parts (``take``).
 
     ``method`` is the request's. Raises BadAnswer, after which nothing more can be read.
     """
@@ -81,12 +81,12 @@ class AnswerReader:
     def __init__(self, method: str = "GET") -> None:
         self.head: Head | None = None
         self.length: int | None = None
-        """Octets of the body, if the head says that and no coding overrides it."""
+        """Length of the body in bytes, if the head states it and no coding overrides it."""
         self.begun = False
-        """Whether anything came at all."""
+        """Whether anything has arrived."""
         self.complete = False
         self.persistent = False
-        """Whether the connection can carry another exchange, once this one is complete (RFC 9112 9.3)."""
+        """Whether the connection can be reused when this answer is complete (RFC 9112 9.3)."""
         self._method = method
         self._octets = bytearray()
         self._searched = 0
@@ -97,7 +97,7 @@ class AnswerReader:
         self._read: Callable[[], bool] = self._read_head
 
     def feed(self, octets: bytes, steps: int = sys.maxsize) -> bool:
-        """Takes what came in, and reads of it; returns whether more can be read at once.
+        """Takes bytes and parses some of them; returns whether more can be parsed at once.
 
         A step is a head, a line or the rest of a chunk: octets may be many of them, and much work.
         """
@@ -108,31 +108,31 @@ class AnswerReader:
             if not steps:
                 return True
         if self.complete and self._octets:
-            self.persistent = False  # RFC 9112 9.3: what follows the answer answers nothing
+            self.persistent = False  # RFC 9112 9.3: bytes after the answer belong to no request
         return False
 
     def end(self, *, closed: bool) -> None:
-        """Takes the end of the connection; ``closed`` is False if TLS does not vouch for it (RFC 9112 9.8)."""
+        """Ends the input; ``closed`` is False if TLS did not confirm the end (RFC 9112 9.8)."""
         self.persistent = False
         if self.complete:
             return
         if self.head is None:
-            raise BadAnswer("The server closed the connection before it had answered.", Failure.RESET)
+            raise BadAnswer("The server closed the connection without an answer.", Failure.RESET)
         if self._read == self._read_to_end and not closed:
             sentence = "The answer does not say how long it is, and the connection did not end as it should."
             raise BadAnswer(sentence, Failure.TRUNCATED)
-        # RFC 9112 8: the last chunk completes a body, whatever becomes of the trailer.
+        # RFC 9112 8: the last chunk completes a body, with or without its trailer.
         if self._read not in (self._read_to_end, self._read_trailer):
             raise BadAnswer("The server closed the connection in the middle of the body.", Failure.TRUNCATED)
         self.complete = True
 
     @property
     def waiting(self) -> int:
-        """Octets that have come and were not taken."""
+        """Bytes that have arrived and were not taken."""
         return self._ready + len(self._octets)
 
     def take(self) -> bytes:
-        """What has come of the body since the last time, without its transfer coding."""
+        """Returns what has arrived of the body since the last call, without its transfer coding."""
         taken = b"".join(self._body)
         self._body.clear()
         self._taken, self._ready = self._taken + self._ready, 0
@@ -149,14 +149,14 @@ class AnswerReader:
             return False
         head = _head(block)
         if head.status == 101:
-            raise BadAnswer("The server changed to a protocol that was not asked for.")
+            raise BadAnswer("The server switched to a protocol that was not requested.")
         if head.status >= 200:  # all others are interim, and the answer follows (RFC 9110 15.2)
             self.head, self._overhead = head, 0
             self._frame(head)
         return True
 
     def _frame(self, head: Head) -> None:
-        """Finds out how long the body is (RFC 9112 6.3)."""
+        """Determines the length of the body (RFC 9112 6.3)."""
         said = head.listed(b"connection")
         persistent = b"close" not in said and (head.version >= "HTTP/1.1" or b"keep-alive" in said)
         codings = [coding for coding in head.listed(b"transfer-encoding") if coding != b"identity"]
@@ -165,8 +165,8 @@ class AnswerReader:
             self.complete, self.persistent = True, persistent
         elif codings:
             if set(codings) != {b"chunked"}:
-                raise BadAnswer(f"The transfer coding {b', '.join(codings).decode('latin-1')!r} was not asked for.")
-            # It overrides a length; said twice, it is applied once (6.1). Neither makes the connection trustworthy.
+                raise BadAnswer(f"The transfer coding {b', '.join(codings).decode('latin-1')!r} was not requested.")
+            # It overrides a length; repeated, it is applied once (6.1). Either way, the connection is not reused.
             self.persistent = persistent and len(codings) == 1 and not lengths and head.version >= "HTTP/1.1"
             self._read = self._read_chunk_size
         elif lengths:
@@ -192,7 +192,7 @@ class AnswerReader:
             return False
         match = _CHUNK_SIZE.fullmatch(line)
         if match is None:
-            raise BadAnswer(f"{line[:40]!r} is no size of a chunk.")
+            raise BadAnswer(f"{line[:40]!r} is not the size of a chunk.")
         self._left = int(match[1], 16)
         self._read = self._read_chunk if self._left else self._read_trailer
         return True
@@ -202,20 +202,20 @@ class AnswerReader:
         if self._left or len(self._octets) < 2:
             return False
         if self._octets[:2] != b"\r\n":
-            raise BadAnswer("A chunk of the body does not end where it says.")
+            raise BadAnswer("A chunk of the body does not end where its size says.")
         del self._octets[:2]
         self._overhead += 2
         self._read = self._read_chunk_size
         return True
 
     def _read_trailer(self) -> bool:
-        """Passes over the trailer: no field that is read here may stand in one (RFC 9110 6.5.1)."""
+        """Skips the trailer: no field that is used here may be in one (RFC 9110 6.5.1)."""
         line = self._upto(_LINE_END, MAX_FRAMING + self._taken + self._ready)
         self.complete = line is not None and not line.strip(b"\r\n")
         return line is not None
 
     def _move(self) -> None:
-        """Adds to the body what has come of the part whose length is known."""
+        """Moves the bytes of known length that have arrived to the body."""
         part = bytes(memoryview(self._octets)[: self._left])
         self._body.append(part)
         self._ready += len(part)
@@ -223,11 +223,11 @@ class AnswerReader:
         del self._octets[: len(part)]
 
     def _upto(self, end: re.Pattern[bytes], limit: int) -> bytes | None:
-        """Takes what stands before the end of a line or head, with it; None if that has not come yet."""
+        """Takes the bytes up to the end of a line or head; None if that has not arrived yet."""
         match = end.search(self._octets, self._searched)
         taken = self._octets[: match.end()] if match else self._octets
         if self._overhead + len(taken) > limit:
-            raise BadAnswer(f"More than {limit} octets of the answer are not its content.")
+            raise BadAnswer(f"More than {limit:,} bytes of the answer are not its content.")
         if match is None:
             self._searched = max(len(self._octets) - 2, 0)
             return None
@@ -239,7 +239,7 @@ class AnswerReader:
 
 
 def _head(block: bytes) -> Head:
-    """Status line and header fields, as RFC 9112 4 and 5 have them."""
+    """Parses status line and header fields (RFC 9112 4 and 5)."""
     if _FORBIDDEN.search(block):
         raise BadAnswer("A header field has a NUL, or a CR without LF.")
     if block.count(b"\n") > MAX_FIELDS:
@@ -253,17 +253,17 @@ def _head(block: bytes) -> Head:
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
-    """Name and value; a blank before the colon is to be taken away (RFC 9112 5.1)."""
+    """Returns name and value; a space before the colon is removed (RFC 9112 5.1)."""
     name, colon, value = line.partition(b":")
     name = name.rstrip(b" \t")
     if not colon or not _NAME.fullmatch(name):
-        raise BadAnswer(f"{line[:40]!r} is no header field.")
+        raise BadAnswer(f"{line[:40]!r} is not a header field.")
     return name, value.strip(b" \t")
 
 
 def _length(values: list[bytes]) -> int:
-    """The one length that a message says it has, however often (RFC 9110 8.6, RFC 9112 6.3)."""
+    """Returns the length that a message states, once or repeatedly (RFC 9110 8.6, RFC 9112 6.3)."""
     said = [each.strip(b" \t") for value in values for each in value.split(b",")]
     if not all(map(_LENGTH.fullmatch, said)) or len(set(map(int, said))) != 1:
-        raise BadAnswer(f"{b', '.join(values)[:40].decode('latin-1')!r} is no length of a body.")
+        raise BadAnswer(f"{b', '.join(values)[:40].decode('latin-1')!r} is not the length of a body.")
     return int(said[0])

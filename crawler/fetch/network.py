@@ -35,7 +35,7 @@ _NOT_PUBLIC_V4 = tuple(
         "240.0.0.0/4",  # reserved and limited broadcast, RFC 1112, RFC 919
     )
 )
-_GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 2.4: whatever lies outside is local, multicast or unassigned
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 2.4: all else is local, multicast or unassigned
 _NOT_PUBLIC_V6 = tuple(
     IPv6Network(network)
     for network in (
@@ -50,11 +50,11 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: how an IPv6-only machine reach
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: the same within a network
 _COMPATIBLE = IPv6Network("::/96")  # RFC 4291 2.5.5.1
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765 2.1
-_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 6.1: the octets before the IPv4 address, under any prefix
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214 6.1: the bytes before the IPv4 address, under any prefix
 
 _METADATA = frozenset(
     ip_address(address)
-    for address in (  # where clouds have what gives keys to whoever asks from inside, beside the link-local addresses
+    for address in (  # cloud services that hand out keys to anybody inside, besides the link-local addresses
         "100.100.100.200",  # Alibaba Cloud
         "168.63.129.16",  # Azure, in the public range
         "192.0.0.192",  # Oracle Cloud
@@ -83,11 +83,11 @@ _PIN = re.compile(r"(?P<host>[^:\s]+):(?P<port>\d{1,5}|\*):(?P<addresses>\S+)")
 
 
 class NotPublic(ConnectionRefusedError):
-    """The address or name is not a public one; the message is a sentence for a person."""
+    """The address or name is not public; the message is a sentence for a person."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address in its usual notation belongs to the public Internet; raises ValueError if it is none."""
+    """Returns whether an IP address belongs to the public Internet. Raises ValueError for anything else."""
     return all(map(_is_public, _reached(ip_address(address))))
 
 
@@ -127,7 +127,7 @@ def _name(host: str) -> str:
 
 
 def _is_metadata_name(host: str) -> bool:
-    """Whether a cloud has its metadata service at a name, or at one above it."""
+    """Returns whether a cloud has its metadata service at a name or at a parent of it."""
     labels = _name(host).split(".")
     if labels[0] == "instance-data" and labels[-1] == "internal":  # AWS: ec2.internal, REGION.compute.internal
         return True
@@ -145,12 +145,12 @@ def _is_local_name(host: str) -> bool:
 
 
 def _is_delegated(host: str) -> bool:
-    """Whether a name can be looked up outside: its last label is a top-level domain, by the bundled list."""
+    """Returns whether the last label of a name is a top-level domain in the bundled list."""
     return _name(host).rpartition(".")[2] == _FOR_EXAMPLES or is_delegated(_name(host))
 
 
 def _literal(host: str) -> str | None:
-    """The host as an IP address, if it is one; a canonical URL knows only one notation of each."""
+    """Returns the host as an IP address, if it is one; canonical URLs have one notation for each."""
     try:
         return str(ip_address(host.removeprefix("[").removesuffix("]")))
     except ValueError:
@@ -158,33 +158,33 @@ def _literal(host: str) -> str | None:
 
 
 def parse_pin(pin: str) -> tuple[tuple[str, str], tuple[str, ...]]:
-    """``HOST:PORT:ADDR[,ADDR]`` as ``curl --resolve`` takes it; ``*`` is any host or port. Raises ValueError."""
+    """Parses ``HOST:PORT:ADDR[,ADDR]``, as for ``curl --resolve``; ``*`` is any host or port. Raises ValueError."""
     match = _PIN.fullmatch(pin)
     if match is None:
         raise ValueError(f"{pin!r} is not of the form HOST:PORT:ADDRESS")
     addresses = tuple(filter(None, map(_literal, match["addresses"].split(","))))
     if len(addresses) != match["addresses"].count(",") + 1:
-        raise ValueError(f"{match['addresses']!r} in {pin!r} is no IP address")
+        raise ValueError(f"{match['addresses']!r} in {pin!r} is not an IP address")
     port = match["port"]
     if port != "*" and not 0 < int(port) < 65536:
-        raise ValueError(f"{port} in {pin!r} is no port")
+        raise ValueError(f"{port} in {pin!r} is not a port")
     return (match["host"].rstrip(".").lower(), port), addresses
 
 
 class Guard:
     """Keeps requests away from addresses that are not public.
 
-    What it has checked is what is connected to: names are looked up here, and the addresses found are handed on, so
-    that a name server which answers differently the second time changes nothing.
+    Names are looked up here, and the caller connects to the addresses that were checked, so a name server that answers
+    differently the second time changes nothing.
     """
 
     def __init__(self, *, allow_private: bool = False, resolve: Iterable[str] = ()) -> None:
-        """``resolve``: pins of the form that ``parse_pin`` takes; raises its ValueError."""
+        """``resolve`` are pins in the form that ``parse_pin`` takes. Raises its ValueError."""
         self._allow_private = allow_private
         self._pins = dict(map(parse_pin, resolve))
 
     def allows(self, address: str) -> bool:
-        """Whether an IP address may be connected to.
+        """Returns whether an IP address may be connected to.
 
         Link-local ones never, nor others where a cloud has its metadata service: no web is there, but keys are.
         """
@@ -193,7 +193,7 @@ class Guard:
         return self._allow_private or is_public(address)
 
     def check_literal(self, url: str | Url, *, by_proxy: bool = False) -> None:
-        """Raises NotPublic if the URL itself names an address or a host that is not public; NotAUrl if it is none.
+        """Raises NotPublic if the URL names an address or host that is not public, and NotAUrl for a bad URL.
 
         ``by_proxy``: a proxy looks the name up, so that this is all that can be checked. Then a name has to be one that
         can be looked up outside.
@@ -208,10 +208,10 @@ class Guard:
             inside = _is_local_name(host) or (by_proxy and not _is_delegated(host))
             allowed = self._allow_private or not inside
         if not allowed:
-            raise NotPublic(f"{host} is not on the public Internet, and nothing else is fetched")
+            raise NotPublic(f"{host} is not on the public Internet, and only public addresses are fetched")
 
     async def lookup(self, host: str, port: int, *, check: bool = True) -> list[str]:
-        """The addresses of a host that may be connected to, in order of preference; never an empty list.
+        """Returns the addresses of a host that may be connected to, in order of preference; at least one.
 
         ``check`` off: whatever it has, as the operator's own proxy may be anywhere. Raises NotPublic if it has none of
         this kind, socket.gaierror if it has none at all.
@@ -231,7 +231,7 @@ class Guard:
         return list(next((self._pins[key] for key in keys if key in self._pins), ()))
 
     def open_socket(self, address_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-        """A socket for an address as getaddrinfo gives it: the last check, of the very address connected to."""
+        """Returns a socket for an address from getaddrinfo, after a last check of that very address."""
         family, kind, protocol, _, address = address_info
         if not self.allows(str(address[0])):
             raise NotPublic(f"{address[0]} is not on the public Internet")
@@ -241,13 +241,13 @@ class Guard:
 async def _resolve(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that is empty or longer than 63 octets
-        raise socket.gaierror(socket.EAI_NONAME, f"{host} is no host name") from error
+    except UnicodeError as error:  # a label that is empty or longer than 63 bytes
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is not a host name") from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def causes(exception: BaseException) -> Iterator[BaseException]:
-    """The exception, and whatever it was explicitly raised from."""
+    """Yields the exception and the exceptions it was raised from."""
     cause: BaseException | None = exception
     while cause is not None:
         yield cause
@@ -255,6 +255,6 @@ def causes(exception: BaseException) -> Iterator[BaseException]:
 
 
 def explain(exception: BaseException) -> str:
-    """What happened, in the words of the innermost cause that has any."""
+    """Returns the message of the innermost cause that has one."""
     words = [text for cause in causes(exception) if (text := str(cause).strip())]
     return words[-1] if words else type(exception).__name__

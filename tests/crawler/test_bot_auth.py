@@ -108,10 +108,10 @@ def test_a_live_check_is_signed():
     [
         (RFC_KEY, None, "go together"),
         (None, ORIGIN, "go together"),
-        (RFC_KEY, "bot.example", "is no origin"),
-        (RFC_KEY, f"{ORIGIN}/", "is no origin"),
-        (rsa.generate_private_key(65537, 2048), ORIGIN, "is no Ed25519 key"),
-        (b"nonsense", ORIGIN, "is no PEM file"),
+        (RFC_KEY, "bot.example", "is not an origin"),
+        (RFC_KEY, f"{ORIGIN}/", "is not an origin"),
+        (rsa.generate_private_key(65537, 2048), ORIGIN, "is not an Ed25519 key"),
+        (b"nonsense", ORIGIN, "is not a PEM file"),
     ],
 )
 def test_a_key_that_cannot_be_used_is_said(tmp_path: Path, key, origin, says):

@@ -278,7 +278,7 @@ def test_a_pin(pin: str, key: tuple[str, str], addresses: tuple[str, ...]) -> No
     ],
 )
 def test_a_broken_pin_is_named(pin: str) -> None:
-    with pytest.raises(ValueError, match=r"form HOST:PORT:ADDRESS|no IP address|no port"):
+    with pytest.raises(ValueError, match=r"form HOST:PORT:ADDRESS|not an IP address|not a port"):
         Guard(resolve=[pin])
 
 

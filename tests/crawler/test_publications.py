@@ -134,12 +134,12 @@ def test_what_names_no_site_is_told_and_not_listed(line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("denmark", b"", "No site is named"),
-        ("denmark", b"domain\nnone at all\n", "No site is named"),
-        ("austria", b"<p>films.example</p>", "No site is named"),
-        ("austria", b"", "no HTML"),
-        ("spain", b"%PDF-1.7 cut", "no PDF"),
-        ("spain", b"films.example", "no PDF"),
+        ("denmark", b"", "It has no site"),
+        ("denmark", b"domain\nnone at all\n", "It has no site"),
+        ("austria", b"<p>films.example</p>", "It has no site"),
+        ("austria", b"", "not HTML"),
+        ("spain", b"%PDF-1.7 cut", "PDF cannot be read"),
+        ("spain", b"films.example", "PDF cannot be read"),
     ],
 )
 def test_another_file_is_an_error_and_not_an_empty_list(name: str, content: bytes, sentence: str) -> None:
