@@ -29,7 +29,8 @@ _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1b1f24 } .name { font-weight: 600 } .room { font-size: 17px }
 .small { font-size: 11px }
 .part { fill: #fff; stroke: #8c959f } .frame { fill: #f6f8fa; stroke: #d0d7de }
-path { fill: none; stroke: #57606a; stroke-width: 1.2; marker-end: url(#end) } marker path { fill: #57606a; stroke: none }
+path { fill: none; stroke: #57606a; stroke-width: 1.2; marker-end: url(#end) }
+marker path { fill: #57606a; stroke: none; marker-end: none }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 } .part { fill: #21262d; stroke: #6e7681 } .frame { fill: #161b22; stroke: #30363d }
 path { stroke: #8b949e } marker path { fill: #8b949e } }
