@@ -21,7 +21,8 @@ from typing import NamedTuple
 from sqlalchemy import Engine, text
 
 from bench.servers import postgresql
-from forbear.crawler.crawl.run import Config, begin
+from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.run import begin
 from forbear.crawler.demo.demo_server import Web
 from forbear.optout import policy
 from forbear.storage.database import open_database, upgrade, writing

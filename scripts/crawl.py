@@ -14,8 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from forbear.crawler.crawl import events
-from forbear.crawler.crawl.pages import FOLLOW
-from forbear.crawler.crawl.run import BadConfig, Config, run
+from forbear.crawler.crawl.config import FOLLOW, Config
+from forbear.crawler.crawl.run import run
+from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
 from forbear.scripts.lists import warn
 from forbear.scripts.memory import sentence
@@ -24,7 +25,8 @@ from forbear.storage.database import StorageError, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from forbear.crawler.crawl.run import Summary, Tally
+    from forbear.crawler.crawl.context import Tally
+    from forbear.crawler.crawl.run import Summary
 
 FAILED = 4
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forbear.crawler.crawl.run import Config, run
+from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.run import run
 from forbear.crawler.demo.demo_server import Web
 from forbear.crawler.demo.sites import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
 from forbear.optout.readers.url import parse

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from forbear.crawler.crawl.run import BadConfig
 from forbear.crawler.filter.config import FilterConfig
 from forbear.crawler.filter.inputs import BadInput
 from forbear.crawler.filter.run import KINDS, run
+from forbear.crawler.identity import BadConfig
 from forbear.optout.model import Profile, Use
 from forbear.scripts import options, show
 from forbear.scripts.crawl import listed

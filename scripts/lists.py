@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from forbear.crawler.crawl.run import Config
+    from forbear.crawler.crawl.config import Config
     from forbear.crawler.lists.publications import Layout, Publication
 
 FEW = 20

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from forbear.crawler.crawl import events
 from forbear.crawler.crawl.recheck import RecheckConfig, run
-from forbear.crawler.crawl.run import BadConfig
+from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
 from forbear.scripts.crawl import FAILED, listed
 from forbear.scripts.lists import warn
@@ -23,8 +23,8 @@ from forbear.scripts.memory import sentence
 from forbear.storage.database import shown
 
 if TYPE_CHECKING:
+    from forbear.crawler.crawl.context import Tally
     from forbear.crawler.crawl.recheck import Rechecked
-    from forbear.crawler.crawl.run import Tally
 
 
 @click.command()

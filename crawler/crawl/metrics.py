@@ -26,7 +26,7 @@ from forbear.storage.frontier import frontier
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from forbear.crawler.crawl.run import Context
+    from forbear.crawler.crawl.context import Context
 
 logger = logging.getLogger(__name__)
 

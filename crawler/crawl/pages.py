@@ -51,7 +51,7 @@ from forbear.storage.log.log import Superseded
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from forbear.crawler.crawl.run import Context
+    from forbear.crawler.crawl.context import Context
     from forbear.storage.frontier.frontier import FrontierEntry
 
 logger = logging.getLogger(__name__)
@@ -70,8 +70,6 @@ TAKE_BACK_SECONDS = 0.05
 """How long it is tried to take a page out of a file again, which another process has kept while this one was paused."""
 
 _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
-
-FOLLOW = ("same-host", "same-domain", "any")
 
 
 class HostBusy(IgnoreRequest):

@@ -20,10 +20,10 @@ from sqlalchemy import Connection, bindparam, select, update
 from forbear.crawler.corpus import warc
 from forbear.crawler.corpus.remove_pages import Erased
 from forbear.crawler.corpus.writer import Corpus
+from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.context import Context
 from forbear.crawler.crawl.pages import Pages
 from forbear.crawler.crawl.run import (
-    Config,
-    Context,
     Summary,
     begin,
     end,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from scrapy.http import Request, Response
     from sqlalchemy import Engine
 
-    from forbear.crawler.crawl.run import Tally
+    from forbear.crawler.crawl.context import Tally
     from forbear.crawler.engine.session import LoggedDecision
     from forbear.crawler.limits.bounded import BoundedReader
     from forbear.storage.frontier.frontier import FrontierEntry

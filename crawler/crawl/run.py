@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
@@ -22,34 +17,20 @@ from sqlalchemy import Connection, func, select
 from forbear.crawler.corpus import versions
 from forbear.crawler.corpus.remove_pages import Erased, erase
 from forbear.crawler.corpus.writer import Corpus, repair
+from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.context import Context, Tally
 from forbear.crawler.crawl.metrics import Monitor
-from forbear.crawler.crawl.pages import FOLLOW, PageSpider
-from forbear.crawler.engine.enforce import slow_down
+from forbear.crawler.crawl.pages import PageSpider
 from forbear.crawler.engine.reservation_files import LONGEST
 from forbear.crawler.engine.session import DecisionContext, Session
-from forbear.crawler.fetch.bot_auth import read_signer
-from forbear.crawler.fetch.handler import CUT_OFF
-from forbear.crawler.fetch.network import Guard
-from forbear.crawler.identity import (
-    BadConfig,
-    check_contact,
-    check_token,
-    read_infringing,
-    read_list,
-    read_policy,
-    user_agent,
-)
+from forbear.crawler.identity import BadConfig, read_infringing, read_list, read_policy
 from forbear.crawler.limits.bounded import BoundedReader, warm_up
 from forbear.crawler.limits.in_progress import ReadingNow, died_of
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
-from forbear.optout.model import Decision, Profile, Use, Verdict
 from forbear.optout.policy import Policy
-from forbear.optout.readers import url as urls
-from forbear.optout.readers.url import Url
 from forbear.storage.database import StorageError, open_database
-from forbear.storage.db.hostnames import domain_of
-from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry, now
+from forbear.storage.db.records import AddLinks, EntryState, Link, now
 from forbear.storage.db.schema import pages
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.log import crawls, lists
@@ -57,140 +38,10 @@ from forbear.storage.log.crawls import CrawlRecord, CrawlState
 from forbear.storage.log.writer import Writer
 from forbear.storage.reads import removals
 
-if TYPE_CHECKING:
-    from forbear.crawler.crawl.scheduler import FrontierScheduler
-
-__all__ = ["BadConfig", "Config", "Summary", "Tally", "run"]
-
 IDLE_SECONDS = 15.0
 """A process that is paused within a transaction keeps all others waiting for so long at most."""
 
-T = TypeVar("T")
-
 logger = logging.getLogger(__name__)
-
-
-_HOW = (
-    "concurrency",
-    "resume",
-    "retries",
-    "timeout",
-    "proxy",
-    "resolve",
-    "db",
-    "evidence",
-    "signing_key",
-    "signature_agent",
-    "metrics_port",
-    "metrics_host",
-    "lease",
-)
-"""Settings that say how a crawl is run, and not which one it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What ``forbear crawl`` was asked to do; times in seconds, sizes in octets, None where there is no limit."""
-
-    seeds: tuple[str, ...]
-    out: Path
-    db: str
-    contact: str
-    agent: str = "ForbearBot"
-    use: Use = Use.TRAIN_AI
-    profile: Profile = Profile.STANDARD
-    shadow: bool = False
-    max_pages: int | None = None
-    max_depth: int | None = None
-    follow: str = "same-host"
-    sitemaps: bool = False
-    delay: float = 1.0
-    max_delay: float | None = None
-    concurrency: int = 16
-    timeout: float = 60.0
-    max_bytes: int = 64 * 1024 * 1024
-    retries: int = 2
-    proxy: str | None = None
-    resolve: tuple[str, ...] = ()
-    allow_private_networks: bool = False
-    operator_list: Path | None = None
-    infringing_list: Path | None = None
-    policy: Path | None = None
-    evidence: str | None = None
-    signing_key: Path | None = None
-    signature_agent: str | None = None
-    resume: bool = False
-    metrics_port: int | None = None
-    metrics_host: str = "127.0.0.1"
-    lease: float = 60.0
-
-    def __post_init__(self) -> None:
-        """Raises BadConfig, one sentence for a person."""
-        check_token(self.agent)
-        check_contact(self.contact, "--contact")
-        if self.follow not in FOLLOW:
-            raise BadConfig(f"{self.follow!r} is no way to follow links: choose {', '.join(FOLLOW)}.")
-        read_signer(self.signing_key, self.signature_agent)
-        for seed in self.seeds:
-            urls.parse(seed)
-        try:
-            Guard(resolve=self.resolve)
-        except ValueError as error:
-            raise BadConfig(f"--resolve: {error}.") from None
-
-    @property
-    def user_agent(self) -> str:
-        """The User-Agent header that every request carries."""
-        return user_agent(self.agent, self.contact)
-
-    def identity(self) -> dict[str, Any]:
-        """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
-        every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
-        every["policy"] = str(self.policy or "")
-        every["infringing_list"] = str(self.infringing_list)
-        if not self.infringing_list:
-            del every["infringing_list"]  # so that crawls of versions which did not know it go on
-        for name in _HOW:
-            del every[name]
-        return every
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this run did; ``excluded`` counts by protocol, a page with two reservations under both.
-
-    ``decisions`` are all by verdict and protocol (none where nothing was reserved), ``failures`` exchanges by the
-    failure's name; ``hosts`` is how many are being served now.
-    """
-
-    kept: int = 0
-    octets: int = 0
-    pages_excluded: int = 0
-    pages_deferred: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
-    deferred: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    failures: Counter[str] = field(default_factory=Counter)
-    requests: int = 0
-    hosts: int = 0
-    began: float = field(default_factory=monotonic)
-
-    def count(self, decision: Decision) -> None:
-        """Takes a decision into account."""
-        protocols = {reason.protocol for reason in decision.reasons} or {""}
-        self.decisions.update((str(decision.verdict), protocol) for protocol in protocols)
-        if decision.verdict is Verdict.EXCLUDED:
-            self.pages_excluded += 1
-            self.excluded.update({reason.protocol for reason in decision.reasons})
-        elif decision.verdict is Verdict.DEFERRED:
-            self.pages_deferred += 1
-            self.deferred.update({reason.quote for reason in decision.reasons})
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been running."""
-        return monotonic() - self.began
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,97 +59,6 @@ class Summary:
     error: BaseException | None
     version: int | None = None
     idle: str | None = None
-
-
-class Context:
-    """What the parts of one running crawl share. Lives on the event loop's thread, except ``call``'s functions."""
-
-    def __init__(self, config: Config, crawl: str, kept: int, writer: Writer, session: Session, corpus: Corpus) -> None:
-        self.config = config
-        self.crawl = crawl
-        self.writer = writer
-        self.session = session
-        self.corpus = corpus
-        self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
-        self.tally = Tally()
-        self.error: BaseException | None = None
-        self.stopped = False
-        self.finished = False
-        self.heartbeat: float | None = None
-        self.most_hosts = 2 * config.concurrency
-        self.process: AsyncCrawlerProcess | None = None
-        self._kept_before = kept
-        self._delays: dict[str, float] = {}
-
-    @property
-    def scheduler(self) -> FrontierScheduler:
-        """The scheduler of the running engine."""
-        assert self.process is not None
-        [crawler] = self.process.crawlers
-        assert crawler.engine is not None
-        scheduler: FrontierScheduler = crawler.engine.scheduler  # type: ignore[assignment]
-        return scheduler
-
-    async def call(self, function: Callable[[Connection], T]) -> T:
-        """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
-        return await asyncio.wrap_future(self.writer.call(function))
-
-    async def settle(self, entry: frontier.FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
-        """Ends an entry without a decision of its own, and adds what it led to."""
-        self.tally.outcomes[state] += 1
-        if found:
-            await asyncio.wrap_future(self.writer.submit(AddLinks(self.crawl, found)))
-        await asyncio.wrap_future(self.writer.submit(UpdateEntry(EntryUpdate(entry.id, state))))
-
-    def full(self, under_way: int) -> bool:
-        """Whether no more pages may be begun: enough are kept or on their way, or something broke."""
-        if self.error:
-            return True
-        most = self.config.max_pages
-        return most is not None and self._kept_before + self.tally.kept + under_way >= most
-
-    def follows(self, source: Url, target: Url) -> bool:
-        """Whether a link from one URL to another is followed."""
-        if self.config.follow == "any":
-            return True
-        if self.config.follow == "same-domain":
-            return domain_of(source.host) == domain_of(target.host)
-        return source.host == target.host
-
-    def delay_of(self, host: str) -> float:
-        """Seconds between two requests to a host."""
-        return self._delays.get(host, self.config.delay)
-
-    def slow_down(self, host: str, delay: float) -> None:
-        """Takes over a Crawl-delay: the longer of it and the operator's own delay counts."""
-        delay = max(delay, self.config.delay)
-        if delay == self.delay_of(host):
-            return
-        self._delays[host] = delay
-        assert self.process is not None
-        [crawler] = self.process.crawlers
-        slow_down(crawler, host, delay)
-
-    def abort_in_flight(self) -> None:
-        """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
-        self.stopped = True
-        assert self.process is not None
-        [crawler] = self.process.crawlers
-        assert crawler.engine is not None
-        crawler.signals.send_catch_log(CUT_OFF)
-        downloader = crawler.engine.downloader
-        for slot in downloader.slots.values():  # what waits for its turn is let through to the handler, which ends it
-            slot.delay = 0
-            if slot.latercall:
-                slot.latercall.cancel()
-                slot.latercall = None
-            downloader._process_queue(slot)
-
-    def fail(self, error: BaseException) -> None:
-        """Something outside broke: what is under way is brought to an end, nothing more is begun."""
-        if self.error is None:
-            self.error = error
-            logger.debug("The crawl ends early", exc_info=error)
 
 
 def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from forbear.crawler.crawl.run import Context
+    from forbear.crawler.crawl.context import Context
 
 logger = logging.getLogger(__name__)
 

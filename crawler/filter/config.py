@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forbear.crawler.crawl.run import Config
+from forbear.crawler.crawl.config import Config
 from forbear.crawler.identity import BadConfig
 
 if TYPE_CHECKING:

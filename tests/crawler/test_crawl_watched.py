@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine
 
 from forbear.crawler.crawl import metrics
-from forbear.crawler.crawl.run import Tally
+from forbear.crawler.crawl.context import Tally
 from forbear.crawler.demo.demo_server import Reply, Web
 from tests.crawler.crawls import Crawler, ask, events, late, named, page, plain, tree, until
 

@@ -1,0 +1,182 @@
+"""What the parts of one running crawl share: its settings, the log, what is kept, what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from forbear.crawler.engine.enforce import slow_down
+from forbear.crawler.fetch.handler import CUT_OFF
+from forbear.optout.model import Decision, Verdict
+from forbear.storage.db.hostnames import domain_of
+from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scrapy.crawler import AsyncCrawlerProcess
+    from sqlalchemy import Connection
+
+    from forbear.crawler.corpus.writer import Corpus
+    from forbear.crawler.crawl.config import Config
+    from forbear.crawler.engine.session import Session
+    from forbear.optout.readers.url import Url
+    from forbear.storage.frontier.frontier import FrontierEntry
+    from forbear.storage.log.writer import Writer
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run did; ``excluded`` counts by protocol, a page with two reservations under both.
+
+    ``decisions`` are all by verdict and protocol (none where nothing was reserved), ``failures`` exchanges by the
+    failure's name; ``hosts`` is how many are being served now.
+    """
+
+    kept: int = 0
+    octets: int = 0
+    pages_excluded: int = 0
+    pages_deferred: int = 0
+    excluded: Counter[str] = field(default_factory=Counter)
+    deferred: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    hosts: int = 0
+    began: float = field(default_factory=monotonic)
+
+    def count(self, decision: Decision) -> None:
+        """Takes a decision into account."""
+        protocols = {reason.protocol for reason in decision.reasons} or {""}
+        self.decisions.update((str(decision.verdict), protocol) for protocol in protocols)
+        if decision.verdict is Verdict.EXCLUDED:
+            self.pages_excluded += 1
+            self.excluded.update({reason.protocol for reason in decision.reasons})
+        elif decision.verdict is Verdict.DEFERRED:
+            self.pages_deferred += 1
+            self.deferred.update({reason.quote for reason in decision.reasons})
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return monotonic() - self.began
+
+
+class Scheduler(Protocol):
+    """What the parts of a crawl ask of its scheduler."""
+
+    def done(self, entry: FrontierEntry, wait: float = 0.0) -> None:
+        """Ends the turn of an entry; its host is left alone for ``wait`` seconds."""
+
+    async def borrow(self, host: str) -> bool:
+        """Asks for the right to send a request to a host; False if another process has it."""
+
+    async def give_back(self, host: str) -> None:
+        """Gives a borrowed host back."""
+
+    def check(self, host: str, entry: FrontierEntry | None = None) -> None:
+        """Raises if another process may serve the host by now."""
+
+    async def confirm_lease(self, entry: FrontierEntry) -> bool:
+        """Returns whether this process still has the host of an entry."""
+
+
+class Context:
+    """What the parts of one running crawl share. Lives on the event loop's thread, except ``call``'s functions."""
+
+    def __init__(self, config: Config, crawl: str, kept: int, writer: Writer, session: Session, corpus: Corpus) -> None:
+        self.config = config
+        self.crawl = crawl
+        self.writer = writer
+        self.session = session
+        self.corpus = corpus
+        self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
+        self.tally = Tally()
+        self.error: BaseException | None = None
+        self.stopped = False
+        self.finished = False
+        self.heartbeat: float | None = None
+        self.most_hosts = 2 * config.concurrency
+        self.process: AsyncCrawlerProcess | None = None
+        self._kept_before = kept
+        self._delays: dict[str, float] = {}
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler of the running engine."""
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        assert crawler.engine is not None
+        scheduler: Scheduler = crawler.engine.scheduler  # type: ignore[assignment]
+        return scheduler
+
+    async def call(self, function: Callable[[Connection], T]) -> T:
+        """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
+        return await asyncio.wrap_future(self.writer.call(function))
+
+    async def settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
+        """Ends an entry without a decision of its own, and adds what it led to."""
+        self.tally.outcomes[state] += 1
+        if found:
+            await asyncio.wrap_future(self.writer.submit(AddLinks(self.crawl, found)))
+        await asyncio.wrap_future(self.writer.submit(UpdateEntry(EntryUpdate(entry.id, state))))
+
+    def full(self, under_way: int) -> bool:
+        """Whether no more pages may be begun: enough are kept or on their way, or something broke."""
+        if self.error:
+            return True
+        most = self.config.max_pages
+        return most is not None and self._kept_before + self.tally.kept + under_way >= most
+
+    def follows(self, source: Url, target: Url) -> bool:
+        """Whether a link from one URL to another is followed."""
+        if self.config.follow == "any":
+            return True
+        if self.config.follow == "same-domain":
+            return domain_of(source.host) == domain_of(target.host)
+        return source.host == target.host
+
+    def delay_of(self, host: str) -> float:
+        """Seconds between two requests to a host."""
+        return self._delays.get(host, self.config.delay)
+
+    def slow_down(self, host: str, delay: float) -> None:
+        """Takes over a Crawl-delay: the longer of it and the operator's own delay counts."""
+        delay = max(delay, self.config.delay)
+        if delay == self.delay_of(host):
+            return
+        self._delays[host] = delay
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        slow_down(crawler, host, delay)
+
+    def abort_in_flight(self) -> None:
+        """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
+        self.stopped = True
+        assert self.process is not None
+        [crawler] = self.process.crawlers
+        assert crawler.engine is not None
+        crawler.signals.send_catch_log(CUT_OFF)
+        downloader = crawler.engine.downloader
+        for slot in downloader.slots.values():  # what waits for its turn is let through to the handler, which ends it
+            slot.delay = 0
+            if slot.latercall:
+                slot.latercall.cancel()
+                slot.latercall = None
+            downloader._process_queue(slot)
+
+    def fail(self, error: BaseException) -> None:
+        """Something outside broke: what is under way is brought to an end, nothing more is begun."""
+        if self.error is None:
+            self.error = error
+            logger.debug("The crawl ends early", exc_info=error)
