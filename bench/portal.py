@@ -105,23 +105,24 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
         "/badge": lambda: f"/badge/{host()}.svg",
         "/control/…/kept": lambda: f"/control/{chosen.choice(list(secrets.values()))}/excluded",
         "/complaints/…": lambda: f"/complaints/{chosen.choice(made)[0]}",
-        "/desk/log, a domain": lambda: f"/desk/log?domain={host()}",
-        "/desk/log, a crawl, excluded": lambda: f"/desk/log?verdict=excluded&crawl={chosen.choice(crawls)}",
-        "/desk/log, a domain and protocol": lambda: f"/desk/log?protocol=robots&domain={host()}",
-        "/desk/log, far back": lambda: f"/desk/log?after={chosen.choice(hosts)[2]}",
-        "/desk/log, a rare pair": lambda: "/desk/log?stage=page&strict=deferred&standard=allowed",
-        "/desk/decisions/…": lambda: f"/desk/decisions/{chosen.choice(hosts)[1]}",
-        "/desk/complaints/…": lambda: f"/desk/complaints/{chosen.choice(made)[1].number}",
+        "/dashboard/log, a domain": lambda: f"/dashboard/log?domain={host()}",
+        "/dashboard/log, a crawl, excluded": lambda: f"/dashboard/log?verdict=excluded&crawl={chosen.choice(crawls)}",
+        "/dashboard/log, a domain and protocol": lambda: f"/dashboard/log?protocol=robots&domain={host()}",
+        "/dashboard/log, far back": lambda: f"/dashboard/log?after={chosen.choice(hosts)[2]}",
+        "/dashboard/log, a rare pair": lambda: "/dashboard/log?stage=page&strict=deferred&standard=allowed",
+        "/dashboard/decisions/…": lambda: f"/dashboard/decisions/{chosen.choice(hosts)[1]}",
+        "/dashboard/complaints/…": lambda: f"/dashboard/complaints/{chosen.choice(made)[1].number}",
         "/api/v1/decisions": lambda: f"/api/v1/decisions?domain={host()}",
         "/api/v1/decisions/…": lambda: f"/api/v1/decisions/{chosen.choice(hosts)[1]}",
     }
     queries = ("verdict=excluded", "verdict=deferred", "measure=1.3(1)(b)", "strict=excluded&standard=allowed")
     for query in (*queries, *(f"protocol={protocol}" for protocol in sorted(said))):
-        paths[f"/desk/log, {query}"] = partial(str, f"/desk/log?{query}")
+        paths[f"/dashboard/log, {query}"] = partial(str, f"/dashboard/log?{query}")
     plain = (
         "/", "/check", "/control", "/crawlers", "/crawlers/card.json", "/crawlers/feed.atom", "/crawlers/changes",
-        "/policy", "/complaints", "/health", "/desk", "/desk/log", "/desk/figures", "/desk/complaints", "/desk/visits",
-        "/api/v1/figures", "/api/v1/complaints", "/api/v1/visits",
+        "/policy", "/complaints", "/health", "/dashboard", "/dashboard/log", "/dashboard/figures",
+        "/dashboard/complaints", "/dashboard/access-log", "/api/v1/figures", "/api/v1/complaints",
+        "/api/v1/access-log",
     )  # fmt: skip
     return {path: partial(str, path) for path in plain} | paths
 

@@ -10,7 +10,7 @@ from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
 from forbear.portal.api import routes
 from forbear.portal.background.jobs import beating
-from forbear.portal.desk import browse, figures, oidc, queue, signin
+from forbear.portal.dashboard import access_log, browse, figures, oidc, queue, signin
 from forbear.portal.public import (
     bot_auth,
     check,
@@ -36,8 +36,8 @@ ROUTERS = tuple(
 )
 """The subjects of the portal, each in its own file."""
 
-DESK = tuple(part.router for part in (signin, browse, figures, queue, oidc))
-"""Those of whoever is signed in."""
+DASHBOARD = tuple(part.router for part in (signin, access_log, browse, figures, queue, oidc))
+"""The pages behind the sign-in."""
 
 
 def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
@@ -60,7 +60,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     app.add_middleware(Proxies, named=settings.trusted_proxies)
     app.mount("/static", StaticFiles(packages=[("forbear.portal", "static")]), name="static")
     app.include_router(health.router)
-    for router in (*ROUTERS, *DESK):
+    for router in (*ROUTERS, *DASHBOARD):
         app.include_router(router, dependencies=[Depends(protect)])
     app.include_router(crawlers.one_click)
     app.include_router(routes.router)  # without protect: a token is no cookie that another site could make use of

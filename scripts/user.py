@@ -68,7 +68,7 @@ def add_command(name: str, role: str, subject: str, password_file: Path | None, 
     password = "" if subject else _password(password_file)
     with _opened(db) as connection:
         accounts.add(connection, name, Role(role), password, now(), subject=subject)
-    show.line(f"{name} can sign in at /desk as {role}.")
+    show.line(f"{name} can sign in at /dashboard as {role}.")
 
 
 @command.command("list", short_help="Show all accounts.")

@@ -1,4 +1,4 @@
-"""The JSON API for whoever has a token (``forbear user token``): the log, its decisions, complaints, visits.
+"""The JSON API for whoever has a token (``forbear user token``): the log, its decisions, complaints, access log.
 
 A list is read page by page: ``next`` is the cursor of the following page, null at the end. Every answer has an ETag
 (RFC 9110 8.8.3); one that is sent back in If-None-Match is answered with 304 while nothing has changed.
@@ -18,10 +18,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
-from forbear.portal.desk import queue
-from forbear.portal.desk.bundles import bundled
-from forbear.portal.desk.figures import PLOTS
-from forbear.portal.desk.filters import Asked, Name, cursor
+from forbear.portal.dashboard import queue
+from forbear.portal.dashboard.bundles import bundled
+from forbear.portal.dashboard.figures import PLOTS
+from forbear.portal.dashboard.filters import Asked, Name, cursor
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.errors import Refusal
 from forbear.portal.web.limits import address_of, client_of
@@ -403,7 +403,7 @@ def step(caller: OfComplaints, number: Name, asked: NextStep) -> Response:
     return caller.answer(_complaint(done))
 
 
-class Visit(BaseModel):
+class AccessEntry(BaseModel):
     """A sign-in or a view."""
 
     id: str
@@ -414,20 +414,20 @@ class Visit(BaseModel):
     what: str
 
 
-class Visits(BaseModel):
-    """A page of visits, newest first."""
+class AccessLog(BaseModel):
+    """A page of the access log, newest first."""
 
-    visits: list[Visit]
+    entries: list[AccessEntry]
     next: str | None
 
 
-@router.get("/visits", response_model=Visits)
-def visits(
+@router.get("/access-log", response_model=AccessLog)
+def access_log(
     caller: OfAudit, name: Annotated[str, Query(max_length=100)] = "", after: After = "", limit: Limit = 100
 ) -> Response:
-    """Every sign-in, and every view of what names URLs or people."""
+    """Lists every sign-in, and every view of what names URLs or people."""
     with caller.portal.reading() as connection:
         found = sessions.noted(connection, name, after, limit + 1)
     caller.note("view")
-    shown = [Visit.model_validate(one) for one in found[:limit]]
-    return caller.answer(Visits(visits=shown, next=shown[-1].id if len(found) > limit else None))
+    shown = [AccessEntry.model_validate(one) for one in found[:limit]]
+    return caller.answer(AccessLog(entries=shown, next=shown[-1].id if len(found) > limit else None))

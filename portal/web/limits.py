@@ -123,7 +123,7 @@ class Limits:
 
 
 def address_of(request: Request) -> str:
-    """The address that a request came from, as the log of visits has it."""
+    """The address that a request came from, as the access log has it."""
     return request.client.host if request.client else ""
 
 

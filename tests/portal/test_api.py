@@ -15,7 +15,7 @@ from forbear.storage.database import writing
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import Notice, receive
 from forbear.storage.proof import checkpoints
-from tests.portal.desks import enrolled
+from tests.portal.signing_in import enrolled
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(portal, token, crawled
 
 
 @pytest.mark.parametrize(
-    "path", ["decisions", "decisions/x", "bundle", "figures", "complaints", "complaints/x", "visits"]
+    "path", ["decisions", "decisions/x", "bundle", "figures", "complaints", "complaints/x", "access-log"]
 )
 @pytest.mark.parametrize("authorization", [None, "Bearer x", "Basic YTpi"])
 def test_without_a_token_nothing_is_told(portal, path, authorization):
@@ -80,7 +80,7 @@ def test_a_token_does_no_more_than_its_scopes(portal, engine):
         given = sessions.issue(connection, "grace", "log", {Scope.LOG}, timedelta(days=1), now())
     headers = {"Authorization": f"Bearer {given}"}
     answers = [
-        portal.get(f"/api/v1/{path}", headers=headers).status_code for path in ("decisions", "complaints", "visits")
+        portal.get(f"/api/v1/{path}", headers=headers).status_code for path in ("decisions", "complaints", "access-log")
     ]
     assert answers == [200, 403, 403]
 
@@ -108,14 +108,14 @@ def test_the_numbers_of_the_plots_are_told(portal, token, crawled):
 
 def test_what_is_looked_at_is_written_down(portal, token, crawled):
     portal.get("/api/v1/decisions?domain=journal.example", headers=token)
-    [visit] = portal.get("/api/v1/visits?limit=1", headers=token).json()["visits"]
-    assert (visit["name"], visit["event"]) == ("ada", "view")
-    assert visit["what"] == "/api/v1/decisions?domain=journal.example"
+    [entry] = portal.get("/api/v1/access-log?limit=1", headers=token).json()["entries"]
+    assert (entry["name"], entry["event"]) == ("ada", "view")
+    assert entry["what"] == "/api/v1/decisions?domain=journal.example"
 
 
 @pytest.mark.parametrize(
     "query",
-    ["decisions?verdict=maybe", "decisions?limit=0", "decisions?protocol=%00", "decisions/%00", "visits?after=%00"],
+    ["decisions?verdict=maybe", "decisions?limit=0", "decisions?protocol=%00", "decisions/%00", "access-log?after=%00"],
 )
 def test_what_is_not_right_is_a_sentence(portal, token, query):
     answer = portal.get(f"/api/v1/{query}", headers=token)

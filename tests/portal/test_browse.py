@@ -24,18 +24,18 @@ from forbear.storage.proof import checkpoints
 from forbear.storage.reads.browse import Cursor, decision, page
 from forbear.storage.reads.exports import harmless
 from forbear.storage.reads.queries import Filter, log
-from tests.portal.desks import enrolled, sign_in
+from tests.portal.signing_in import enrolled, sign_in
 
 
 @pytest.fixture
-def desk(portal, engine, crawled):
+def dashboard(portal, engine, crawled):
     """A portal that somebody has signed in to."""
     sign_in(portal, enrolled(engine, "grace", Role.VIEWER))
     return portal
 
 
 def urls(text: str) -> list[str]:
-    return [unescape(url) for url in re.findall(r'href="/desk/decisions/[^"]+">([^<]+)<', text)]
+    return [unescape(url) for url in re.findall(r'href="/dashboard/decisions/[^"]+">([^<]+)<', text)]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def urls(text: str) -> list[str]:
         ("strict=excluded&domain=nowhere.example", set()),
     ],
 )
-def test_filters_are_the_url(desk, query, expected):
-    answer = desk.get(f"/desk/log?{query}")
+def test_filters_are_the_url(dashboard, query, expected):
+    answer = dashboard.get(f"/dashboard/log?{query}")
     assert answer.status_code == 200
     assert set(urls(answer.text)) == expected
     assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("query", ["verdict=maybe", "since=yesterday", "after=x", "domain=a b", "stage=x"])
-def test_what_is_no_filter_is_a_sentence(desk, query):
-    answer = desk.get(f"/desk/log?{query}")
+def test_what_is_no_filter_is_a_sentence(dashboard, query):
+    answer = dashboard.get(f"/dashboard/log?{query}")
     assert answer.status_code == 422
 
 
@@ -103,35 +103,39 @@ def test_pages_follow_each_other_without_loss(engine, make, write, monkeypatch, 
     assert len(seen) == number
 
 
-def test_a_page_that_would_take_long_says_how_far_it_looked(desk, monkeypatch):
+def test_a_page_that_would_take_long_says_how_far_it_looked(dashboard, monkeypatch):
     monkeypatch.setattr("forbear.storage.reads.browse.MOST_LOOKED", 3)
-    page = desk.get("/desk/log?stage=request&domain=journal.example&prefix=https://journal.example/nowhere").text
+    page = dashboard.get(
+        "/dashboard/log?stage=request&domain=journal.example&prefix=https://journal.example/nowhere"
+    ).text
     assert "and nothing like that was found" in page
     assert "Look further back" in page
     assert "No decision is like that" not in page
 
 
-def test_a_query_is_saved_and_removed(desk):
-    desk.post("/desk/log?verdict=excluded", "/desk/queries", {"query": "verdict=excluded", "label": "<Noes>"})
-    page = desk.get("/desk/log").text
-    assert '<a href="/desk/log?verdict=excluded">&lt;Noes&gt;</a>' in page
-    [remove] = re.findall(r'action="(/desk/queries/[^"]+/remove)"', page)
-    desk.post("/desk/log", remove, {})
-    assert "&lt;Noes&gt;" not in desk.get("/desk/log").text
+def test_a_query_is_saved_and_removed(dashboard):
+    dashboard.post(
+        "/dashboard/log?verdict=excluded", "/dashboard/queries", {"query": "verdict=excluded", "label": "<Noes>"}
+    )
+    page = dashboard.get("/dashboard/log").text
+    assert '<a href="/dashboard/log?verdict=excluded">&lt;Noes&gt;</a>' in page
+    [remove] = re.findall(r'action="(/dashboard/queries/[^"]+/remove)"', page)
+    dashboard.post("/dashboard/log", remove, {})
+    assert "&lt;Noes&gt;" not in dashboard.get("/dashboard/log").text
 
 
-def test_a_view_is_exported_in_each_form(desk):
+def test_a_view_is_exported_in_each_form(dashboard):
     expected = {"https://journal.example/no/1", "https://www.journal.example/no/2"}
     query = "domain=journal.example&verdict=excluded"
-    table = desk.get(f"/desk/log.csv?{query}")
+    table = dashboard.get(f"/dashboard/log.csv?{query}")
     assert table.headers["content-disposition"] == 'attachment; filename="log.csv"'
     assert {row["url"] for row in csv.DictReader(io.StringIO(table.text))} == expected
-    lines = desk.get(f"/desk/log.jsonl?{query}").text.splitlines()
+    lines = dashboard.get(f"/dashboard/log.jsonl?{query}").text.splitlines()
     assert {json.loads(line)["url"] for line in lines} == expected
-    file = pq.read_table(io.BytesIO(desk.get(f"/desk/log.parquet?{query}").content))
+    file = pq.read_table(io.BytesIO(dashboard.get(f"/dashboard/log.parquet?{query}").content))
     assert set(file.column("url").to_pylist()) == expected
     assert file.column("reasons")[0].as_py()[0]["protocol"] == "robots"
-    assert desk.get("/desk/log.exe").status_code == 404
+    assert dashboard.get("/dashboard/log.exe").status_code == 404
 
 
 @pytest.fixture
@@ -148,10 +152,10 @@ def checked(octets: bytes, *words: str, cwd) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_view_and_a_decision_are_bundles_that_prove_themselves(desk, engine, key, tmp_path):
-    assert "No checkpoint signs for these rows yet" in desk.get("/desk/log.zip").text
+def test_a_view_and_a_decision_are_bundles_that_prove_themselves(dashboard, engine, key, tmp_path):
+    assert "No checkpoint signs for these rows yet" in dashboard.get("/dashboard/log.zip").text
     checkpoints.sign(engine, key)
-    answer = desk.get("/desk/log.zip?domain=journal.example&verdict=excluded")
+    answer = dashboard.get("/dashboard/log.zip?domain=journal.example&verdict=excluded")
     assert answer.headers["content-disposition"] == 'attachment; filename="log.zip"'
     verifier = key.verifier.text
     said = checked(answer.content, "--key", verifier, cwd=tmp_path / "view")
@@ -161,11 +165,11 @@ def test_a_view_and_a_decision_are_bundles_that_prove_themselves(desk, engine, k
     assert checked(answer.content, cwd=tmp_path / "view").startswith("The bundle has no key: name the one")
     with engine.connect() as connection:
         [row] = log(connection, Filter(domain="storm.example"))
-    one = desk.get(f"/desk/decisions/{row['id']}.zip")
+    one = dashboard.get(f"/dashboard/decisions/{row['id']}.zip")
     said = checked(one.content, "--key", verifier, cwd=tmp_path / "one")
     assert "WRONG" not in said
     assert "1 decision" in said
-    assert desk.get("/desk/decisions/nothing.zip").status_code == 404
+    assert dashboard.get("/dashboard/decisions/nothing.zip").status_code == 404
     with engine.connect() as connection:
         assert [one["event"] for one in sessions.noted(connection, "grace")[:3]] == ["export"] * 3
 
@@ -177,26 +181,26 @@ def test_a_bundle_is_signed_by_the_key_that_the_portal_was_given(serve, engine, 
     account = enrolled(engine, "grace", Role.VIEWER)
     theirs, ours = serve(log_key=other.verifier), serve(log_key=key.verifier)
     sign_in(theirs, account)
-    refused = theirs.get("/desk/log.zip")
+    refused = theirs.get("/dashboard/log.zip")
     assert refused.status_code == 409
     assert "is signed by operator.example/forbear" in refused.text
     ours.client.cookies = theirs.client.cookies
-    said = checked(ours.get("/desk/log.zip").content, cwd=tmp_path / "ours")
+    said = checked(ours.get("/dashboard/log.zip").content, cwd=tmp_path / "ours")
     assert "WRONG" not in said
     assert "(the bundle's own key)" in said
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_bundle_has_an_end(desk, monkeypatch):
-    monkeypatch.setattr("forbear.portal.desk.bundles.MOST", 3)
-    assert "These are more than 3 decisions" in desk.get("/desk/log.zip").text
+def test_a_bundle_has_an_end(dashboard, monkeypatch):
+    monkeypatch.setattr("forbear.portal.dashboard.bundles.MOST", 3)
+    assert "These are more than 3 decisions" in dashboard.get("/dashboard/log.zip").text
 
 
 def test_a_cell_is_no_formula():
     assert [harmless(text) for text in ("=1+1", "@a", "-1", "a", 5, None)] == ["'=1+1", "'@a", "'-1", "a", 5, None]
 
 
-def test_a_decision_shows_the_words_in_place_and_proves_itself(desk, engine):
+def test_a_decision_shows_the_words_in_place_and_proves_itself(dashboard, engine):
     with engine.connect() as connection:
         [row] = log(connection, Filter(domain="journal.example", verdict=Verdict.EXCLUDED, subdomains=False))
         whole = decision(connection, row["id"])
@@ -206,21 +210,21 @@ def test_a_decision_shows_the_words_in_place_and_proves_itself(desk, engine):
     path = [bytes.fromhex(node) for node in proof.path]
     root = root_by_inclusion(bytes.fromhex(proof.leaf), proof.position, proof.size, path)
     assert root == bytes.fromhex(proof.root)
-    text = desk.get(f"/desk/decisions/{row['id']}").text
+    text = dashboard.get(f"/dashboard/decisions/{row['id']}").text
     assert "User-agent: *\n<mark>Disallow: /no</mark>\n" in text
     assert "The proof holds:" in text
     assert "It answered 503." in text
     with engine.connect() as connection:
-        assert sessions.noted(connection, "grace")[0]["what"] == f"/desk/decisions/{row['id']}"
+        assert sessions.noted(connection, "grace")[0]["what"] == f"/dashboard/decisions/{row['id']}"
 
 
-def test_hostile_content_is_text(desk, engine, make, write):
+def test_hostile_content_is_text(dashboard, engine, make, write):
     body = b"User-agent: *\nDisallow: /no\n</pre><script>alert(1)</script>\x00\xff<img src=x onerror=alert(1)>"
     url = "https://hostile.example/no"
     write(make.decided(url, Verdict.EXCLUDED, captures=(make.robots(url, body),)))
     with engine.connect() as connection:
         [row] = log(connection, Filter(domain="hostile.example"))
-    text = desk.get(f"/desk/decisions/{row['id']}").text
+    text = dashboard.get(f"/dashboard/decisions/{row['id']}").text
     assert "<script" not in text
     assert "<img src=x" not in text
     assert "&lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;\\x00\\xff" in text
@@ -240,10 +244,10 @@ def test_quotations_that_span_lines_are_found():
     assert marked(as_text(b"a\r\nb\nc"), ["a\\x0d\\x0ab"]) == "<mark>a\nb</mark>\nc"
 
 
-@pytest.mark.parametrize("path", ["/desk/log", "/desk/decisions/x", "/desk/log.csv", "/desk"])
+@pytest.mark.parametrize("path", ["/dashboard/log", "/dashboard/decisions/x", "/dashboard/log.csv", "/dashboard"])
 def test_nobody_sees_addresses_without_signing_in(portal, path):
     assert portal.get(path).status_code == 303
 
 
-def test_a_decision_that_is_not_there_is_said_so(desk):
-    assert desk.get("/desk/decisions/nothing").status_code == 404
+def test_a_decision_that_is_not_there_is_said_so(dashboard):
+    assert dashboard.get("/dashboard/decisions/nothing").status_code == 404

@@ -7,21 +7,21 @@ from xml.etree import ElementTree
 import pyarrow.parquet as pq
 import pytest
 
-from forbear.portal.desk.figures import PLOTS
-from forbear.portal.desk.plots import bars, columns
+from forbear.portal.dashboard.figures import PLOTS
+from forbear.portal.dashboard.plots import bars, columns
 from forbear.storage.accounts.accounts import Role
 from forbear.storage.log.rollups import Figure
-from tests.portal.desks import enrolled, sign_in
+from tests.portal.signing_in import enrolled, sign_in
 
 
 @pytest.fixture
-def desk(portal, engine, crawled):
+def dashboard(portal, engine, crawled):
     sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
     return portal
 
 
-def test_every_figure_is_drawn_within_the_policy_of_the_page(desk):
-    page = desk.get("/desk/figures")
+def test_every_figure_is_drawn_within_the_policy_of_the_page(dashboard):
+    page = dashboard.get("/dashboard/figures")
     assert page.status_code == 200
     assert page.text.count("<svg") == len(PLOTS)
     assert " style=" not in page.text
@@ -31,18 +31,18 @@ def test_every_figure_is_drawn_within_the_policy_of_the_page(desk):
 
 def test_a_log_without_anything_has_no_figures(portal, engine):
     sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
-    page = portal.get("/desk/figures")
+    page = portal.get("/dashboard/figures")
     assert page.text.count("There is nothing to show yet.") == len(PLOTS)
 
 
-def test_the_numbers_of_a_figure_are_a_table(desk):
-    answer = desk.get("/desk/figures/deferred.csv")
+def test_the_numbers_of_a_figure_are_a_table(dashboard):
+    answer = dashboard.get("/dashboard/figures/deferred.csv")
     assert answer.text == "heading,decisions\r\n503,1\r\n"
-    file = pq.read_table(io.BytesIO(desk.get("/desk/figures/deferred.parquet").content))
+    file = pq.read_table(io.BytesIO(dashboard.get("/dashboard/figures/deferred.parquet").content))
     assert file.to_pylist() == [{"heading": "503", "decisions": 1}]
-    assert desk.get("/desk/figures/deferred.jsonl").json() == {"heading": "503", "decisions": 1}
-    assert desk.get("/desk/figures/none.csv").status_code == 404
-    assert desk.get("/desk/figures/deferred.exe").status_code == 404
+    assert dashboard.get("/dashboard/figures/deferred.jsonl").json() == {"heading": "503", "decisions": 1}
+    assert dashboard.get("/dashboard/figures/none.csv").status_code == 404
+    assert dashboard.get("/dashboard/figures/deferred.exe").status_code == 404
 
 
 @pytest.mark.parametrize("draw", [columns, bars])

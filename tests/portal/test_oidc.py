@@ -113,17 +113,17 @@ def portal(serve, engine, provider):
 
 
 def test_an_issuer_signs_in_whom_an_account_is_tied_to(portal, provider, engine):
-    assert "Sign in with Example ID" in portal.get("/desk/sign-in").text
-    began = portal.get("/desk/oidc?next=/desk/log%3Fverdict%3Dexcluded")
+    assert "Sign in with Example ID" in portal.get("/dashboard/sign-in").text
+    began = portal.get("/dashboard/oidc?next=/dashboard/log%3Fverdict%3Dexcluded")
     brought = provider.authorize(began.headers["location"])
     assert provider.asked["code_challenge_method"] == "S256"
-    signed = portal.get("/desk/oidc/callback", params=brought)
-    assert (signed.status_code, signed.headers["location"]) == (303, "/desk/log?verdict=excluded")
-    assert portal.get("/desk/log").status_code == 200
+    signed = portal.get("/dashboard/oidc/callback", params=brought)
+    assert (signed.status_code, signed.headers["location"]) == (303, "/dashboard/log?verdict=excluded")
+    assert portal.get("/dashboard/log").status_code == 200
     with engine.connect() as connection:
         events = [one["event"] for one in sessions.noted(connection, "grace")]
     assert "signed in" in events
-    assert portal.get("/desk/oidc/callback", params=brought).status_code == 403
+    assert portal.get("/dashboard/oidc/callback", params=brought).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -132,37 +132,37 @@ def test_an_issuer_signs_in_whom_an_account_is_tied_to(portal, provider, engine)
 )
 def test_a_token_that_is_not_ours_signs_nobody_in(portal, provider, changes):
     provider.changes = changes
-    brought = provider.authorize(portal.get("/desk/oidc").headers["location"])
-    assert portal.get("/desk/oidc/callback", params=brought).status_code == 403
-    assert portal.get("/desk/log").status_code == 303
+    brought = provider.authorize(portal.get("/dashboard/oidc").headers["location"])
+    assert portal.get("/dashboard/oidc/callback", params=brought).status_code == 403
+    assert portal.get("/dashboard/log").status_code == 303
 
 
 def test_a_token_by_another_key_signs_nobody_in(portal, provider):
     provider.key = OTHER
-    brought = provider.authorize(portal.get("/desk/oidc").headers["location"])
-    refused = portal.get("/desk/oidc/callback", params=brought)
+    brought = provider.authorize(portal.get("/dashboard/oidc").headers["location"])
+    refused = portal.get("/dashboard/oidc/callback", params=brought)
     assert (refused.status_code, "BadSignatureError" in refused.text) == (403, True)
 
 
 def test_a_sign_in_that_another_browser_began_is_refused(portal, provider):
-    brought = provider.authorize(portal.get("/desk/oidc").headers["location"])
+    brought = provider.authorize(portal.get("/dashboard/oidc").headers["location"])
     portal.client.cookies.clear()
-    assert portal.get("/desk/oidc/callback", params=brought).status_code == 403
-    assert portal.get("/desk/oidc/callback").status_code == 403
+    assert portal.get("/dashboard/oidc/callback", params=brought).status_code == 403
+    assert portal.get("/dashboard/oidc/callback").status_code == 403
 
 
 def test_an_account_of_an_issuer_has_no_password(portal, engine):
     given = {"name": "grace", "password": "", "code": ""}
-    assert portal.post("/desk/sign-in", "/desk/sign-in", given).status_code == 403
+    assert portal.post("/dashboard/sign-in", "/dashboard/sign-in", given).status_code == 403
 
 
 def test_where_no_issuer_answers_or_is_named_that_is_said(serve, engine, provider):
     url = provider.url
     provider.server.shutdown()
     provider.server.server_close()
-    refused = serve(issuer=Issuer(url, "portal", "hush", "Example ID")).get("/desk/oidc")
+    refused = serve(issuer=Issuer(url, "portal", "hush", "Example ID")).get("/dashboard/oidc")
     assert (refused.status_code, "Example ID cannot be asked just now" in refused.text) == (502, True)
-    assert serve().get("/desk/oidc").status_code == 404
+    assert serve().get("/dashboard/oidc").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_what_is_not_an_issuer_is_refused(url):
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_issuer_that_says_something_else_of_itself_is_not_used(portal, provider, says):
     provider.says = {name: value and value.replace("PROVIDER", provider.url) for name, value in says.items()}
-    refused = portal.get("/desk/oidc")
+    refused = portal.get("/dashboard/oidc")
     assert (refused.status_code, "Example ID cannot be asked just now" in refused.text) == (502, True)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_clients_secret_goes_nowhere_but_to_the_issuer(portal, provider):
-    brought = provider.authorize(portal.get("/desk/oidc").headers["location"])
+    brought = provider.authorize(portal.get("/dashboard/oidc").headers["location"])
     provider.leads_to = f"{provider.url}/elsewhere"
-    assert portal.get("/desk/oidc/callback", params=brought).status_code == 403
+    assert portal.get("/dashboard/oidc/callback", params=brought).status_code == 403
     assert provider.posts == 1

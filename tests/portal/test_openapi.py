@@ -19,7 +19,7 @@ from forbear.storage.accounts import sessions
 from forbear.storage.accounts.accounts import Role, Scope
 from forbear.storage.database import writing
 from forbear.storage.db.records import now
-from tests.portal.desks import enrolled
+from tests.portal.signing_in import enrolled
 
 CHECKS = [
     not_a_server_error,

@@ -8,7 +8,7 @@ from forbear.portal.web.settings import Rates
 from forbear.storage.accounts.accounts import Role
 from forbear.storage.db import account_tables
 from tests.portal.conftest import PLENTY
-from tests.portal.desks import enrolled, sign_in
+from tests.portal.signing_in import enrolled, sign_in
 
 NAMED = networks(["10.0.0.0/8", "192.0.2.1, 2001:db8:ffff::/48"])
 
@@ -141,7 +141,7 @@ def test_visits_have_the_address_that_they_came_from(serve, engine):
     account = enrolled(engine, "grace", Role.ADMIN)
     portal.client.headers[X] = "203.0.113.99, 2001:db8::1234:5678"
     sign_in(portal, account)
-    portal.get("/desk/visits")
+    portal.get("/dashboard/access-log")
     with engine.connect() as connection:
         assert set(connection.scalars(select(account_tables.visits.c.client))) == {"2001:db8::1234:5678"}
         assert connection.scalar(select(account_tables.attempts.c.client)) == "2001:db8::/64"
@@ -157,7 +157,17 @@ def test_no_answer_repeats_what_a_request_says_of_its_own_address(serve, named, 
         "X-Forwarded-Proto": "https", "X-Forwarded-Port": "1", "X-Forwarded-Prefix": "/evil",
         "X-Forwarded-Server": "evil.example", "X-Original-URL": "/evil", "X-Rewrite-URL": "/evil",
     }  # fmt: skip
-    paths = ("/", "/check", "/check/", "/desk", "/desk/", "/desk/visits", "/crawlers", "/crawlers/feed.atom", "/static")
+    paths = (
+        "/",
+        "/check",
+        "/check/",
+        "/dashboard",
+        "/dashboard/",
+        "/dashboard/access-log",
+        "/crawlers",
+        "/crawlers/feed.atom",
+        "/static",
+    )
     for path in (*paths, "/crawlers/card.json", "/api/openapi.json", "//evil.example/", "/subscriptions/x/end"):
         answer = portal.get(path, headers=lies)
         assert "evil" not in answer.text.replace("//evil.example/", "")

@@ -10,7 +10,7 @@ from forbear.storage.database import writing
 from forbear.storage.db.portal_tables import mails
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import WITHIN, Attachment, ComplaintState, Notice, blocking, find, receive
-from tests.portal.desks import enrolled, sign_in
+from tests.portal.signing_in import enrolled, sign_in
 
 FILE = Attachment('a"\r\nb.html', "application/pdf", b"%PDF-1.7 <script>")
 NOTICE = Notice("Ada <b>", "ada@a.example", "", "The Lamp", ("a.example",), "It was kept.", True, (FILE,))
@@ -23,24 +23,24 @@ def number(engine) -> str:
 
 
 @pytest.fixture
-def desk(portal, engine):
+def dashboard(portal, engine):
     sign_in(portal, enrolled(engine, "grace", Role.LEGAL))
     return portal
 
 
-def step(desk, number: str, state: str, **more: str):
-    page = f"/desk/complaints/{number}"
-    return desk.post(page, f"{page}/steps", {"state": state, "reason": f"So: {state}.", **more})
+def step(dashboard, number: str, state: str, **more: str):
+    page = f"/dashboard/complaints/{number}"
+    return dashboard.post(page, f"{page}/steps", {"state": state, "reason": f"So: {state}.", **more})
 
 
-def test_a_complaint_is_worked_from_the_queue_to_its_decision(desk, engine, number):
-    assert number in desk.get("/desk/complaints").text
-    assert "Ada &lt;b&gt;" in desk.get(f"/desk/complaints/{number}").text
+def test_a_complaint_is_worked_from_the_queue_to_its_decision(dashboard, engine, number):
+    assert number in dashboard.get("/dashboard/complaints").text
+    assert "Ada &lt;b&gt;" in dashboard.get(f"/dashboard/complaints/{number}").text
     for state in ("acknowledged", "in review"):
-        assert step(desk, number, state).status_code == 303
-    assert step(desk, number, "accepted", blocks="a.example\nhttps://b.example/x\n").status_code == 303
-    assert number not in desk.get("/desk/complaints").text
-    assert number in desk.get("/desk/complaints?state=accepted").text
+        assert step(dashboard, number, state).status_code == 303
+    assert step(dashboard, number, "accepted", blocks="a.example\nhttps://b.example/x\n").status_code == 303
+    assert number not in dashboard.get("/dashboard/complaints").text
+    assert number in dashboard.get("/dashboard/complaints?state=accepted").text
     with engine.connect() as connection:
         done = find(connection, number)
         assert done
@@ -64,34 +64,34 @@ def test_a_complaint_is_worked_from_the_queue_to_its_decision(desk, engine, numb
         ("acknowledged", {"blocks": "a.example"}, "names what it blocks, and no other does"),
     ],
 )
-def test_a_step_that_cannot_be_taken_is_explained_and_nothing_is_lost(desk, number, state, more, says):
-    answer = step(desk, number, state, **{"reason": "Because & so.", **more})
+def test_a_step_that_cannot_be_taken_is_explained_and_nothing_is_lost(dashboard, number, state, more, says):
+    answer = step(dashboard, number, state, **{"reason": "Because & so.", **more})
     assert answer.status_code == 422
     assert says in answer.text.replace("&#39;", "'")
     assert more.get("reason", "Because &amp; so.") in answer.text
 
 
-def test_an_attachment_is_only_ever_saved(desk, number):
-    sent = desk.get(f"/desk/complaints/{number}/files/0")
+def test_an_attachment_is_only_ever_saved(dashboard, number):
+    sent = dashboard.get(f"/dashboard/complaints/{number}/files/0")
     assert sent.content == FILE.content
     assert sent.headers["content-type"] == "application/octet-stream"
     assert re.fullmatch(r"attachment; filename\*=UTF-8''[\w%.]+", sent.headers["content-disposition"])
     assert sent.headers["content-security-policy"].startswith("sandbox")
-    assert desk.get(f"/desk/complaints/{number}/files/7").status_code == 404
+    assert dashboard.get(f"/dashboard/complaints/{number}/files/7").status_code == 404
 
 
-def test_what_is_late_is_said_so(desk, engine):
+def test_what_is_late_is_said_so(dashboard, engine):
     with writing(engine) as connection:
         receive(connection, NOTICE, now() - WITHIN[ComplaintState.RECEIVED] - timedelta(days=1))
-    assert "late: was due by" in desk.get("/desk/complaints").text
+    assert "late: was due by" in dashboard.get("/dashboard/complaints").text
 
 
 def test_whoever_only_reads_the_log_sees_no_complaint(portal, engine, number):
     sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
-    for path in ("/desk/complaints", f"/desk/complaints/{number}", f"/desk/complaints/{number}/files/0"):
+    for path in ("/dashboard/complaints", f"/dashboard/complaints/{number}", f"/dashboard/complaints/{number}/files/0"):
         assert portal.get(path).status_code == 403
 
 
-def test_what_is_not_there_is_said_so(desk):
-    assert desk.get("/desk/complaints/2026-AAAAAA").status_code == 404
-    assert desk.get("/desk/complaints?state=lost").status_code == 422
+def test_what_is_not_there_is_said_so(dashboard):
+    assert dashboard.get("/dashboard/complaints/2026-AAAAAA").status_code == 404
+    assert dashboard.get("/dashboard/complaints?state=lost").status_code == 422

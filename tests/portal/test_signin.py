@@ -7,7 +7,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
-from forbear.portal.desk.signin import REFUSED
+from forbear.portal.dashboard.signin import REFUSED
 from forbear.portal.web.proxies import networks
 from forbear.portal.web.settings import Rates
 from forbear.storage.accounts import accounts, attempts, sessions
@@ -16,28 +16,28 @@ from forbear.storage.accounts.totp_encryption import TotpCipher
 from forbear.storage.database import writing
 from forbear.storage.db import account_tables
 from forbear.storage.db.records import now
-from tests.portal.desks import PASSWORD, enrolled, sign_in
+from tests.portal.signing_in import PASSWORD, enrolled, sign_in
 
 
 def test_at_the_first_time_codes_are_set_up_and_from_then_on_asked_for(portal, engine):
     with writing(engine) as connection:
         account = accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
-    began = portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
-    assert began.headers["location"] == "/desk/enrolment"
+    began = portal.post("/dashboard/sign-in", "/dashboard/sign-in", {"name": "grace", "password": PASSWORD})
+    assert began.headers["location"] == "/dashboard/enrolment"
     half = portal.client.cookies["session"]
-    assert portal.get("/desk/visits").status_code == 303
-    page = portal.get("/desk/enrolment")
+    assert portal.get("/dashboard/access-log").status_code == 303
+    page = portal.get("/dashboard/enrolment")
     assert "<svg" in page.text
     assert " style=" not in page.text
     assert account.totp in page.text.replace(" ", "")
-    assert portal.post("/desk/enrolment", "/desk/enrolment", {"code": "12"}).status_code == 403
+    assert portal.post("/dashboard/enrolment", "/dashboard/enrolment", {"code": "12"}).status_code == 403
     code = pyotp.TOTP(account.totp).now()
-    done = portal.post("/desk/enrolment", "/desk/enrolment", {"code": code})
-    assert (done.status_code, done.headers["location"]) == (303, "/desk")
+    done = portal.post("/dashboard/enrolment", "/dashboard/enrolment", {"code": code})
+    assert (done.status_code, done.headers["location"]) == (303, "/dashboard")
     assert portal.client.cookies["session"] != half
-    assert portal.get("/desk/visits").status_code == 200
+    assert portal.get("/dashboard/access-log").status_code == 200
     portal.client.cookies.clear()
-    refused = portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
+    refused = portal.post("/dashboard/sign-in", "/dashboard/sign-in", {"name": "grace", "password": PASSWORD})
     assert refused.status_code == 403
     assert REFUSED in refused.text
 
@@ -85,21 +85,21 @@ def test_codes_are_set_up_and_taken_by_portals_that_share_a_secret(serve, engine
     with writing(engine) as connection:
         accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
     one, two = serve(**SECRET), serve(**SECRET)
-    one.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": PASSWORD})
-    shown = re.search(r"<code[^>]*>([A-Z2-7 ]{20,})</code>", one.get("/desk/enrolment").text)
+    one.post("/dashboard/sign-in", "/dashboard/sign-in", {"name": "grace", "password": PASSWORD})
+    shown = re.search(r"<code[^>]*>([A-Z2-7 ]{20,})</code>", one.get("/dashboard/enrolment").text)
     assert shown
     two.client.cookies = one.client.cookies
-    form = {"form_token": one.form("/desk/enrolment"), "code": pyotp.TOTP(shown[1].replace(" ", "")).now()}
-    assert two.client.post("/desk/enrolment", data=form).headers["location"] == "/desk"
+    form = {"form_token": one.form("/dashboard/enrolment"), "code": pyotp.TOTP(shown[1].replace(" ", "")).now()}
+    assert two.client.post("/dashboard/enrolment", data=form).headers["location"] == "/dashboard"
 
 
 def test_a_code_is_taken_once(portal, engine):
     account = enrolled(engine, "grace", Role.LEGAL)
     code = pyotp.TOTP(account.totp).at(now())
     given = {"name": "grace", "password": PASSWORD, "code": code}
-    assert portal.post("/desk/sign-in", "/desk/sign-in", given).status_code == 303
+    assert portal.post("/dashboard/sign-in", "/dashboard/sign-in", given).status_code == 303
     portal.client.cookies.clear()
-    assert portal.post("/desk/sign-in", "/desk/sign-in", given).status_code == 403
+    assert portal.post("/dashboard/sign-in", "/dashboard/sign-in", given).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["grace", "nobody"])
@@ -109,7 +109,7 @@ def test_wrong_passwords_are_refused_alike_and_lock_nobody_out(serve, engine, na
     portal.client.headers["X-Forwarded-For"] = "198.51.100.1"
     for _ in range(attempts.FREE + 1):
         wrong = {"name": name, "password": "a wrong one, quite long", "code": "000000"}
-        refused = portal.post("/desk/sign-in", "/desk/sign-in", wrong)
+        refused = portal.post("/dashboard/sign-in", "/dashboard/sign-in", wrong)
         assert (refused.status_code, REFUSED in refused.text) == (403, True)
     assert sign_in(portal, account).status_code == (403 if name == "grace" else 303)
     portal.client.cookies.clear()
@@ -125,31 +125,36 @@ def test_wrong_passwords_are_refused_alike_and_lock_nobody_out(serve, engine, na
 def test_too_many_tries_from_one_address_wait(serve, engine):
     portal = serve(rates=Rates(pages=100, forms=100, checks=2))
     given = {"name": "grace", "password": "x"}
-    answers = [portal.post("/desk/sign-in", "/desk/sign-in", given).status_code for _ in range(3)]
+    answers = [portal.post("/dashboard/sign-in", "/dashboard/sign-in", given).status_code for _ in range(3)]
     assert answers == [403, 403, 429]
 
 
 def test_a_sign_in_without_the_forms_token_is_refused(portal, engine):
     enrolled(engine, "grace", Role.LEGAL)
-    assert portal.client.post("/desk/sign-in", data={"name": "grace", "password": PASSWORD}).status_code == 403
+    assert portal.client.post("/dashboard/sign-in", data={"name": "grace", "password": PASSWORD}).status_code == 403
 
 
 def test_whoever_is_not_signed_in_is_sent_to_the_form_and_then_back(portal, engine):
     account = enrolled(engine, "grace", Role.ADMIN)
-    sent = portal.get("/desk/visits?name=a")
-    assert sent.headers["location"] == "/desk/sign-in?next=/desk/visits%3Fname%3Da"
-    assert sign_in(portal, account, next="/desk/visits?name=a").headers["location"] == "/desk/visits?name=a"
+    sent = portal.get("/dashboard/access-log?name=a")
+    assert sent.headers["location"] == "/dashboard/sign-in?next=/dashboard/access-log%3Fname%3Da"
+    assert (
+        sign_in(portal, account, next="/dashboard/access-log?name=a").headers["location"]
+        == "/dashboard/access-log?name=a"
+    )
 
 
-@pytest.mark.parametrize("target", ["https://a.example/", "//a.example", "/desk\\..\\x", "/", "/desk/sign-in"])
+@pytest.mark.parametrize(
+    "target", ["https://a.example/", "//a.example", "/dashboard\\..\\x", "/", "/dashboard/sign-in"]
+)
 def test_nobody_is_sent_elsewhere_after_signing_in(portal, engine, target):
     account = enrolled(engine, "grace", Role.LEGAL)
-    assert sign_in(portal, account, next=target).headers["location"] == "/desk"
+    assert sign_in(portal, account, next=target).headers["location"] == "/dashboard"
 
 
 def test_roles_keep_apart_what_may_be_seen(portal, engine):
     sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
-    refused = portal.get("/desk/visits")
+    refused = portal.get("/dashboard/access-log")
     assert refused.status_code == 403
     assert "may not see this" in refused.text
 
@@ -157,35 +162,35 @@ def test_roles_keep_apart_what_may_be_seen(portal, engine):
 def test_signing_out_ends_every_session(portal, engine):
     sign_in(portal, enrolled(engine, "grace", Role.ADMIN))
     cookie = portal.client.cookies["session"]
-    assert portal.post("/desk/visits", "/desk/sign-out", {}).headers["location"] == "/"
+    assert portal.post("/dashboard/access-log", "/dashboard/sign-out", {}).headers["location"] == "/"
     portal.client.cookies.set("session", cookie)
-    assert portal.get("/desk/visits").status_code == 303
+    assert portal.get("/dashboard/access-log").status_code == 303
 
 
 def test_sign_ins_and_views_are_written_down(portal, engine):
     account = enrolled(engine, "grace", Role.ADMIN)
-    portal.post("/desk/sign-in", "/desk/sign-in", {"name": "grace", "password": "wrong"})
+    portal.post("/dashboard/sign-in", "/dashboard/sign-in", {"name": "grace", "password": "wrong"})
     sign_in(portal, account)
-    portal.get("/desk/visits?name=grace")
+    portal.get("/dashboard/access-log?name=grace")
     with engine.connect() as connection:
         found = [(one["event"], one["what"]) for one in reversed(sessions.noted(connection, "grace"))]
     assert found == [
-        ("refused", "/desk/sign-in"),
-        ("password", "/desk/sign-in"),
-        ("signed in", "/desk/sign-in"),
-        ("view", "/desk/visits?name=grace"),
+        ("refused", "/dashboard/sign-in"),
+        ("password", "/dashboard/sign-in"),
+        ("signed in", "/dashboard/sign-in"),
+        ("view", "/dashboard/access-log?name=grace"),
     ]
 
 
 def test_cookies_are_bound_to_tls_where_there_is_tls(serve, engine):
     portal = serve(base_url="https://portal.example")
     account = enrolled(engine, "grace", Role.LEGAL)
-    page = portal.get("/desk/sign-in")
+    page = portal.get("/dashboard/sign-in")
     token = page.text.split('name="form_token" value="', 1)[1].split('"', 1)[0]
     form = re.search(r"__Host-form=([0-9a-f]+)", page.headers["set-cookie"])
     assert form
     given = {"form_token": token, "name": "grace", "password": PASSWORD, "code": pyotp.TOTP(account.totp).now()}
-    signed = portal.client.post("/desk/sign-in", data=given, headers={"Cookie": f"__Host-form={form[1]}"})
+    signed = portal.client.post("/dashboard/sign-in", data=given, headers={"Cookie": f"__Host-form={form[1]}"})
     cookie = signed.headers["set-cookie"]
     assert cookie.startswith("__Host-session=")
     for attribute in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):

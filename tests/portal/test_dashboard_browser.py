@@ -1,4 +1,4 @@
-"""What the legal team does, in a real Chromium; every page of the desk is held against axe-core in light and dark."""
+"""What the legal team does, in a real Chromium; each page of the dashboard is checked with axe-core, light and dark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from forbear.storage.database import writing
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import Notice, receive
 from forbear.storage.proof import checkpoints
-from tests.portal.desks import PASSWORD
+from tests.portal.signing_in import PASSWORD
 from tests.portal.test_browser import SIZES, chromium, faults, page, watched  # noqa: F401 - fixtures
 
 pytestmark = [
@@ -31,7 +31,7 @@ def enrol(page: Page, url: str, engine: Any) -> None:  # noqa: F811 - fixtures
     """Signs somebody in for the first time, as they would."""
     with writing(engine) as connection:
         account = accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
-    page.goto(f"{url}/desk")
+    page.goto(f"{url}/dashboard")
     page.get_by_label("Name").fill("grace")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -63,7 +63,7 @@ def test_the_legal_team_finds_a_decision_and_answers_a_complaint(serve, engine, 
     page.get_by_role("button", name="Take this step").click()
     expect(page.get_by_text("We have read it.")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
-    page.goto(f"{portal.url}/desk/log")
+    page.goto(f"{portal.url}/dashboard/log")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
@@ -86,18 +86,18 @@ def test_the_legal_team_takes_figures_and_a_bundle_along(serve, engine, page: Pa
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}px")
-def test_every_page_of_the_desk_is_accessible_and_fits(serve, engine, chromium: Browser, size: Any):  # noqa: F811
+def test_every_page_of_the_dashboard_is_accessible_and_fits(serve, engine, chromium: Browser, size: Any):  # noqa: F811
     with writing(engine) as connection:
         number = receive(connection, NOTICE, now())[1].number
     portal = serve()
     context, page, refused = watched(chromium, *size)  # noqa: F811
-    page.goto(f"{portal.url}/desk/sign-in")
+    page.goto(f"{portal.url}/dashboard/sign-in")
     wrong = {"sign in": faults(page, size[0])}
     enrol(page, portal.url, engine)
-    page.goto(f"{portal.url}/desk/log?verdict=excluded")
+    page.goto(f"{portal.url}/dashboard/log?verdict=excluded")
     decision = page.locator("ol.log a.address").first.get_attribute("href")
-    paths = ("", "/log?verdict=excluded", "/figures", "/complaints", f"/complaints/{number}", "/visits")
-    for path in (*(f"/desk{path}" for path in paths), decision):
+    paths = ("", "/log?verdict=excluded", "/figures", "/complaints", f"/complaints/{number}", "/access-log")
+    for path in (*(f"/dashboard{path}" for path in paths), decision):
         page.goto(f"{portal.url}{path}")
         wrong[str(path)] = faults(page, size[0])
     context.close()

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Form, HTTPException, Query, Response
 from fastapi.responses import HTMLResponse
 
 from forbear.optout.model import Stage, Verdict
-from forbear.portal.desk.auth import Desk, OfLog
-from forbear.portal.desk.bundles import bundled
-from forbear.portal.desk.filters import Asked, Filters, Name, cursor
+from forbear.portal.dashboard.auth import Desk, OfLog
+from forbear.portal.dashboard.bundles import bundled
+from forbear.portal.dashboard.filters import Asked, Filters, Name, cursor
 from forbear.portal.web.highlight import as_text, marked
 from forbear.storage.accounts import sessions
 from forbear.storage.db.records import now
@@ -31,7 +31,7 @@ MOST_QUERIES = 100
 MEASURES = ("1.2(1)(a)", "1.2(1)(b)", "1.3(1)(a)", "1.3(1)(b)", "1.5")
 
 
-@router.get("/desk/log")
+@router.get("/dashboard/log")
 def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Decisions, newest first."""
     desk.note("view")
@@ -47,14 +47,14 @@ def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)]
     )  # fmt: skip
 
 
-@router.get("/desk/log.zip")
+@router.get("/dashboard/log.zip")
 def bundle(desk: OfLog, asked: Asked) -> Response:
     """The decisions of a view with their evidence and proofs, to be checked without Forbear."""
     desk.note("export")
     return bundled(desk.portal, asked.wanted(), asked.told(), "log.zip")
 
 
-@router.get("/desk/log.{form}")
+@router.get("/dashboard/log.{form}")
 def export(desk: OfLog, asked: Asked, form: str) -> Response:
     """All of a view as a file, newest last."""
     wanted = asked.wanted()
@@ -68,7 +68,7 @@ def _rows(desk: Desk, wanted: Filter) -> Iterator[dict[str, object]]:
         yield from log(connection, wanted)
 
 
-@router.post("/desk/queries")
+@router.post("/dashboard/queries")
 def save(
     desk: OfLog,
     query: Annotated[str, Form(max_length=4000)] = "",
@@ -84,25 +84,25 @@ def save(
         if len(sessions.queries(connection, desk.account)) >= MOST_QUERIES:
             raise HTTPException(422, f"There are {MOST_QUERIES} saved queries: remove one first.")
         sessions.save_query(connection, desk.account, name, asked.query(), now())
-    return desk.go(f"/desk/log?{asked.query()}")
+    return desk.go(f"/dashboard/log?{asked.query()}")
 
 
-@router.post("/desk/queries/{query}/remove")
+@router.post("/dashboard/queries/{query}/remove")
 def remove(desk: OfLog, query: Name) -> Response:
     """Removes a saved query."""
     with desk.portal.writing() as connection:
         sessions.forget_query(connection, desk.account, query)
-    return desk.go("/desk/log")
+    return desk.go("/dashboard/log")
 
 
-@router.get("/desk/decisions/{id_}.zip")
+@router.get("/dashboard/decisions/{id_}.zip")
 def decision_bundle(desk: OfLog, id_: Name) -> Response:
     """One decision with its evidence and its proof, to be checked without Forbear."""
     desk.note("export")
     return bundled(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
 
 
-@router.get("/desk/decisions/{id_}")
+@router.get("/dashboard/decisions/{id_}")
 def decision(desk: OfLog, id_: Name) -> HTMLResponse:
     """One decision, with everything that it rests on."""
     with desk.portal.reading() as connection:

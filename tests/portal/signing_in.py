@@ -29,4 +29,4 @@ def enrolled(engine: Engine, name: str, role: Role) -> Account:
 def sign_in(portal: Any, account: Account, **more: str) -> Any:
     """What the sign-in form answers, sent with all that is right."""
     given = {"name": account.name, "password": PASSWORD, "code": pyotp.TOTP(account.totp).now(), **more}
-    return portal.post("/desk/sign-in", "/desk/sign-in", given)
+    return portal.post("/dashboard/sign-in", "/dashboard/sign-in", given)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from forbear.portal.desk.auth import OfComplaints
-from forbear.portal.desk.filters import Name
+from forbear.portal.dashboard.auth import OfComplaints
+from forbear.portal.dashboard.filters import Name
 from forbear.portal.public.complaints import MEANINGS
 from forbear.storage.accounts import mails
 from forbear.storage.db.records import now
@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 MOST_BLOCKS = 500
 
 
-@router.get("/desk/complaints")
+@router.get("/dashboard/complaints")
 def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
     """What waits, the most urgent first; or those in one state."""
     try:
@@ -36,7 +36,7 @@ def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") 
     return desk.render("queue.html", complaints=found, state=state, states=tuple(ComplaintState), now=now())
 
 
-@router.get("/desk/complaints/{number}")
+@router.get("/dashboard/complaints/{number}")
 def one(desk: OfComplaints, number: Name) -> HTMLResponse:
     """A complaint with everything that was sent, and the steps that are possible."""
     with desk.portal.reading() as connection:
@@ -54,7 +54,7 @@ def _show(desk: OfComplaints, complaint: Complaint, given: dict[str, str], wrong
     )  # fmt: skip
 
 
-@router.post("/desk/complaints/{number}/steps")
+@router.post("/dashboard/complaints/{number}/steps")
 def step(
     desk: OfComplaints,
     number: Name,
@@ -76,8 +76,8 @@ def step(
             raise HTTPException(404, f"There is no complaint {number}: look at the list.") from None
         said = str(error) if isinstance(error, BadStep) else "Choose the next state."
         return _show(desk, complaint, given, said, 422)
-    desk.note("step", f"/desk/complaints/{number} {state}")
-    return desk.go(f"/desk/complaints/{number}")
+    desk.note("step", f"/dashboard/complaints/{number} {state}")
+    return desk.go(f"/dashboard/complaints/{number}")
 
 
 def take(
@@ -101,7 +101,7 @@ def take(
     return done
 
 
-@router.get("/desk/complaints/{number}/files/{position}")
+@router.get("/dashboard/complaints/{number}/files/{position}")
 def file(desk: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
     """What was sent along, to be saved: it is never shown in the portal."""
     with desk.portal.reading() as connection:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Res
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 
-from forbear.portal.desk.auth import SIGN_IN, OfAudit, OfLog, keep_session, session_of
+from forbear.portal.dashboard.auth import SIGN_IN, OfLog, keep_session, session_of
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.limits import address_of, client_of
 from forbear.portal.web.rendering import render
@@ -25,13 +25,11 @@ Here = Annotated[Portal, Depends(portal_of)]
 REFUSED = "That was not right, or too many tries were wrong: look at name, password and code, or wait a while."
 """One sentence for every reason, so that an answer does not say which names there are."""
 
-A_PAGE = 100
-
 
 def safe(target: str) -> str:
-    """Where to go after signing in: a page of the desk, nothing else."""
-    plain = target.startswith("/desk") and target.isprintable() and "\\" not in target and "//" not in target[:6]
-    return target if plain and not target.startswith(SIGN_IN) else "/desk"
+    """Returns where to go after signing in: ``target`` if it is a page of the dashboard, else the overview."""
+    plain = target.startswith("/dashboard") and target.isprintable() and "\\" not in target
+    return target if plain and not target.startswith(SIGN_IN) else "/dashboard"
 
 
 @router.get(SIGN_IN)
@@ -90,7 +88,7 @@ def begin(request: Request, portal: Portal, account: Account, target: str) -> Re
         secret = sessions.begin(connection, account, at)
         if account.enrolled:
             sessions.note(connection, account.name, address_of(request), "signed in", SIGN_IN, at)
-    response = RedirectResponse(target if account.enrolled else "/desk/enrolment", 303)
+    response = RedirectResponse(target if account.enrolled else "/dashboard/enrolment", 303)
     keep_session(request, response, secret)
     return response
 
@@ -105,7 +103,7 @@ def _enrolling(request: Request, portal: Here) -> Account:
 Enrolling = Annotated[Account, Depends(_enrolling)]
 
 
-@router.get("/desk/enrolment")
+@router.get("/dashboard/enrolment")
 def enrolment(request: Request, portal: Here, account: Enrolling) -> HTMLResponse:
     """The secret of the codes, as a QR code and as text."""
     return _enrolment(request, portal, account)
@@ -127,7 +125,7 @@ def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = 
     )  # fmt: skip
 
 
-@router.post("/desk/enrolment")
+@router.post("/dashboard/enrolment")
 def enrol(
     request: Request, portal: Here, account: Enrolling, code: Annotated[str, Form(max_length=20)] = ""
 ) -> Response:
@@ -142,10 +140,10 @@ def enrol(
     if not (enrolled and found):
         wrong = "This code is not right: wait for the next one, and look at the clock of your device."
         return _enrolment(request, portal, account, wrong, 403)
-    return begin(request, portal, found, "/desk")
+    return begin(request, portal, found, "/dashboard")
 
 
-@router.post("/desk/sign-out")
+@router.post("/dashboard/sign-out")
 def sign_out(request: Request, desk: OfLog) -> Response:
     """Ends every session of the account."""
     desk.note("signed out")
@@ -155,25 +153,3 @@ def sign_out(request: Request, desk: OfLog) -> Response:
     keep_session(request, response, "")
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
-
-
-@router.get("/desk")
-def start(desk: OfLog) -> HTMLResponse:
-    """What was lately done under this name: whoever sees something strange there should say so."""
-    with desk.portal.reading() as connection:
-        lately = sessions.noted(connection, desk.account.name, limit=10)
-    return desk.render("desk_start.html", lately=lately)
-
-
-@router.get("/desk/visits")
-def visits(
-    desk: OfAudit,
-    name: Annotated[str, Query(max_length=100)] = "",
-    before: Annotated[str, Query(max_length=64, pattern=r"^[ -~]*$")] = "",
-) -> HTMLResponse:
-    """Every sign-in, and every view of what names URLs or people."""
-    desk.note("view")
-    with desk.portal.reading() as connection:
-        found = sessions.noted(connection, name, before, A_PAGE + 1)
-        people = accounts.everyone(connection)
-    return desk.render("visits.html", visits=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)

@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from forbear.portal.desk.auth import OfLog
-from forbear.portal.desk.filters import Name
-from forbear.portal.desk.plots import bars, columns
+from forbear.portal.dashboard.auth import OfLog
+from forbear.portal.dashboard.filters import Name
+from forbear.portal.dashboard.plots import bars, columns
 from forbear.storage.log import rollups
 from forbear.storage.log.rollups import Figure
 from forbear.storage.reads.columns import Column, Shape
@@ -74,7 +74,7 @@ PLOTS: Mapping[str, Plot] = {
 """Every plot, by its name in URLs."""
 
 
-@router.get("/desk/figures")
+@router.get("/dashboard/figures")
 def figures(desk: OfLog) -> HTMLResponse:
     """All plots, each with its numbers as a table."""
     desk.note("view")
@@ -84,7 +84,7 @@ def figures(desk: OfLog) -> HTMLResponse:
     return desk.render("figures.html", plots=PLOTS, figures=read, drawn=drawn, forms=FORMS)
 
 
-@router.get("/desk/figures/{name}.{form}")
+@router.get("/dashboard/figures/{name}.{form}")
 def table(desk: OfLog, name: Name, form: str) -> Response:
     """The numbers of a plot as a file."""
     if name not in PLOTS:

@@ -23,15 +23,15 @@ from forbear.storage.reads.exports import FORMS
 Answer = TypeVar("Answer", bound=Response)
 
 PAGES = (
-    ("/desk", "Overview", Scope.LOG),
-    ("/desk/log", "Log", Scope.LOG),
-    ("/desk/figures", "Figures", Scope.LOG),
-    ("/desk/complaints", "Complaints", Scope.COMPLAINTS),
-    ("/desk/visits", "Visits", Scope.AUDIT),
+    ("/dashboard", "Overview", Scope.LOG),
+    ("/dashboard/log", "Log", Scope.LOG),
+    ("/dashboard/figures", "Figures", Scope.LOG),
+    ("/dashboard/complaints", "Complaints", Scope.COMPLAINTS),
+    ("/dashboard/access-log", "Access log", Scope.AUDIT),
 )
 """Address and name of what whoever is signed in is led to, and what they must be allowed to do."""
 
-SIGN_IN = "/desk/sign-in"
+SIGN_IN = "/dashboard/sign-in"
 
 
 def _cookie_name(portal: Portal) -> str:
@@ -118,7 +118,7 @@ def signed_in(scope: Scope) -> Callable[..., Desk]:
         session = session_of(request, portal)
         if session is None or session.stage != sessions.FULL:
             where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            target = f"?next={quote(where)}" if request.method == "GET" and where != "/desk" else ""
+            target = f"?next={quote(where)}" if request.method == "GET" and where != "/dashboard" else ""
             raise HTTPException(303, "Sign in first.", {"Location": SIGN_IN + target})
         if scope not in session.account.scopes:
             raise HTTPException(403, f"Your role, {session.account.role}, may not see this: ask an administrator.")

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from forbear.portal.desk.auth import keep_session
-from forbear.portal.desk.signin import safe
+from forbear.portal.dashboard.auth import keep_session
+from forbear.portal.dashboard.signin import safe
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.limits import address_of, client_of
 from forbear.portal.web.oidc_client import Issuer, NotSignedIn
@@ -20,7 +20,7 @@ from forbear.storage.db.records import now
 
 router = APIRouter(include_in_schema=False)
 
-CALLBACK = "/desk/oidc/callback"
+CALLBACK = "/dashboard/oidc/callback"
 _MINUTES = 10
 
 Here = Annotated[Portal, Depends(portal_of)]
@@ -45,7 +45,7 @@ def _derived(portal: Portal, seed: str, what: str) -> str:
     return hmac.new(portal.settings.secret, f"{what} {seed}".encode(), hashlib.sha256).hexdigest()
 
 
-@router.get("/desk/oidc")
+@router.get("/dashboard/oidc")
 def begin(
     request: Request, portal: Here, issuer: Named, next_: Annotated[str, Query(alias="next", max_length=2000)] = ""
 ) -> Response:

@@ -1,0 +1,37 @@
+"""The overview of an account and, for auditors, the access log: who signed in, and who opened or did what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from forbear.portal.dashboard.auth import OfAudit, OfLog
+from forbear.storage.accounts import accounts, sessions
+
+router = APIRouter(include_in_schema=False)
+
+A_PAGE = 100
+
+
+@router.get("/dashboard")
+def overview(desk: OfLog) -> HTMLResponse:
+    """Shows the account's own latest entries in the access log, so that its owner notices what they did not do."""
+    with desk.portal.reading() as connection:
+        lately = sessions.noted(connection, desk.account.name, limit=10)
+    return desk.render("overview.html", lately=lately)
+
+
+@router.get("/dashboard/access-log")
+def access_log(
+    desk: OfAudit,
+    name: Annotated[str, Query(max_length=100)] = "",
+    before: Annotated[str, Query(max_length=64, pattern=r"^[ -~]*$")] = "",
+) -> HTMLResponse:
+    """Lists every sign-in, and every view of what names URLs or people."""
+    desk.note("view")
+    with desk.portal.reading() as connection:
+        found = sessions.noted(connection, name, before, A_PAGE + 1)
+        people = accounts.everyone(connection)
+    return desk.render("access_log.html", entries=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)
