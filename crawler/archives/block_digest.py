@@ -1,4 +1,4 @@
-"""Compares a block with the digest that its record states (WARC-Block-Digest, ISO 28500:2017 5.8)."""
+"""Compares a block with the digest stated in its record (WARC-Block-Digest, ISO 28500:2017 5.8)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ALGORITHMS = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
 
 
 class BlockDigest:
-    """Takes the octets of a block; ``known`` is False if no digest is stated, or one by an algorithm not known here."""
+    """Hashes the bytes of a block; ``known`` is False without a stated digest, or with an unknown algorithm."""
 
     def __init__(self, stated: str | None) -> None:
         label, _, value = (stated or "").partition(":")
@@ -18,13 +18,13 @@ class BlockDigest:
         self._hash = hashlib.new(name, usedforsecurity=False) if self.known else None
 
     def update(self, octets: bytes) -> None:
-        """Takes the next octets."""
+        """Adds bytes to the hash."""
         if self._hash:
             self._hash.update(octets)
 
     @property
     def differs(self) -> bool:
-        """Whether the digest is another one; Base32, hexadecimal and Base64 are in use."""
+        """Returns whether the digest differs; Base32, hexadecimal and Base64 are in use."""
         if self._hash is None:
             return False
         octets, value = self._hash.digest(), self._value.rstrip("=")

@@ -1,4 +1,4 @@
-"""Unpacks one gzip member or Zstandard frame of a file at a time, and notices where it is damaged or cut off.
+"""Unpacks one gzip member or Zstandard frame of a file at a time, and detects damage and cut-off files.
 
 RFC 1952; RFC 8878, with the dictionary of ``.warc.zst`` 1.0 in a skippable frame at the beginning of the file.
 """
@@ -20,33 +20,33 @@ else:
     from backports import zstd
 
 FREE, RATIO = 256 * 1024 * 1024, 32
-"""A member is unpacked to so many octets, and beyond to so many times its own size."""
+"""A member may unpack to this many bytes, and beyond that to a multiple of its own size."""
 
 _FIRST, _MOST = 1024, 64 * 1024
-"""Octets that are read of a member at once: few, then more."""
+"""Bytes of a member that are read at once: few at first, then more."""
 _DICTIONARY = b"\x5d\x2a\x4d\x18"
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # RFC 8878 3.1.2
 _MAX_DICTIONARY = 16 * 1024 * 1024
-_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}  # 128 MiB, as Zstandard takes without being asked
+_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 27}  # 128 MiB, Zstandard's default
 
 
 class Kind(StrEnum):
-    """What the records of a file are packed in, each by itself."""
+    """The compression of the records of a file, each a member of its own."""
 
     GZIP = "gzip member"
     ZSTD = "Zstandard frame"
 
 
 MAGIC: dict[str, bytes] = {
-    # Reserved flags are zero, and the fields behind the time have few values (RFC 1952 2.3.1).
+    # Reserved flags are zero, and the fields after the time have few values (RFC 1952 2.3.1).
     Kind.GZIP: rb"\x1f\x8b\x08[\x00-\x1f][\x00-\xff]{4}[\x00\x02\x04][\x00-\x0d\xff]",
     Kind.ZSTD: rb"\x28\xb5\x2f\xfd",
 }
-"""How each begins, as a regular expression."""
+"""The bytes that each starts with, as a regular expression."""
 
 
 class DamagedRecord(ValueError):
-    """A record that is not whole; ``failure`` is its name in decide.md, the message is one clause."""
+    """A record is damaged; ``failure`` names how (docs/reference/decide.md), the message is one clause."""
 
     def __init__(self, reason: str, failure: Failure = Failure.PROTOCOL) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ class DamagedRecord(ValueError):
 
 
 class BrokenMember(DamagedRecord):
-    """A member that is not whole, so that its end is not known; the file was read up to ``reached``."""
+    """A member is damaged, so its end is unknown; the file was read up to ``reached``."""
 
     def __init__(self, reason: str, failure: Failure, reached: int) -> None:
         super().__init__(reason, failure)
@@ -62,7 +62,7 @@ class BrokenMember(DamagedRecord):
 
 
 class _Unpacker(Protocol):
-    """What the decompressors of zlib and Zstandard have in common here."""
+    """The interface that the decompressors of zlib and Zstandard share here."""
 
     @property
     def eof(self) -> bool: ...
@@ -74,7 +74,7 @@ class _Unpacker(Protocol):
 
 
 class _Gzip:
-    """zlib's decompressor with the interface of Zstandard's."""
+    """zlib's decompressor with Zstandard's interface."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -96,9 +96,9 @@ class _Gzip:
 
 
 class Member(io.RawIOBase):
-    """The content of a member, unpacked as it is read; ``end`` is where it ends in the file, once it was read whole.
+    """The content of a member, unpacked while it is read; ``end`` is its end in the file, known after reading all.
 
-    Raises BrokenMember: its checksum or length is wrong, it is cut off, or it unpacks to many times its size.
+    Raises BrokenMember if its checksum or length is wrong, it is cut off, or it unpacks to many times its size.
     """
 
     def __init__(self, file: BinaryIO, start: int, kind: Kind, unpacker: _Unpacker) -> None:
@@ -110,11 +110,11 @@ class Member(io.RawIOBase):
         file.seek(start)
 
     def readable(self) -> bool:
-        """As io.RawIOBase has it."""
+        """Implements io.RawIOBase."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """As io.RawIOBase has it."""
+        """Implements io.RawIOBase."""
         content = self._next(len(buffer))
         buffer[: len(content)] = content
         return len(content)
@@ -148,10 +148,10 @@ class Member(io.RawIOBase):
 
 
 class Packed:
-    """A file of members; those of a ``.warc.zst`` begin at ``first``, behind a dictionary."""
+    """A file of members; those of a ``.warc.zst`` start at ``first``, after a dictionary."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Reads the dictionary, if the file begins with one."""
+        """Reads the dictionary, if the file starts with one."""
         self._file, self.first = file, 0
         self._dictionary: zstd.ZstdDict | None = None
         file.seek(0)
@@ -162,7 +162,7 @@ class Packed:
             self._dictionary = _dictionary(octets) if len(octets) == size else None
 
     def member(self, start: int) -> Member | None:
-        """The member that begins there; nothing if none does."""
+        """Returns the member that starts at an offset, or None."""
         self._file.seek(start)
         magic = self._file.read(4)
         if magic.startswith(b"\x1f\x8b"):
@@ -172,14 +172,14 @@ class Packed:
         return None
 
     def skip(self, start: int) -> int:
-        """Where a skippable frame ends that begins there; the same place if none does."""
+        """Returns the end of the skippable frame at an offset; the offset itself without one."""
         self._file.seek(start)
         head = self._file.read(8)
         return start + 8 + int.from_bytes(head[4:], "little") if _SKIPPABLE.match(head) else start
 
 
 def _dictionary(octets: bytes) -> zstd.ZstdDict | None:
-    """Itself compressed or not. Without it, the frames that need it cannot be unpacked, which is noticed there."""
+    """Reads the dictionary, compressed or not. Frames that need a missing one fail when they are unpacked."""
     try:
         if octets.startswith(b"\x28\xb5\x2f\xfd"):
             octets = zstd.ZstdDecompressor(None, _OPTIONS).decompress(octets, _MAX_DICTIONARY)

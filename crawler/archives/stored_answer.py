@@ -1,12 +1,11 @@
-"""Reads an HTTP answer as an archive stores it (RFC 9112): its octets as they came, or what a crawler made of them.
+"""Reads an HTTP answer from an archive (RFC 9112): its bytes as received, or as a crawler rewrote them.
 
-Of the head, what ``http1`` reads of a server is read, and what crawlers and browsers write that spoke HTTP/2 or HTTP/3.
-The body may be without the codings that the head still names, as in Common Crawl's news before May 2019: what does not
-begin in a coding is not in it, and is taken as it is. What begins in a coding and breaks is damaged.
+The head may be anything that ``http1`` accepts from a server, or what crawlers and browsers write after HTTP/2 or
+HTTP/3. The body may lack the codings that the head still names, as in Common Crawl's news before May 2019: a body that
+does not start like a coding is not in it, and is taken as it is. One that starts like it and then fails is damaged.
 
-More is read than ``http1`` reads of a connection: all octets behind the head are the body, also those beyond its
-Content-Length, which may be that of the body in its coding, and those of a status without a body. They stand in the
-archive, and would stay with it.
+All bytes after the head are the body, unlike in ``http1``: also those beyond the Content-Length, which may describe
+the encoded body, and those of a status without a body. They are in the archive, and would stay in it.
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ from forbear.optout.model import Failure
 from forbear.optout.readers import mime
 
 MAX_HEAD = 256 * 1024
-"""Octets of status line and fields."""
+"""Bytes of status line and fields."""
 MAX_FRAMING = 4 * 1024 * 1024
-"""Octets around the chunks of a body: one in chunks of one octet is work for nothing."""
+"""Bytes of chunk framing in a body: one-byte chunks only cost time."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _FORBIDDEN = re.compile(rb"\x00|\r(?!\n)")  # RFC 9110 5.5, RFC 9112 2.2
-_BLANK = re.compile(rb"[\r\n]+")  # as http1 passes over
+_BLANK = re.compile(rb"[\r\n]+")  # as http1 skips it
 _STATUS_LINE = re.compile(rb"HTTP/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2
-_NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field in HTTP/2 alone
+_NAME = re.compile(rb":?[!-9;-~](?:[ !-9;-~]*[!-9;-~])?")  # :status too, which is a field only in HTTP/2
 _CHUNK_SIZE = re.compile(rb"[ \t]*+([0-9A-Fa-f]++)[ \t]*+(?:;[^\r\n]*)?\r?\n")  # RFC 9112 7.1, 7.1.1
 _LINE_END = re.compile(rb"\r?\n")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MAX_CODINGS = 6
 _SURE = 256
-"""So many octets are not compressed if none of them is binary; fewer have to be UTF-8 besides."""
+"""This many bytes without a binary one are not compressed; fewer must also be UTF-8."""
 
 
 class Head(NamedTuple):
-    """Status line and fields of an answer, as stored and in order, and where the body begins in the block."""
+    """Status line and fields of an answer, as stored and in order, and the offset of the body in the block."""
 
     status: int
     fields: Fields
@@ -49,7 +48,7 @@ class Head(NamedTuple):
 
 
 def read_head(block: bytes, *, ends: bool = True) -> Head:
-    """The head of the answer in a block, behind interim ones (RFC 9110 15.2). Raises Broken.
+    """Returns the head of the answer in a block, after interim ones (RFC 9110 15.2). Raises DamagedRecord.
 
     ``ends`` is False where the body is elsewhere, and the line that ends the head may be, too.
     """
@@ -61,10 +60,10 @@ def read_head(block: bytes, *, ends: bool = True) -> Head:
             begin = blank.end()
         match = _HEAD_END.search(block, begin, MAX_HEAD)
         if not block.startswith(b"HTTP/", begin):
-            raise DamagedRecord(f"no HTTP head is there: the block begins with {block[begin : begin + 20]!r}")
+            raise DamagedRecord(f"it has no HTTP head: the block starts with {block[begin : begin + 20]!r}")
         if match is None:
             if len(block) >= MAX_HEAD:
-                raise DamagedRecord(f"the HTTP head is longer than {MAX_HEAD} octets")
+                raise DamagedRecord(f"the HTTP head is longer than {MAX_HEAD:,} bytes")
             raise DamagedRecord("the HTTP head is cut off", Failure.TRUNCATED)
         status, fields = _fields(block[begin : match.start()])
         begin = match.end()
@@ -73,7 +72,7 @@ def read_head(block: bytes, *, ends: bool = True) -> Head:
 
 
 def read_body(head: Head, body: bytes, limit: int) -> bytes:
-    """The body of an answer without its codings. Raises Broken if it cannot be read, or has more octets than that."""
+    """Returns the decoded body of an answer. Raises DamagedRecord if it cannot be read, or exceeds the limit."""
     codings = _codings(head.fields)
     try:
         if "chunked" in codings and not body and head.status != 204:
@@ -81,11 +80,11 @@ def read_body(head: Head, body: bytes, limit: int) -> bytes:
         for coding in codings:
             body = _without(coding, body, limit)
     except DamagedRecord:
-        if 300 <= head.status < 500:  # these say what they have to without a body (RFC 9309 2.3.1.2, 2.3.1.3)
+        if 300 <= head.status < 500:  # these need no body (RFC 9309 2.3.1.2, 2.3.1.3)
             return b""
         raise
     if len(body) > limit:
-        raise DamagedRecord(f"the body has more than {limit} octets", Failure.TOO_LARGE)
+        raise DamagedRecord(f"the body has more than {limit:,} bytes", Failure.TOO_LARGE)
     return body
 
 
@@ -95,22 +94,22 @@ def _fields(head: bytes) -> tuple[int, Fields]:
     first, _, rest = head.partition(b"\n")
     status = _STATUS_LINE.fullmatch(first.rstrip(b"\r"))
     if status is None or rest.startswith((b" ", b"\t")):  # RFC 9112 2.2: a blank line there may hide a field
-        raise DamagedRecord(f"the HTTP head begins with {first[:40]!r}, which is no status line")
+        raise DamagedRecord(f"the HTTP head begins with {first[:40]!r}, which is not a status line")
     lines = _FOLD.sub(b" ", rest).split(b"\n")
     return int(status[1]), tuple(_field(line.rstrip(b"\r")) for line in lines if line.rstrip(b"\r"))
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
-    """RFC 9112 5; blanks before the colon are taken away (5.1)."""
+    """Parses a field (RFC 9112 5); spaces before the colon are removed (5.1)."""
     colon = line.find(b":", 1)
     name = line[:colon].rstrip(b" \t")
     if colon < 0 or not _NAME.fullmatch(name):
-        raise DamagedRecord(f"{line[:40]!r} in the HTTP head is no field")
+        raise DamagedRecord(f"{line[:40]!r} in the HTTP head is not a field")
     return name, line[colon + 1 :].strip(b" \t")
 
 
 def _codings(fields: Fields) -> list[str]:
-    """What is to be undone, in that order: transfer codings, then content codings, each from the last."""
+    """Returns the codings to undo, in order: transfer codings, then content codings, each from the last."""
     found: list[str] = []
     for name in (b"transfer-encoding", b"content-encoding"):
         values = ",".join(value.decode("latin-1").lower() for key, value in fields if key.lower() == name)
@@ -121,7 +120,7 @@ def _codings(fields: Fields) -> list[str]:
 
 
 def _without(coding: str, body: bytes, limit: int) -> bytes:
-    """The body without a coding, or as it is if it plainly is not in it."""
+    """Decodes a coding; a body that is plainly not in it stays as it is."""
     if coding == "chunked":
         return _dechunked(body) if _CHUNK_SIZE.match(body) else body
     if not body or (not _begins(coding, body) and _is_plain(body)):
@@ -133,14 +132,14 @@ def _without(coding: str, body: bytes, limit: int) -> bytes:
 
 
 def _begins(coding: str, body: bytes) -> bool:
-    """Whether the body begins as all do that are in this coding: gzip, or deflate with zlib's wrapper (RFC 1950)."""
+    """Returns whether the body starts like gzip, or like deflate in zlib's wrapper (RFC 1950)."""
     if coding in ("gzip", "x-gzip"):
         return body.startswith(b"\x1f\x8b")
     return coding == "deflate" and body[0] & 0x8F == 8 and int.from_bytes(body[:2]) % 31 == 0
 
 
 def _is_plain(body: bytes) -> bool:
-    """Whether a body is not compressed: text, or a file that is known by its first octets."""
+    """Returns whether a body is not compressed: text, or a file known by its first bytes."""
     head = body[: mime.MAX_HEADER]
     if mime.signature(head) or head.startswith(_UTF_16):
         return True
@@ -153,14 +152,14 @@ def _is_plain(body: bytes) -> bool:
 
 
 def _dechunked(body: bytes) -> bytes:
-    """RFC 9112 7.1; extensions and trailer fields are passed over, and what stands behind them."""
+    """Decodes chunks (RFC 9112 7.1); skips extensions, trailer fields and what follows them."""
     view = memoryview(body)
     parts: list[memoryview] = []
     at = framing = 0
     while match := _CHUNK_SIZE.match(body, at):
         size, begin = min(int(match[1], 16), len(body)), match.end()
         if not size and not parts and body[begin:].strip(b"\r\n"):
-            raise DamagedRecord("the body begins with its last chunk, and goes on")  # or with a line of a text
+            raise DamagedRecord("the body begins with its last chunk, and goes on")  # or it is a line of text
         if not size:
             return b"".join(parts)
         line = _LINE_END.match(body, begin + size)
@@ -168,7 +167,7 @@ def _dechunked(body: bytes) -> bytes:
             raise DamagedRecord("a chunk of the body is longer than it says")
         framing += begin - at
         if framing > MAX_FRAMING:
-            raise DamagedRecord(f"the chunks of the body have more than {MAX_FRAMING} octets around them")
+            raise DamagedRecord(f"the chunks of the body have more than {MAX_FRAMING:,} bytes around them")
         if line is None:
             break
         parts.append(view[begin : begin + size])

@@ -1,11 +1,10 @@
 """Reads WARC files that others wrote: which records are whole, which are broken and why, and where the next one is.
 
-WARC 1.1 (ISO 28500:2017) and its forerunners from 0.17 on; records as they are, or each in a gzip member or Zstandard
-frame. A record is whole if its header can be read and has a type of the standard, its block has the length and digest
-that the header says, and what it is packed in ends as it should. Behind a broken one the next is looked for: a member
-that unpacks to the beginning of a record, or a line with a version and a field behind it. What lies within another
-record is broken too, and has the URL that its own header says. Time is linear in the size of the file, whatever it
-holds.
+WARC 1.1 (ISO 28500:2017) and older versions from 0.17 on, uncompressed or with each record in a gzip member or
+Zstandard frame. A record is whole if its header can be read and has a type of the standard, its block has the length
+and digest that the header states, and its member ends correctly. After a broken one, the reader looks for the next: a
+member that unpacks to the start of a record, or a version line with a field after it. A record inside another one is
+broken too, and has the URL in its own header. Time is linear in the size of the file, whatever is in it.
 """
 
 from __future__ import annotations
@@ -35,44 +34,44 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 1024 * 1024
 MAX_BLOCK = 65 * 1024 * 1024
-"""Octets of a block that are kept in memory; of a larger one, none are."""
+"""Bytes of a block kept in memory; nothing is kept of a larger one."""
 PAGES = frozenset({"response", "revisit", "resource"})
-"""The records whose block is what stood at a URL."""
+"""The types of records whose block was served at a URL."""
 TYPES = PAGES | {"warcinfo", "request", "metadata", "conversion", "continuation"}
-"""The types of the standard (ISO 28500:2017 6)."""
+"""The record types of the standard (ISO 28500:2017 6)."""
 
 _CHUNK = 64 * 1024
 _LITTLE = 512
-"""Octets that are read at once where few are expected."""
+"""Bytes read at once where few are expected."""
 _WINDOW = 16 * _CHUNK
-"""Octets that are searched at once for the headers of records within another."""
+"""Bytes searched at once for headers of records inside another."""
 _LEAST = 16
-"""Octets that a record takes in a file, however well it is compressed."""
+"""The fewest bytes that a compressed record takes in a file."""
 _STEP = 32
-"""Octets of a broken member's header that are unpacked at once: with those that do, what precedes a fault is lost."""
+"""Bytes of a broken member's header unpacked at once: a fault loses what was unpacked with it."""
 _TRIAL = 256
-"""Octets that could be read again instead of trying whether a member begins somewhere."""
+"""Cost of trying whether a member starts at an offset, in bytes that could be read instead."""
 _LINES = 64
-"""Line ends behind a block, at most; there should be two."""
+"""The most line ends after a block; there should be two."""
 
 _DEFERRED_IF_LARGE = PAGES | {"continuation"}
 
 _PLAIN = "record"
 _VERSION = re.compile(rb"WARC/(0\.1[0-9]|1\.[0-9])[ \t]*\r?\n")
 _FIRST = re.compile(rb"(?!.+WARC/)[ -~\t]{1,80}\r?\n")
-"""What may be a version, damaged or not: the fields behind it are read."""
-# A version and a field behind it, wherever they stand: what was cut off before them may end in the middle of a line.
+"""A possible version line, damaged or not; the fields after it are read."""
+# A version and a field after it, anywhere: what was cut off before them may end in the middle of a line.
 _BEGINNING: dict[str, bytes] = {**MAGIC, _PLAIN: rb"WARC/[0-9]\.[0-9]{1,2}[ \t]{0,8}\r?\n(?i:WARC|Content)-"}
 _OVERLAP = 64
-# Behind a block: line ends and a record, also one of which only the version is damaged.
+# After a block: line ends and a record, even if its version is damaged.
 _NEXT = re.compile(
     rb"[\r\n]{0,64}(?=WARC/[0-9]\.[0-9]{1,2}[ \t]{0,8}\r?\n|%s|%s|[\x50-\x5f]\x2a\x4d\x18)"
     rb"|\r?\n\r?\n(?=[^\r\n]{1,80}\r?\n(?i:WARC)-)" % tuple(MAGIC.values())
 )
 _LAST = re.compile(rb"[\r\n]{0,64}(?=(?:W(?:A(?:R(?:C(?:/.{0,4})?)?)?)?)?\Z)")
 _PADDED = re.compile(rb"\r?\n\r?\n(?=\0)")
-# The header of a record within a block, and the fields that it has to have.
-_INNER = re.compile(  # it begins with octets that are searched for fast
+# The header of a record inside a block, and the fields that it must have.
+_INNER = re.compile(  # starts with bytes that are fast to search for
     rb"WARC/(?:(?<=\n\nWARC/)|(?<=\n\r\nWARC/)|(?<=\A\r\nWARC/)|(?<=\A\nWARC/)|(?<=\AWARC/))"
     rb"[0-9]\.[0-9]{1,2}[ \t]*\r?\n(?:[^\r\n]++\r?\n)++"
 )
@@ -84,7 +83,7 @@ _ONCE = (b"content-length", b"warc-type", b"warc-target-uri")
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is not whole in a file: where it begins and why; ``cut`` if the file ends there, unfinished."""
+    """Damage in a file: its offset and the reason; ``cut`` if the file ends there, unfinished."""
 
     file: str
     offset: int
@@ -93,15 +92,15 @@ class Damage:
     cut: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}, octet {self.offset}: {self.reason}"
+        return f"{self.file}, byte {self.offset}: {self.reason}"
 
 
 @dataclass(slots=True)
 class Record:
-    """A record, from ``start`` to where the next begins; what could be read of it if it is broken (``damage``).
+    """A record, from ``start`` to the next one; if it is broken (``damage``), as much as could be read.
 
     ``type`` and ``url`` are its WARC-Type and WARC-Target-URI, ``fields`` all that its header has, the first of a name.
-    ``block`` is empty where it holds no page, and where it is ``large``. If it is ``crowded``, others lie within it.
+    ``block`` is empty without a page, and if it is ``large``. A ``crowded`` record has others inside it.
     """
 
     start: int
@@ -115,23 +114,23 @@ class Record:
     damage: Damage | None = None
 
     def get(self, name: bytes) -> str | None:
-        """The first value of a field; ``name`` in lower case."""
+        """Returns the first value of a field; ``name`` is in lower case."""
         value = self.fields.get(name)
         return None if value is None else value.decode("utf-8", "replace")
 
     def take(self, begin: int = 0) -> bytes:
-        """The block from an octet on, which the record does not hold any more then: it may be large."""
+        """Takes the block from an offset on out of the record, as it may be large."""
         block, self.block = self.block, b""
         return block[begin:]
 
     @property
     def date(self) -> datetime | None:
-        """Its WARC-Date; nothing if it is none."""
+        """The WARC-Date; None if it is not a date."""
         return date_of(self.get(b"warc-date"))
 
     @property
     def length(self) -> int:
-        """Its Content-Length. Raises Broken."""
+        """The Content-Length. Raises DamagedRecord."""
         value = self.fields.get(b"content-length")
         if value is None:
             raise DamagedRecord("the record has no Content-Length")
@@ -141,7 +140,7 @@ class Record:
 
 
 class WarcFile:
-    """The records of a file; ``name`` is what messages call it. Raises OSError."""
+    """The records of a file, which messages call ``name``. Raises OSError."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
@@ -151,10 +150,10 @@ class WarcFile:
         self._again = 2 * self._size
         self._reached = 0
         self.first = self._packed.first if self._packed.first <= self._size else 0
-        """Where the records begin."""
+        """Offset of the first record."""
 
     def _begins_with(self) -> Set[str]:
-        """What the first octets are that a record could be packed in; anything, if they are of no kind."""
+        """Returns the compression that the first bytes show; any, if they show none."""
         self._file.seek(0)
         octets = self._file.read(_LITTLE)
         kinds = [kind for kind, beginning in _BEGINNING.items() if re.match(beginning, octets)]
@@ -163,7 +162,7 @@ class WarcFile:
         return frozenset(kinds or _BEGINNING)
 
     def records(self) -> Iterator[Record]:
-        """Each record in order, whole or broken; what lies between two, or within one, is a broken one too."""
+        """Yields each record in order, whole or broken; bytes between two, or inside one, make a broken one too."""
         at = self.first
         while (at := self._between(at)) < self._size:
             record = self.read(at)
@@ -173,9 +172,9 @@ class WarcFile:
             at = record.end
 
     def _within(self, outer: Record, damage: Damage) -> Iterator[Record]:
-        """The records whose headers lie within another, at its place: their extent is not known.
+        """Yields the records whose headers are inside another one, at its offset: their extent is unknown.
 
-        There are no more than its size in the file permits: a member may unpack to many that are alike.
+        Their number is bounded by its size in the file, as a member may unpack to many that are alike.
         """
         size = outer.end - outer.start
         stream: Unpacked
@@ -188,12 +187,12 @@ class WarcFile:
             record = Record(outer.start, outer.end)
             with suppress(DamagedRecord):
                 _read_header(io.BytesIO(header), record)
-            reason = f"record {number} of those together here cannot be taken apart"
+            reason = f"record {number} of those found together here cannot be separated"
             record.damage = Damage(self._name, outer.start, reason, damage.failure, damage.cut)
             yield record
 
     def read(self, start: int) -> Record:
-        """The record that begins there."""
+        """Reads the record at an offset."""
         record = Record(start)
         member = self._packed.member(start)
         try:
@@ -202,7 +201,7 @@ class WarcFile:
             else:
                 self._read(record)
             if record.type not in TYPES and (record.url is not None or record.length):
-                raise DamagedRecord(f"the record has the WARC-Type {record.type[:40]!r}, which is not known")
+                raise DamagedRecord(f"the record has the WARC-Type {record.type[:40]!r}, which is unknown")
         except DamagedRecord as error:
             self._resume(record, error)
         else:
@@ -210,10 +209,10 @@ class WarcFile:
         return record
 
     def _between(self, at: int) -> int:
-        """Behind line ends, skippable frames, and NULs that fill up the file, which are no records."""
+        """Skips line ends, skippable frames, and NULs that fill up the file."""
         while at < self._size:
             behind = self._packed.skip(at)
-            if behind > self._size:  # an octet of its length may be wrong: what is behind it is looked for
+            if behind > self._size:  # its length may be damaged: look for what follows it
                 break
             if behind == at:
                 self._file.seek(at)
@@ -225,7 +224,7 @@ class WarcFile:
         return at
 
     def _is_padding(self, at: int) -> bool:
-        """Whether there are only NULs from there on."""
+        """Returns whether only NULs follow."""
         self._file.seek(at)
         size = _LITTLE
         while octets := self._file.read(size):
@@ -235,7 +234,7 @@ class WarcFile:
         return True
 
     def _unpack(self, record: Record, member: Member) -> None:
-        """A record in a member of its own, which is read to its end: it holds the checksum."""
+        """Reads a record in its own member to the end, where the checksum is."""
         stream = io.BufferedReader(member, 2 * _LITTLE)
         broken: DamagedRecord | None = None
         try:
@@ -255,7 +254,7 @@ class WarcFile:
             raise broken
 
     def _block(self, stream: Stream, record: Record) -> BlockDigest:
-        """Reads a block, keeps it if it holds a page, and returns its digest."""
+        """Reads a block, keeps it if it has a page, and returns its digest."""
         digest = BlockDigest(record.get(b"warc-block-digest"))
         left = length = record.length
         record.large = length > MAX_BLOCK
@@ -267,27 +266,27 @@ class WarcFile:
             digest.update(octets)
             left -= len(octets)
         if left:
-            raise DamagedRecord(f"the block should have {length} octets and has {length - left}", Failure.TRUNCATED)
+            raise DamagedRecord(f"the block should have {length:,} bytes and has {length - left:,}", Failure.TRUNCATED)
         return digest
 
     def _check_digest(self, digest: BlockDigest, record: Record) -> None:
-        """Raises Broken. What was cut off when it was written, or a revisit, may have the digest of the whole."""
+        """Raises DamagedRecord on a wrong digest; truncated records and revisits may state that of the whole."""
         if digest.differs and record.type != "revisit" and record.get(b"warc-truncated") is None:
             record.crowded = True
             raise DamagedRecord("the block has another digest than the record says")
 
     def _check_end(self, stream: Stream, record: Record) -> None:
-        """Behind the block of a packed record there are line ends. Raises Broken."""
+        """Skips the line ends after the block of a compressed record. Raises DamagedRecord."""
         octets = stream.read(_LITTLE)
         rest = octets.lstrip(b"\r\n")
         record.crowded = bool(rest)
         if _VERSION.match(rest):
             raise DamagedRecord("several records are compressed together: compress each, as `warcio recompress` does")
         if rest or len(octets) > _LINES:
-            raise DamagedRecord(f"the block is longer than the {record.length} octets that the record says")
+            raise DamagedRecord(f"the block is longer than the {record.length:,} bytes that the record states")
 
     def _read(self, record: Record) -> None:
-        """A record that is not packed. What follows its block shows whether it has the length that it says."""
+        """Reads an uncompressed record. What follows its block shows whether its stated length is right."""
         self._file.seek(record.start)
         try:
             _read_header(self._file, record)
@@ -297,17 +296,17 @@ class WarcFile:
         if begin + length > self._size:
             there = self._size - begin
             raise DamagedRecord(
-                f"the block should have {length} octets, {there} are left in the file", Failure.TRUNCATED
+                f"the block should have {length:,} bytes, {there:,} are left in the file", Failure.TRUNCATED
             )
         record.end = self._behind(begin + length)
         record.large = length > MAX_BLOCK
         if not record.large:
             self._plain_block(record, begin)
-        elif record.type not in _DEFERRED_IF_LARGE:  # it is not searched for other records
-            raise DamagedRecord(f"the record has more than {MAX_BLOCK} octets", Failure.TOO_LARGE)
+        elif record.type not in _DEFERRED_IF_LARGE:  # not searched for other records
+            raise DamagedRecord(f"the record has more than {MAX_BLOCK:,} bytes", Failure.TOO_LARGE)
 
     def _plain_block(self, record: Record, begin: int) -> None:
-        """Reads a block. A length that is wrong may end where another record does: digest or content show it."""
+        """Reads a block. A wrong length may end where another record does: the digest or the content shows it."""
         self._file.seek(begin)
         block = self._file.read(record.length)
         digest = BlockDigest(record.get(b"warc-block-digest"))
@@ -322,7 +321,7 @@ class WarcFile:
             record.block = block
 
     def _behind(self, end: int) -> int:
-        """Where the record after a block begins, or the file ends. Raises Broken if neither is there."""
+        """Returns the start of the record after a block, or the end of the file. Raises DamagedRecord at neither."""
         self._file.seek(end)
         octets = self._file.read(_LITTLE)
         match = _NEXT.match(octets) or (_LAST.match(octets) if end + len(octets) == self._size else None)
@@ -333,10 +332,10 @@ class WarcFile:
         raise DamagedRecord("the block has another length than the record says: no record follows")
 
     def _resume(self, record: Record, error: DamagedRecord) -> None:
-        """Notes what is wrong with a record, and finds the next one.
+        """Records the damage, and finds the next record.
 
-        It is looked for from within the broken one, since a wrong length may reach over others, and a member that was
-        cut off runs into the next. Where that was done too often, it goes on where reading ended.
+        The search starts inside the broken one, since a wrong length may cover others, and a member that was cut off
+        runs into the next. After too many searches it goes on where reading ended.
         """
         record.block = b""
         if not record.end:
@@ -349,13 +348,13 @@ class WarcFile:
         record.damage = Damage(self._name, record.start, str(error), error.failure, unfinished)
 
     def _salvage(self, record: Record) -> None:
-        """Reads of the header of a broken member what can be read."""
+        """Reads as much as possible of the header of a broken member."""
         if not record.url and (member := self._packed.member(record.start)):
             with suppress(DamagedRecord):
                 _read_header(io.BufferedReader(member, _STEP), record)
 
     def _find(self, start: int) -> int:
-        """Where the next record begins that looks like one; the size of the file if there is none."""
+        """Returns the offset of the next thing that looks like a record; the size of the file without one."""
         pattern = re.compile(b"|".join(b"(%s)" % _BEGINNING[kind] for kind in sorted(self._kinds)))
         at, size = start, _LITTLE
         while at < self._size:
@@ -371,7 +370,7 @@ class WarcFile:
         return self._size
 
     def _tried(self, at: int) -> int:
-        """The same place, if what looks like a member unpacks to a record there; else where to look next."""
+        """Returns the offset if a member there unpacks to a record; else where to look next."""
         member = self._packed.member(at)
         if member is None:
             return at
@@ -385,7 +384,7 @@ class WarcFile:
 
 
 def date_of(value: str | None) -> datetime | None:
-    """The moment that a field states (W3C-DTF, also of reduced precision); nothing if it states none."""
+    """Parses a moment (W3C-DTF, also of reduced precision); None if it is not one."""
     text = (value or "").removesuffix("Z")
     text += "-01-01"[len(text) - 4 :] if len(text) in (4, 7) else ""
     try:
@@ -396,7 +395,7 @@ def date_of(value: str | None) -> datetime | None:
 
 
 def _headers(stream: Unpacked) -> Iterator[bytes]:
-    """The headers of records in a stream, up to where it breaks."""
+    """Yields the headers of records in a stream, until it breaks."""
     window = bytearray()
     for octets in chain(_pieces(stream), [b""]):
         window += octets
@@ -416,7 +415,7 @@ def _pieces(stream: Unpacked) -> Iterator[bytes]:
 
 
 def _has_record(block: bytes) -> bool:
-    """Whether the header of a record stands in a block, behind the end of the HTTP answer if that says its length.
+    """Returns whether a block has the header of a record, after the HTTP answer if its length is stated.
 
     A page about WARC may have such a header in its content.
     """
@@ -432,7 +431,7 @@ def _has_record(block: bytes) -> bool:
 
 
 def _http_end(block: bytes) -> int:
-    """Where the HTTP answer in a block ends by its Content-Length; 0 if it does not say, or not within the block."""
+    """Returns the end of the HTTP answer in a block by its Content-Length; 0 if that is missing or too large."""
     with suppress(DamagedRecord):
         head = stored_answer.read_head(block)
         lengths = {value for name, value in head.fields if name.lower() == b"content-length"}
@@ -443,9 +442,9 @@ def _http_end(block: bytes) -> int:
 
 
 def _read_header(stream: Stream, record: Record, first: bytes = b"") -> None:
-    """The version and the fields (ISO 28500:2017 4), as far as they can be read; behind the first line, if it is given.
+    """Reads the version and the fields (ISO 28500:2017 4), as far as possible; after ``first``, the first line.
 
-    Raises Broken.
+    Raises DamagedRecord.
     """
     lines = [first] if first else []
     differs = b""
@@ -460,7 +459,7 @@ def _read_header(stream: Stream, record: Record, first: bytes = b"") -> None:
         record.type = (record.get(b"warc-type") or "").lower()
         record.url = _url(record.fields.get(b"warc-target-uri"))
     if not _VERSION.fullmatch(lines[0]):
-        raise DamagedRecord(f"no record of a known version begins here, but {lines[0][:20]!r}")
+        raise DamagedRecord(f"no record of a known version starts here, but {lines[0][:20]!r}")
     if not record.type:
         raise DamagedRecord("the record has no WARC-Type")
     if differs:
@@ -468,7 +467,7 @@ def _read_header(stream: Stream, record: Record, first: bytes = b"") -> None:
 
 
 def _url(target: bytes | None) -> str | None:
-    """Without the angle brackets of WARC 1.0; if it is not UTF-8, its octets beyond ASCII are escaped."""
+    """Returns the URL without the angle brackets of WARC 1.0; bytes that are not UTF-8 are escaped."""
     if target is None:
         return None
     target = target.strip(b"<> ")
@@ -479,13 +478,13 @@ def _url(target: bytes | None) -> str | None:
 
 
 def _read_lines(stream: Stream, lines: list[bytes]) -> None:
-    """The lines of a header, up to the empty one that ends it, or to one that is not a field. Raises Broken."""
+    """Yields the lines of a header, up to the empty one, or to one that is not a field. Raises DamagedRecord."""
     left = MAX_HEADER
     while (line := stream.readline(left)) not in (b"\r\n", b"\n") or not lines:
         left -= len(line)
         if not line.endswith(b"\n"):
             if left == 0:
-                raise DamagedRecord(f"the header of the record is longer than {MAX_HEADER} octets")
+                raise DamagedRecord(f"the header of the record is longer than {MAX_HEADER:,} bytes")
             if lines or any(begun.startswith(line[: len(begun)]) for begun in _BEGUN):
                 raise DamagedRecord("the header of the record is cut off", Failure.TRUNCATED)
             raise DamagedRecord("no record begins here")

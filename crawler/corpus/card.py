@@ -1,4 +1,4 @@
-"""What a corpus is, for machines and for people: Croissant 1.1 with PROV-O and ODRL, and a card in Markdown.
+"""Describes a corpus for machines and for people: Croissant 1.1 with PROV-O and ODRL, and a card in Markdown.
 
 Everything is taken from the manifest of a version and from the log. What neither can know stays visibly open.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 OPEN = "*Nobody has said.*"
 TOP = 10
-"""Domains that the card names."""
+"""The most domains that the card names."""
 
 _CROISSANT = (
     "annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes", "extract",
@@ -57,7 +57,7 @@ _RIGHTS = (
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What only the operator can say; what is None stays open."""
+    """What only the operator can state; None where it is left open."""
 
     name: str
     url: str
@@ -67,7 +67,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the log says of a version: its crawls, the policies that sites name, and how many pages have left."""
+    """What the log knows about a version: its crawls, policies that sites name, and the number of removed pages."""
 
     crawls: Sequence[CrawlOf]
     policies: Sequence[SitePolicy]
@@ -75,7 +75,7 @@ class Origin:
 
 
 def croissant(version: Version, about: About, origin: Origin) -> dict[str, Any]:
-    """The description as JSON-LD, to be written into the folder of the corpus. Croissant 1.1."""
+    """Returns the description as JSON-LD (Croissant 1.1), for the folder of the corpus."""
     content = version.content
     use = content["use"]
     return {
@@ -130,7 +130,7 @@ def _description(version: Version) -> str:
 
 
 def _policy(policy: SitePolicy) -> dict[str, Any]:
-    """A policy that stands elsewhere is pointed at, and not told again in other words."""
+    """Links to a policy elsewhere instead of paraphrasing it."""
     return {
         "@type": ["sc:CreativeWork", "odrl:Policy"],
         "name": f"TDM policy of {policy.host}",
@@ -203,7 +203,7 @@ def _records() -> dict[str, Any]:
 
 
 def markdown(out: Path, version: Version, about: About, origin: Origin) -> str:
-    """The card for people."""
+    """Returns the card in Markdown."""
     return "\n".join(_lines(out, version, about, origin)) + "\n"
 
 

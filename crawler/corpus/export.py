@@ -1,4 +1,4 @@
-"""Writes a snapshot of what the log knows of hosts, with the policy and the lists in force."""
+"""Exports a snapshot of what the log knows about hosts, with the policy and the lists in force."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def export_hosts(
     infringing_list: Path | None = None,
     evidence: str | None = None,
 ) -> About:
-    """Writes the snapshot, whole or not at all; what is there under its name is replaced.
+    """Writes the snapshot, completely or not at all, replacing an older one.
 
     Raises BadConfig, StorageError and OSError.
     """

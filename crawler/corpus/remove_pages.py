@@ -1,4 +1,4 @@
-"""Takes pages out of the files of a corpus, after the log says that they leave; killed at any point, it goes on.
+"""Removes pages from the files of a corpus after the log says so; killed at any point, the next run goes on.
 
 Each file is written anew beside the old one, and takes its name when it is safely on disk: first the WARC file, then
 its table; then the log learns where the pages stand that stayed. A page is marked as erased when all that is done, and
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many pages left, how many octets of files were read for that, and how long it took.
+    """How many pages were removed, how many bytes of files were read for it, and how long it took.
 
     ``waiting`` are the files of pages that could not leave yet, since a process is writing one of them.
     """
@@ -45,7 +45,7 @@ class Erased:
 
 
 def erase(out: Path, writer: Writer) -> Erased:
-    """Rewrites every file of this folder that holds a page which has to leave. Raises OSError and StorageError.
+    """Rewrites every file of this folder with a page to be removed. Raises OSError and StorageError.
 
     Content of such a page that others refer to (revisits of the same octets under another URL) goes over to them.
     """
@@ -62,7 +62,7 @@ def erase(out: Path, writer: Writer) -> Erased:
             if held_lock is None:
                 return Erased(waiting=frozenset(names))
             held.callback(unlock, held_lock)
-        for name in sorted(names, reverse=True):  # what refers to a page is in a later file than the page
+        for name in sorted(names, reverse=True):  # a revisit is in a later file than its page
             octets += (out / name).stat().st_size
             _rewrite(out, name, digests, writer, held)
         done = [page.decision for page in leaving]
@@ -75,7 +75,7 @@ def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, he
     stay = writer.call(lambda connection: removals.staying(connection, name)).result()
     part = hidden(path)
     with path.open("rb") as old, part.open("wb") as new:
-        # The new file is locked before it has its name, and until the log knows it: nobody repairs it meanwhile.
+        # The new file is locked from before it has its name until the log knows it, so that nobody repairs it.
         lock = os.dup(new.fileno())
         held.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -90,7 +90,7 @@ def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, he
 def _copy(
     out: Path, old: IO[bytes], new: IO[bytes], stay: AbstractSet[str], digests: AbstractSet[str]
 ) -> dict[str, tuple[int, int]]:
-    """Copies what a file begins with and the pages that stay, octet for octet; returns where they stand now."""
+    """Copies the start of a file and the pages that stay, byte for byte; returns their new offsets."""
     places: dict[str, tuple[int, int]] = {}
     new.write(warc.beginning(old))
     for kept in warc.read(old):
@@ -105,7 +105,7 @@ def _copy(
 
 
 def _filter(path: Path, places: dict[str, tuple[int, int]]) -> None:
-    """Leaves in a table the rows of pages that stay, with their new offsets."""
+    """Rewrites a table with only the rows of pages that stay, and their new offsets."""
     ids = pa.array(list(places), pa.string())
     starts = pa.array([start for start, _ in places.values()], pa.int64())
     part = hidden(path)

@@ -1,4 +1,4 @@
-"""What a killed crawl left of its corpus, made whole again: nothing stays that the log does not know of."""
+"""Repairs the corpus of a killed crawl: nothing stays that the log does not know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SOFTWARE = "Forbear, repaired after an interruption"
 
 @dataclass(slots=True)
 class Repaired:
-    """What was done, by file name relative to the folder: ``cut`` and ``removed`` files.
+    """Files that were ``cut`` or ``removed``, by name relative to the folder.
 
     ``short`` files end before the place that the log knows of: a disk lost what a process had written.
     ``pages`` counts the pages in the tables that were made anew.
@@ -41,7 +41,7 @@ def repair(
     leave: Collection[str] = (),
     reader: BoundedReader | None = None,
 ) -> Repaired:
-    """Cuts every WARC file that nobody writes after the last page the log knows of, and makes its table anew.
+    """Truncates each WARC file that nobody is writing after the last page in the log, and rebuilds its table.
 
     ``ends`` gives the offset at which the last committed page of a file ends, None if the log knows no page of it: an
     unfinished file of that kind is removed, a finished one is another log's and left alone. A folder is for
@@ -62,7 +62,7 @@ def repair(
 
 
 def _locked(file: IO[bytes]) -> bool:
-    """Takes the lock, which ends with the file; False if somebody is writing."""
+    """Takes the lock, which is released with the file; False if somebody is writing."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -82,7 +82,7 @@ def _repair(
     size, end = os.fstat(file.fileno()).st_size, ends(name)
     if table.exists() and end in (None, size):
         return
-    table.unlink(missing_ok=True)  # first: a table must never say more than its WARC file holds
+    table.unlink(missing_ok=True)  # first: a table must never list more than its WARC file has
     pages = _rebuild(out, name, file, table, end, reader) if end else 0
     if not pages:
         hidden(table).unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _repair(
 
 
 def _rebuild(out: Path, name: str, file: IO[bytes], path: Path, end: int, reader: BoundedReader | None) -> int:
-    """Cuts the file after its last whole page up to ``end``, writes the table, and says how many pages it has."""
+    """Truncates the file after its last whole page before ``end``, writes the table, and returns its page count."""
     if os.fstat(file.fileno()).st_size > end:
         file.truncate(end)
     table, pages, last = Table(path, _SOFTWARE), 0, 0
@@ -127,7 +127,7 @@ def _row(out: Path, name: str, kept: StoredPage, reader: BoundedReader | None) -
 
 
 def _body(out: Path, kept: StoredPage) -> bytes | None:
-    """The body that a revisit refers to; nothing if it is not there any more."""
+    """Returns the body that a revisit refers to; None if it is gone."""
     try:
         return warc.original_of(out, kept)
     except (FileNotFoundError, ValueError):

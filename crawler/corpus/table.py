@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from forbear.crawler.limits.bounded import BoundedReader
 
 _ROW_GROUP = 32 * 1024 * 1024
-"""Octets of text that wait in memory at most, before they are written as a row group."""
+"""The most bytes of text in memory before a row group is written."""
 _SCHEMA_VERSION = "1"
 
 
@@ -57,7 +57,7 @@ SCHEMA = pa.schema(
 def row(
     page: WarcPage, sha256: str, warc_file: str, warc_offset: int, reader: BoundedReader | None = None
 ) -> dict[str, Any]:
-    """What the table says about a page; its title, language and text are read from its body here, by ``reader``."""
+    """Returns the row of a page; ``reader`` reads title, language and text from its body."""
     url, capture = urls.parse(page.url), page.capture
     found = extract(capture, reader)
     digest = None if found.text is None else hashlib.sha256(found.text.encode()).hexdigest()
@@ -81,7 +81,7 @@ def row(
 
 
 class Table:
-    """A Parquet file in the making: hidden while it grows, in its place under its own name when it is finished."""
+    """A Parquet file being written: hidden until it is finished, then renamed."""
 
     def __init__(self, path: Path, software: str) -> None:
         self._path, self._hidden = path, hidden(path)
@@ -92,24 +92,24 @@ class Table:
         self._octets = 0
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Takes in a row, as ``row`` makes it."""
+        """Adds a row made by ``row``."""
         self._rows.append(entry)
         self._octets += 512 + len(entry["url"]) + len(entry["text"] or "") + len(entry["title"] or "")
 
     def take_back(self, decision_id: str) -> bool:
-        """Removes the row that came last if it is this page's and is not written yet; returns whether it was."""
+        """Removes the last row if it is this page's and not written yet; returns whether it did."""
         if not self._rows or self._rows[-1]["decision_id"] != decision_id:
             return False
         self._rows.pop()
         return True
 
     def flush(self) -> None:
-        """Writes the rows that wait, if they are enough for a row group."""
+        """Writes the buffered rows, if they fill a row group."""
         if self._octets >= _ROW_GROUP:
             self._write()
 
     def finish(self) -> None:
-        """Writes the rest, and gives the file its name when it is safely on disk."""
+        """Writes the rest, syncs the file and gives it its name."""
         self._write()
         self._writer.close()
         atomic_rename(self._hidden, self._path)

@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _LONGEST_TITLE = 1000
 _MOST_TAGS = 40_000
-"""In a larger page the main text is not looked for: that costs the tags times their depth, a second at this size."""
+"""Bytes; a larger page gets no main text: finding it takes tags times depth, a second at this size."""
 _FEW_TAGS, _FEW_OCTETS = 4_000, 262_144
-"""Up to so many tags and octets, a page costs the parser little in any order."""
+"""Below this many tags and bytes, a page is cheap to parse in any order."""
 _MOST_OPTIONS = 20_000
 _MOST_ATTRIBUTES = 500
 
 
 class Text(NamedTuple):
-    """What people read. ``title`` and ``language`` (BCP 47) are None where the page does not say.
+    """The readable content of a page. ``title`` and ``language`` (BCP 47) are None if the page states none.
 
     ``text`` is empty where there is none to be had (a picture), and None where it could not be read.
     """
@@ -42,7 +42,7 @@ class Text(NamedTuple):
 
 
 def extract(capture: Capture, reader: BoundedReader | None = None) -> Text:
-    """Title, declared language and main text; all the text of an HTML page without main content. Never raises.
+    """Returns title, declared language and main text; all text of a page without main content. Never raises.
 
     With a reader, a heavy page is read by a worker, and has no text if that is given up.
     """
@@ -60,7 +60,7 @@ def extract(capture: Capture, reader: BoundedReader | None = None) -> Text:
         return Text(None, language, known.text if known.media_type == "text/plain" else "")
     except Unreadable as reason:
         logger.info("No text was read from %s: %s", capture.url, reason)
-    except Exception:  # the page is kept in the WARC whatever an extractor makes of it
+    except Exception:  # the page is in the WARC file even if no text can be extracted
         logger.warning("No text could be read from %s", capture.url, exc_info=True)
     return Text(None, language, None)
 
@@ -76,7 +76,7 @@ def _of_page(known: Representation, language: str | None) -> Text:
 
 
 def _tidied(known: Representation) -> str:
-    """The page in a form that resiliparse's parser takes in linear time.
+    """Returns the page in a form that resiliparse parses in linear time.
 
     Its time grows with the square of open elements that are misnested, of options, and of attributes on an element;
     the tree of the standard, written out, has no misnesting. Raises Unreadable.
@@ -93,6 +93,6 @@ def _tidied(known: Representation) -> str:
 
 
 def _language(*declared: str) -> str | None:
-    """A language tag; None for several, none, or what is no tag at all."""
+    """Returns a language tag; None for several, none, or an invalid one."""
     tag = declared[0].strip() if len(declared) == 1 else ""
     return tag if _LANGUAGE.fullmatch(tag) else None

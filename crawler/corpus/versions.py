@@ -1,4 +1,4 @@
-"""Versions of a corpus: what it held, file by file and page by page, each time that a run had changed it.
+"""Versions of a corpus: its files and pages after each run that changed it.
 
 ``versions/0001.json`` is a manifest: the digest of each file, counts, the policy, the state of the log, and the digest
 of the manifest before, so that none can be changed unseen. Which pages a file of the corpus held stands, without their
@@ -43,16 +43,16 @@ LIST = pa.schema(
         ),
     ]
 )
-"""A list of pages: one row each, in the order of domain and key."""
+"""The list of pages: one row each, ordered by domain and key."""
 
 
 class BadVersion(ValueError):
-    """A version that is not there or cannot be read; the message is one sentence."""
+    """A version is missing or cannot be read; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A manifest as it was read; ``sha256`` is that of its file, in hexadecimal."""
+    """A manifest; ``sha256`` is the hexadecimal digest of its file."""
 
     number: int
     sha256: str
@@ -60,13 +60,13 @@ class Version:
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
-        """Every file of the corpus by its path: ``bytes``, ``sha256``; of a table, ``pages`` and ``list`` too."""
+        """Every file of the corpus by path: ``bytes``, ``sha256``, and for a table ``pages`` and ``list``."""
         return {entry["path"]: entry for entry in self.content["files"]}
 
 
 @dataclass(frozen=True, slots=True)
 class VersionOrigin:
-    """By which command and crawl a version was made, and what was in force."""
+    """The command and crawl that made a version, and what was in force."""
 
     by: str
     crawl: str
@@ -77,7 +77,7 @@ class VersionOrigin:
 
 
 def log_state(connection: Connection) -> dict[str, Any]:
-    """How far the log had come: the leaves of its chain, their root, and the latest signed checkpoint, if any."""
+    """The state of the log: leaves of its chain, their root, and the latest signed checkpoint, if any."""
     size = chain.size(connection)
     signed = select(checkpoints.c.note).order_by(checkpoints.c.size.desc(), checkpoints.c.id.desc()).limit(1)
     return {"size": size, "root": chain.tree(connection, size).root().hex(), "checkpoint": connection.scalar(signed)}
@@ -87,7 +87,7 @@ EVENT = "corpus version"
 
 
 def tell(connection: Connection, version: Version) -> None:
-    """Puts a version on record in the log, if it is not: its number, the digest of its manifest, of which crawl."""
+    """Records a version in the log, once: its number, the digest of its manifest, its crawl."""
     told = connection.scalars(select(events.c.content).where(events.c.event == EVENT))
     if all(said["sha256"] != version.sha256 for said in told):
         content = version.content
@@ -96,7 +96,7 @@ def tell(connection: Connection, version: Version) -> None:
 
 
 def make(out: Path, made: VersionOrigin, log: dict[str, Any]) -> Version | None:
-    """Writes the next version if the corpus is not as the latest one says; None if it is.
+    """Writes the next version; None if the corpus has not changed since the latest.
 
     Files that a process is still writing, or whose rows may not be committed yet, are left to a later version.
     Raises OSError.
@@ -133,7 +133,7 @@ def _said(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(out: Path, known: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The entries of all finished files, by name; of those that are as they were, the digest is not computed again."""
+    """Yields the entries of all finished files, by name; unchanged ones are not hashed again."""
     for table in sorted((out / "pages").glob("*.parquet")):
         warc = out / "warc" / table.name.replace(".parquet", ".warc.gz")
         held = lock(warc)
@@ -170,7 +170,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _list(table: Path, path: Path) -> None:
-    """Writes the list of a table's pages."""
+    """Writes the list of pages in a table."""
     rows = pq.read_table(table, columns=["url", "domain", "host", "sha256", "bytes", "media_type", "decision_id"])
     made = pa.table(
         {
@@ -217,16 +217,16 @@ def _read(path: Path) -> Version:
         content = json.loads(octets)
         return Version(content["version"], hashlib.sha256(octets).hexdigest(), content)
     except (ValueError, KeyError, TypeError):
-        raise BadVersion(f"{path} is no manifest of a version any more: restore it from a copy") from None
+        raise BadVersion(f"{path} is damaged and no longer a manifest: restore it from a copy") from None
 
 
 def numbers(out: Path) -> list[int]:
-    """The versions there are, oldest first."""
+    """Returns all versions, oldest first."""
     return sorted(int(path.stem) for path in (out / "versions").glob("*.json") if path.stem.isdecimal())
 
 
 def load(out: Path, number: int | None = None) -> Version:
-    """A version, the latest if no number is given; raises BadVersion."""
+    """Returns a version, by default the latest. Raises BadVersion."""
     known = numbers(out)
     if not known:
         raise BadVersion(f"{out} has no versions: they are made at the end of `forbear crawl` and `forbear recheck`")
@@ -236,17 +236,17 @@ def load(out: Path, number: int | None = None) -> Version:
 
 
 def latest(out: Path) -> Version | None:
-    """The latest version; None if there is none. Raises BadVersion."""
+    """Returns the latest version, or None. Raises BadVersion."""
     return load(out) if numbers(out) else None
 
 
 def pages(out: Path, version: Version, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The pages of a version, the list of one file at a time, in the columns of LIST."""
+    """Yields the pages of a version, one list at a time, in the columns of LIST."""
     return _lists(out, version.content["files"], columns)
 
 
 def holds(out: Path, version: Version, *, column: str, value: str | bytes) -> tuple[int, int]:
-    """How many pages and octets of a domain, a host or a URL's key a version held."""
+    """Returns how many pages and bytes of a domain, a host or a URL's key a version has."""
     count = octets = 0
     for rows in pages(out, version, [column, "bytes"]):
         found = rows.filter(
@@ -259,7 +259,7 @@ def holds(out: Path, version: Version, *, column: str, value: str | bytes) -> tu
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Pages by what became of them from one version to another; each has key, domain, sha256 and decision.
+    """Pages that differ between two versions, by what happened; each has key, domain, sha256 and decision.
 
     A page whose URL stayed and whose content did not is in both lists.
     """
@@ -268,14 +268,14 @@ class Difference:
     removed: pa.Table
 
     def domains(self) -> dict[str, tuple[int, int]]:
-        """Pages added and removed, by domain; most removed first."""
+        """Returns pages added and removed by domain, most removed first."""
         added, removed = (Counter(rows["domain"].to_pylist()) for rows in (self.added, self.removed))
         both = sorted(added | removed, key=lambda domain: (-removed[domain], -added[domain], domain))
         return {domain: (added[domain], removed[domain]) for domain in both}
 
 
 def diff(out: Path, old: Version, new: Version) -> Difference:
-    """What one version holds and another does not; lists that both share are not read."""
+    """Compares two versions; lists that both share are not read."""
     shared = {entry["list"] for entry in old.content["files"] if "list" in entry}
     shared &= {entry["list"] for entry in new.content["files"] if "list" in entry}
     columns = ["key", "domain", "sha256", "decision"]
@@ -295,7 +295,7 @@ def diff(out: Path, old: Version, new: Version) -> Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What became of a version: ``faults`` are sentences; ``replaced`` files were rewritten by a later version."""
+    """The result of a check: ``faults`` are sentences; ``replaced`` files were rewritten by a later version."""
 
     files: int
     replaced: int
@@ -316,14 +316,14 @@ def verify(out: Path, version: Version) -> Verified:
     replaced = 0
     for path, entry in version.files.items():
         if "list" in entry and _digest(out / entry["list"]) != entry["list_sha256"]:
-            faults.append(f"{entry['list']}, the pages of {path}, was changed since or is not there any more.")
+            faults.append(f"{entry['list']}, the pages of {path}, was changed since, or is missing.")
         there = _digest(out / path)
         if there == entry["sha256"]:
             continue
         if there in later.get(path, ()):
             replaced += 1
         else:
-            faults.append(f"{path} is not there any more." if there is None else f"{path} was changed since.")
+            faults.append(f"{path} is missing." if there is None else f"{path} was changed since.")
     return Verified(len(version.files), replaced, tuple(faults))
 
 
@@ -334,6 +334,6 @@ def _broken_chain(out: Path) -> Iterator[str]:
         previous = version.content["previous"]
         before = _path(out, previous["version"])
         if not before.exists():
-            yield f"Version {previous['version']}, which {number} follows, is not there any more."
+            yield f"Version {previous['version']}, which {number} follows, is missing."
         elif load(out, previous["version"]).sha256 != previous["sha256"]:
             yield f"The manifest of version {previous['version']} was changed after version {number} was made."

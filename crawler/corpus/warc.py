@@ -38,7 +38,7 @@ _OF_REVISITS = frozenset(
     {"WARC-Type", "WARC-Profile", "WARC-Refers-To-Target-URI", "WARC-Refers-To-Date", "Content-Length"}
 )
 _LEVEL = 6
-"""Of gzip: 9 takes four times as long to save half a percent."""
+"""Level of gzip; 9 takes four times as long and saves half a percent."""
 
 _REQUEST, _RESPONSE = "application/http; msgtype=request", "application/http; msgtype=response"
 _FIELDS = "application/warc-fields"
@@ -51,7 +51,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True)
 class WarcPage:
-    """A page that is to be kept, after its decision is committed.
+    """A page to be kept; its decision is committed.
 
     ``url`` is canonical and the one requested; ``fetched_at`` has an offset; ``capture`` holds status, headers as
     received and the decoded body; ``request_headers`` are as sent; ``ip_address`` is empty where it is not known.
@@ -67,7 +67,7 @@ class WarcPage:
 
 
 class Original(NamedTuple):
-    """Where content stands that came again: the URL and time of its ``response`` record, its file and offset."""
+    """The earlier copy of repeated content: URL and time of its ``response`` record, file and offset."""
 
     url: str
     fetched_at: datetime
@@ -77,7 +77,7 @@ class Original(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredPage:
-    """A page as it stands in a WARC file, from ``offset`` to ``end``; ``original`` is where a revisit's body is."""
+    """A page in a WARC file, from ``offset`` to ``end``; ``original`` is where a revisit's body is."""
 
     page: WarcPage
     sha256: str
@@ -87,13 +87,13 @@ class StoredPage:
 
 
 def info(fields: Mapping[str, str]) -> tuple[bytes, str]:
-    """The compressed ``warcinfo`` record that a file begins with, and its record id."""
+    """Returns the compressed ``warcinfo`` record for the start of a file, and its record id."""
     record = _record(WarcRecordType.warcinfo, datetime.now(UTC), _FIELDS)
     return _packed(record, _lines(fields.items())), record.record_id or ""
 
 
 def pack(page: WarcPage, sha256: str, warcinfo: str, original: Original | None) -> bytes:
-    """The three compressed records of a page; ``sha256`` is that of its body, in hexadecimal."""
+    """Returns the three compressed records of a page; ``sha256`` is the hexadecimal digest of its body."""
     head, body = _head(page), page.capture.body
     kind = WarcRecordType.revisit if original else WarcRecordType.response
     answer = _of(page, kind, _RESPONSE, warcinfo)
@@ -101,7 +101,7 @@ def pack(page: WarcPage, sha256: str, warcinfo: str, original: Original | None) 
         answer.headers["WARC-Profile"] = IDENTICAL
         answer.headers["WARC-Refers-To-Target-URI"] = original.url
         answer.headers["WARC-Refers-To-Date"] = _date(original.fetched_at)
-    digest = hashlib.sha1(body, usedforsecurity=False).digest()  # what replay tools compare; sha256 is beside it
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()  # what replay tools compare, besides sha256
     packed = _packed(answer, head if original else head + body, digest)
     known = {"forbear-decision": page.decision_id, _SHA256: sha256}
     if original:
@@ -117,7 +117,7 @@ def pack(page: WarcPage, sha256: str, warcinfo: str, original: Original | None) 
 
 
 def read(file: IO[bytes]) -> Iterator[StoredPage]:
-    """The whole pages from the file's position on; stops before whatever is torn. Damage and other records end it."""
+    """Yields whole pages from the file's position on; stops at a torn, damaged or foreign record."""
     answer: tuple[int, WarcRecord, bytes] | None = None
     for offset, end, octets in _members(file):
         try:
@@ -133,7 +133,7 @@ def read(file: IO[bytes]) -> Iterator[StoredPage]:
 
 
 def beginning(file: IO[bytes]) -> bytes:
-    """The ``warcinfo`` record at the beginning of a file, compressed as it stands; the file is read up to its end."""
+    """Reads the compressed ``warcinfo`` record at the start of a file, and leaves the file after it."""
     end = next((end for _, end, _ in _members(file)), 0)
     file.seek(0)
     octets = file.read(end)
@@ -142,7 +142,7 @@ def beginning(file: IO[bytes]) -> bytes:
 
 
 def content(folder: Path, name: str, offset: int) -> bytes:
-    """The body of the page whose records begin there, in a file of this corpus; of a revisit, the body it refers to.
+    """Returns the body of the page at an offset in a file of this corpus; of a revisit, the body it refers to.
 
     Raises OSError if there is no such file, and ValueError if no whole page begins there.
     """
@@ -155,7 +155,7 @@ def content(folder: Path, name: str, offset: int) -> bytes:
 
 
 def original_of(folder: Path, kept: StoredPage) -> bytes:
-    """The body that a revisit refers to.
+    """Returns the body that a revisit refers to.
 
     It is looked for in the whole file if it is not where the revisit says: pages before it may have left the corpus.
     Raises OSError if there is no such file, and ValueError if it does not hold this content.
@@ -172,7 +172,7 @@ def original_of(folder: Path, kept: StoredPage) -> bytes:
 
 
 def whole(octets: bytes, body: bytes) -> bytes:
-    """The records of a page whose first is a ``revisit``, with a ``response`` that has the body in its place."""
+    """Returns the records of a page with a ``response`` that has the body in place of the ``revisit``."""
     (_, end, first), *_, (start, _, last) = _members(io.BytesIO(octets))
     revisit, metadata = WarcRecord.from_bytes(first), WarcRecord.from_bytes(last)
     answer = WarcRecord()
@@ -187,7 +187,7 @@ def whole(octets: bytes, body: bytes) -> bytes:
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Offset, end and content of each gzip member that is whole (RFC 1952 2.3: its CRC is right)."""
+    """Yields offset, end and content of each whole gzip member (RFC 1952 2.3: its CRC is right)."""
     start = position = file.tell()
     rest = b""
     while True:
@@ -259,7 +259,7 @@ def _date(at: datetime) -> str:
 
 
 def _head(page: WarcPage) -> bytes:
-    """The status line and header of an answer. Records know HTTP/1 alone, so later versions are written as 1.1."""
+    """Returns status line and header of an answer. Records have only HTTP/1, so later versions become 1.1."""
     status = page.capture.status or 0
     phrase = _PHRASES.get(status, "")
     headers = [(_PREFIX + name if name.lower() in _RENAMED else name, value) for name, value in page.capture.headers]

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["Corpus", "Original", "Repaired", "Stored", "WarcPage", "repair"]
 
 MAX_BYTES = 1_000_000_000
-"""Octets after which a new WARC file is begun, as the guidelines of the WARC standard recommend (annex A)."""
+"""Bytes after which a new WARC file is started, as the WARC standard recommends (annex A)."""
 _REMEMBERED = 50_000
 
 
 class Stored(NamedTuple):
-    """Where a page was written: ``offset`` is that of its first record, ``length`` covers all of them, in octets.
+    """Where a page was written: ``offset`` of its first record, ``length`` of all of them, in bytes.
 
     ``warc_file`` is relative to the folder of the corpus; ``sha256`` is that of the body, in hexadecimal.
     """
@@ -46,7 +46,7 @@ class Stored(NamedTuple):
 
 
 class Corpus:
-    """Writes the pages that may be kept; not for several threads at a time.
+    """Writes the pages that may be kept; not thread-safe.
 
     ``write`` is called after the decision is committed, and the row about the page is committed after that, in the
     order of writing: then ``repair`` finds every page whole. ``worker`` tells apart processes that share a folder;
@@ -75,7 +75,7 @@ class Corpus:
         self._full: int | None = None
 
     def write(self, page: WarcPage) -> Stored:
-        """Writes a page; it has been handed to the operating system when this returns."""
+        """Writes a page, and returns when the operating system has it."""
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
         part = self._part = self._part or self._begin()
@@ -85,7 +85,7 @@ class Corpus:
     def _write(self, part: _Part, page: WarcPage) -> Stored:
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
-        part.table.flush()  # may fail, so it comes before anything is written of this page
+        part.table.flush()  # may fail, so it comes before this page is written
         entry, offset = row(page, sha256, part.name, part.end, self._reader), part.end
         part.append(warc.pack(page, sha256, part.warcinfo, original))
         part.table.add(entry)
@@ -93,7 +93,7 @@ class Corpus:
         return Stored(part.name, offset, part.end - offset, sha256)
 
     def take_back(self, decision_id: str, stored: Stored) -> bool:
-        """Removes the page that was written last, whose row was not committed; False if another came after it."""
+        """Removes the last page, whose row was not committed; False if another was written after it."""
         part = self._part
         if part is None or (part.name, part.end) != (stored.warc_file, stored.offset + stored.length):
             return False
@@ -106,17 +106,17 @@ class Corpus:
         return True
 
     def sync(self) -> None:
-        """Waits until all that was written is on the disk itself: survives a power cut, not only a killed process."""
+        """Syncs everything to disk, so that it survives a power cut."""
         if self._part:
             os.fdatasync(self._part.file)
 
     def close(self) -> None:
-        """Completes both files and gives up their locks, when all rows are committed; a next page begins new ones."""
+        """Completes both files and releases their locks, after all rows are committed."""
         self._rotate()
         self._rotate()
 
     def _rotate(self) -> None:
-        """Completes both files. The lock stays until the next file is full: the last rows may not be committed yet."""
+        """Completes both files. The lock stays until the next file is full, as rows may not be committed yet."""
         if self._part:
             self._part.table.finish()
             self.sync()
@@ -145,7 +145,7 @@ class Corpus:
             except FileExistsError:
                 continue
             fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists():  # a repair may have taken the empty file for a torn one and removed it
+            if path.exists():  # a repair may have removed the empty file as torn
                 break
             os.close(file)
         record, warcinfo = warc.info(
@@ -165,14 +165,14 @@ class Corpus:
 
 
 class _Part:
-    """A WARC file that is being written, and its table. ``end`` is its length in octets."""
+    """A WARC file being written, and its table. ``end`` is its length in bytes."""
 
     def __init__(self, name: str, file: int, warcinfo: str, table: Table) -> None:
         self.name, self.file, self.warcinfo, self.table = name, file, warcinfo, table
         self.end = 0
 
     def append(self, octets: bytes) -> None:
-        """All of it or, if that fails, nothing."""
+        """Writes everything or, if that fails, nothing."""
         rest = memoryview(octets)
         try:
             while rest:
@@ -183,7 +183,7 @@ class _Part:
         self.end += len(octets)
 
     def cut(self, end: int) -> None:
-        """Ends the file there."""
+        """Truncates the file."""
         os.ftruncate(self.file, end)
         os.lseek(self.file, end, os.SEEK_SET)
         self.end = end

@@ -1,4 +1,4 @@
-"""WARC files of others, filtered: what stood at a URL by the records about it, which stay or leave together.
+"""WARC files that others wrote, for the filter: the records about one URL are kept or removed together.
 
 Common Crawl's WARC, WET and WAT are read as they are. What stays is copied octet for octet; a record that is not
 whole never stays, and neither do those about the same URL around it.
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 * 1024 * 1024
 _RENAMED = re.compile(rb"\Ax-(?:crawler|orig|archive-orig)-", re.IGNORECASE)
-"""What Nutch, Forbear, pywb and browsers' archivers put before the names of fields that are not so in the archive."""
+"""Prefixes that Nutch, Forbear, pywb and browsers' archivers give to fields that no longer fit the stored body."""
 _CONTENT = PAGES | {"conversion", "continuation"}
-"""Records that are nobody's to keep if it is not known where they are from."""
+"""Records that must not be kept if their URL is unknown."""
 _NO_ANSWER = TYPES - PAGES
-"""Records that are not an answer from their URL; of a type that is not known, they may be one."""
+"""Records that are not answers from their URL; one of an unknown type may be."""
 _CHUNK = 1024 * 1024
 
 
 class Refers(NamedTuple):
-    """What a revisit says of the record that has its body: id, URL and date, digest of the payload."""
+    """What a revisit states about the record with its body: id, URL and date, digest of the payload."""
 
     id: str | None
     url: str | None
@@ -53,7 +53,7 @@ class Refers(NamedTuple):
         return cls(record.get(b"warc-refers-to"), url, at, _digest(record))
 
     def found_by(self) -> Iterator[object]:
-        """By what a record is found."""
+        """Returns the keys that a record can be found by."""
         if self.id:
             yield self.id
         if self.url and self.at:
@@ -63,7 +63,7 @@ class Refers(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An HTTP response of a file; ``at`` is None if its date cannot be read.
+    """An HTTP response in a file; ``at`` is None if its date cannot be read.
 
     ``refers`` is there for a revisit whose body is elsewhere.
     """
@@ -75,15 +75,15 @@ class Response(NamedTuple):
 
 
 class Archive(Source):
-    """A WARC file; records in a row about one URL stay or leave together, other records stay."""
+    """A WARC file; consecutive records about one URL are kept or removed together, other records are kept."""
 
     def items(self) -> Iterator[Item]:
-        """A group of records each: request, response and metadata of a page, or the text of one alone."""
+        """Yields groups of records: request, response and metadata of a page, or its text alone."""
         self._out = self.part.open("wb")
         self._in = self.path.open("rb")
         with self.path.open("rb") as file:
             warc = WarcFile(file, str(self.path))
-            self._copy([(0, warc.first)])  # the dictionary that the records of a .warc.zst are compressed with
+            self._copy([(0, warc.first)])  # the dictionary of a .warc.zst
             group: _Group | None = None
             for record in warc.records():
                 if group and not group.holds(record):
@@ -99,7 +99,7 @@ class Archive(Source):
                 yield group.item()
 
     def keep(self, item: Item) -> None:
-        """The records as they were."""
+        """Copies the records unchanged."""
         self._copy(item.content)
 
     def _copy(self, spans: list[tuple[int, int]]) -> None:
@@ -118,7 +118,7 @@ class Archive(Source):
 
 @dataclass(slots=True)
 class _Group:
-    """Records in a row about one URL, the first of them from an octet and of a type; of its pages, there is one."""
+    """Consecutive records about one URL, with the offset and type of the first, and at most one page."""
 
     url: str | None
     start: int
@@ -130,9 +130,9 @@ class _Group:
     damage: list[Damage] = field(default_factory=list)
 
     def holds(self, record: Record) -> bool:
-        """Whether a record belongs to those that are here. A second page begins another group, so does its request."""
+        """Returns whether a record belongs to the group. A second page starts another, and so does its request."""
         if record.url is None:
-            if record.damage:  # behind a request it is the answer, in all likelihood
+            if record.damage:  # after a request it is most likely the answer
                 return self.types == {"request"}
             named = {record.get(b"warc-concurrent-to"), record.get(b"warc-refers-to")}
             return record.type not in _CONTENT and bool(self.ids & named)
@@ -141,7 +141,7 @@ class _Group:
         return record.url == self.url and not (paged and begins)
 
     def add(self, record: Record, file: str) -> None:
-        """Takes a record in; one that is broken is never copied."""
+        """Adds a record; a broken one is never copied."""
         page, damage = read_page(record, self.url, file)
         if damage:
             self.damage.append(damage)
@@ -153,13 +153,13 @@ class _Group:
         self.types.add(record.type)
 
     def item(self) -> Item:
-        """What is decided about."""
+        """Returns the item to decide about."""
         octets = len(self.page.body) if self.page else 0
-        return Item(f"octet {self.start}", self.url, self.page, octets, self.spans, tuple(self.damage))
+        return Item(f"byte {self.start}", self.url, self.page, octets, self.spans, tuple(self.damage))
 
 
 def read_page(record: Record, url: str | None, file: str) -> tuple[Capture | None, Damage | None]:
-    """What a record says that stood at a URL, and what is not whole of the record, its HTTP answer included.
+    """Returns what a record says was served at a URL, and the damage to the record and its HTTP answer.
 
     There is no page where the URL is none, and none of a request, a text, metadata, or a revisit without a head.
     """
@@ -175,13 +175,13 @@ def read_page(record: Record, url: str | None, file: str) -> tuple[Capture | Non
     except DamagedRecord as error:
         found = Damage(file, record.start, str(error), error.failure)
         page = Capture(href, error=error.failure, memo={"detail": str(found)})
-        if error.failure is not Failure.TOO_LARGE:  # which is whole
+        if error.failure is not Failure.TOO_LARGE:  # the record itself is whole
             damage = damage or found
     return page, damage
 
 
 def _read_page(record: Record, url: str) -> Capture | None:
-    """Raises Broken, and nothing else: a fault of ours must neither open a door nor end the run."""
+    """Raises nothing but DamagedRecord: a fault of ours must neither allow a page nor end the run."""
     try:
         return _page(record, url)
     except DamagedRecord:
@@ -197,7 +197,7 @@ def _page(record: Record, url: str) -> Capture | None:
     if record.type not in PAGES:
         return None
     if record.large:
-        raise DamagedRecord(f"the record has more than {MAX_BODY} octets", Failure.TOO_LARGE)
+        raise DamagedRecord(f"the record has more than {MAX_BODY:,} bytes", Failure.TOO_LARGE)
     if record.type == "revisit":
         return _revisited(record, url)
     if record.get(b"warc-truncated") is not None:
@@ -211,14 +211,14 @@ def _page(record: Record, url: str) -> Capture | None:
 
 
 def _revisited(record: Record, url: str) -> Capture | None:
-    """What a revisit has of an answer: its head, and its body if that is not elsewhere."""
+    """Returns what a revisit has of an answer: its head, and its body if that is not elsewhere."""
     if not record.block.strip(b"\r\n"):
         return None
     head = stored_answer.read_head(record.block, ends=False)
-    # RFC 9110 15.4.5: what stood there before counts as if it were the content of a 200.
+    # RFC 9110 15.4.5: the earlier content counts as that of a 200.
     status = 200 if head.status == 304 else head.status
     body = record.take(head.begin)
-    if not body.strip(b"\r\n"):  # WARC-Truncated says then that the body is elsewhere
+    if not body.strip(b"\r\n"):  # then WARC-Truncated says that the body is elsewhere
         return Capture(url, status, _as_sent(head.fields, b"content-length"))
     if record.get(b"warc-truncated") is not None:
         return Capture(url, error=Failure.TRUNCATED, memo={"detail": "the revisit in the archive has a part of a body"})
@@ -228,19 +228,19 @@ def _revisited(record: Record, url: str) -> Capture | None:
 
 
 def _is_http_answer(content_type: bytes) -> bool:
-    """Whether the block of a resource has the head of its answer, too (RFC 9112 10.2)."""
+    """Returns whether the block of a resource also has the head of its answer (RFC 9112 10.2)."""
     essence, _, parameters = content_type.lower().partition(b";")
     return essence.strip() == b"application/http" and b"request" not in parameters
 
 
 def _as_sent(fields: Fields, *without: bytes) -> tuple[tuple[str, str], ...]:
-    """The fields under their own names; those ``without`` say something of a body that is elsewhere."""
+    """Returns the fields under their own names; ``without`` those that describe a body stored elsewhere."""
     named = ((_RENAMED.sub(b"", name), value) for name, value in fields)
     return received((name, value) for name, value in named if name.lower() not in without)
 
 
 def responses(path: Path, wanted: Set[str], note: Callable[[Damage], None]) -> Iterator[Response]:
-    """The HTTP responses of a WARC file from URLs with these paths; ``note`` takes everything that is broken."""
+    """Yields the HTTP responses of a WARC file from URLs with these paths; ``note`` gets each damage."""
     with path.open("rb") as file:
         for record in WarcFile(file, str(path)).records():
             if record.damage:
@@ -263,12 +263,12 @@ def responses(path: Path, wanted: Set[str], note: Callable[[Damage], None]) -> I
 
 
 def _lacks_body(page: Capture | None) -> bool:
-    """Whether what a revisit says has to be looked up; a status such as 404 settles the matter without a body."""
+    """Returns whether the original of a revisit is needed; a status such as 404 needs no body."""
     return page is None or (not page.error and 200 <= (page.status or 0) < 300 and not page.body)
 
 
 def originals(paths: Sequence[Path], wanted: Sequence[Refers]) -> dict[Refers, tuple[Path, int]]:
-    """Where the answers stand that revisits refer to; those that are in no file are left out."""
+    """Finds the answers that revisits refer to; those in no file are left out."""
     found: dict[Refers, tuple[Path, int]] = {}
     by_key: dict[object, list[Refers]] = {}
     for refers in wanted:
@@ -287,7 +287,7 @@ def originals(paths: Sequence[Path], wanted: Sequence[Refers]) -> dict[Refers, t
 
 
 def response_at(path: Path, offset: int, original: tuple[Path, int] | None = None) -> Capture | None:
-    """The page of the record that begins at an offset of a WARC file; of a revisit, with the body of the original."""
+    """Returns the page of the record at an offset; a revisit gets the body of the original."""
     with path.open("rb") as file:
         record = WarcFile(file, str(path)).read(offset)
     page = read_page(record, record.url, str(path))[0]
@@ -302,6 +302,6 @@ def response_at(path: Path, offset: int, original: tuple[Path, int] | None = Non
 
 
 def _digest(record: Record) -> str | None:
-    """WARC-Payload-Digest; its algorithm is in any case."""
+    """Normalises a WARC-Payload-Digest, whose algorithm may be in any case."""
     label, _, value = (record.get(b"warc-payload-digest") or "").partition(":")
     return f"{label.strip().lower()}:{value.strip()}" if value.strip() else None

@@ -1,4 +1,4 @@
-"""Filters tables by a snapshot of hosts, as Arrow batches: a row of the log for each host and answer, not for each URL.
+"""Filters tables by a snapshot of hosts, in Arrow batches, with a log row for each host and answer, not each URL.
 
 An input is done in parts, each of one or more of its row groups. A part that has both its files is done, and left alone
 by the next run; what the log has of the part that was under way is found there, and not written twice.
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from forbear.storage.log.writer import Writer
 
 ROWS = 262_144
-"""Rows of a part, at least, unless the input has no more; and rows in memory at once, at most."""
+"""The fewest rows in a part (except the last), and the most rows in memory at once."""
 
 
 class _Part:
-    """The two files of a part, under other names until it is finished."""
+    """The two files of a part, hidden until it is finished."""
 
     def __init__(self, paths: tuple[Path, Path], schemas: tuple[pa.Schema, pa.Schema]) -> None:
         self._paths = paths
@@ -62,7 +62,7 @@ class _Part:
         self.reasons.close()
 
     def finish(self, settings: str) -> None:
-        """Completes both; the reasons last, which say that this part is done."""
+        """Completes both; the reasons last, as they mark the part as done."""
         self.reasons.add_key_value_metadata({"settings": settings, "counts": json.dumps(self.counts)})
         self.__exit__()
         for path in self._paths:
@@ -70,11 +70,11 @@ class _Part:
 
 
 Group = tuple[str, str, str]
-"""What has one row in the log: origin, verdict, and reasons as JSON."""
+"""The key of one row in the log: origin, verdict, and reasons as JSON."""
 
 
 class Grouped:
-    """One run over tables; decides as of now, by what is in force for the crawl."""
+    """One run over tables; decides as of now, by the policy and lists in force."""
 
     def __init__(self, config: FilterConfig, asking: DecisionContext, writer: Writer, done: Filtered) -> None:
         assert config.hosts
@@ -95,7 +95,7 @@ class Grouped:
         """Filters all inputs. Raises BadConfig, BadInput, BadSnapshot, StorageError and OSError."""
         try:
             rows = self._writer.call(lambda connection: list(queries.log(connection, Filter(crawl=self._crawl))))
-            for row in rows.result():  # of a run that was killed
+            for row in rows.result():  # left by a run that was killed
                 self._ids[urls.parse(row["url"]).origin, row["verdict"], _written(row["reasons"])] = row["id"]
             for path, name in inputs:
                 self._filter(path, name, watch)
@@ -107,11 +107,11 @@ class Grouped:
         try:
             file = pq.ParquetFile(path)
         except pa.ArrowInvalid:
-            raise BadInput(f"{path} is no Parquet file, and --grouped takes no other") from None
+            raise BadInput(f"{path} is not a Parquet file, and --grouped takes only those") from None
         with file:
             column = url_column(file.schema_arrow.names, self._config.url_column, path)
             if not is_text(kind := file.schema_arrow.field(column).type):
-                raise BadInput(f"{path}: the column {column!r} holds {kind} and no text, so no URLs")
+                raise BadInput(f"{path}: the column {column!r} has {kind}, not text, so it has no URLs")
             before = True
             for number, (groups, first) in enumerate(_parts(file)):
                 part = f"part-{number:05}.parquet"
@@ -140,7 +140,7 @@ class Grouped:
             first += batch.num_rows
 
     def _decide(self, batch: pa.RecordBatch, column: str, first: int, out: _Part) -> Counter[str]:
-        """Decides about rows, commits what the log has to have, and only then writes what stays and what does not."""
+        """Decides about rows, commits the decisions, and only then writes which rows stay and which do not."""
         answers, index = decide_column(batch[column], self._snapshot)
         ids = self._log(answers.decisions)
         verdicts = [str(each.verdict) if each else UNUSABLE for each in answers.decisions]
@@ -162,7 +162,7 @@ class Grouped:
         return found
 
     def _log(self, decisions: list[Decision | None]) -> list[str | None]:
-        """The ids of the rows that stand for the decisions, each of which is committed."""
+        """Returns the ids of the log rows for the decisions, all committed."""
         ids: list[str | None] = []
         written: list[Future[int]] = []
         for decision in decisions:
@@ -180,7 +180,7 @@ class Grouped:
         return ids
 
     def _row(self, decision_id: str, decision: Decision) -> RecordDecision:
-        """A row about one URL of the group, with the evidence that it rests on."""
+        """Returns a row about one URL of the group, with its evidence."""
         known = self._snapshot.rests_on(decision.url)[len(self._lists) :]
         captures = (*self._lists, *map(recorded, known))
         record = DecisionRecord(
@@ -199,7 +199,7 @@ def _written(reasons: list[dict[str, str]]) -> str:
 
 
 def _parts(file: pq.ParquetFile) -> Iterator[tuple[list[int], int]]:
-    """The row groups of each part, and the number of its first row."""
+    """Yields the row groups of each part, and the number of its first row."""
     groups: list[int] = []
     first = rows = 0
     for number in range(file.num_row_groups):
@@ -218,7 +218,7 @@ def _reasons(
     left: pa.Array,
     index: pa.Array,
 ) -> pa.RecordBatch:
-    """Rows of the file of reasons: each text once for each decision, and then by position."""
+    """Returns rows of the file of reasons, each text once for each decision."""
     hosts = [urls.parse(each.url).host if each else None for each in decisions]
     because: list[list[dict[str, Any]]] = [
         [reason_to_json(reason) for reason in each.reasons] if each else [] for each in decisions

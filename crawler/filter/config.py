@@ -1,4 +1,4 @@
-"""What a run of ``forbear filter`` was asked to do, and what it left: counts, and files of reasons."""
+"""The settings of a run of ``forbear filter``, and its results: counts, and files of reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TEXT = pa.string()
 _REASON = pa.struct([(name, _TEXT) for name in ("protocol", "preference", "quote", "source", "where", "measure")])
 SENTENCES = 100
-"""About broken records of a file."""
+"""Messages about the broken records of a file."""
 REASONS = pa.schema(
     [
         ("where", _TEXT),
@@ -35,12 +35,12 @@ REASONS = pa.schema(
         ("reasons", pa.list_(_REASON)),
     ]
 )
-"""What was left out of a file and why; ``verdict`` is excluded, deferred, or unusable for what has no http(s) URL."""
+"""What was left out of a file and why; ``verdict`` is excluded, deferred, or unusable without an http(s) URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilterConfig(Config):
-    """What ``forbear filter`` was asked to do; ``out`` is the folder of what stays."""
+    """The settings of ``forbear filter``; ``out`` is the folder for what is kept."""
 
     inputs: tuple[Path, ...] = ()
     kind: str | None = None
@@ -59,21 +59,21 @@ class FilterConfig(Config):
 
     @property
     def hosts(self) -> Path | None:
-        """The snapshot of hosts among the snapshots."""
+        """The snapshot of hosts, if one is given."""
         return next((path for path in self.snapshot if path.suffix == ".parquet"), None)
 
     @property
     def archives(self) -> tuple[Path, ...]:
-        """The WARC files among them."""
+        """The WARC files with snapshots."""
         return tuple(path for path in self.snapshot if path.suffix != ".parquet")
 
     @property
     def settings(self) -> str:
-        """What files of reasons are made by, as JSON: all but where the data comes from."""
+        """The settings behind a file of reasons as JSON: all but where the data comes from."""
         return json.dumps(self.identity() | {"inputs": [], "snapshot": []}, sort_keys=True)
 
     def identity(self) -> dict[str, Any]:
-        """Which commands are the same run, so that one goes on with what another left."""
+        """Identifies a run, so that the same command resumes it."""
         every = {**Config.identity(self), "command": "filter"}
         every["inputs"] = [str(path.resolve()) for path in self.inputs]
         every["snapshot"] = [str(path.resolve()) for path in self.snapshot]
@@ -84,7 +84,7 @@ class FilterConfig(Config):
 
 @dataclass(slots=True)
 class BrokenFile:
-    """What of a file is not whole: how many records, and whether the file was cut off."""
+    """Damage in a file: how many records, and whether the file is cut off."""
 
     records: int = 0
     cut: bool = False
@@ -97,7 +97,7 @@ class BrokenFile:
 
 @dataclass(slots=True)
 class Filtered:
-    """What a run did, by input: counts by verdict; ``before`` are inputs that an earlier run had done.
+    """The results of a run by input: counts by verdict; ``before`` are inputs that an earlier run finished.
 
     ``broken`` is by file, snapshots among them; ``say`` takes a sentence about each broken record.
     """
@@ -112,11 +112,11 @@ class Filtered:
     began: float = field(default_factory=monotonic)
 
     def count_request(self) -> None:
-        """A host was asked."""
+        """Counts a request to a host."""
         self.requests += 1
 
     def note(self, name: str, damage: Damage) -> None:
-        """Counts what is broken in a file, and says so, up to as many times as people read."""
+        """Counts damage in a file, and reports it, up to a limit."""
         broken = self.broken.setdefault(name, BrokenFile())
         broken.add(damage)
         if self.say and broken.records <= SENTENCES:
@@ -126,22 +126,22 @@ class Filtered:
 
     @property
     def total(self) -> Counter[str]:
-        """All inputs together."""
+        """The sums over all inputs."""
         return sum(self.counts.values(), Counter())
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
+        """Seconds since the start."""
         return monotonic() - self.began
 
 
 def finished(config: FilterConfig, path: Path, reasons: Path) -> tuple[Counter[str], BrokenFile | None]:
-    """The counts by verdict of a file of reasons that is complete, and what is broken in its input.
+    """Returns the counts by verdict in a complete file of reasons, and the damage in its input.
 
     Raises BadConfig if other settings made it.
     """
     about = pq.read_metadata(reasons).metadata or {}
     if about.get(b"settings", b"").decode() != config.settings:
-        raise BadConfig(f"{config.out} holds what other settings made of {path.name}: name another folder.")
+        raise BadConfig(f"{config.out} has {path.name} filtered with other settings: name another folder.")
     broken = json.loads(about.get(b"broken", b"null"))
     return Counter(json.loads(about[b"counts"])), BrokenFile(**broken) if broken else None

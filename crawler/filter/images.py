@@ -32,7 +32,7 @@ _FILE = "file_name"
 
 
 class Folder(Source):
-    """Images below a folder. What stays is linked into the new one, or copied where that is on another disk."""
+    """Images below a folder. What is kept is linked into the new one, or copied to another disk."""
 
     def __init__(self, path: Path, target: Path, column: str | None) -> None:
         super().__init__(path, target)
@@ -43,13 +43,13 @@ class Folder(Source):
         if self._table and self._rows:
             names = list(self._rows[0])
             if _FILE not in names:
-                raise BadInput(f"{self._table} has no column {_FILE!r}, so it does not say which image is which")
+                raise BadInput(f"{self._table} has no column {_FILE!r}, so no row can be matched with an image")
             wanted = url_column(names, column, self._table)
             self._urls = {str(row[_FILE]): str(row[wanted]) for row in self._rows if row[wanted]}
         self._kept: set[str] = set()
 
     def items(self) -> Iterator[Item]:
-        """An image each; one of which nobody says where it came from has no URL."""
+        """Yields images; one without metadata has no URL."""
         shutil.rmtree(self.part, ignore_errors=True)
         self.part.mkdir(parents=True)
         for path in sorted(self.path.rglob("*")):
@@ -68,7 +68,7 @@ class Folder(Source):
         return url if isinstance(url, str) else None
 
     def keep(self, item: Item) -> None:
-        """The image, and the files of the same name beside it."""
+        """Links the image and the files of the same name beside it."""
         image: Path = item.content
         for path in (image, *(image.with_suffix(suffix) for suffix in (".json", ".txt"))):
             if path.exists():
@@ -81,16 +81,16 @@ class Folder(Source):
         self._kept.add(item.where)
 
     def finish(self) -> None:
-        """Writes the metadata of what stays, and gives the folder its name."""
+        """Writes the metadata of what is kept, and gives the folder its name."""
         if self._table:
             _write(self.part / self._table.name, [row for row in self._rows if str(row.get(_FILE)) in self._kept])
-        shutil.rmtree(self.target, ignore_errors=True)  # of a run that was killed before it could say so
+        shutil.rmtree(self.target, ignore_errors=True)  # left by a run that was killed
         self.part.rename(self.target)
         sync_folder(self.target.parent)
 
 
 def capture_of(url: str | None, name: str, body: bytes) -> Capture | None:
-    """A file as what stands at its URL; nothing if that is none."""
+    """Returns a file as the answer from its URL; None without a URL."""
     try:
         href = urls.parse(url or "").href
     except NotAUrl:
@@ -109,7 +109,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except ValueError as error:
-        raise BadInput(f"{path} is no JSON lines: {error}") from None
+        raise BadInput(f"{path} is not JSON Lines: {error}") from None
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

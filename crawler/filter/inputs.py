@@ -1,4 +1,4 @@
-"""Data that others collected, read a few items at a time, and written again without some of them.
+"""Inputs of the filter: data that others collected, read in batches and written again without some items.
 
 Parquet with a column of URLs (Common Crawl's columnar index as it is), and lists of URLs; other kinds are in files of
 their own. What stays is copied octet for octet, or row for row with all its columns.
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from forbear.optout.model import Capture
 
 ITEMS = 1_000
-"""Items in memory at once, at most."""
+"""The most items in memory at once."""
 OCTETS = 32 * 1024 * 1024
-"""Octets of items in memory at once; a larger item comes alone."""
+"""The most bytes of items in memory at once; a larger item comes alone."""
 COLUMNS = ("url", "source_url", "page_url", "image_url", "uri", "link", "warc-target-uri")
-"""Columns that hold the URL, the first that is there; in any case."""
+"""Names of the column with the URL, in order of preference; case does not matter."""
 
 
 class BadInput(ValueError):
-    """Data that cannot be filtered; the message is one sentence."""
+    """Data cannot be filtered; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something with a URL. ``page`` is what stood there, where the data has it; ``where`` is for people.
+    """Something with a URL. ``page`` is what was served there, if the data has it; ``where`` is for people.
 
     ``damage`` is what of it is not whole in the data.
     """
@@ -52,7 +52,7 @@ class Item:
 
 
 class Source(ABC):
-    """Data in a file or folder, and the same without what may not be used; that gets its name when it is complete."""
+    """Data in a file or folder, and a copy without what may not be used, which gets its name when complete."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path, self.target = path, target
@@ -61,18 +61,18 @@ class Source(ABC):
 
     @abstractmethod
     def items(self) -> Iterator[Item]:
-        """What is there, in order. Raises BadInput and OSError."""
+        """Yields the items in order. Raises BadInput and OSError."""
 
     @abstractmethod
     def keep(self, item: Item) -> None:
-        """Writes an item again; the items come in order."""
+        """Writes an item to the copy; items come in order."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Completes what was written."""
+        """Completes the copy."""
 
     def batches(self) -> Iterator[list[Item]]:
-        """The items, as many at a time as fit into memory."""
+        """Yields the items in batches that fit into memory."""
         batch: list[Item] = []
         octets = 0
         for item in self.items():
@@ -89,7 +89,7 @@ class UrlList(Source):
     """A text file with a URL a line, compressed with gzip if its name says so; comments (#) are copied."""
 
     def items(self) -> Iterator[Item]:
-        """A line each."""
+        """Yields the lines."""
         self._out = self._open(self.part, "wb")
         with self._open(self.path, "rb") as file:
             for number, line in enumerate(self._lines(file), 1):
@@ -110,7 +110,7 @@ class UrlList(Source):
         return cast("IO[bytes]", gzip.open(path, mode) if packed else path.open(mode))
 
     def keep(self, item: Item) -> None:
-        """The line as it was."""
+        """Writes the line unchanged."""
         self._out.write(item.content)
 
     def finish(self) -> None:
@@ -128,7 +128,7 @@ class Rows(Source):
         self._column = url_column(self._file.schema_arrow.names, column, path)
 
     def items(self) -> Iterator[Item]:
-        """A row each; a row group is written for each batch that was read."""
+        """Yields the rows; each batch read becomes a row group."""
         self._writer = pq.ParquetWriter(self.part, self._file.schema_arrow, compression="zstd")
         self._batch: pa.RecordBatch | None = None
         self._kept: list[int] = []
@@ -148,7 +148,7 @@ class Rows(Source):
             raise BadInput(f"{self.path} is damaged: {error}") from None
 
     def keep(self, item: Item) -> None:
-        """The row as it was."""
+        """Writes the row unchanged."""
         batch, number = item.content
         if batch is not self._batch:
             self._write()
@@ -169,7 +169,7 @@ class Rows(Source):
 
 
 def url_column(names: Sequence[str], wanted: str | None, path: Path) -> str:
-    """The column that holds the URL; raises BadInput."""
+    """Returns the column with the URL. Raises BadInput."""
     if wanted is not None:
         if wanted in names:
             return wanted
@@ -178,4 +178,4 @@ def url_column(names: Sequence[str], wanted: str | None, path: Path) -> str:
     for name in COLUMNS:
         if name in lower:
             return lower[name]
-    raise BadInput(f"{path} has no column of URLs that is known as such: name it with --url-column")
+    raise BadInput(f"{path} has no column with a known name for URLs: name it with --url-column")

@@ -1,4 +1,4 @@
-"""What a run has decided about an input so far, so that one that was killed goes on without deciding anything twice.
+"""The journal of a run: what it has decided about an input, so that a killed run resumes without deciding twice.
 
 A file of JSON lines beside the reasons: what the run is, then a line for each batch whose rows are all in the log. What
 was decided after the last of them is found in the log itself: a row there is taken for the item that it is about.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from forbear.storage.log.writer import Writer
 
 LeftOut = dict[int, dict[str, Any]]
-"""What was left out of a batch: rows of the file of reasons, by the item's place in the batch."""
+"""What was left out of a batch: rows of the file of reasons, by position in the batch."""
 
 
 class Journal:
-    """The journal of one input; ``about`` says which input, filtered how: one of another is begun anew."""
+    """The journal of one input; ``about`` identifies input and settings, and another journal is replaced."""
 
     def __init__(self, path: Path, about: dict[str, Any], crawl: str) -> None:
         self.path, self._crawl = path, crawl
@@ -39,7 +39,7 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def open(self, writer: Writer) -> None:
-        """Begins to write, after what is there; what the log has beyond that is kept for ``logged``."""
+        """Opens the journal to append; decisions in the log that it lacks are kept for ``logged``."""
         if self._since is None:
             self._file = self.path.open("wb")
             self._write(self._about | {"at": now().isoformat()})
@@ -52,13 +52,13 @@ class Journal:
             self._logged[row["url"], row["content_sha256"]].append(row)
 
     def done(self) -> Iterator[tuple[int, LeftOut]]:
-        """What earlier runs made of the first batches, in order: how many items, and what was left out."""
+        """Yields the batches of earlier runs, in order: how many items, and what was left out."""
         if self._since is not None:
             for line, _ in islice(_lines(self.path), 1, None):
                 yield line["count"], {int(place): row for place, row in line["left"].items()}
 
     def logged(self, item: Item) -> dict[str, Any] | None:
-        """The row of the log about an item that an earlier run decided about and did not write down; each once."""
+        """Returns the log row about an item that an earlier run decided but did not journal; each once."""
         if not self._logged:
             return None
         page = item.page
@@ -67,11 +67,11 @@ class Journal:
         return rows.popleft() if rows else None
 
     def add(self, count: int, left: LeftOut) -> None:
-        """Notes a batch whose rows are committed."""
+        """Records a batch whose rows are committed."""
         self._write({"at": now().isoformat(), "count": count, "left": left})
 
     def close(self) -> None:
-        """Ends it; the next run goes on from here."""
+        """Closes it; the next run goes on from here."""
         if self._file:
             self._file.close()
 
@@ -82,7 +82,7 @@ class Journal:
 
 
 def _end(path: Path, about: dict[str, Any]) -> tuple[datetime | None, int]:
-    """The time of the last line and the octets to its end; a line that was cut off counts not.
+    """Returns the time of the last whole line, and the offset of its end.
 
     None and 0 if there is no journal about this.
     """
@@ -96,7 +96,7 @@ def _end(path: Path, about: dict[str, Any]) -> tuple[datetime | None, int]:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """The whole lines, each with its octets."""
+    """Yields the whole lines, each with its length in bytes."""
     if not path.exists():
         return
     with path.open("rb") as file:

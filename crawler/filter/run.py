@@ -1,4 +1,4 @@
-"""Applies the decision of a crawl to data that others collected: what is reserved, or not known, is left out.
+"""Applies the decision to data that others collected, and leaves out what is reserved or cannot be known.
 
 For each item there is a row in the log before it is written or left out; the files with reservations are fetched as a
 crawl would, from the same hosts' turns, or come from a snapshot, or from what the log has (``offline``).
@@ -60,7 +60,7 @@ _LISTS = frozenset({".txt", ".lst", ".urls"})
 
 
 def source(config: FilterConfig, path: Path, target: Path) -> Source:
-    """An input by its kind, or by its name if none is given. Raises BadInput."""
+    """Opens an input by its kind, by default that of its name. Raises BadInput."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     bare = [suffix for suffix in suffixes if suffix != ".gz"]
     if config.kind == "images" or (config.kind is None and path.is_dir()):
@@ -73,10 +73,10 @@ def source(config: FilterConfig, path: Path, target: Path) -> Source:
         try:
             return Rows(path, target, config.url_column)
         except pa.ArrowInvalid as error:
-            raise BadInput(f"{path} is no Parquet file: {error}") from None
+            raise BadInput(f"{path} is not a Parquet file: {error}") from None
     if config.kind == "urls" or (config.kind is None and bare[-1:] and bare[-1] in _LISTS):
         return UrlList(path, target)
-    raise BadInput(f"{path} is of no kind that its name tells: say which with --kind ({', '.join(KINDS)})")
+    raise BadInput(f"{path} has no known file extension: name its kind with --kind ({', '.join(KINDS)})")
 
 
 def run(
@@ -84,7 +84,7 @@ def run(
     watch: Callable[[Filtered], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Filtered:
-    """Filters every input that is not done yet. Raises BadConfig, BadInput, StorageError and OSError.
+    """Filters every unfinished input. Raises BadConfig, BadInput, StorageError and OSError.
 
     ``watch`` is called as it goes on, ``say`` with a sentence about each record that is broken.
     """
@@ -115,7 +115,7 @@ def run(
 
 
 def _lists(config: FilterConfig, hosts: Snapshot | None, writer: Writer) -> tuple[Capture | None, Capture | None]:
-    """The operator's list and that of infringing sites: as named, else the database's, else the snapshot's."""
+    """Returns the operator's list and the list of infringing sites: as named, else from database or snapshot."""
     of_snapshot = {known.capture.url: known.capture for known in hosts.lists} if hosts else {}
     own = of_snapshot.get(operator.LIST)
     if config.operator_list:
@@ -157,7 +157,7 @@ async def _run(
 
 
 def _named(inputs: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Each input with its name below the folder of the output; those that share one get a number before it."""
+    """Yields each input with its name in the output folder; equal names get a number in front."""
     shared = {name for name, count in Counter(path.name for path in inputs).items() if count > 1}
     return [
         (path, f"{number:04}-{path.name}" if path.name in shared else path.name)
@@ -195,7 +195,7 @@ async def _filter(
         while batch := await asyncio.to_thread(next, batches, None):
             count, left = next(earlier, None) or (len(batch), await _decide(session, batch, journal))
             if count != len(batch):
-                raise BadInput(f"{path} is not what an earlier run began with: name another folder with --out")
+                raise BadInput(f"{path} has changed since an earlier run: name another folder with --out")
             if left:
                 writer.write_table(pa.Table.from_pylist(list(left.values()), REASONS))
             counts.update({str(Verdict.ALLOWED): count - len(left)} | Counter(row["verdict"] for row in left.values()))
@@ -213,18 +213,18 @@ async def _filter(
             about["broken"] = json.dumps(asdict(done.broken[name]))
         writer.add_key_value_metadata(about)
     data.finish()
-    atomic_rename(part, reasons)  # last: it says that this input is done
+    atomic_rename(part, reasons)  # last, as it marks the input as done
     log.unlink()
 
 
 def _stamp(path: Path) -> list[int]:
-    """What tells a file from another of its name, or from itself before it was changed."""
+    """Identifies a file and its present state."""
     about = path.stat()
     return [about.st_size, about.st_mtime_ns]
 
 
 async def _decide(session: Session, batch: Sequence[Item], journal: Journal) -> LeftOut:
-    """What of a batch is left out; every decision is committed, and the batch is in the journal."""
+    """Returns what is left out of a batch; its decisions are committed, and the batch is in the journal."""
     rows = await asyncio.gather(*(_row(session, item, journal.logged(item)) for item in batch))
     left = {place: row for place, row in enumerate(rows) if row["verdict"] != str(Verdict.ALLOWED)}
     journal.add(len(batch), left)
@@ -232,7 +232,7 @@ async def _decide(session: Session, batch: Sequence[Item], journal: Journal) -> 
 
 
 async def _row(session: Session, item: Item, logged: dict[str, Any] | None) -> dict[str, Any]:
-    """A row about an item, whose decision is committed: now, or by an earlier run."""
+    """Returns a row about an item, whose decision is committed, now or by an earlier run."""
     row: dict[str, Any] = {"where": item.where, "url": item.url, "host": None, "domain": None, "decision": None}
     try:
         url = urls.parse(item.url or "")

@@ -1,4 +1,4 @@
-"""Where the files with reservations come from when a data set is filtered: snapshots, the log, the network."""
+"""The sources of files with reservations for the filter: snapshots, the log, the network."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _PLACES = frozenset(place for protocol in PROTOCOLS for place in protocol.PLACES
 
 
 def recorded(known: SnapshotAnswer) -> CaptureRecord:
-    """An answer of a snapshot of hosts as evidence: under its own id, so that it is stored once."""
+    """Returns an answer from a snapshot of hosts as evidence, under its own id, so that it is stored once."""
     return CaptureRecord(known.id or new_id(), known.fetched_at, known.expires_at, known.capture)
 
 
 class Archives:
-    """Answers that stand in WARC files, found by their URL: robots.txt as Common Crawl publishes it, and the like."""
+    """Answers in WARC files by URL, such as the robots.txt files that Common Crawl publishes."""
 
     def __init__(self, paths: Sequence[Path], note: Callable[[Damage], None]) -> None:
-        """``note`` takes what is broken. Of several answers the newest counts, whether or not it can be read."""
+        """``note`` gets each damage. The newest of several answers counts, even if it cannot be read."""
         self._places: dict[bytes, tuple[datetime, Path, int | Capture]] = {}
         revisits: dict[bytes, tuple[Refers, str]] = {}
         for path in paths:
@@ -67,7 +67,7 @@ class Archives:
             self._places[key] = at, path, page
 
     def get(self, url: str) -> CaptureRecord | None:
-        """The answer, for this run alone: it is as old as the snapshot, so nobody else is to use it again."""
+        """Returns the answer for this run only, as it is as old as the snapshot."""
         key = digest(url)
         if (found := self._places.get(key)) is None:
             return None
@@ -79,7 +79,7 @@ class Archives:
 
 @contextmanager
 def opened(path: Path, **asked: Any) -> Iterator[Snapshot]:
-    """A snapshot of hosts. Raises BadInput, also for what is only found to be damaged when it is read."""
+    """A snapshot of hosts. Raises BadInput, also for damage that shows only when it is read."""
     try:
         with Snapshot(path, **asked) as snapshot:
             yield snapshot
@@ -126,7 +126,7 @@ class Places(Session):
 
 
 class Network:
-    """Fetches files with reservations, each host in its turn among all processes on the database.
+    """Fetches files with reservations, one host at a time among all processes on the database.
 
     ``asked`` is called for each request.
     """
@@ -140,7 +140,7 @@ class Network:
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def fetch(self, url: str) -> CaptureRecord:
-        """What stands at a URL; without a network nobody asks, and nothing is known."""
+        """Returns the answer from a URL; without a network, nothing is known."""
         if self._live is None:
             detail = "the log has no answer from there, and --offline asks nobody"
             return CaptureRecord(new_id(), now(), None, Capture(url, error=Failure.UNASKED, memo={"detail": detail}))

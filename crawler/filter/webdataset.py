@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
-"""POSIX.1-1988 ustar: blocks of 512 octets, files padded to 20 of them, two empty ones at the end."""
+"""POSIX.1-1988 ustar: blocks of 512 bytes, two empty ones at the end, padded to a multiple of 20."""
 
 
 class Shard(Source):
-    """A tar file that is not compressed; a sample stays or leaves whole, what is no file in it stays."""
+    """An uncompressed tar file; a sample is kept or removed whole, entries that are not files are kept."""
 
     def __init__(self, path: Path, target: Path, column: str | None) -> None:
         super().__init__(path, target)
         self._column = column
 
     def items(self) -> Iterator[Item]:
-        """A sample each. One with several images has no URL: it would speak of one of them only."""
+        """Yields samples. One with several images has no URL, as it would be about only one of them."""
         self._in: IO[bytes] = self.path.open("rb")
         self._out = self.part.open("wb")
         try:
@@ -46,7 +46,7 @@ class Shard(Source):
                     else:
                         self._copy(span)
         except tarfile.TarError as error:
-            raise BadInput(f"{self.path} is no tar file, or one that is compressed or damaged: {error}") from None
+            raise BadInput(f"{self.path} is not a tar file, or is compressed or damaged: {error}") from None
 
     def _sample(self, tar: tarfile.TarFile, key: str, members: list[tarfile.TarInfo], span: tuple[int, int]) -> Item:
         images = [member for member in members if PurePosixPath(member.name).suffix.lower() in IMAGES]
@@ -66,7 +66,7 @@ class Shard(Source):
         return None
 
     def keep(self, item: Item) -> None:
-        """The sample as it was."""
+        """Writes the sample unchanged."""
         self._copy(item.content)
 
     def _copy(self, span: tuple[int, int]) -> None:
@@ -75,7 +75,7 @@ class Shard(Source):
             self._out.write(file.read(span[1] - span[0]))
 
     def finish(self) -> None:
-        """Completes the file, with the end that a tar file has."""
+        """Completes the file with the end of a tar file."""
         self._out.write(bytes(2 * _BLOCK))
         self._out.write(bytes(-self._out.tell() % _RECORD))
         self._out.close()
@@ -89,7 +89,7 @@ def _key(member: tarfile.TarInfo) -> str:
 
 
 def _end(member: tarfile.TarInfo) -> int:
-    """Where the next one begins."""
+    """Returns the offset of the next entry."""
     size = member.size if member.isfile() else 0
     return member.offset_data + -(-size // _BLOCK) * _BLOCK
 

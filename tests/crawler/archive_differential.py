@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
         other = theirs(path)
         differs = [at for at, one in read.items() if other.get(at, one) != one]
         for at in differs:
-            print(f"    octet {at}: {str(read[at])[:100]} here, {str(other[at])[:100]} in warcio")
+            print(f"    byte {at}: {str(read[at])[:100]} here, {str(other[at])[:100]} in warcio")
         total += counts
         total.update(files=1, broken=len(broken), differs=len(differs), alike=len(read) - len(differs))
     print(dict(total))

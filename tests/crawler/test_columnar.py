@@ -155,8 +155,8 @@ def test_what_it_cannot_take_is_said_in_a_sentence(crawler: Crawler, tmp_path: P
     pq.write_table(pa.table({"url": [1]}), tmp_path / "numbers.parquet")
     rows = tmp_path / "rows.parquet"
     for path, options, words in (
-        (tmp_path / "pages.txt", {}, "--grouped takes no other"),
-        (tmp_path / "numbers.parquet", {}, "holds int64 and no text"),
+        (tmp_path / "pages.txt", {}, "--grouped takes only those"),
+        (tmp_path / "numbers.parquet", {}, "has int64, not text"),
         (rows, {"url_column": "uri"}, "has no column 'uri'"),
         (rows, {"offline": False, "contact": "mailto:a@a.example"}, "--grouped needs --offline"),
         (rows, {"snapshot": None}, "--grouped needs --offline"),

@@ -166,7 +166,7 @@ def test_an_archive_as_common_crawl_publishes_it(crawler: Crawler, tmp_path: Pat
     whole = tmp_path / "whole.warc.gz"
     whole.write_bytes(gzip.compress(gzip.decompress(octets)))
     done = filtered(crawler, web, whole, text, out=tmp_path / "b", code=1)
-    assert "whole.warc.gz, octet 0: several records are compressed together" in done.stderr
+    assert "whole.warc.gz, byte 0: several records are compressed together" in done.stderr
     assert [done.summary["inputs"][each.name]["allowed"] for each in (whole, text)] == [0, len(ALLOWED)]
     assert done.summary["broken"] == {whole.name: {"records": 16, "cut": False}}
     assert (tmp_path / "b" / "kept" / whole.name).read_bytes() == b""
@@ -239,7 +239,7 @@ def test_a_tar_file_of_samples(crawler: Crawler, tmp_path: Path, web: Web) -> No
     assert set(reasons(crawler, path.name)) == {"http://yes.example/2.jpg", "http://no.example/no/4.jpg", None}
     packed = tmp_path / "packed.tar"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    assert "is no tar file" in filtered(crawler, web, packed, out=tmp_path / "b", code=2).stderr
+    assert "is not a tar file" in filtered(crawler, web, packed, out=tmp_path / "b", code=2).stderr
 
 
 @pytest.mark.parametrize("dictionary", [False, True])
@@ -307,13 +307,13 @@ def test_a_damaged_archive_is_filtered_as_far_as_it_is_whole(crawler: Crawler, t
     assert told["broken"] == {path.name: {"records": 3, "cut": True}}
     assert (crawler.out / "kept" / path.name).read_bytes() == b"".join(good)
     places = [len(good[0]), len(good[0] + short + good[1]), path.stat().st_size - len(torn)]
-    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [f"{path}, octet {at}" for at in places]
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [f"{path}, byte {at}" for at in places]
     assert reasons(crawler, path.name) == {
         "http://yes.example/short": ("deferred", ["protocol"]),
         "http://yes.example/torn": ("deferred", ["truncated"]),
     }
     details = "\n".join(detail for (detail,) in crawler.rows("SELECT detail FROM gaps"))
-    assert all(f"octet {at}" in details for at in places)
+    assert all(f"byte {at}" in details for at in places)
     again = filtered(crawler, web, path, code=1)
     assert again.summary["broken"] == told["broken"]
     assert again.summary["inputs"][path.name]["before"]
@@ -432,8 +432,8 @@ def test_what_is_of_no_known_kind_is_wrong_use(crawler: Crawler, tmp_path: Path)
     told = {
         "hurt.parquet": "is damaged",
         "cut.txt.gz": "is damaged or cut off",
-        "data.bin": "say which with --kind",
-        "bad.parquet": "is no Parquet file",
+        "data.bin": "name its kind with --kind",
+        "bad.parquet": "is not a Parquet file",
         "other.parquet": "name it with --url-column",
     }
     for name, words in told.items():

@@ -80,7 +80,7 @@ def _append(path: Any) -> None:
 CHANGES = {
     "nothing": (lambda out: None, None),
     "a WARC file": (lambda out: _append(next((out / "warc").iterdir())), "warc/.* was changed since"),
-    "a table": (lambda out: next((out / "pages").iterdir()).unlink(), "pages/.* is not there any more"),
+    "a table": (lambda out: next((out / "pages").iterdir()).unlink(), "pages/.* is missing"),
     "a list": (lambda out: _append(next((out / "versions" / "lists").iterdir())), "versions/lists/.* was changed"),
     "an older manifest": (lambda out: _append(out / "versions" / "0001.json"), "manifest of version 1 was changed"),
 }
