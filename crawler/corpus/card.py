@@ -1,6 +1,6 @@
 """Describes a corpus for machines and for people: Croissant 1.1 with PROV-O and ODRL, and a card in Markdown.
 
-Everything is taken from the manifest of a version and from the log. What neither can know stays visibly open.
+Everything comes from the manifest of a version and from the log. What neither can know is marked as open.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ CONTEXT: dict[str, Any] = {
 
 _TYPES = {"string": "sc:Text", "large_string": "sc:Text", "int16": "sc:Integer", "int64": "sc:Integer"}
 _RIGHTS = (
-    "No licence is granted with this data set: the rights in each page stay with whoever holds them. The pages were "
-    "collected for the use named below where no machine-readable reservation spoke against it; a reservation that is "
-    "made later is found by a recheck, and the page leaves the next version."
+    "No licence is granted with this data set: the rights in each page stay with their holders. The pages were "
+    "collected for the use named below if no machine-readable reservation excluded it. A recheck finds later "
+    "reservations, and removes those pages from the next version."
 )
 
 

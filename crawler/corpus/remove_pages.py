@@ -1,8 +1,8 @@
 """Removes pages from the files of a corpus after the log says so; killed at any point, the next run goes on.
 
-Each file is written anew beside the old one, and takes its name when it is safely on disk: first the WARC file, then
-its table; then the log learns where the pages stand that stayed. A page is marked as erased when all that is done, and
-until then every command that works on the corpus does it again from the start, which changes nothing that is right.
+Each file is rewritten beside the old one, and replaces it once it is safely on disk: first the WARC file, then its
+table. Then the log gets the new offsets of the remaining pages. Only after that are pages marked as erased; until then,
+every command that works on the corpus starts over, which changes nothing that is already right.
 """
 
 from __future__ import annotations

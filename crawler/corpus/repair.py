@@ -25,8 +25,8 @@ _SOFTWARE = "Forbear, repaired after an interruption"
 class Repaired:
     """Files that were ``cut`` or ``removed``, by name relative to the folder.
 
-    ``short`` files end before the place that the log knows of: a disk lost what a process had written.
-    ``pages`` counts the pages in the tables that were made anew.
+    ``short`` files end before the last page in the log: the disk lost what a process had written. ``pages`` counts the
+    pages in rebuilt tables.
     """
 
     cut: list[str] = field(default_factory=list)

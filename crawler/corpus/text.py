@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _LONGEST_TITLE = 1000
 _MOST_TAGS = 40_000
-"""Bytes; a larger page gets no main text: finding it takes tags times depth, a second at this size."""
+"""Tags; a larger page gets no main text: finding it takes tags times depth, a second at this size."""
 _FEW_TAGS, _FEW_OCTETS = 4_000, 262_144
 """Below this many tags and bytes, a page is cheap to parse in any order."""
 _MOST_OPTIONS = 20_000
@@ -33,7 +33,7 @@ _MOST_ATTRIBUTES = 500
 class Text(NamedTuple):
     """The readable content of a page. ``title`` and ``language`` (BCP 47) are None if the page states none.
 
-    ``text`` is empty where there is none to be had (a picture), and None where it could not be read.
+    ``text`` is empty if the page has none (a picture), and None if it could not be read.
     """
 
     title: str | None

@@ -1,9 +1,9 @@
 """Versions of a corpus: its files and pages after each run that changed it.
 
 ``versions/0001.json`` is a manifest: the digest of each file, counts, the policy, the state of the log, and the digest
-of the manifest before, so that none can be changed unseen. Which pages a file of the corpus held stands, without their
-text, in ``versions/lists/SHA256.parquet``, named by the digest of the table it was made from: versions that share a
-file share its list, and what an older version held is still known when the file itself was rewritten.
+of the previous manifest, so that no manifest can be changed unnoticed. ``versions/lists/SHA256.parquet`` lists the
+pages of a file without their text, named by the digest of the table it was made from: versions that share a file share
+its list, and the pages of an older version are still known after the file was rewritten.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def log_state(connection: Connection) -> dict[str, Any]:
 EVENT = "corpus version"
 
 
-def tell(connection: Connection, version: Version) -> None:
+def record_version(connection: Connection, version: Version) -> None:
     """Records a version in the log, once: its number, the digest of its manifest, its crawl."""
-    told = connection.scalars(select(events.c.content).where(events.c.event == EVENT))
-    if all(said["sha256"] != version.sha256 for said in told):
+    recorded = connection.scalars(select(events.c.content).where(events.c.event == EVENT))
+    if all(event["sha256"] != version.sha256 for event in recorded):
         content = version.content
-        said = {"version": version.number, "sha256": version.sha256, "crawl": content["crawl"]}
-        chain.append_event(connection, EVENT, said | {"counts": content["counts"]}, now())
+        event = {"version": version.number, "sha256": version.sha256, "crawl": content["crawl"]}
+        chain.append_event(connection, EVENT, event | {"counts": content["counts"]}, now())
 
 
 def make(out: Path, made: VersionOrigin, log: dict[str, Any]) -> Version | None:
@@ -305,7 +305,7 @@ class Verified:
 def verify(out: Path, version: Version) -> Verified:
     """Compares every file of a version, and every manifest, with its digest. Raises BadVersion and OSError.
 
-    A file that is otherwise than in an older version is at fault unless a later version says that it is as it stands.
+    A file that differs from an older version is a fault, unless a later version has it as it is now.
     """
     faults = list(_broken_chain(out))
     later: dict[str, set[str]] = {}

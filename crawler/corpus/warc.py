@@ -1,11 +1,11 @@
-"""A kept page as records of a WARC file, and back (WARC 1.1, ISO 28500:2017).
+"""Converts a kept page to the records of a WARC file, and back (WARC 1.1, ISO 28500:2017).
 
 A page is three records, each a gzip member of its own, in this order: ``response`` (or ``revisit`` for content that
 is in the corpus already), ``request``, ``metadata``; a page is whole when its metadata record is. All three carry
 the decision's id in the field ``Forbear-Decision``.
 
-Bodies are stored decoded, as Common Crawl stores them: Content-Encoding, Transfer-Encoding and Content-Length as
-received are renamed ``X-Crawler-…``, and a Content-Length that is true stands at the end of the header.
+Bodies are stored decoded, as in Common Crawl: Content-Encoding, Transfer-Encoding and Content-Length as received are
+renamed ``X-Crawler-…``, and the real Content-Length comes last in the header.
 """
 
 from __future__ import annotations
@@ -144,21 +144,21 @@ def beginning(file: IO[bytes]) -> bytes:
 def content(folder: Path, name: str, offset: int) -> bytes:
     """Returns the body of the page at an offset in a file of this corpus; of a revisit, the body it refers to.
 
-    Raises OSError if there is no such file, and ValueError if no whole page begins there.
+    Raises OSError if there is no such file, and ValueError if no whole page starts there.
     """
     with (folder / name).open("rb") as file:
         file.seek(offset)
         kept = next(read(file), None)
     if kept is None or kept.offset != offset:
-        raise ValueError(f"{name} holds no whole page at octet {offset}")
+        raise ValueError(f"{name} has no whole page at byte {offset}")
     return original_of(folder, kept) if kept.original else kept.page.capture.body
 
 
 def original_of(folder: Path, kept: StoredPage) -> bytes:
     """Returns the body that a revisit refers to.
 
-    It is looked for in the whole file if it is not where the revisit says: pages before it may have left the corpus.
-    Raises OSError if there is no such file, and ValueError if it does not hold this content.
+    Searches the whole file if the body is not where the revisit says, as earlier pages may have been removed.
+    Raises OSError if there is no such file, and ValueError if it does not have this content.
     """
     name, offset = kept.original or ("", 0)
     with (folder / name).open("rb") as file:

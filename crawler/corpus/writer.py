@@ -1,4 +1,4 @@
-"""The corpus that a crawl writes: WARC files, and the text of their pages as Parquet (WARC 1.1, ISO 28500:2017).
+"""Writes the corpus of a crawl: WARC files, and the text of their pages as Parquet (WARC 1.1, ISO 28500:2017).
 
 ``warc/NAME.warc.gz`` and ``pages/NAME.parquet`` belong together. Names sort by time. A WARC file that is being
 written is locked (flock), so that a repair by another process leaves it alone.
@@ -49,10 +49,9 @@ class Corpus:
     """Writes the pages that may be kept; not thread-safe.
 
     ``write`` is called after the decision is committed, and the row about the page is committed after that, in the
-    order of writing: then ``repair`` finds every page whole. ``worker`` tells apart processes that share a folder;
-    ``seen`` finds content that is in the corpus already by its SHA-256, beside what this object remembers itself;
-    ``reader`` reads the text of pages.
-    Raises OSError; a page that could not be written leaves nothing behind.
+    order of writing: then ``repair`` finds every page whole. ``worker`` is the number of this process among those that
+    share the folder; ``seen`` finds content already in the corpus by its SHA-256, besides what this object remembers;
+    ``reader`` reads the text of pages. Raises OSError; a page that could not be written leaves nothing behind.
     """
 
     def __init__(

@@ -202,7 +202,7 @@ def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Wr
     made = versions.VersionOrigin(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
     version = versions.make(config.out, made, writer.call(versions.log_state).result())
     if last := version or versions.latest(config.out):  # a run that was killed may not have told of it
-        writer.call(lambda connection: versions.tell(connection, last)).result()
+        writer.call(lambda connection: versions.record_version(connection, last)).result()
     return version.number if version else None
 
 

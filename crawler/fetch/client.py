@@ -240,9 +240,9 @@ _NAMES: tuple[tuple[type[OSError], Failure], ...] = (
 
 
 def failure(exception: BaseException) -> Failure:
-    """What the failure of a request is called in decide.md, by the outermost cause that has a name.
+    """Returns the name of a request's failure (docs/reference/decide.md), by the outermost cause that has one.
 
-    What has none is ``protocol``: there is no answer that can be used. ``network.explain`` has the sentence to it.
+    Without one it is ``protocol``: no answer that can be used. ``network.explain`` returns the sentence about it.
     """
     for cause in causes(exception):
         if isinstance(cause, BadAnswer):

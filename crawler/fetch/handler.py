@@ -137,17 +137,17 @@ class GuardedHandler(BaseDownloadHandler):
             protocol=head.version,
         )
 
-        def tell(signal: object, **about: Any) -> None:
+        def send(signal: object, **about: Any) -> None:
             if stop := check_stop_download(signal, self.crawler, request, **about):
                 raise _Stopped(made(body=bytes(octets), stop_download=stop))
 
         def seen(part: bytes) -> None:
             octets.extend(part)
-            tell(signals.bytes_received, data=part)
+            send(signals.bytes_received, data=part)
 
         limit = request.meta.get("download_maxsize", self._limit) or _NO_LIMIT
         try:
-            tell(signals.headers_received, headers=headers, body_length=answer.length)
+            send(signals.headers_received, headers=headers, body_length=answer.length)
             body = await answer.body(limit, seen)
         except _Stopped as stopped:
             return stopped.response

@@ -98,7 +98,7 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def _reached(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Address, ...]:
-    """Returns every address where a packet may end: an IPv6 address may stand for an IPv4 one, or lead to one."""
+    """Returns every address where a packet may end: an IPv6 address may contain or lead to an IPv4 one."""
     if isinstance(ip, IPv4Address):
         return (ip,)
     embedded = tuple(_embedded(ip))

@@ -1,7 +1,7 @@
 """WARC files that others wrote, for the filter: the records about one URL are kept or removed together.
 
-Common Crawl's WARC, WET and WAT are read as they are. What stays is copied octet for octet; a record that is not
-whole never stays, and neither do those about the same URL around it.
+Common Crawl's WARC, WET and WAT files need no conversion. What is kept is copied byte for byte; a broken record is
+never kept, and neither are the neighbouring ones about the same URL.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class _Group:
 def read_page(record: Record, url: str | None, file: str) -> tuple[Capture | None, Damage | None]:
     """Returns what a record says was served at a URL, and the damage to the record and its HTTP answer.
 
-    There is no page where the URL is none, and none of a request, a text, metadata, or a revisit without a head.
+    There is no page without a valid URL, nor in a request, a text, metadata, or a revisit without a head.
     """
     damage, page = record.damage, None
     try:

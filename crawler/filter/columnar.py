@@ -1,7 +1,7 @@
 """Filters tables by a snapshot of hosts, in Arrow batches, with a log row for each host and answer, not each URL.
 
-An input is done in parts, each of one or more of its row groups. A part that has both its files is done, and left alone
-by the next run; what the log has of the part that was under way is found there, and not written twice.
+An input is processed in parts of one or more row groups. The next run skips parts that have both files. What the log
+already has of an unfinished part is found there, and not written twice.
 """
 
 from __future__ import annotations

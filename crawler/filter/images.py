@@ -1,7 +1,7 @@
-"""Folders of images with their metadata: a file beside each (NAME.json), or one for all (metadata.jsonl, csv, parquet).
+"""Folders of images with metadata: a file for each (NAME.json), or one for all (metadata.jsonl, csv, parquet).
 
-These are the layouts of img2dataset (files) and of Hugging Face's ImageFolder. Each image is read for the reservations
-that it carries itself (IPTC, C2PA), beside those of the place that it came from.
+These are the layouts of img2dataset (files) and of Hugging Face's ImageFolder. Each image is checked for reservations
+in its own metadata (IPTC, C2PA), besides those of its source.
 """
 
 from __future__ import annotations

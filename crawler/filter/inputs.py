@@ -1,7 +1,7 @@
 """Inputs of the filter: data that others collected, read in batches and written again without some items.
 
-Parquet with a column of URLs (Common Crawl's columnar index as it is), and lists of URLs; other kinds are in files of
-their own. What stays is copied octet for octet, or row for row with all its columns.
+Parquet with a column of URLs (such as Common Crawl's columnar index), and lists of URLs; other kinds have their own
+modules. What is kept is copied byte for byte, or row for row with all its columns.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Journal:
 def _end(path: Path, about: dict[str, Any]) -> tuple[datetime | None, int]:
     """Returns the time of the last whole line, and the offset of its end.
 
-    None and 0 if there is no journal about this.
+    Returns None and 0 without a journal about this input.
     """
     since, size = None, 0
     for number, (line, octets) in enumerate(_lines(path)):

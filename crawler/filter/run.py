@@ -1,7 +1,7 @@
 """Applies the decision to data that others collected, and leaves out what is reserved or cannot be known.
 
-For each item there is a row in the log before it is written or left out; the files with reservations are fetched as a
-crawl would, from the same hosts' turns, or come from a snapshot, or from what the log has (``offline``).
+Each item has a row in the log before it is written or left out. Files with reservations are fetched as in a crawl, one
+process at a time for each host, or come from a snapshot, or from the log (``offline``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tar files of samples, as webdataset and img2dataset write them: an image, a JSON object with its URL, a caption.
+"""Tar files of samples, in the layout of webdataset and img2dataset: an image, a JSON object with its URL, a caption.
 
-The files of a sample stand together and have one name, but for what follows the first dot after the last slash.
-What stays is copied octet for octet.
+The files of a sample are consecutive and share a name up to the first dot after the last slash. What is kept is copied
+byte for byte.
 """
 
 from __future__ import annotations
