@@ -59,7 +59,7 @@ def told(engine: Engine) -> Told:
         lists.import_list(connection, issue(1, b"1"), sites, AT)
         lists.import_list(connection, issue(2, b"2"), sites[:2], AT)
         lists.accept(connection, "held.example", by="Grace", why="It is the site that was meant.", at=AT)
-        tell(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
+        record_version(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
         columns = schema.list_entries.c
         ids = {row.domain: row.id for row in connection.execute(select(columns.domain, columns.id))}
         source = connection.scalar(select(schema.list_sources.c.sha256).where(schema.list_sources.c.name == "1.csv"))
@@ -76,7 +76,7 @@ def test_what_nobody_touched_is_in_order(engine: Engine, told: Told) -> None:
 
 def test_a_version_is_told_once(engine: Engine, told: Told) -> None:
     with writing(engine) as connection:
-        tell(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
+        record_version(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
         assert len(connection.execute(select(schema.events)).all()) == 3
 
 
