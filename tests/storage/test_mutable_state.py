@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Connection, Engine, select
 
-from forbear.crawler.corpus.versions import Version, tell
+from forbear.crawler.corpus.versions import Version, record_version
 from forbear.storage.database import reading, writing
 from forbear.storage.db import schema
 from forbear.storage.db.portal_tables import complaint_files, complaint_steps, complaints
