@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import rfc8785
 from sqlalchemy import Connection, select
 
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.portal_tables import cards
 from forbear.storage.db.records import new_id
 
@@ -28,15 +28,15 @@ class Version:
 
 def publish(connection: Connection, content: Mapping[str, Any], at: datetime) -> Version | None:
     """Stores the card if it is another than the latest, and returns it then; None if nothing changed."""
-    canonical = rfc8785.dumps(dict(content))
-    digest = hashlib.sha256(canonical).hexdigest()
+    text = canonical(dict(content))
+    digest = hashlib.sha256(text.encode()).hexdigest()
     newest = select(cards.c.id).order_by(cards.c.published_at.desc()).limit(1)
     connection.execute(newest.with_for_update())  # two processes that see a change publish it once
     latest = versions(connection, 1)
     if latest and latest[0].digest == digest:
         return None
-    version = Version(new_id(), at, digest, json.loads(canonical))
-    row = {"id": version.id, "published_at": at, "digest": digest, "content": canonical.decode()}
+    version = Version(new_id(), at, digest, json.loads(text))
+    row = {"id": version.id, "published_at": at, "digest": digest, "content": text}
     connection.execute(cards.insert(), row)
     return version
 

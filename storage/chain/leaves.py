@@ -18,10 +18,10 @@ from hashlib import sha256
 from json.encoder import encode_basestring as _quoted
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError, to_json
-from sqlalchemy import JSON, ColumnElement, Date, Table, Text, cast
+from sqlalchemy import ColumnElement, Date, Table, Text, cast
 
 from forbear.storage.db import portal_tables, schema
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.types import Instant, Shown, shown, written
 
 SALT = 16
@@ -114,27 +114,6 @@ class NewLeaf(NamedTuple):
     payload: str | None
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False).encode
-
-
-def canonical(value: Any) -> str:
-    """RFC 8785 of what the log holds: text, whole numbers, booleans, lists, and objects whose keys are ASCII.
-
-    There, sorting by code points is sorting by UTF-16 code units (3.2.3), and Python escapes what 3.2.2.2 wants. Half a
-    surrogate pair, which a header may hold and RFC 8785 forbids, stays the escape that JSON has for it.
-    """
-    text = _encode(value)
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def compact(value: Any) -> str:
-    """``canonical`` of lists of text, and of objects whose keys are sorted already; several times as fast."""
-    try:
-        return to_json(value).decode()
-    except PydanticSerializationError:  # half a surrogate pair
-        return canonical(value)
-
-
 def commitment(salt: bytes, payload: str) -> str:
     """What the record says of a payload: SHA-256(salt ‖ payload), in hexadecimal."""
     return sha256(salt + payload.encode()).hexdigest()
@@ -175,8 +154,8 @@ def entry(
             kept, words = _CHILD_PARTS[name]
             fixed[name] = [{column: child[column] for column in kept} for child in rows]
             payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
-    text = _sorted(fixed, parts.kept, nested=parts.nested)
-    return NewLeaf(kind, FORMS[kind].ref_of(row), text, _sorted(payload, parts.words) if parts.words else None)
+    text = _filled(fixed, parts.kept)
+    return NewLeaf(kind, FORMS[kind].ref_of(row), text, _filled(payload, parts.words) if parts.words else None)
 
 
 def _told(value: datetime | date | str) -> str:
@@ -186,10 +165,9 @@ def _told(value: datetime | date | str) -> str:
     return written(value) if isinstance(value, datetime) else value.isoformat()
 
 
-def _sorted(row: Row, order: Sequence[str], *, nested: bool = False) -> str:
-    """``canonical`` of these columns without the empty ones. They are in order; objects in them too, unless nested."""
-    value = {name: row[name] for name in order if row.get(name) is not None}
-    return canonical(value) if nested else compact(value)
+def _filled(row: Row, names: Sequence[str]) -> str:
+    """Returns canonical JSON of these columns, without the empty ones."""
+    return canonical({name: row[name] for name in names if row.get(name) is not None})
 
 
 def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> NewLeaf:
@@ -289,7 +267,6 @@ class _Parts(NamedTuple):
     words: tuple[str, ...]
     shown: tuple[str, ...]
     told: tuple[str, ...]
-    nested: bool
 
 
 def _parts(kind: str, form: LeafFormat) -> _Parts:
@@ -301,7 +278,6 @@ def _parts(kind: str, form: LeafFormat) -> _Parts:
         _names(form.erasable | belongs),
         _names(name for name in form.erasable if isinstance(columns[name], Shown)),
         _names(name for name in kept if isinstance(columns[name], Instant | Date | Shown)),
-        any(isinstance(columns[name], JSON) for name in kept),
     )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, func, select
 
 from forbear.optout.model import SKEW, Capture, Failure, Reason
-from forbear.storage.chain.leaves import NOTHING, compact
+from forbear.storage.chain.leaves import NOTHING
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.dialects import add, add_new, chunks, find
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.records import CaptureRecord, Keep
@@ -161,11 +162,11 @@ def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[
         record.expires_at and written(record.expires_at),
         capture.status,
         capture.error and str(capture.error),
-        compact(capture.headers),
+        canonical(capture.headers),
         sha256,
         len(capture.body),
         sha256 if whole else None,
-        NOTHING if whole else compact(list(dict.fromkeys(quotes))),
+        NOTHING if whole else canonical(list(dict.fromkeys(quotes))),
     )
 
 

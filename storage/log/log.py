@@ -12,7 +12,8 @@ from sqlalchemy import Connection, select
 
 from forbear.optout.model import Gap, Profile, Reason, Statement
 from forbear.storage.chain import chain, leaves
-from forbear.storage.chain.leaves import NewLeaf, Tuples, compact
+from forbear.storage.chain.leaves import NewLeaf, Tuples
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.dialects import add, find
 from forbear.storage.db.hostnames import domain_of, host_in
 from forbear.storage.db.records import (
@@ -165,7 +166,7 @@ def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
 @lru_cache(maxsize=64)
 def _sorted(words: frozenset[StrEnum]) -> str:
     """As JSON."""
-    return compact(sorted(map(str, words)))
+    return canonical(sorted(map(str, words)))
 
 
 def _page(page: PageRecord) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from sqlalchemy.types import Integer
 from forbear.storage.chain import leaves
 from forbear.storage.chain.leaves import CHILDREN, NewLeaf
 from forbear.storage.chain.merkle import leaf_hash
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.dialects import find
 from forbear.storage.db.schema import captures, decision_captures, decisions, pages
 from forbear.storage.db.types import written
@@ -118,4 +119,4 @@ def _plain(table: Table, rows: Sequence[Stored]) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _canonical(text: str) -> bool:
-    return leaves.compact(json.loads(text)) == text
+    return canonical(json.loads(text)) == text

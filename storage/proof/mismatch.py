@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from forbear.optout.model import Profile, Stage, Use, Verdict
 from forbear.storage.chain import leaves, merkle
 from forbear.storage.chain.leaves import NewLeaf
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.types import written
 
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
@@ -71,7 +72,7 @@ def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
     for name in _BEFORE.keys() & leaves.FORMS[entry.kind].table.c.keys():
         for value in _BEFORE[name]:
             changed = {key: old for key, old in {**now, name: value}.items() if old is not None}
-            if _fits(suspect, fixed=leaves.canonical(changed)):
+            if _fits(suspect, fixed=canonical(changed)):
                 return "edited", f"Its {name} was {value}, and is now {now.get(name)}."
     return None
 

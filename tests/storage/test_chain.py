@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
-from forbear.storage.chain import chain, leaves, merkle
+from forbear.storage.chain import chain, merkle
 from forbear.storage.chain.chain import ChainDamaged
 from forbear.storage.database import writing
 from forbear.storage.db import schema
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.records import Keep, new_id
 from forbear.storage.log import log
 from forbear.storage.log.writer import Writer
@@ -33,12 +34,12 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_records_are_canonical_json(value: Any) -> None:
-    assert leaves.canonical(value).encode() == rfc8785.dumps(value)
+    assert canonical(value).encode() == rfc8785.dumps(value)
 
 
 @given(st.text())
 def test_half_a_surrogate_pair_stays_readable_as_json(value: str) -> None:
-    assert json.loads(leaves.canonical([value]).encode()) == [value]
+    assert json.loads(canonical([value]).encode()) == [value]
 
 
 ODD = 'a\0\x1b"\\/\n\u2028\ufeffü日本\U0001f600\udc80'
@@ -64,7 +65,7 @@ def test_every_row_is_a_leaf(engine: Engine, make: Any) -> None:
         for row in rows:
             [sealed] = chain.sealed(connection, row.kind, [row.ref])
             record = json.loads(sealed.record)
-            assert leaves.canonical(record) == sealed.record
+            assert canonical(record) == sealed.record
             if "udc80" not in (sealed.payload or ""):
                 assert rfc8785.dumps(json.loads(sealed.payload or "0")).decode() == (sealed.payload or "0")
             assert rfc8785.dumps(record).decode() == sealed.record

@@ -14,6 +14,7 @@ from sqlalchemy.types import Integer, LargeBinary
 from forbear.optout.readers.url import parse
 from forbear.storage.chain import leaves
 from forbear.storage.db import schema
+from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.hostnames import host_in, host_of
 from forbear.storage.db.types import Instant, Shown, shown, written
 
@@ -51,7 +52,7 @@ def stored(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _stored(kind: Any, given: Any) -> Any:
     if isinstance(kind, JSON):
-        return leaves.NOTHING if given is None else leaves.compact(given)
+        return leaves.NOTHING if given is None else canonical(given)
     return written(given) if isinstance(kind, Instant) and given is not None else given
 
 
