@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
@@ -53,3 +54,27 @@ def test_labels_are_text_whatever_they_are(draw):
     assert hostile in texts
     assert "<script" not in svg
     assert re.search(r'class="fill-s1', svg)
+
+
+@pytest.mark.parametrize(
+    ("draw", "rows", "lengths", "steps"),
+    [
+        (columns, ((10, 30), (0, 20)), ([1], [3, 2]), ["0", "10", "20", "30", "40"]),
+        (bars, ((10, 30), (0, 20)), ([1], [3, 2]), ["0", "10", "20", "30", "40"]),
+        (partial(bars, is_stacked=False), ((10, 30), (0, 20)), ([1], [3, 2]), ["0", "10", "20", "30"]),
+        (partial(bars, unit="bytes"), ((10**9, 5 * 10**8),), ([2], [1]), ["0", "500 MB", "1 GB", "1.5 GB"]),
+        (bars, ((0, 0),), ([], []), ["0", "1"]),
+    ],
+)
+def test_bars_are_as_long_as_their_numbers_by_the_steps_of_the_grid(draw, rows, lengths, steps):
+    figure = Figure(("a", "b"), tuple((f"heading {at}", row) for at, row in enumerate(rows)))
+    picture = ElementTree.fromstring(str(draw(figure)))
+    paths = {path.get("class"): path.get("d", "") for path in picture.iter("{http://www.w3.org/2000/svg}path")}
+    line, bar = (r"M\S+ (\S+)h", r"(\S+)V(\S+)h") if draw is columns else (r"M(\S+) \S+v", r"M(\S+) \S+H(\S+)v")
+    first, second, *_ = (float(at) for at in re.findall(line, paths["stroke-line"].replace("M", " M")))
+    for name, expected in zip(("fill-s0", "fill-s1"), lengths, strict=True):
+        found = re.findall(bar, paths[name].replace("z", " "))
+        assert [(float(end) - float(start)) / (second - first) for start, end in found] == pytest.approx(
+            expected, abs=0.01
+        )
+    assert [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text") if text.text in steps] == steps
