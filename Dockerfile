@@ -1,8 +1,8 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/forbear
-COPY requirements.txt .
-RUN /opt/forbear/bin/pip install --no-cache-dir --require-hashes --no-deps --requirement requirements.txt
+COPY requirements/base.txt requirements/
+RUN /opt/forbear/bin/pip install --no-cache-dir --require-hashes --no-deps --requirement requirements/base.txt
 COPY . .
 # setuptools comes with the lock, to build with; what runs has no use for it, nor for pip.
 RUN /opt/forbear/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \

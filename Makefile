@@ -50,8 +50,8 @@ fuzz: setup-dev ## fuzz every reader in turn on all cores: make fuzz ARGS="--min
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
-	@$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml -
-	@$(LOCK) --constraints requirements-dev.txt --output-file requirements.txt pyproject.toml -
+	@$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml -
+	@$(LOCK) --extra all --constraints requirements/dev.txt --output-file requirements/base.txt pyproject.toml -
 
 clean: ## remove all that make made
 	@rm -rf $(VENV) site build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -67,15 +67,15 @@ $(BIN)/pip:
 
 # The lock names all there is to install. --no-deps: pip need not resolve anything, and its resolver, asked for an extra
 # of a locked package, looks at releases newer than the locked one and then refuses them, as they have no hash.
-$(VENV)/.forbear: requirements.txt pyproject.toml | $(BIN)/pip
+$(VENV)/.forbear: requirements/base.txt pyproject.toml | $(BIN)/pip
 	@echo "Installing what Forbear needs into $(VENV) (once; a minute or so) ..." >&2
-	@$(PIP) install --require-hashes --no-deps --requirement requirements.txt
+	@$(PIP) install --require-hashes --no-deps --requirement requirements/base.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.forbear
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.forbear
 	@echo "Installing what its tests and checks need into $(VENV) (once; a minute or so) ..." >&2
-	@$(PIP) install --require-hashes --no-deps --requirement requirements-dev.txt
+	@$(PIP) install --require-hashes --no-deps --requirement requirements/dev.txt
 	@touch $@
 
 # Python itself finds forbear.optout in optout/, as pyproject.toml says; what reads it without running it (mypy,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from forbear.optout import __version__
+from forbear.scripts import extras
 from forbear.scripts.memory import OUT_OF_MEMORY, is_out_of_memory
 from forbear.scripts.settings import Settings
 
@@ -50,10 +51,13 @@ COMMANDS = {
 
 
 def load(name: str) -> click.Command:
-    """The command of a name in COMMANDS."""
+    """Returns the command of a name in COMMANDS; raises MissingExtra."""
     gc.disable()  # libraries make many objects and hardly garbage: looking for it takes a tenth of loading them
     try:
         return cast("click.Command", import_module(f"forbear.scripts.{name}").command)
+    except ModuleNotFoundError as error:
+        extras.explain(error, name)
+        raise
     finally:
         gc.enable()
 
@@ -75,7 +79,12 @@ class Program(click.Group):
         """The command of a name, with the settings of the file as its defaults."""
         if cmd_name not in COMMANDS:
             return None
-        command = load(cmd_name)
+        try:
+            command = load(cmd_name)
+        except extras.MissingExtra:
+            if ctx.resilient_parsing:  # the shell asks what can be called
+                return None
+            raise
         if isinstance(ctx.obj, Settings):
             ctx.default_map = {**(ctx.default_map or {}), cmd_name: ctx.obj.defaults(cmd_name, command, LOADERS)}
         return command
@@ -90,6 +99,9 @@ class Program(click.Group):
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
+        except ModuleNotFoundError as error:
+            extras.explain(error, str(ctx.invoked_subcommand))
+            raise
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
             return 0

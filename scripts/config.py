@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
+from forbear.scripts.extras import MissingExtra
 from forbear.scripts.options import as_json
 from forbear.scripts.settings import Settings, key_of
 from forbear.scripts.show import table
@@ -56,7 +57,12 @@ def command(ctx: click.Context, as_json: bool, words: tuple[str, ...]) -> None:
     names = words[:1] or tuple(program.list_commands(root))
     found: list[Setting] = []
     for name in names:
-        part = program.get_command(root, name)
+        try:
+            part = program.get_command(root, name)
+        except MissingExtra:
+            if words:
+                raise
+            continue  # it cannot be called, so nothing is in force for it
         if part is None:
             raise click.UsageError(f"There is no command {name!r}.")
         found += _settings(root, name, part, list(words[1:]))

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from forbear.scripts.extras import MissingExtra
+
 STANDARD_FILE = "forbear.toml"
 
 READ_THEMSELVES: Mapping[str, Collection[str]] = {"run": ("step",)}
@@ -76,15 +78,12 @@ class Settings:
 
     def _check_top(self, command: click.Command, commands: Commands) -> None:
         mine = {key for key, _ in _settable(command)}
-        others: set[str] | None = None
         for key, value in self.content.items():
             if isinstance(value, dict):
                 if key not in commands:
                     raise click.UsageError(f"{self.path}: there is no command for the table [{key}].")
-            elif key not in mine:
-                others = others or {option for load in commands.values() for option, _ in _settable(load())}
-                if key not in others:
-                    raise click.UsageError(f"{self.path}: no command has an option for the key {key!r}.")
+            elif key not in mine and not _may_be_known(key, commands):
+                raise click.UsageError(f"{self.path}: no command has an option for the key {key!r}.")
 
     def _value(self, key: str, value: Any, option: click.Option) -> Any:
         """Numbers as click converts them, lists where an option may be repeated; raises UsageError for the rest."""
@@ -96,6 +95,18 @@ class Settings:
         if option.is_flag:
             return value
         return [str(each) for each in values] if option.multiple else str(value)
+
+
+def _may_be_known(key: str, commands: Commands) -> bool:
+    """Returns whether a command has an option of this key, or its extra is not installed, so that it may have."""
+    is_any_missing = False
+    for load in commands.values():
+        try:
+            if key in dict(_settable(load())):
+                return True
+        except MissingExtra:
+            is_any_missing = True
+    return is_any_missing
 
 
 def _settable(command: click.Command) -> Iterator[tuple[str, click.Option]]:

@@ -19,7 +19,7 @@ from forbear.storage.log.crawls import CrawlRecord, begin
 
 ROOT = Path(__file__).parents[2]
 URL = "https://a.example/1"
-HEAVY = {"aiohttp", "alembic", "httpx", "jinja2", "lxml", "matplotlib", "numpy", "pikepdf", "pyarrow", "requests"}
+HEAVY = {"aiohttp", "alembic", "httpx", "jinja2", "lxml", "numpy", "pikepdf", "pyarrow", "requests"}
 HEAVY |= {"rich.console", "scrapy", "sqlalchemy", "tldextract", "twisted", "forbear.optout.protocols"}
 
 
