@@ -20,7 +20,7 @@ def write_bundle(
 ) -> None:
     """Writes the bundle of these decisions to a file, whole or not at all. Raises UsageError, StorageError, OSError."""
     from forbear.reports.case import render  # noqa: PLC0415 no other form waits for it
-    from forbear.scripts.verify import key_of  # noqa: PLC0415
+    from forbear.scripts.key import key_of  # noqa: PLC0415
     from forbear.storage.reads import bundle  # noqa: PLC0415
 
     if not key:

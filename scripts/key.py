@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from forbear.scripts import options, show
-from forbear.storage.chain.signed_note import SignerKey, VerifierKey
+from forbear.storage.chain.signed_note import BadNote, SignerKey, VerifierKey
 from forbear.storage.proof import keys
 from forbear.storage.proof.keys import BadKey
 
@@ -91,3 +91,11 @@ def _passphrase(key: Path, file: Path | None, *, confirm: bool = False) -> str:
         return os.environ[ENVIRONMENT]
     phrase: str = click.prompt(f"Passphrase for {key}", hide_input=True, confirmation_prompt=confirm, err=True)
     return phrase
+
+
+def key_of(name: str) -> VerifierKey:
+    """Returns the verifier key that is given, or is in the file that is named; raises UsageError."""
+    try:
+        return keys.public(Path(name)) if Path(name).is_file() else VerifierKey.parse(name)
+    except (BadKey, BadNote) as error:
+        raise click.UsageError(str(error)) from None

@@ -26,7 +26,7 @@ from forbear.portal.web.proxies import Network, networks
 from forbear.portal.web.settings import Settings
 from forbear.portal.web.smtp import Smtp
 from forbear.scripts import options, show
-from forbear.scripts.verify import key_of
+from forbear.scripts.key import key_of
 from forbear.storage.accounts import accounts
 from forbear.storage.database import open_database
 

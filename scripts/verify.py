@@ -10,10 +10,9 @@ import click
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from forbear.scripts import options, show
-from forbear.storage.chain.signed_note import BadNote, VerifierKey
+from forbear.scripts.key import key_of
 from forbear.storage.database import open_database, reading, translated
-from forbear.storage.proof import keys, recount
-from forbear.storage.proof.keys import BadKey
+from forbear.storage.proof import recount
 from forbear.storage.proof.recount import Difference
 from forbear.storage.proof.verify import Finding, KnownCheckpoint, Report, verify
 
@@ -85,14 +84,6 @@ def command(
     else:
         _sum(report, found, bool(keys_))
     return CHANGED if found else 0
-
-
-def key_of(name: str) -> VerifierKey:
-    """The verifier key that is said, or in the file that is named; raises UsageError."""
-    try:
-        return keys.public(Path(name)) if Path(name).is_file() else VerifierKey.parse(name)
-    except (BadKey, BadNote) as error:
-        raise click.UsageError(str(error)) from None
 
 
 def _text(file: Path) -> str:

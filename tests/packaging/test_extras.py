@@ -113,6 +113,7 @@ def test_the_program_says_which_extra_to_install(tmp_path: Path):
     cases: list[tuple[list[str], dict[str, str], int, str]] = [
         (["serve", "--help"], {}, 2, sentence.format("serve", "portal")),
         (["log", "--db", "postgresql+psycopg://127.0.0.1:1/a"], {}, 2, sentence.format("log", "crawl")),
+        (["log", "--bundle", "a.zip"], {}, 2, sentence.format("log", "reports")),
         (["config", "crawl"], {}, 2, sentence.format("crawl", "crawl")),
         (["config"], {}, 0, ""),
         (["policy", "show"], {}, 0, ""),
@@ -122,7 +123,7 @@ def test_the_program_says_which_extra_to_install(tmp_path: Path):
     assert (code, err) == (0, "")
     ended = [json.loads(line) for line in out.splitlines()]
     assert [(code, err) for code, _, err in ended] == [case[2:] for case in cases]
-    assert "https://a.example/" not in ended[3][1]  # of a command that cannot be called
+    assert "https://a.example/" not in ended[4][1]  # of a command that cannot be called
     completed = {line.partition(",")[2] for line in ended[-1][1].splitlines()}
     assert completed == {"check", "complaints", "config", "conformance"}
 
