@@ -42,13 +42,13 @@ SEED = "http://first.example/"
 _FILL = {
     "sqlite": """
         WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-        INSERT INTO frontier (queue, key, url, depth, redirects, state, attempts)
+        INSERT INTO frontier (queue, key, url, depth, redirects, state, attempts, deaths)
         SELECT :queue + i / 100, CAST(printf('%016d', i) AS BLOB), 'http://h' || (i / 100) || '.example/' || i, 1, 0,
-        'waiting', 0 FROM n""",
+        'waiting', 0, 0 FROM n""",
     "postgresql": """
-        INSERT INTO frontier (queue, key, url, depth, redirects, state, attempts)
+        INSERT INTO frontier (queue, key, url, depth, redirects, state, attempts, deaths)
         SELECT :queue + i / 100, decode(lpad(to_hex(i), 32, '0'), 'hex'),
-        'http://h' || (i / 100) || '.example/' || i, 1, 0, 'waiting', 0
+        'http://h' || (i / 100) || '.example/' || i, 1, 0, 'waiting', 0, 0
         FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) i""",
 }
 

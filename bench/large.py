@@ -21,12 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, text
 
+from bench import crawl_sums
 from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
@@ -56,10 +55,6 @@ _FILLED = (
     schema.pages, schema.urls, schema.host_outcomes, schema.host_reasons,
 )  # fmt: skip
 
-[_file] = (Path(__file__).parents[1] / "storage/migrations/versions").glob("*_crawl_sums.py")
-_OF_CRAWLS = import_module(f"forbear.storage.migrations.versions.{_file.stem}")
-"""Counts them as for an older database, which is faster than row by row."""
-
 Rows = dict[Table, list[tuple[Any, ...]]]
 
 
@@ -81,7 +76,7 @@ def fill(engine: Engine, count: int) -> list[str]:
                 end(connection, crawl, CrawlState.FINISHED, FIRST + number * BETWEEN + 2 * DAY)
                 made.sum_up(connection)
     with writing(engine) as connection:
-        _OF_CRAWLS.count(connection)
+        crawl_sums.count(connection)
         connection.execute(text("ANALYZE"))
     return found
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "conformance": "Put the conformance vectors to any program that decides.",
     "corpus": "Show the versions of a corpus, compare and verify them.",
     "crawl": "Crawl: enforce reservations, write the audit log and the corpus.",
-    "db": "Create the database, or bring an older one to the present form.",
+    "db": "Create the database, or upgrade it to this version's schema.",
     "decide": "Answer cases without network: JSON lines in, decisions out.",
     "demo": "Crawl a small web on this machine, and show what was respected.",
     "export": "Write what hosts said to a file that decides without database or network.",

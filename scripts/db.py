@@ -7,27 +7,34 @@ import json
 import click
 
 from forbear.scripts import options
-from forbear.storage.database import open_database, translated, upgrade, writing
+from forbear.storage.database import open_database, shown, translated, upgrade, writing
 from forbear.storage.db import roles
 
 
 @click.group()
 def command() -> None:
-    """Create the database, or bring an older one to the present form."""
+    """Create the database, or upgrade it to this version's schema."""
 
 
-@command.command("upgrade", short_help="Create the database or migrate it.")
+@command.command("upgrade", short_help="Create or upgrade the database.")
 @options.db
 @options.as_json
 def upgrade_command(db: str, as_json: bool) -> None:
-    """Create the database, or bring an older one to the present form; nothing in it is lost.
+    """Create the database, or upgrade it to this version's schema without losing anything in it.
 
     \b
     Example:
       forbear db upgrade --db postgresql+psycopg://crawler@db.example/forbear
     """
-    revision = upgrade(db)
-    click.echo(json.dumps({"revision": revision}) if as_json else f"The database is ready (schema {revision}).")
+    before, revision = upgrade(db)
+    if as_json:
+        click.echo(json.dumps({"revision": revision}))
+    elif before is None:
+        click.echo(f"Created {shown(db)} (schema {revision}).")
+    elif before == revision:
+        click.echo(f"{shown(db)} is up to date (schema {revision}).")
+    else:
+        click.echo(f"Upgraded {shown(db)} from schema {before} to {revision}.")
 
 
 @command.command("roles", short_help="Give the roles of PostgreSQL their rights.")

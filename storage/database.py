@@ -6,16 +6,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from forbear.optout import __version__
 from forbear.storage.db import partitions
 from forbear.storage.db.errors import NoDatabase, OutOfDate, StorageError
+from forbear.storage.migrations import revisions
 
 __all__ = [
     "OutOfDate",
@@ -46,7 +47,7 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None,
     ``idle``: seconds after which PostgreSQL ends a transaction whose process says nothing, as one that is paused: it
     would keep all others waiting.
 
-    Raises StorageError (unknown URL, unreachable, unwritable, not there, made by a newer Forbear) and OutOfDate.
+    Raises StorageError (unknown URL, unreachable, unwritable, not there, of an unknown schema) and OutOfDate.
     """
     engine = _engine(url, create=create)
     if idle is not None and engine.dialect.name == "postgresql":
@@ -64,13 +65,16 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None,
     return engine
 
 
-def upgrade(url: str) -> str:
-    """Creates the database, or brings an older one to the present schema; returns the revision it has then."""
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Creates the database, or upgrades an older one; returns the revision it had, None if it was empty, and has now.
+
+    Raises StorageError as ``open_database`` does.
+    """
     engine = _engine(url, create=True)
     try:
         with translated(engine.url), writing(engine) as connection:
-            _refuse_strangers(connection, engine.url)
-            return _migrate(connection)
+            before = _refuse_strangers(connection, engine.url)
+            return before, _migrate(connection)
     finally:
         engine.dispose()
 
@@ -172,17 +176,10 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     return engine
 
 
-@cache
-def revisions() -> tuple[str, ...]:
-    """All revisions of the schema, oldest first: their files are numbered, so nothing has to be loaded to know them."""
-    names = (file.name for file in (files("forbear.storage") / "migrations" / "versions").iterdir())
-    return tuple(sorted(name.partition("_")[0] for name in names if name[:1].isdigit()))
-
-
 def _migrate(connection: Connection) -> str:
     from forbear.storage.migrations import migrate  # noqa: PLC0415 Alembic takes longer to load than most commands to answer
 
-    migrate.migrate(connection, older=_revision(connection) is not None)
+    migrate.migrate(connection)
     _make_parts(connection)
     return _revision(connection) or ""
 
@@ -208,7 +205,10 @@ def _refuse_strangers(connection: Connection, url: URL) -> str | None:
     """The revision of the database, none if it is empty; raises StorageError for one that is not ours to change."""
     revision = _revision(connection)
     if revision is not None and revision not in revisions():
-        raise StorageError(f"{_shown(url)} was made by a newer Forbear (schema {revision}): install that version.")
+        raise StorageError(
+            f"{_shown(url)} has schema {revision}, which Forbear {__version__} does not know: install the version that"
+            " created it, or name another database with --db."
+        )
     if revision is None and inspect(connection).get_table_names():
         raise StorageError(f"{_shown(url)} holds tables of another program: name a database of its own with --db.")
     return revision

@@ -139,8 +139,8 @@ class Row(BaseModel):
     bytes: int | None
     engine: str
     policy: str
-    verdict_standard: str | None
-    verdict_strict: str | None
+    verdict_standard: str
+    verdict_strict: str
 
 
 class Rows(BaseModel):

@@ -187,8 +187,8 @@ def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements
         f'"policy":{_quoted(policy)},"profile":{_quoted(profile)},'
         f'"reasons":[{",".join([_reason(reason[2], *reason[6:]) for reason in reasons])}],"stage":{_quoted(stage)},'
         f'"statements":[{",".join([_statement(said[2], *said[6:9]) for said in statements])}],'
-        f'{_number("status", status)}"use":{_quoted(use)},"verdict":{_quoted(verdict)}'
-        f"{_last('verdict_standard', standard)}{_last('verdict_strict', strict)}}}"
+        f'{_number("status", status)}"use":{_quoted(use)},"verdict":{_quoted(verdict)},'
+        f'"verdict_standard":{_quoted(standard)},"verdict_strict":{_quoted(strict)}}}'
     )
     payload = (
         f'{{"canonical":{_quoted(canonical_url)},'
@@ -228,10 +228,8 @@ def _number(name: str, value: int | None) -> str:
     return "" if value is None else f'"{name}":{value},'
 
 
-def _last(name: str, value: str | int | None) -> str:
-    if value is None:
-        return ""
-    return f',"{name}":{_quoted(value) if isinstance(value, str) else value}'
+def _last(name: str, value: int | None) -> str:
+    return "" if value is None else f',"{name}":{value}'
 
 
 def _list(texts: Sequence[str]) -> str:

@@ -128,7 +128,7 @@ bodies = Table(
     Column("sha256", Text, primary_key=True, comment="SHA-256 of the content before compression, in hexadecimal."),
     Column("content", LargeBinary, nullable=False, comment="The octets, compressed with zlib (RFC 1950)."),
     Column("size", Count, nullable=False, comment="Octets before compression."),
-    Column("packed", Count, comment="Octets as stored, compressed; empty in rows before 0.2."),
+    Column("packed", Count, nullable=False, comment="Octets as stored, compressed."),
     Column("place", Text, comment="Folder or bucket that has the octets as a file, where content is empty."),
     comment="What sites answered, byte for byte; the same content is stored once.",
 )
@@ -180,8 +180,8 @@ decisions = Table(
     Column("profile", Text, nullable=False, comment="standard or strict."),
     Column("use", Text, nullable=False, comment="The use that was asked for, such as train-ai."),
     Column("agent", Text, nullable=False, comment="The robots product token that was asked for."),
-    Column("verdict_standard", Text, comment="What profile standard makes of the same; empty in rows before 0.2."),
-    Column("verdict_strict", Text, comment="What profile strict makes of the same; empty in rows before 0.2."),
+    Column("verdict_standard", Text, nullable=False, comment="What profile standard makes of the same."),
+    Column("verdict_strict", Text, nullable=False, comment="What profile strict makes of the same."),
     CheckConstraint("verdict IN ('allowed', 'excluded', 'deferred')", name="verdict"),
     CheckConstraint("stage IN ('request', 'page')", name="stage"),
     _index("domain", "at"),
@@ -327,7 +327,7 @@ events = Table(
     metadata,
     Column("id", Text, primary_key=True, comment="UUIDv7 of the event."),
     Column("at", Instant, nullable=False, comment="When it happened (UTC)."),
-    Column("event", Text, nullable=False, comment="erasure: payloads were erased; adoption: older rows were chained."),
+    Column("event", Text, nullable=False, comment="erasure, document, corpus version, listing ended, listing let in."),
     Column("content", JSON, nullable=False, comment="What exactly: reason, condition, positions in the chain."),
     comment="What was done to the log itself.",
 )
@@ -415,7 +415,10 @@ frontier = Table(
     Column("attempts", Integer, nullable=False, comment="How often it was deferred."),
     Column("decision", Text, ForeignKey("decisions.id"), comment="The latest decision about it."),
     Column(
-        "deaths", Integer, comment="How many processes died that had it: 1 for each, 10 for one that was reading it."
+        "deaths",
+        Integer,
+        nullable=False,
+        comment="How many processes died that had it: 1 for each, 10 for one that was reading it.",
     ),
     comment="What each crawl found and has still to do: one row for each URL of a crawl.",
 )

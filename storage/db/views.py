@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from forbear.storage.db import schema
 from forbear.storage.db.errors import StorageError
-from forbear.storage.db.schema import metadata
 
 
 class View(NamedTuple):
@@ -169,10 +168,6 @@ def drop(connection: Connection) -> None:
     """Removes all views, so that the tables below them can be changed."""
     for name in VIEWS:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
-
-
-event.listen(metadata, "after_create", lambda _metadata, connection, **_: create(connection))
-event.listen(metadata, "before_drop", lambda _metadata, connection, **_: drop(connection))
 
 
 class QueryResult(NamedTuple):

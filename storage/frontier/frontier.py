@@ -88,12 +88,12 @@ def add_all(
     return added
 
 
-_GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "attempts")
+_GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "attempts", "deaths")
 
 
 def _row(key: bytes, queue: int, link: Link) -> tuple[object, ...]:
     url = shown(parse(link.url).href)
-    return queue, key, url, link.depth, link.found_on, link.redirects, str(EntryState.WAITING), 0
+    return queue, key, url, link.depth, link.found_on, link.redirects, str(EntryState.WAITING), 0, 0
 
 
 def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -159,9 +159,7 @@ def take_all(
         for row in connection.execute(union_all(*(_first(queue, wanted[names[queue]]) for queue in sorted(names)))):
             host = names[row.queue]
             taken[host].append(
-                FrontierEntry(
-                    row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts, row.deaths or 0
-                )
+                FrontierEntry(row.id, row.url, host, row.depth, row.found_on, row.redirects, row.attempts, row.deaths)
             )
     for entries in taken.values():
         entries.sort(key=lambda entry: (entry.depth, entry.id))
@@ -226,7 +224,7 @@ def note_deaths(connection: Connection, keys: Sequence[bytes]) -> None:
     """Counts that processes died while they read entries, once for each time that the key of one is there."""
     for key in keys:
         read = frontier.update().where(frontier.c.key == key)
-        connection.execute(read.values(deaths=func.coalesce(frontier.c.deaths, 0) + READ_DEATH))
+        connection.execute(read.values(deaths=frontier.c.deaths + READ_DEATH))
 
 
 def reopen(connection: Connection, crawl: str) -> int:
@@ -240,7 +238,7 @@ def reopen(connection: Connection, crawl: str) -> int:
     states = [EntryState.DEFERRED.value, EntryState.ABANDONED.value]
     undone = frontier.update().where(frontier.c.queue.in_(mine), frontier.c.state.in_(states))
     again = connection.scalars(
-        undone.values(state=EntryState.WAITING.value, due_at=None, attempts=0, deaths=None).returning(frontier.c.queue)
+        undone.values(state=EntryState.WAITING.value, due_at=None, attempts=0, deaths=0).returning(frontier.c.queue)
     ).all()
     for some in chunks(sorted(set(again))):
         connection.execute(queues.update().where(queues.c.id.in_(some)).values(ready_at=at))

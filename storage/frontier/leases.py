@@ -103,9 +103,7 @@ def _postpone(connection: Connection, some: Sequence[str], until: datetime) -> N
 def _recover_entries(connection: Connection, some: Sequence[int], deaths: int) -> None:
     for part in chunks(some):
         orphans = frontier.update().where(frontier.c.queue.in_(part), frontier.c.state == EntryState.ALLOWED.value)
-        connection.execute(
-            orphans.values(state=EntryState.WAITING.value, deaths=func.coalesce(frontier.c.deaths, 0) + deaths)
-        )
+        connection.execute(orphans.values(state=EntryState.WAITING.value, deaths=frontier.c.deaths + deaths))
 
 
 def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime, seconds: float) -> set[str]:

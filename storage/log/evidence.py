@@ -134,13 +134,12 @@ class Size(NamedTuple):
 def size(connection: Connection) -> Size:
     """Measures the evidence of all crawls; reads every row of captures and bodies."""
     of = bodies.c
-    packed = func.coalesce(of.packed, func.length(of.content))
     taken = select(func.count(), func.coalesce(func.sum(captures.c.body_bytes), 0)).where(captures.c.body.is_not(None))
     held = select(
         func.count(),
         func.coalesce(func.sum(of.size), 0),
-        func.coalesce(func.sum(packed), 0),
-        func.coalesce(func.sum(packed).filter(of.place.is_not(None)), 0),
+        func.coalesce(func.sum(of.packed), 0),
+        func.coalesce(func.sum(of.packed).filter(of.place.is_not(None)), 0),
     )
     return Size(*map(int, (*connection.execute(taken).one(), *connection.execute(held).one())))
 

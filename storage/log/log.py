@@ -142,7 +142,8 @@ def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
         record.content_sha256,
         record.bytes,
         *crawl,
-        *[str(verdicts[profile]) if profile in verdicts else None for profile in (Profile.STANDARD, Profile.STRICT)],
+        str(verdicts[Profile.STANDARD]),
+        str(verdicts[Profile.STRICT]),
     )
 
 

@@ -1,22 +1,21 @@
-"""Brings a database to the present schema by Alembic, which is loaded only where there is something to change."""
+"""Runs Alembic, which is loaded only where there is something to change."""
 
 from __future__ import annotations
 
 import logging
-from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
+from forbear.storage import migrations
 from forbear.storage.db import roles, views
-from forbear.storage.migrations import adoption
 
 _LOCK = 0x666F7262
 
 
-def migrate(connection: Connection, *, older: bool) -> None:
-    """Runs the migrations that are missing, and makes the views anew; ``older``: the database is not a new one."""
+def migrate(connection: Connection) -> None:
+    """Runs the revisions that the database lacks, then recreates the views and renews the roles' rights."""
     if connection.dialect.name == "postgresql":  # two processes may find a database empty at the same time
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     found = config()
@@ -25,13 +24,11 @@ def migrate(connection: Connection, *, older: bool) -> None:
     views.drop(connection)
     command.upgrade(found, "head")
     views.create(connection)
-    if older:
-        roles.renew(connection)
-        adoption.adopt(connection)
+    roles.renew(connection)
 
 
 def config() -> Config:
-    """Where Alembic finds the migrations."""
+    """Returns Alembic's configuration: where the revisions are."""
     found = Config()
-    found.set_main_option("script_location", str(files("forbear.storage") / "migrations").replace("%", "%%"))
+    found.set_main_option("script_location", str(migrations.FOLDER).replace("%", "%%"))
     return found

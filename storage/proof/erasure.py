@@ -24,33 +24,16 @@ from forbear.storage.db.types import written
 from forbear.storage.log import crawl_sums, evidence
 from forbear.storage.log.summary import forget, reason_key
 
+EVENT = "erasure"
+
 _BATCH = 500
 """Decisions in one transaction, and in one event."""
 
 
-class Erased:
-    """Which positions are erased, and which were chained after the fact, by the events on record."""
-
-    def __init__(self, erasures: Sequence[str], adoptions: Sequence[str]) -> None:
-        self._erasures = ranges.Positions(erasures)
-        self._adoptions = ranges.Positions(adoptions)
-
-    def covers(self, position: int) -> bool:
-        """Whether an erasure names the position."""
-        return position in self._erasures
-
-    def adopted(self, position: int) -> bool:
-        """Whether the row there is older than the chain."""
-        return position in self._adoptions
-
-
-def erased(connection: Connection) -> Erased:
-    """What the events say; one that cannot be read says nothing."""
-    named: dict[str, list[str]] = {"erasure": [], "adoption": []}
-    for row in connection.execute(select(schema.events.c.event, schema.events.c.content)):
-        if row.event in named and isinstance(row.content, dict):
-            named[row.event].append(str(row.content.get("positions", "")))
-    return Erased(named["erasure"], named["adoption"])
+def erased(connection: Connection) -> ranges.Positions:
+    """Returns the positions that erasures on record name; an event that cannot be read names none."""
+    contents = connection.scalars(select(schema.events.c.content).where(schema.events.c.event == EVENT))
+    return ranges.Positions(str(content.get("positions", "")) for content in contents if isinstance(content, dict))
 
 
 def older_than(engine: Engine, moment: datetime, reason: str) -> Iterator[int]:
@@ -145,7 +128,7 @@ def _record(connection: Connection, refs: Mapping[str, Sequence[str]], reason: s
             "rows": len(places),
             "positions": ranges.write(sorted(places)),
         }
-        chain.append_event(connection, "erasure", content, now())
+        chain.append_event(connection, EVENT, content, now())
     return len(places)
 
 

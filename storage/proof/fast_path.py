@@ -1,7 +1,7 @@
 """A quick look at rows of the chain: which of them are, beyond doubt, as they were written.
 
 Decisions, captures and pages are hashed as they stand in the database, as the writer does it on their way in. Nothing
-is found here: what does not pass (an older way to write JSON, an erasure, a change) is read with care in ``verify``.
+is found here: what does not pass (JSON in another form, an erasure, a change) is read with care in ``verify``.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from forbear.storage.db.types import written
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
 _BEFORE: dict[str, Sequence[Any]] = {
     "verdict": _VERDICTS,
-    "verdict_standard": (None, *_VERDICTS),
-    "verdict_strict": (None, *_VERDICTS),
+    "verdict_standard": _VERDICTS,
+    "verdict_strict": _VERDICTS,
     "stage": tuple(str(stage) for stage in Stage),
     "profile": tuple(str(profile) for profile in Profile),
     "use": tuple(str(use) for use in Use),

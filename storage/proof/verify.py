@@ -23,11 +23,12 @@ from forbear.storage.chain import chain as chains
 from forbear.storage.chain import leaves, merkle, signed_note
 from forbear.storage.chain.leaves import FORMS, NewLeaf
 from forbear.storage.chain.mutable_state import differences
+from forbear.storage.chain.ranges import Positions
 from forbear.storage.chain.signed_note import BadNote, VerifierKey
 from forbear.storage.db import schema
 from forbear.storage.db.types import written
 from forbear.storage.log import evidence
-from forbear.storage.proof.erasure import Erased, erased
+from forbear.storage.proof.erasure import erased
 from forbear.storage.proof.fast_path import sound
 from forbear.storage.proof.mismatch import Suspect, explain
 from forbear.storage.proof.timestamps import BadTimestamp, check
@@ -158,7 +159,7 @@ def _signed(note: str, keys: Sequence[VerifierKey]) -> signed_note.Checkpoint:
 class _Reading:
     """One pass over the chain."""
 
-    def __init__(self, connection: Connection, report: Report, states: list[_State], gone: Erased) -> None:
+    def __init__(self, connection: Connection, report: Report, states: list[_State], gone: Positions) -> None:
         self._connection = connection
         self._report = report
         self._states = states
@@ -212,7 +213,7 @@ class _Reading:
         yield from self._payload(row, entry)
 
     def _late(self, row: Row[Any], made: str) -> Iterator[Finding]:
-        if made and not self._erased.adopted(row.position):
+        if made:
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
                 said = f"It says {made}, and was written at {written(row.at)}."
@@ -228,7 +229,7 @@ class _Reading:
                 yield Finding(
                     "edited", *at, f"Its words are not those that were written, or their salt is not: {words}."
                 )
-        elif not self._erased.covers(row.position):
+        elif row.position not in self._erased:
             yield Finding("erased", *at, "Its words were erased, though no erasure on record names it.")
         elif not leaves.blank(entry.payload):
             yield Finding("inserted", *at, "Its words were erased, and others were put in their place.")

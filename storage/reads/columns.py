@@ -58,8 +58,8 @@ LOG = Shape(
         Column("bytes", "whole", "Octets of the page.", empty=True),
         Column("engine", "text", "Version of Forbear that decided."),
         Column("policy", "text", "Digest of the policy that was in force."),
-        Column("verdict_standard", _VERDICTS, "What profile standard makes of the same.", empty=True),
-        Column("verdict_strict", _VERDICTS, "What profile strict makes of the same.", empty=True),
+        Column("verdict_standard", _VERDICTS, "What profile standard makes of the same."),
+        Column("verdict_strict", _VERDICTS, "What profile strict makes of the same."),
     ),
 )
 

@@ -174,7 +174,7 @@ def test_a_page_that_processes_die_of_while_they_read_it_is_given_up_soon(crawle
             if deaths == 55:
                 crawler.change("UPDATE frontier SET deaths = 44")
             assert crawler.start(web, "http://a.example/", deadly="dies here").wait().code == -signal.SIGKILL
-            assert crawler.rows("SELECT attempts, coalesce(deaths, 0) FROM frontier") == [(0, deaths)]
+            assert crawler.rows("SELECT attempts, deaths FROM frontier") == [(0, deaths)]
         assert crawler.run(web, "http://a.example/", deadly="dies here").summary["finished"]
         assert [hit.path for hit in web.hits].count("/") == 3
     assert crawler.frontier() == {"http://a.example/": "abandoned"}
@@ -190,7 +190,7 @@ def test_a_page_that_was_under_way_at_many_deaths_is_given_up_too(crawler: Crawl
             until(lambda: [hit.path for hit in web.hits].count("/") > deaths)  # noqa: B023 in this turn alone
             process.kill()
             process.wait()
-            assert crawler.rows("SELECT coalesce(deaths, 0) FROM frontier") == [(deaths,)]
+            assert crawler.rows("SELECT deaths FROM frontier") == [(deaths,)]
         crawler.change("UPDATE frontier SET deaths = 65")
         assert crawler.run(web, "http://a.example/").summary["finished"]
         assert [hit.path for hit in web.hits].count("/") == 2

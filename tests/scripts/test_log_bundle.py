@@ -61,7 +61,7 @@ def logged(engine: Engine) -> None:
     def job(
         url: str, verdict: Verdict, stage: Stage, reasons: tuple[Reason, ...], *pages: CaptureRecord
     ) -> RecordDecision:
-        decision = Decision(verdict, stage, parse(url).href, reasons)
+        decision = Decision(verdict, stage, parse(url).href, reasons, (), (), dict.fromkeys(Profile, verdict))
         ids = (robots.id, *(page.id for page in pages))
         return RecordDecision(DecisionRecord(new_id(), now(), crawl, url, decision, captures=ids), (robots, *pages))
 

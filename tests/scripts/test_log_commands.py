@@ -24,7 +24,7 @@ from forbear.optout.readers.url import parse
 from forbear.scripts import log as log_command
 from forbear.scripts.__main__ import cli
 from forbear.scripts.forms import write as write_rows
-from forbear.storage.database import writing
+from forbear.storage.database import shown, writing
 from forbear.storage.db.records import (
     CaptureRecord,
     DecisionRecord,
@@ -70,7 +70,7 @@ def forbear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def decided(crawl: str, url: str, verdict: Verdict, day: int, *reasons: Reason) -> RecordDecision:
     robots = Capture(f"{parse(url).origin}/robots.txt", 200, (), b"User-agent: *\nDisallow: /no\n")
     evidence = CaptureRecord(new_id(), AT, None, robots)
-    decision = Decision(verdict, Stage.REQUEST, parse(url).href, reasons)
+    decision = Decision(verdict, Stage.REQUEST, parse(url).href, reasons, (), (), dict.fromkeys(Profile, verdict))
     record = DecisionRecord(new_id(), AT + timedelta(days=day), crawl, url, decision, captures=(evidence.id,))
     return RecordDecision(record, (evidence,))
 
@@ -307,8 +307,10 @@ def test_a_name_that_is_none_is_told(forbear, database: str, words: list[str]) -
 def test_db_upgrade_makes_what_the_others_read(forbear, new_database_url: str) -> None:
     before = forbear("log", "--db", new_database_url)
     assert before.returncode == 4
-    done = forbear("db", "upgrade", "--json", "--db", new_database_url)
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["revision"]
+    upgraded = forbear("db", "upgrade", "--db", new_database_url)
+    assert (upgraded.returncode, upgraded.stdout) == (0, f"Created {shown(new_database_url)} (schema 0001).\n")
+    upgraded = forbear("db", "upgrade", "--db", new_database_url)
+    assert upgraded.stdout == f"{shown(new_database_url)} is up to date (schema 0001).\n"
+    assert json.loads(forbear("db", "upgrade", "--json", "--db", new_database_url).stdout) == {"revision": "0001"}
     assert rows(forbear, new_database_url) == []
     assert forbear("lookup", "--db", new_database_url, "a.example").returncode == 3

@@ -47,7 +47,7 @@ def database(engine: Engine, database_url: str) -> str:
 
     def decided(url: str, verdict: Verdict, day: int, *reasons: Reason, stage: Stage = Stage.REQUEST) -> RecordDecision:
         robots = CaptureRecord(new_id(), at, None, Capture(f"{parse(url).origin}/robots.txt", 200, (), b"Disallow: /"))
-        decision = Decision(verdict, stage, parse(url).href, reasons)
+        decision = Decision(verdict, stage, parse(url).href, reasons, (), (), dict.fromkeys(Profile, verdict))
         row = DecisionRecord(new_id(), at + timedelta(days=day), crawl, url, decision, captures=(robots.id,))
         return RecordDecision(row, (robots,))
 

@@ -94,6 +94,7 @@ class Maker:
             () if verdict is Verdict.ALLOWED else (reason,),
             (Statement(protocol, Preference.DISALLOW, quote, source, where, AI_USES),),
             (Gap("tdmrep", "503", source, "status", "It answered 503.", ALWAYS),),
+            dict.fromkeys(Profile, verdict),
         )
         ids = tuple(record.id for record in captures)
         record = DecisionRecord(new_id(), at, self.crawl, url, decision, captures=ids)

@@ -1,31 +1,26 @@
-"""Sums of each crawl: in step with the log, whatever is written, erased or upgraded; and told where they are not."""
+"""Sums of each crawl: in step with the log, whatever is written or erased; and told where they are not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, select, text
+from sqlalchemy import Engine, select, text
 
 from forbear.optout.model import Capture, Preference, Reason, Stage, Verdict
 from forbear.storage.database import reading, writing
-from forbear.storage.db import sum_tables
 from forbear.storage.db.records import Keep
 from forbear.storage.db.schema import host_outcomes
+from forbear.storage.db.sum_tables import crawl_words
 from forbear.storage.proof import erasure, recount
 from forbear.storage.reads import questions, removals
 from forbear.storage.reads.lookup import Answer, RemovedCopy, lookup
 from forbear.storage.reads.queries import Filter
 from tests.storage.conftest import AT
 
-[_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_crawl_sums.py")
-MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
-TABLES = (sum_tables.crawl_measures, sum_tables.measure_hosts, sum_tables.crawl_words)
 DAY = timedelta(days=1)
 LONG_AGO = AT - 9999 * DAY
 
@@ -70,10 +65,6 @@ def differences(engine: Engine) -> list[Any]:
         return [tuple(one) for one in recount.differences(connection)]
 
 
-def everything(connection: Any) -> list[Any]:
-    return [sorted(map(tuple, connection.execute(select(table)))) for table in TABLES]
-
-
 @pytest.mark.usefixtures("filled")
 def test_sums_say_what_counting_says(engine: Engine, other_crawl: str) -> None:
     with engine.connect() as connection:
@@ -110,21 +101,11 @@ def test_a_sum_that_the_log_does_not_bear_out_is_told(engine: Engine, statement:
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_an_older_database_holds_is_counted_when_it_is_upgraded(engine: Engine) -> None:
-    with writing(engine) as connection:
-        before = everything(connection)
-        for table in TABLES:
-            connection.execute(delete(table))
-        MIGRATION.count(connection)
-        assert everything(connection) == before
-
-
-@pytest.mark.usefixtures("filled")
 def test_words_of_a_page_that_is_erased_go_or_name_another_page(engine: Engine) -> None:
     for url in ("https://c.example/jane?name=doe", "https://d.example/jane?name=doe"):
         assert sum(erasure.by_url(engine, url, "asked for")) > 0
     with engine.connect() as connection:
-        words = sum_tables.crawl_words.c
+        words = crawl_words.c
         found = connection.execute(select(words.host, words.source).where(words.protocol == "robots-meta")).all()
     assert [tuple(row) for row in found] == [("c.example", "https://c.example/other")]
     assert differences(engine) == []

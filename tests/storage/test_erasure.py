@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select, text
 from forbear.optout.model import Capture, Stage, Verdict
 from forbear.storage.chain import chain
 from forbear.storage.chain.ranges import Positions, write
-from forbear.storage.database import reading, upgrade, writing
+from forbear.storage.database import reading, writing
 from forbear.storage.db import schema
 from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Keep, Link, now
 from forbear.storage.proof import erasure
@@ -182,24 +182,3 @@ def test_positions_are_written_as_ranges(positions: Any, shown: str) -> None:
     assert write(positions) == shown
     found = Positions([shown, "20-21"])
     assert [position for position in range(30) if position in found] == [*positions, 20, 21]
-
-
-def test_older_rows_are_chained_by_an_upgrade(engine: Engine, make: Any, write: Write) -> None:
-    jobs = [
-        make.decided(f"https://a.example/{n}", Verdict.EXCLUDED, at=datetime(2020, 1, 1).astimezone()) for n in range(5)
-    ]
-    write(*jobs)
-    write(make.kept(jobs[0]))
-    with writing(engine) as connection:  # as an older Forbear would have left it
-        connection.execute(text("DELETE FROM chain"))
-        connection.execute(text("UPDATE captures SET excerpts = NULL"))
-    assert {finding.change for finding in changed(engine)} == {"inserted"}
-    upgrade(engine.url.render_as_string(hide_password=False))
-    assert changed(engine) == []
-    with engine.connect() as connection:
-        [event] = connection.execute(select(schema.events)).all()
-        assert event.event == "adoption"
-        assert event.content["positions"] == "0-11"
-    upgrade(engine.url.render_as_string(hide_password=False))
-    with engine.connect() as connection:
-        assert chain.size(connection) == 13

@@ -13,13 +13,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 from forbear.optout.model import AI_USES, Capture, Preference, Stage, Statement, Verdict
-from forbear.storage.database import StorageError, open_database, reading_only, upgrade, writing
+from forbear.storage.database import StorageError, reading_only, writing
 from forbear.storage.db import views
 from forbear.storage.log.crawls import CrawlState, end
 from forbear.storage.reads import columns, questions, redact
 from forbear.storage.reads.queries import Filter, log
 from tests.storage.conftest import AT
-from tests.storage.test_migrations import bring_to
 
 Write = Callable[..., list[int]]
 
@@ -209,15 +208,6 @@ def test_the_database_can_be_written_to_after_it_was_asked(engine: Engine, make:
     with reading_only(engine) as connection:
         list(views.ask(connection, "SELECT 1").rows)
     write(make.decided("https://a.example/"))
-
-
-def test_an_upgraded_database_has_its_views(new_database_url: str) -> None:
-    bring_to(new_database_url, "0011")
-    upgrade(new_database_url)
-    engine = open_database(new_database_url)
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT * FROM log_decisions")).all() == []
-    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import import_module
-from pathlib import Path
-
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import delete, select
 
 from forbear.optout.model import Stage, Verdict
-from forbear.storage.database import writing
-from forbear.storage.db import sum_tables
 from forbear.storage.log import rollups
 from forbear.storage.log.rollups import Figure
 from tests.storage.conftest import AT
-
-[_FILE] = (Path(__file__).parents[2] / "storage/migrations/versions").glob("*_rollups.py")
-MIGRATION = import_module(f"forbear.storage.migrations.versions.{_FILE.stem}")
-TABLES = (
-    sum_tables.daily_verdicts,
-    sum_tables.daily_reasons,
-    sum_tables.protocol_hosts,
-    sum_tables.adopted,
-    sum_tables.domain_bytes,
-)
 
 
 def fill(make, write) -> None:
@@ -75,18 +57,3 @@ def test_many_series_are_summed_up_and_many_days_are_months(engine, make, write)
     assert figure.labels == ("p0", "p1", "p2", "p3", "p4", "p5", "p6", "other")
     assert [heading for heading, _ in figure.rows] == ["2026-03", "2026-04", "2026-05"]
     assert sum(sum(numbers) for _, numbers in figure.rows) == 70
-
-
-def test_what_an_older_database_holds_is_counted_when_it_is_upgraded(engine, make, write):
-    fill(make, write)
-
-    def everything(connection):
-        return [sorted(map(tuple, connection.execute(select(table)))) for table in TABLES]
-
-    with writing(engine) as connection:
-        before = everything(connection)
-        for table in TABLES:
-            connection.execute(delete(table))
-        with Operations.context(MigrationContext.configure(connection)):
-            MIGRATION.count(connection)
-        assert everything(connection) == before

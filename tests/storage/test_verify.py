@@ -335,7 +335,9 @@ def test_the_body_of_a_capture(engine: Engine, written: Log) -> None:
 def test_another_body_for_a_capture(engine: Engine, written: Log) -> None:
     with writing(engine) as connection:
         empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        connection.execute(schema.bodies.insert(), {"sha256": empty, "content": zlib.compress(b""), "size": 0})
+        content = zlib.compress(b"")
+        row = {"sha256": empty, "content": content, "size": 0, "packed": len(content)}
+        connection.execute(schema.bodies.insert(), row)
         connection.execute(schema.captures.update().where(schema.captures.c.id == written.robots).values(body=empty))
     [finding] = found(engine)
     assert (finding.change, finding.kind, finding.ref) == ("edited", "capture", written.robots)
