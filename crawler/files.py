@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def hidden(path: Path) -> Path:
+def part_path(path: Path) -> Path:
     """Returns the path of a file while it is unfinished."""
     return path.with_name(f".{path.name}.part")
 
@@ -23,7 +23,7 @@ def atomic_rename(part: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def put(path: Path, octets: bytes) -> bool:
+def write_new(path: Path, octets: bytes) -> bool:
     """Writes a new file; returns False, and changes nothing, if the name is taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

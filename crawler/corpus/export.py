@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from forbear.batch import snapshot
 from forbear.batch.snapshot import About, SnapshotAnswer
-from forbear.crawler.files import atomic_rename, hidden
+from forbear.crawler.files import atomic_rename, part_path
 from forbear.crawler.identity import read_infringing, read_list, read_policy, with_complaints
 from forbear.optout import __version__
 from forbear.storage.chain import chain
@@ -42,7 +42,7 @@ def export_hosts(
     rules = read_policy(policy, "--policy")
     own = read_list(operator_list, "--operator-list") if operator_list else None
     engine = open_database(db, create=False, evidence=evidence)
-    part = hidden(out)
+    part = part_path(out)
     try:
         with translated(engine.url), reading(engine) as connection:
             blocks = with_complaints(own, complaints.blocking(connection))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from forbear.crawler.corpus import warc
-from forbear.crawler.files import atomic_rename, hidden, lock, unlock
+from forbear.crawler.files import atomic_rename, lock, part_path, unlock
 from forbear.storage.db.records import now
 from forbear.storage.reads import removals
 
@@ -73,7 +73,7 @@ def erase(out: Path, writer: Writer) -> Erased:
 def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, held: ExitStack) -> None:
     path = out / name
     stay = writer.call(lambda connection: removals.staying(connection, name)).result()
-    part = hidden(path)
+    part = part_path(path)
     with path.open("rb") as old, part.open("wb") as new:
         # The new file is locked from before it has its name until the log knows it, so that nobody repairs it.
         lock = os.dup(new.fileno())
@@ -108,7 +108,7 @@ def _filter(path: Path, places: dict[str, tuple[int, int]]) -> None:
     """Rewrites a table with only the rows of pages that stay, and their new offsets."""
     ids = pa.array(list(places), pa.string())
     starts = pa.array([start for start, _ in places.values()], pa.int64())
-    part = hidden(path)
+    part = part_path(path)
     with pq.ParquetFile(path) as old, pq.ParquetWriter(part, old.schema_arrow, compression="zstd") as new:
         for number in range(old.num_row_groups):
             rows = old.read_row_group(number)

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from forbear.crawler.corpus import warc
 from forbear.crawler.corpus.table import Table, row
-from forbear.crawler.files import hidden
+from forbear.crawler.files import part_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -85,7 +85,7 @@ def _repair(
     table.unlink(missing_ok=True)  # first: a table must never list more than its WARC file has
     pages = _rebuild(out, name, file, table, end, reader) if end else 0
     if not pages:
-        hidden(table).unlink(missing_ok=True)
+        part_path(table).unlink(missing_ok=True)
         path.unlink()
         done.removed.append(name)
         return

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forbear.crawler.corpus.text import extract
-from forbear.crawler.files import atomic_rename, hidden
+from forbear.crawler.files import atomic_rename, part_path
 from forbear.optout import representation
 from forbear.optout.readers import url as urls
 from forbear.storage.db.hostnames import domain_of
@@ -84,10 +84,10 @@ class Table:
     """A Parquet file being written: hidden until it is finished, then renamed."""
 
     def __init__(self, path: Path, software: str) -> None:
-        self._path, self._hidden = path, hidden(path)
+        self._path, self._part = path, part_path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {"software": software, "schema_version": _SCHEMA_VERSION}
-        self._writer = pq.ParquetWriter(self._hidden, SCHEMA.with_metadata(about), compression="zstd")
+        self._writer = pq.ParquetWriter(self._part, SCHEMA.with_metadata(about), compression="zstd")
         self._rows: list[dict[str, Any]] = []
         self._octets = 0
 
@@ -112,7 +112,7 @@ class Table:
         """Writes the rest, syncs the file and gives it its name."""
         self._write()
         self._writer.close()
-        atomic_rename(self._hidden, self._path)
+        atomic_rename(self._part, self._path)
 
     def _write(self) -> None:
         if self._rows:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, select
 
-from forbear.crawler.files import atomic_rename, hidden, lock, put, unlock
+from forbear.crawler.files import atomic_rename, lock, part_path, unlock, write_new
 from forbear.optout import __version__
 from forbear.storage.chain import chain
 from forbear.storage.db.hostnames import digest
@@ -124,7 +124,7 @@ def make(out: Path, made: VersionOrigin, log: dict[str, Any]) -> Version | None:
             "files": files,
         }
         path = _path(out, number)
-        if put(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"):
+        if write_new(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"):
             return _read(path)
 
 
@@ -184,7 +184,7 @@ def _list(table: Path, path: Path) -> None:
         }
     ).sort_by([("domain", "ascending"), ("key", "ascending")])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = hidden(path)
+    part = part_path(path)
     pq.write_table(made.cast(LIST), part, compression="zstd")
     atomic_rename(part, path)
 

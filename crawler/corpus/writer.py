@@ -78,7 +78,7 @@ class Corpus:
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
         part = self._part = self._part or self._begin()
-        with self._reader.here(page.url, DISK) if self._reader else nullcontext():
+        with self._reader.note_reading(page.url, DISK) if self._reader else nullcontext():
             return self._write(part, page)
 
     def _write(self, part: _Part, page: WarcPage) -> Stored:

@@ -25,7 +25,7 @@ from forbear.crawler.engine.reservation_files import LONGEST
 from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.identity import BadConfig, read_infringing, read_list, read_policy
 from forbear.crawler.limits.bounded import BoundedReader, warm_up
-from forbear.crawler.limits.in_progress import ReadingNow, died_of
+from forbear.crawler.limits.in_progress import ReadingNow, fatal_pages
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
 from forbear.optout.policy import Policy
@@ -142,7 +142,7 @@ def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Craw
 @contextmanager
 def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
     """What a crawl reads with; what earlier processes died of while they read it counts against it. Raises OSError."""
-    died = died_of(out)
+    died = fatal_pages(out)
     writer.call(lambda connection: frontier.note_deaths(connection, died)).result()
     with WorkerPool() as pool, ReadingNow(out, crawl) as reading:
         warm_up()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from forbear.batch.rules import Snapshot
 from forbear.batch.table import UNUSABLE, decide_column, is_text
-from forbear.crawler.files import atomic_rename, hidden
+from forbear.crawler.files import atomic_rename, part_path
 from forbear.crawler.filter.config import REASONS, finished
 from forbear.crawler.filter.inputs import BadInput, url_column
 from forbear.crawler.filter.sources import recorded
@@ -49,7 +49,7 @@ class _Part:
     def __init__(self, paths: tuple[Path, Path], schemas: tuple[pa.Schema, pa.Schema]) -> None:
         self._paths = paths
         self.kept, self.reasons = (
-            pq.ParquetWriter(hidden(path), schema, compression="zstd")
+            pq.ParquetWriter(part_path(path), schema, compression="zstd")
             for path, schema in zip(paths, schemas, strict=True)
         )
         self.counts: Counter[str] = Counter()
@@ -66,7 +66,7 @@ class _Part:
         self.reasons.add_key_value_metadata({"settings": settings, "counts": json.dumps(self.counts)})
         self.__exit__()
         for path in self._paths:
-            atomic_rename(hidden(path), path)
+            atomic_rename(part_path(path), path)
 
 
 Group = tuple[str, str, str]

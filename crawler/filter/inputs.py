@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forbear.crawler.files import atomic_rename, hidden
+from forbear.crawler.files import atomic_rename, part_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class Source(ABC):
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path, self.target = path, target
-        self.part = hidden(target)
+        self.part = part_path(target)
         target.parent.mkdir(parents=True, exist_ok=True)
 
     @abstractmethod

@@ -21,7 +21,7 @@ from forbear.crawler.engine.live import Live
 from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.fetch.bot_auth import read_signer
 from forbear.crawler.fetch.network import Guard
-from forbear.crawler.files import atomic_rename, hidden
+from forbear.crawler.files import atomic_rename, part_path
 from forbear.crawler.filter.archive import Archive
 from forbear.crawler.filter.columnar import Grouped
 from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finished
@@ -185,7 +185,7 @@ async def _filter(
     data = source(config, path, kept)
     counts = done.counts[name] = Counter()
     reasons.parent.mkdir(parents=True, exist_ok=True)
-    part = hidden(reasons)
+    part = part_path(reasons)
     with (
         closing(Journal(log, {"settings": config.settings, "input": _stamp(path)}, done.crawl)) as journal,
         pq.ParquetWriter(part, REASONS, compression="zstd") as writer,

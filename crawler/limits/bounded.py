@@ -58,11 +58,15 @@ class BoundedReader:
     ) -> Decision | tuple[Place, ...]:
         """Like ``decide``, without blocking the event loop."""
         if self.everything:
-            return await self.pool.aside(self.decide, question, captures, policy)
-        found = None if self.is_ready(captures) else await self.pool.aside(self._examine, question, captures, policy)
+            return await self.pool.run_in_thread(self.decide, question, captures, policy)
+        found = (
+            None
+            if self.is_ready(captures)
+            else await self.pool.run_in_thread(self._examine, question, captures, policy)
+        )
         if found:
             return found
-        with self.here(question.url):
+        with self.note_reading(question.url):
             return decide(question, captures, policy)
 
     def read(self, function: Callable[..., T], capture: Capture, *more: object) -> T:
@@ -73,10 +77,10 @@ class BoundedReader:
         """Like ``read``, without blocking the event loop."""
         if self._is_heavy(capture):
             return await self.pool.call(function, capture, *more)
-        with self.here(capture.url):
+        with self.note_reading(capture.url):
             return function(capture, *more)
 
-    def here(self, url: str, thread: int = LOOP) -> AbstractContextManager[None]:
+    def note_reading(self, url: str, thread: int = LOOP) -> AbstractContextManager[None]:
         """Notes the URL that this process is reading, in case reading it kills the process."""
         return self._reading.page(urls.parse(url).href, thread) if self._reading else nullcontext()
 

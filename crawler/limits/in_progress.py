@@ -63,7 +63,7 @@ class ReadingNow:
                 os.pwrite(self._file, _NOTHING, _OWNER + thread * _KEY)
 
 
-def died_of(out: Path) -> list[bytes]:
+def fatal_pages(out: Path) -> list[bytes]:
     """Returns and forgets the keys of entries that processes were reading when they died, one for each death."""
     found: list[bytes] = []
     for path in (out / _FOLDER).glob("*"):

@@ -109,9 +109,9 @@ class WorkerPool:
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Like ``run``, without blocking the event loop."""
-        return await self.aside(self.run, function, *args)
+        return await self.run_in_thread(self.run, function, *args)
 
-    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+    async def run_in_thread(self, function: Callable[..., T], *args: Any) -> T:
         """Calls a function that uses ``run`` in a thread of the pool, which has one for each worker."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 

@@ -25,7 +25,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from forbear.crawler.corpus import table, warc
 from forbear.crawler.corpus.writer import Corpus, Original, Repaired, Stored, WarcPage, repair
-from forbear.crawler.files import hidden
+from forbear.crawler.files import part_path
 from forbear.optout.model import Capture
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
@@ -305,7 +305,7 @@ def interrupted(out: Path, count: int) -> list[Stored]:
     """A crawl that ended without closing its files, and whose lock is gone with its process."""
     stored = write(out, *(page(f"p{number}") for number in range(count)))
     for path in (out / "pages").iterdir():
-        path.rename(hidden(path))
+        path.rename(part_path(path))
     return stored
 
 
