@@ -76,7 +76,7 @@ def test_the_decision_is_the_same_wherever_it_is_made(
 def test_a_page_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     with WorkerPool(1) as pool:
         monkeypatch.setattr(pool, "run", None)
-        monkeypatch.setattr(pool, "aside", None)
+        monkeypatch.setattr(pool, "run_in_thread", None)
         assert decided(BoundedReader(pool), PLAIN)[0].verdict is Verdict.ALLOWED
 
 
