@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy import Engine
 
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
@@ -29,6 +28,7 @@ from forbear.portal.web.rendering import environment
 from forbear.portal.web.security import SecurityHeaders, protect
 from forbear.portal.web.settings import Settings
 from forbear.storage.accounts.totp_encryption import TotpCipher
+from forbear.storage.database import Engine
 from forbear.storage.db.hostnames import domain_of
 
 ROUTERS = tuple(

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from sqlalchemy import Engine
 
 from forbear.scripts import options, show
 from forbear.scripts.key import load
 from forbear.storage.chain import signed_note
 from forbear.storage.chain.signed_note import SignerKey
-from forbear.storage.database import StorageError, open_database, translated
+from forbear.storage.database import Engine, StorageError, open_database, translated
 from forbear.storage.proof import checkpoints, witnesses
 from forbear.storage.proof.checkpoints import Signed
 from forbear.storage.proof.timestamps import BadTimestamp, ask

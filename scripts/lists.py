@@ -21,10 +21,9 @@ from forbear.storage.log import lists
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import Engine
-
     from forbear.crawler.crawl.config import Config
     from forbear.crawler.lists.publications import Layout, Publication
+    from forbear.storage.database import Engine
 
 FEW = 20
 """Sites by which a list may grow, however short it was."""

@@ -14,7 +14,7 @@ from forbear.optout.policy import KINDS_OF_AGENT, Effect, Override, Policy
 from forbear.scripts import options, show
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from forbear.storage.database import Engine
 
 IN_WORDS = {
     "standing": "a no that the protocol's own rules put in force",

@@ -22,7 +22,7 @@ from forbear.storage.reads import columns, questions, redact
 from forbear.storage.reads.exports import harmless
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from forbear.storage.database import Connection
 
 
 @contextmanager

@@ -27,9 +27,8 @@ from forbear.storage.reads import figures
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, Engine
-
     from forbear.reports.document import Document
+    from forbear.storage.database import Connection, Engine
 
 inputs = options.option(
     "--inputs",

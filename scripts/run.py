@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from sqlalchemy import Engine
-
+    from forbear.storage.database import Engine
     from forbear.storage.frontier.runs import StepRun
 
 LONGEST_SLEEP = 60.0

@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
-from sqlalchemy import Connection
 
 from forbear.scripts import options, show
 from forbear.storage.accounts import accounts, sessions
 from forbear.storage.accounts.accounts import Role, Scope
-from forbear.storage.database import open_database, translated, writing
+from forbear.storage.database import Connection, open_database, translated, writing
 from forbear.storage.db.records import now
 
 

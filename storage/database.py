@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from forbear.optout import __version__
@@ -18,10 +18,13 @@ from forbear.storage.db import partitions
 from forbear.storage.db.errors import NoDatabase, OutOfDate, StorageError
 from forbear.storage.migrations import revisions
 
-__all__ = [
+__all__ = [  # Connection and Engine for annotations: SQLAlchemy itself is imported in storage alone
+    "Connection",
+    "Engine",
     "OutOfDate",
     "StorageError",
     "open_database",
+    "ping",
     "reading",
     "reading_only",
     "shown",
@@ -109,6 +112,11 @@ def reading_only(engine: Engine) -> Iterator[Connection]:
             yield connection
         finally:
             connection.invalidate()  # it is not used again with such limits
+
+
+def ping(connection: Connection) -> None:
+    """Asks the database for an answer; raises what SQLAlchemy raises where none comes."""
+    connection.execute(select(1))
 
 
 def _only_reading(action: int, *_about: str | None) -> int:

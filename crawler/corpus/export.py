@@ -20,10 +20,9 @@ from forbear.storage.reads import snapshots
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
     from forbear.optout.model import Capture
     from forbear.optout.policy import Policy
+    from forbear.storage.database import Connection
 
 
 def export_hosts(

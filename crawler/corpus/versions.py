@@ -20,14 +20,14 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Connection, select
 
 from forbear.crawler.files import atomic_rename, lock, part_path, unlock, write_new
 from forbear.optout import __version__
 from forbear.storage.chain import chain
+from forbear.storage.database import Connection
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.records import now
-from forbear.storage.db.schema import checkpoints, events
+from forbear.storage.proof import checkpoints
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 LIST = pa.schema(
@@ -79,8 +79,9 @@ class VersionOrigin:
 def log_state(connection: Connection) -> dict[str, Any]:
     """The state of the log: leaves of its chain, their root, and the latest signed checkpoint, if any."""
     size = chain.size(connection)
-    signed = select(checkpoints.c.note).order_by(checkpoints.c.size.desc(), checkpoints.c.id.desc()).limit(1)
-    return {"size": size, "root": chain.tree(connection, size).root().hex(), "checkpoint": connection.scalar(signed)}
+    signed = checkpoints.latest(connection)
+    root = chain.tree(connection, size).root().hex()
+    return {"size": size, "root": root, "checkpoint": signed.note if signed else None}
 
 
 EVENT = "corpus version"
@@ -88,8 +89,7 @@ EVENT = "corpus version"
 
 def record_version(connection: Connection, version: Version) -> None:
     """Records a version in the log, once: its number, the digest of its manifest, its crawl."""
-    recorded = connection.scalars(select(events.c.content).where(events.c.event == EVENT))
-    if all(event["sha256"] != version.sha256 for event in recorded):
+    if all(event["sha256"] != version.sha256 for event in chain.event_contents(connection, EVENT)):
         content = version.content
         event = {"version": version.number, "sha256": version.sha256, "crawl": content["crawl"]}
         chain.append_event(connection, EVENT, event | {"counts": content["counts"]}, now())

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scrapy.crawler import AsyncCrawlerProcess
-    from sqlalchemy import Connection
 
     from forbear.crawler.corpus.writer import Corpus
     from forbear.crawler.crawl.config import Config
     from forbear.crawler.engine.session import Session
     from forbear.optout.readers.url import Url
+    from forbear.storage.database import Connection
     from forbear.storage.frontier.frontier import FrontierEntry
     from forbear.storage.log.writer import Writer
 

@@ -17,16 +17,14 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ma
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
-from sqlalchemy import select
 
 from forbear.crawler.identity import BadConfig
-from forbear.storage.database import StorageError, reading, translated
+from forbear.storage.database import StorageError, ping, reading, translated
 from forbear.storage.frontier import frontier
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from forbear.crawler.crawl.context import Context
+    from forbear.storage.database import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ class Probe:
 
     def _ask(self) -> None:
         with reading(self._engine) as connection:
-            connection.execute(select(1))
+            ping(connection)
             if self.crawl and monotonic() - self._estimated > ESTIMATE_SECONDS:
                 self.urls = {str(state): n for state, n in frontier.estimate(connection, self.crawl).items()}
                 self._estimated = monotonic()

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from scrapy.exceptions import IgnoreRequest
-from sqlalchemy import Connection, bindparam, select, update
 
 from forbear.crawler.corpus import warc
 from forbear.crawler.corpus.remove_pages import Erased
@@ -41,27 +40,24 @@ from forbear.optout import __version__
 from forbear.optout.captures import MAX_REDIRECTS, redirect
 from forbear.optout.model import Capture, Verdict
 from forbear.optout.readers.text import field_octets
-from forbear.storage.database import StorageError, open_database
-from forbear.storage.db.hostnames import digest
+from forbear.storage.database import Connection, StorageError, open_database
 from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
-from forbear.storage.db.schema import crawls
-from forbear.storage.db.schema import frontier as entries
 from forbear.storage.frontier import frontier
-from forbear.storage.log import lists
+from forbear.storage.log import crawls, lists
 from forbear.storage.log.writer import Writer
 from forbear.storage.reads import removals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from scrapy.http import Request, Response
-    from sqlalchemy import Engine
 
     from forbear.crawler.crawl.context import Tally
     from forbear.crawler.engine.session import LoggedDecision
     from forbear.crawler.limits.bounded import BoundedReader
+    from forbear.storage.database import Engine
     from forbear.storage.frontier.frontier import FrontierEntry
     from forbear.storage.reads.removals import CorpusCopy
 
@@ -201,7 +197,7 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
         reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
         repair_corpus(config.out, writer, reader)
-        since = writer.call(lambda connection: _started(connection, crawl.id)).result()
+        since = writer.call(lambda connection: crawls.started_at(connection, crawl.id)).result()
         pages = _fill(engine, writer, config.out, crawl.id, since)
         known = writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "--infringing-list", known)
@@ -221,11 +217,6 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         return Rechecked(summary, removed, erased, pages)
 
 
-def _started(connection: Connection, crawl: str) -> datetime:
-    started: datetime = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl)).scalar_one()
-    return started
-
-
 def _files(out: Path) -> frozenset[str]:
     return frozenset(f"warc/{path.name}" for path in (out / "warc").glob("*.warc.gz"))
 
@@ -240,15 +231,8 @@ def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetim
         mine = (row for row in removals.kept(connection, before) if row.warc_file in files)
         while some := [(row.url, row.decision) for row in islice(mine, _BATCH)]:
             count += len(some)
-            writer.call(partial(_add, crawl=crawl, some=some)).result()
+            writer.call(partial(frontier.add_kept, crawl=crawl, kept=some)).result()
     return count
-
-
-def _add(connection: Connection, crawl: str, some: Sequence[tuple[str, str]]) -> None:
-    frontier.add(connection, crawl, [Link(url) for url, _ in some])
-    known = update(entries).where(entries.c.key == bindparam("entry"), entries.c.decision.is_(None))
-    rows = [{"entry": digest(crawl, url), "kept_by": decision} for url, decision in some]
-    connection.execute(known.values(decision=bindparam("kept_by")), rows)
 
 
 def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:

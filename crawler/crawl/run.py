@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
-from sqlalchemy import Connection, func, select
 
 from forbear.crawler.corpus import versions
 from forbear.crawler.corpus.remove_pages import Erased, erase
@@ -29,9 +29,8 @@ from forbear.crawler.limits.in_progress import ReadingNow, fatal_pages
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
 from forbear.optout.policy import Policy
-from forbear.storage.database import StorageError, open_database
+from forbear.storage.database import Connection, StorageError, open_database
 from forbear.storage.db.records import AddLinks, EntryState, Link, now
-from forbear.storage.db.schema import pages
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.log import crawls, lists
 from forbear.storage.log.crawls import CrawlRecord, CrawlState
@@ -85,7 +84,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
         repair_corpus(config.out, writer, reader)
         # Pages are counted only if their number matters: there may be a hundred million.
-        kept = writer.call(lambda connection: _kept(connection, crawl.id)).result() if config.max_pages else 0
+        kept = writer.call(partial(crawls.count_pages, crawl=crawl.id)).result() if config.max_pages else 0
         asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
         session = Session(asking, writer, reader)
         corpus = Corpus(
@@ -158,10 +157,6 @@ def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
 
     repair(out, end_of, erased.waiting, reader)
     return erased
-
-
-def _kept(connection: Connection, crawl: str) -> int:
-    return connection.scalar(select(func.count()).select_from(pages).where(pages.c.crawl == crawl)) or 0
 
 
 def end(connection: Connection, context: Context, resumed: bool, version: int | None) -> Summary:

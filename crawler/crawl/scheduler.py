@@ -16,10 +16,9 @@ from scrapy.core.scheduler import BaseScheduler
 from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
-from sqlalchemy import Connection
 
 from forbear.crawler.fetch.handler import CutOff
-from forbear.storage.database import StorageError
+from forbear.storage.database import Connection, StorageError
 from forbear.storage.db.records import AddLinks, Link, now
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.frontier.frontier import FrontierEntry, FrontierStatus

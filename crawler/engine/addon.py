@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.http import Request
     from scrapy.settings import Settings
-    from sqlalchemy import Engine
 
     from forbear.optout.policy import Policy
+    from forbear.storage.database import Engine
 
     Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -38,9 +38,8 @@ from forbear.storage.log.writer import Writer
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
-
     from forbear.crawler.limits.bounded import BoundedReader
+    from forbear.storage.database import Connection
 
 PLACES_IN_MEMORY = 4_000
 """URLs of files with reservations that a process remembers; others it reads from the database again."""

@@ -9,11 +9,11 @@ from functools import partial
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
-from sqlalchemy import Connection
 
 from forbear.portal.dashboard.auth import OfLog
 from forbear.portal.dashboard.filters import Name
 from forbear.portal.dashboard.plots import bars, columns
+from forbear.storage.database import Connection
 from forbear.storage.log import rollups
 from forbear.storage.log.rollups import Figure
 from forbear.storage.reads.columns import Column, Shape

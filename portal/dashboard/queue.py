@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Connection
 
 from forbear.portal.dashboard.auth import OfComplaints
 from forbear.portal.dashboard.filters import Name
 from forbear.portal.public.complaints import MEANINGS
 from forbear.storage.accounts import mails
+from forbear.storage.database import Connection
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import NEXT, BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from forbear.optout.model import Verdict
 from forbear.optout.protocols import PROTOCOLS, operator
 from forbear.optout.readers.url import parse
+from forbear.storage.database import Connection
 from forbear.storage.db.hostnames import domain_of, host_of, read, unicode_of
 from forbear.storage.reads.lookup import DecidingWords, lookup
 

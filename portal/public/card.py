@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection
-
 from forbear.crawler.engine.reservation_files import AFTER_FAILURE, LONGEST, SHORTEST
 from forbear.optout.model import Profile
 from forbear.optout.policy import Effect, ProtocolPolicy
 from forbear.portal.public.examples import examples
 from forbear.portal.web.settings import Settings
+from forbear.storage.database import Connection
 from forbear.storage.log.crawls import identities
 
 PURPOSES = {

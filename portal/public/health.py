@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
-from sqlalchemy import select
 
 from forbear.portal.web.context import Portal, portal_of
+from forbear.storage.database import ping
 
 router = APIRouter(include_in_schema=False)
 
@@ -17,5 +17,5 @@ router = APIRouter(include_in_schema=False)
 def health(portal: Annotated[Portal, Depends(portal_of)]) -> PlainTextResponse:
     """200 while the database answers, 503 when it does not."""
     with portal.reading() as connection:
-        connection.execute(select(1))
+        ping(connection)
     return PlainTextResponse("ok\n")

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection
 
 from forbear.optout.readers.url import parse
 from forbear.portal.public.answers import NEVER_SEEN, PUBLIC_FILES, PublicAnswer, tell
@@ -20,6 +19,7 @@ from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.errors import Refusal
 from forbear.portal.web.highlight import as_text, marked
 from forbear.portal.web.rendering import render
+from forbear.storage.database import Connection
 from forbear.storage.log.evidence import newest
 
 router = APIRouter()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from forbear.portal.public.card import card, differences
 from forbear.portal.web.context import Portal
 from forbear.storage.accounts import cards, mails, subscriptions
 from forbear.storage.accounts.cards import Version
+from forbear.storage.database import Connection
 from forbear.storage.db.records import now
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 from jinja2 import Environment
-from sqlalchemy import Connection, Engine
 
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.portal.web.limits import Limits
 from forbear.portal.web.settings import Settings
-from forbear.storage.database import translated, writing
+from forbear.storage.database import Connection, Engine, translated, writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Positions have no gaps: on SQLite one transaction writes at a time, on PostgreSQ
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -75,6 +75,11 @@ def append_event(connection: Connection, event: str, content: Mapping[str, Any],
     row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
     connection.execute(events.insert(), row)
     append(connection, [leaves.entry("event", row)])
+
+
+def event_contents(connection: Connection, event: str) -> Iterator[Any]:
+    """Yields what the events of one kind have on record, in no particular order."""
+    yield from connection.scalars(select(events.c.content).where(events.c.event == event))
 
 
 def _turn(connection: Connection) -> tuple[int, datetime]:

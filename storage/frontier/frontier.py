@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, union_all
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, union_all, update
 
 from forbear.optout.readers.url import parse
 from forbear.storage.db.dialects import add_new, chunks, find, many
@@ -86,6 +86,14 @@ def add_all(
         added[found[key][0]] += 1
     mark_ready(connection, set(place.values()))
     return added
+
+
+def add_kept(connection: Connection, crawl: str, kept: Sequence[tuple[str, str]]) -> None:
+    """Adds the URLs of kept pages to a recheck, each with the decision that it was kept by."""
+    add(connection, crawl, [Link(url) for url, _ in kept])
+    undecided = update(frontier).where(frontier.c.key == bindparam("entry"), frontier.c.decision.is_(None))
+    rows = [{"entry": digest(crawl, url), "kept_by": decision} for url, decision in kept]
+    connection.execute(undecided.values(decision=bindparam("kept_by")), rows)
 
 
 _GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "attempts", "deaths")

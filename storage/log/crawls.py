@@ -17,7 +17,7 @@ from forbear.optout.policy import Policy
 from forbear.storage.chain import chain, leaves
 from forbear.storage.db.dialects import insert
 from forbear.storage.db.records import new_id
-from forbear.storage.db.schema import crawls
+from forbear.storage.db.schema import crawls, pages
 from forbear.storage.log import policies
 
 
@@ -115,6 +115,17 @@ def _running(connection: Connection, record: CrawlRecord) -> dict[str, Any]:
 def end(connection: Connection, crawl: str, state: CrawlState, at: datetime) -> None:
     """Marks a crawl as stopped (the same command goes on with it) or finished."""
     connection.execute(crawls.update().where(crawls.c.id == crawl).values(state=state.value, finished_at=at))
+
+
+def started_at(connection: Connection, crawl: str) -> datetime:
+    """Returns when a crawl began."""
+    started: datetime = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl)).scalar_one()
+    return started
+
+
+def count_pages(connection: Connection, crawl: str) -> int:
+    """Counts the pages that a crawl has kept, row by row."""
+    return connection.scalar(select(func.count()).select_from(pages).where(pages.c.crawl == crawl)) or 0
 
 
 def latest(connection: Connection) -> str | None:
