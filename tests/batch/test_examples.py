@@ -43,8 +43,13 @@ def test_a_table_in_duckdb(
 
 def test_the_pages_of_a_crawl_in_datatrove(tmp_path: Path, hosts: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pages").mkdir()
-    rows = [{"decision_id": f"{number}", "url": url, "text": "words"} for number, url in enumerate(URLS)]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pages" / "1.parquet")
+    urls = [URLS[0], *URLS]
+    rows = [
+        {"decision_id": f"{number}", "url": url, "text": "words", "language": "en" if number else None}
+        for number, url in enumerate(urls)
+    ]
+    pages = pa.Table.from_pylist(rows)
+    pq.write_table(pages, tmp_path / "pages" / "1.parquet")
     run(monkeypatch, "pipeline.py", hosts, str(tmp_path / "pages"), str(tmp_path / "out"))
-    assert pq.read_table(tmp_path / "out" / "kept")["id"].to_pylist() == ["0"]
-    assert pq.read_table(tmp_path / "out" / "reasons")["id"].to_pylist() == ["1", "2", "3"]
+    assert pq.read_table(tmp_path / "out" / "kept") == pages.slice(0, 2)
+    assert pq.read_table(tmp_path / "out" / "reasons")["id"].to_pylist() == ["2", "3", "4"]
