@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test coverage check docs lock bench bench-quick fuzz clean
+.PHONY: help setup setup-dev demo test coverage check pages docs lock bench bench-quick fuzz clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@cd $(VENV)/tree && ../bin/lint-imports --config ../../pyproject.toml --cache-dir ../../.import_linter_cache
+
+pages: setup-dev ## write what the documents say of each protocol, from its module, its vectors and policy.toml
+	@$(BIN)/python -m tests.optout.protocol_pages
 
 docs: setup-dev ## build the site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from functools import cache
 from importlib import resources
@@ -39,7 +39,8 @@ class Effect(IntEnum):
 class ProtocolPolicy:
     """What is on record about a protocol, as policy.toml explains it.
 
-    ``effects``: what each profile makes of each of KINDS.
+    ``effects``: what each profile makes of each of KINDS. ``opt_out``: how a site says no by it, as texts by where they
+    go; no part of the rules, so not in the digest.
     """
 
     title: str
@@ -50,6 +51,7 @@ class ProtocolPolicy:
     measure: str
     licensable: bool
     effects: Mapping[tuple[Profile, str], Effect]
+    opt_out: Sequence[Mapping[str, str]] = field(default=(), compare=False)
 
     def listed(self, profile: Profile, effect: Effect) -> list[str]:
         """The kinds that have this effect in a profile."""
@@ -196,7 +198,7 @@ def _policy(
 
 
 def _as_data(entry: ProtocolPolicy) -> dict[str, Any]:
-    data = {name: getattr(entry, name) for name in ProtocolPolicy.__slots__ if name != "effects"}
+    data = {name: getattr(entry, name) for name in ProtocolPolicy.__slots__ if name not in ("effects", "opt_out")}
     for profile in Profile:
         data[str(profile)] = {
             "excludes": entry.listed(profile, Effect.EXCLUDES),

@@ -1,6 +1,10 @@
-"""Denial of access: a shut door, a login, a challenge, a paywall (RFC 9110 15.5, RFC 7725, schema.org 29.0).
+"""Reads denials of access: 401, 402, 403, 407, 451, a paywall, a login form, a challenge to visitors.
 
-What is shut is left alone; nothing here is ever got round.
+A page that is shut is left alone; Forbear never gets round a barrier. A robots.txt or other well-known file that costs
+something (402, ``crawler-price``) or has a challenge before it was refused to us: it may hold a reservation, so both
+profiles defer.
+
+RFC 9110 15.5; RFC 7725; schema.org 29.0.
 """
 
 from __future__ import annotations

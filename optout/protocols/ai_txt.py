@@ -1,4 +1,9 @@
-"""Spawning's ai.txt, 30 May 2023: rules in the form of robots.txt, as its generator writes them; no grammar exists."""
+"""Reads Spawning's ``/ai.txt``: rules in the form of robots.txt, for kinds of files.
+
+The format has no grammar, so it is read as its generator writes it. Of rules with the same length, all count.
+
+As of 30 May 2023.
+"""
 
 from __future__ import annotations
 

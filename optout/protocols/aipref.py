@@ -1,4 +1,9 @@
-"""AIPREF: draft-ietf-aipref-attach-05 (19 August 2026) and draft-ietf-aipref-vocab-08 (14 September 2026)."""
+"""Reads AIPREF: ``Content-Usage``, as a response header and, with paths, in robots.txt.
+
+Each use has its own preference; a use that is not mentioned is not reserved.
+
+"attach" is draft-ietf-aipref-attach-05 (19 August 2026), "vocab" is draft-ietf-aipref-vocab-08 (14 September 2026).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Training and data mining assertions: CAWG 1.1 (DIF, 16 May 2025), C2PA 1.4 19.23; their manifests: C2PA 2.2.
+"""Reads training and data mining assertions in Content Credentials, in the file or where the file points to.
 
-A reservation in a manifest that does not validate was said all the same; a permission in one is worth nothing.
+A reservation counts even in a manifest that does not validate; a permission in such a manifest counts for nothing.
+
+CAWG 1.1 (DIF, 16 May 2025) and C2PA 1.4, 19.23 for the assertions, C2PA 2.2 for the manifests; sections
+without a name are of C2PA 2.2.
 """
 
 from __future__ import annotations

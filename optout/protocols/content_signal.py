@@ -1,4 +1,9 @@
-"""Content Signals Policy (Cloudflare), 24 September 2025: ``Content-Signal`` lines in robots.txt."""
+"""Reads Content Signals: ``Content-Signal`` lines in the crawler's group of robots.txt.
+
+Each signal is about its own use: ``search``, ``ai-input``, ``ai-train``.
+
+Cloudflare's Content Signals Policy, 24 September 2025.
+"""
 
 from __future__ import annotations
 

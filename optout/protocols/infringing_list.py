@@ -1,16 +1,19 @@
-"""Sites that courts or public authorities in the EU and EEA found to infringe copyright persistently and repeatedly.
+"""Reads the list of sites that courts or authorities in the EU and EEA found to infringe copyright persistently.
 
-Measure 1.2(1)(b) of the Copyright chapter (Code of Practice, 10 July 2025) leaves such sites out while they are so
-recognised. A CSV file with a header line, an entry a line::
+Such sites are left out, whatever the use, for as long as they are on the list.
+
+Measure 1.2(1)(b) of the Copyright chapter (Code of Practice, 10 July 2025).
+
+The list is a CSV file with a header line and one entry a line::
 
     domain,country,authority,basis,decided,in,out,source,accepted
     films.example,DK,Frederiksberg District Court,Retsplejeloven § 413,2026-03-02,2026-03-05,,sha256:9f86…,
 
-An entry is about a domain with all its subdomains, whatever the use. ``in`` and ``out`` are when the publication began
-and ceased to name it, ``source`` is the SHA-256 of the publication that it was read from, ``decided`` may be empty
-where the publication does not say, ``accepted`` is the day on which a person let an entry in that a guard had held
-back. The list reaches the decision as a capture of the address LIST, as the operator's does (docs/decisions/0006): its
-digest is its version, the quotation its entry.
+An entry covers a domain with all its subdomains. ``in`` and ``out`` are the dates on which the publication began and
+ceased to name it; ``source`` is the SHA-256 of the publication; ``decided`` may be empty where the publication gives no
+date; ``accepted`` is the date on which a person accepted an entry that a guard had held back. The list reaches the
+decision as a capture of the address LIST, like the operator's (docs/decisions/0006): its digest is its version, and the
+entry is the quotation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-"""Data mining as the PLUS coalition has it: IPTC Photo Metadata 2025.1, Data Mining (PLUS LDF 2.0.1).
+"""Reads the property ``plus:DataMining`` in the XMP of images, sound, video and documents.
 
-The property stands in XMP and speaks about the file that carries it, not about pages that show it.
+The property covers the file that carries it, not the pages that show the file. A file that is cut off, or whose
+metadata cannot be read, defers in both profiles.
+
+IPTC Photo Metadata 2025.1, Data Mining; PLUS LDF 2.0.1.
 """
 
 from __future__ import annotations

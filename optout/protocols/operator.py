@@ -1,16 +1,19 @@
-"""The operator's own list: what he blocks (a complaint accepted, a wish by post) and what he holds a licence for.
+"""Reads the operator's own list: what the operator blocks, and the licences that the operator holds.
 
-A CSV file with a header line, an entry a line, so that legal staff can keep it in a spreadsheet and each entry can be
-quoted::
+A block holds from the moment it is listed. A licence lifts only the protocols that it names, and never a denial of
+access or another entry of the list. A list that cannot be read defers everything.
+
+The list is a CSV file with a header line and one entry a line, so that legal staff can keep it in a spreadsheet and
+each entry can be quoted::
 
     effect,match,by,at,why,until,lifts
     block,example.org,legal team,2026-11-24,complaint 17 accepted,,
     allow,https://press.example/archive/,legal team,2026-10-01,licence 2026/14,2027-10-01,tdmrep robots-meta
 
-``match`` is a domain with all its subdomains, or a URL that every address covered begins with. ``by``, ``at`` (a date)
+``match`` is a domain with all its subdomains, or the start of the URLs that the entry covers. ``by``, ``at`` (a date)
 and ``why`` are required. ``until`` ends an entry. ``lifts`` names the protocols that a licence lifts; it is required
-with ``allow`` and has no effect on what policy.toml does not call licensable. The list reaches the decision as a
-capture of the address LIST, like any other place: it is evidence too.
+with ``allow`` and has no effect on a protocol that policy.toml does not call licensable. The list reaches the decision
+as a capture of the address LIST, like any other place, so it is evidence too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reservations in prose on a page: in its footer, in copyright lines, in links to terms; our rule, measure 1.3(2).
+"""Reads reservations in prose on a page: in footers, in copyright lines, in links to terms.
 
-A page is not a protocol: what is found is recorded with its words, for people to judge, and decides nothing unless the
-operator's policy says so. Terms that a page links are not looked up.
+Our own rule: what is found is recorded with its words for people to judge, and decides nothing unless
+the operator's policy says so. Linked terms are not fetched. Measure 1.3(2).
 """
 
 from __future__ import annotations

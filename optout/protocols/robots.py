@@ -1,4 +1,10 @@
-"""Robots Exclusion Protocol (RFC 9309): may this product token access this URL."""
+"""Reads robots.txt: the rules for the crawler's own product token, or else for ``*``.
+
+The longest match in the group decides. In ``strict``, a robots.txt that is an HTML page, that is answered
+with 401 or 403, or that is larger than what is read defers; in ``standard`` it contains no rules.
+
+RFC 9309.
+"""
 
 from __future__ import annotations
 

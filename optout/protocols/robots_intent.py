@@ -1,6 +1,7 @@
-"""robots.txt shuts out crawlers known to collect training data, though not ours: what a site evidently wants.
+"""Reads rules in robots.txt against crawlers that are known to collect training data (``optout/agents.toml``).
 
-No specification: decide.md's profile ``strict``. The crawlers are data, in agents.toml.
+Our own rule: a site that shuts out such crawlers, though not ours, has not addressed us. The rules decide in ``strict``
+alone.
 """
 
 from __future__ import annotations

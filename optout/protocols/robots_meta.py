@@ -1,7 +1,9 @@
-"""``noai`` and ``noimageai`` in X-Robots-Tag and ``<meta name="robots">``.
+"""Reads ``noai`` and ``noimageai`` in ``X-Robots-Tag`` and ``<meta name="robots">``.
 
-No standard defines the words: DeviantArt, 11 November 2022. They are carried as draft-illyes-repext-03, 18 April 2026,
-and Google's page on robots meta tags have it.
+``noimageai`` on a page reserves its images, not its text. No standard defines the words.
+
+They are DeviantArt's (11 November 2022), carried as in draft-illyes-repext-03 (18 April 2026) and Google's page
+on robots meta tags.
 """
 
 from __future__ import annotations

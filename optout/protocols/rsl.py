@@ -1,6 +1,8 @@
-"""Really Simple Licensing 1.0: where licences are named, and what they say of a page.
+"""Reads RSL licences: in files that robots.txt, a ``Link`` header or a ``<link>`` names, in the page, in feeds.
 
-Recommendation of 10 December 2025 with errata to 7 August 2026; readers.rsl reads the documents.
+A use that a licence prohibits, does not permit, or sells is reserved.
+
+RSL 1.0, Recommendation of 10 December 2025 with errata to 7 August 2026; ``readers.rsl`` reads the documents.
 """
 
 from __future__ import annotations

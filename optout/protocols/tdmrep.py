@@ -1,4 +1,11 @@
-"""TDM Reservation Protocol: W3C Community Group Final Report, 10 May 2024 (TDMRep)."""
+"""Reads TDMRep: ``/.well-known/tdmrep.json``, headers, ``<meta>``, EPUB package documents, the XMP of PDF.
+
+The first matching rule of the file decides; a header outranks it, and a ``<meta>`` element outranks both. A policy that
+offers a licence is recorded, but does not lift the reservation. In ``strict``, a contrary value in another place counts
+too, an unknown value excludes, and a file that is not an array defers.
+
+W3C Community Group Final Report, 10 May 2024; sections are those of the report.
+"""
 
 from __future__ import annotations
 

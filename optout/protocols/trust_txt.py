@@ -1,4 +1,9 @@
-"""JournalList's trust.txt: ``datatrainingallowed``, as added on 4 April 2024 and read by its validator and crawler."""
+"""Reads ``datatrainingallowed`` in ``/trust.txt``, or else in ``/.well-known/trust.txt``.
+
+The first of the two files that exists counts.
+
+As JournalList added it on 4 April 2024, and as its validator and crawler read it.
+"""
 
 from __future__ import annotations
 

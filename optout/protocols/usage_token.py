@@ -1,6 +1,8 @@
-"""Purpose tokens in robots.txt: draft-kelley-aipref-training-preference-signal-00, 30 October 2026.
+"""Reads groups of robots.txt that name a purpose, ``__usage_ai-training``, instead of a crawler.
 
-The rules of a group that names such a token are preferences about a purpose, in the path language of RFC 9309.
+The rules of such a group are preferences about that purpose, in the path language of RFC 9309.
+
+draft-kelley-aipref-training-preference-signal-00, 30 October 2026.
 """
 
 from __future__ import annotations

@@ -1,56 +1,45 @@
-"""docs/each-protocol.md: every protocol, its specification as in policy.toml, and an example that is a vector."""
+"""The pages that name every protocol agree with its module, its vectors and policy.toml."""
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 
-from forbear.optout import case, policy
-from forbear.optout.decide import decide
-from forbear.optout.model import Decision, Profile
-from forbear.optout.readers.text import readable
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "each-protocol.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## `([a-z0-9-]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
-VERDICT = re.compile(r"`standard`: (\w+)\. `strict`: (\w+)\. Vector `([a-z0-9-]+)`")
-VECTORS = {
-    vector["id"]: vector
-    for path in (ROOT / "tests" / "vectors").glob("*.jsonl")
-    for vector in map(json.loads, filter(None, path.read_text(encoding="utf-8").split("\n")))
-}
+from forbear.optout import policy
+from tests.optout import protocol_pages
+from tests.optout.protocol_pages import PARTS, ROOT, VECTORS
 
 
-def test_each_protocol_has_its_section_and_its_places():
-    assert set(SECTIONS) == set(policy.load().protocols)
-    table = PAGE.partition("## Where")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([a-z0-9-]+)`", table, re.MULTILINE)) == set(SECTIONS)
+@pytest.mark.parametrize("path", PARTS)
+def test_a_page_is_as_make_pages_writes_it(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == protocol_pages.page(path), f"{path} is out of date: make pages"
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_names_the_specification_that_the_policy_names(name):
-    entry = policy.load().protocols[name]
-    section = " ".join(SECTIONS[name].split())
-    for part in (*entry.specification.split("; "), *entry.version.split("; ")):
-        assert part in section
+@pytest.mark.parametrize("name", policy.load().protocols)
+def test_an_example_is_a_vector_that_its_protocol_decides_or_records(name: str) -> None:
+    vector = protocol_pages.example(name)
+    reasons, statements = vector.decision.reasons, vector.decision.statements
+    assert name in {one.protocol for one in reasons} | {one.protocol for one in statements}
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_an_example_is_a_vector_that_comes_out_as_the_page_says(name):
-    section = SECTIONS[name]
-    [(standard, strict, vector_id)] = VERDICT.findall(section)
-    vector = VECTORS[vector_id]
-    _, question, captures = case.from_json(vector)
-    decision = decide(question, captures, policy.load())
-    assert isinstance(decision, Decision)
-    assert decision.verdicts == {Profile.STANDARD: standard, Profile.STRICT: strict}
-    said = "\n".join(
-        "\n".join([f"HTTP {one.status}", *map(": ".join, one.headers), readable(one.body)]) for one in captures
-    )
-    words = [word for line in section.splitlines() if line.startswith("    ") for word in line.split()]
-    assert words
-    assert [word for word in words if word not in said] == []
-    assert name in {one.protocol for one in decision.reasons} | {one.protocol for one in decision.statements}
+def test_the_vectors_readme_names_every_file_and_no_other() -> None:
+    page = (VECTORS / "README.md").read_text(encoding="utf-8").partition("## The files")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`(.*?)`", cell)]
+    files = [path.stem for path in VECTORS.glob("*.jsonl")]
+    assert sorted(named) == sorted(files), "name each file once in tests/vectors/README.md: a protocol's by make pages"
+
+
+@pytest.mark.parametrize(
+    ("specification", "version", "shown"),
+    [
+        ("RFC 9309", "September 2022", "RFC 9309, September 2022"),
+        ("CAWG; C2PA", "1.1, 16 May 2025; 1.4 and 2.2", "CAWG 1.1, 16 May 2025; C2PA 1.4 and 2.2"),
+        ("IPTC and PLUS", "2025.1; 2.0.1", "IPTC and PLUS 2025.1; 2.0.1"),
+        ("RSL", "10 December 2025", "RSL, 10 December 2025"),
+    ],
+)
+def test_a_specification_is_shown_with_its_version(specification: str, version: str, shown: str) -> None:
+    entry = policy.ProtocolPolicy("", specification, version, "", "", "", True, {})
+    assert protocol_pages.specification(entry) == shown

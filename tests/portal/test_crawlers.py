@@ -14,8 +14,7 @@ from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
 from forbear.portal.background.jobs import deliver, work
-from forbear.portal.public import examples as examples_module
-from forbear.portal.public.examples import HEAD, HEADER, METADATA, Example, examples
+from forbear.portal.public.examples import HEAD, HEADER, METADATA, Example, examples, is_honoured
 from forbear.portal.web.smtp import Smtp
 from forbear.storage.accounts import cards, subscriptions
 from forbear.storage.database import writing
@@ -76,11 +75,9 @@ def test_every_example_to_copy_excludes(example: Example, profile: Profile):
 
 
 def test_every_protocol_that_excludes_has_an_example():
-    honoured = {
-        name
-        for name, entry in policy.load().protocols.items()
-        if entry.licensable and examples_module._excludes(policy.load(), name, Profile.STANDARD)
-    }
+    honoured = {name for name, entry in policy.load().protocols.items() if is_honoured(entry, Profile.STANDARD)}
+    without = sorted(honoured - {example.protocol for example in STANDARD})
+    assert not without, f"add [[protocols.{without[0]}.opt_out]] to optout/policy.toml: how a site says no by it"
     assert {example.protocol for example in STANDARD} == honoured
 
 
