@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 
 from forbear.crawler.demo.demo_server import Reply, Site
+from forbear.optout import policy
 from forbear.optout.protocols import infringing_list
 
 OPERATOR_LIST = b"""effect,match,by,at,why,until,lifts
@@ -203,6 +205,25 @@ SITES: dict[str, Site] = {
     "films.example": {"/": _page("On a list of infringing sites")},
 }
 """By host, by path."""
+
+
+def _opting_out(name: str, texts: Mapping[str, str]) -> Site:
+    """Returns a host that has done what an ``opt_out`` table of policy.toml says."""
+    fields = (line.partition(": ") for line in texts.get("header", "").splitlines())
+    headers = tuple((field, value) for field, _, value in fields)
+    files = {path: Reply(text.encode(), 200, _TEXT) for path, text in texts.items() if path.startswith("/")}
+    return {**files, "/": _page(f"A site with {name}", head=texts.get("head", ""), headers=headers)}
+
+
+_SHOWN_ABOVE = {
+    *("robots", "access", "tdmrep", "aipref", "usage-token", "robots-meta", "content-signal"),
+    *("rsl", "iptc", "c2pa", "ai-txt", "trust-txt"),
+}
+SITES |= {
+    f"{name}.example": _opting_out(name, entry.opt_out[0])
+    for name, entry in policy.load().protocols.items()
+    if entry.opt_out and name not in _SHOWN_ABOVE
+}
 
 OPTED_OUT: Site = {"/robots.txt": _robots("User-agent: *\nDisallow: /\n")}
 """A demo host after it has opted out."""
