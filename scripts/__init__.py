@@ -1,1 +1,1 @@
-"""Is called: one file for each command, thin: parse, call, print."""
+"""The command-line interface: one module per command."""

@@ -1,4 +1,4 @@
-"""The program ``forbear``: finds the command, reads the settings, and turns every error into a sentence."""
+"""The program ``forbear``: loads the command, applies the settings, and reports every error in one sentence."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "check": "Ask a site now: may this URL be used, and whose words say so?",
-    "checkpoint": "Sign the state of the log, and put it where nobody here can change it.",
-    "complaints": "Complaints by rightsholders: what waits, and the next step of each.",
+    "check": "Ask a site whether a URL may be used, and quote the words that decide.",
+    "checkpoint": "Sign the log, and copy the checkpoint to places outside the database.",
+    "complaints": "List complaints by rightsholders, and take their next step.",
     "config": "Print the settings in force, and where each comes from.",
-    "conformance": "Put the conformance vectors to any program that decides.",
-    "corpus": "Show the versions of a corpus, compare and verify them.",
-    "crawl": "Crawl: enforce reservations, write the audit log and the corpus.",
-    "db": "Create the database, or upgrade it to this version's schema.",
-    "decide": "Answer cases without network: JSON lines in, decisions out.",
-    "demo": "Crawl a small web on this machine, and show what was respected.",
-    "export": "Write what hosts said to a file that decides without database or network.",
-    "erase": "Erase what the log says about pages: by age, or a URL by its name.",
-    "key": "Make the key that checkpoints are signed with, or show it.",
-    "lists": "Import lists of infringing sites; show their state and age.",
-    "filter": "Take what is reserved out of data that others collected.",
-    "log": "Query the audit log: what was decided, when, and in whose words.",
-    "lookup": "What the crawls of this database did with a domain or a URL.",
-    "recheck": "Ask the sources of kept pages again; what is reserved now leaves.",
-    "report": "Make the documents that the law and the Code ask for.",
+    "conformance": "Run the conformance vectors against any program that decides.",
+    "corpus": "List, compare, verify and describe the versions of a corpus.",
+    "crawl": "Crawl, obey reservations, and write the audit log and the corpus.",
+    "db": "Create or upgrade the database, and grant rights in it.",
+    "decide": "Decide cases without network access: JSON lines in, decisions out.",
+    "demo": "Crawl a simulated web on this machine, and show what was respected.",
+    "erase": "Erase what the log says about pages, by age or by URL.",
+    "export": "Write host rules to a file that decides without database or network.",
+    "filter": "Remove reserved content from data that others collected.",
+    "key": "Create the key that signs checkpoints, or show its public half.",
+    "lists": "Import lists of infringing sites, and show their state and age.",
+    "log": "Query the audit log: what was decided, when, and on whose words.",
+    "lookup": "Show what the crawls in this database did with a domain or a URL.",
+    "policy": "Explain how each protocol counts, and what your own file changes.",
+    "recheck": "Ask the sources of kept pages again, and remove what is now reserved.",
+    "replay": "Decide again from stored evidence, and show every difference.",
+    "report": "Write the documents that the AI Act and the Code of Practice require.",
+    "run": "Run crawls, rechecks, reports and checkpoints on a schedule.",
     "serve": "Serve the web portal, where rightsholders look up what happened.",
-    "run": "Crawl, recheck, report and sign on a timetable.",
-    "policy": "Explain which protocol counts how, and what your own file changes.",
-    "replay": "Decide again from the evidence stored: what comes out otherwise?",
-    "user": "Accounts of the portal, and tokens for its JSON API.",
+    "user": "Manage accounts of the portal, and tokens for its JSON API.",
     "verify": "Prove that no row of the log was edited, removed or cut off.",
 }
-"""The command in ``forbear.scripts.NAME``, and its line in the list: the list is shown without loading any."""
+"""Each command, in ``forbear.scripts.NAME``, with its summary: ``--help`` lists them without loading any."""
 
 
 def load(name: str) -> click.Command:
-    """Returns the command of a name in COMMANDS; raises MissingExtra."""
-    gc.disable()  # libraries make many objects and hardly garbage: looking for it takes a tenth of loading them
+    """Imports the command with this name in COMMANDS; raises MissingExtra."""
+    gc.disable()  # loading libraries creates many objects and hardly any garbage: collecting would cost a tenth more
     try:
         return cast("click.Command", import_module(f"forbear.scripts.{name}").command)
     except ModuleNotFoundError as error:
@@ -65,18 +65,20 @@ def load(name: str) -> click.Command:
 LOADERS = {name: partial(load, name) for name in COMMANDS}
 
 INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
+"""128 + SIGINT, as in shells."""
+
+BUG = "Please report this bug, with what the same command prints as `forbear --debug …`."
 
 
 class Program(click.Group):
-    """Loads a command when it is called, gives it its settings, and lets no traceback reach a user."""
+    """Loads commands on demand, sets their defaults from the settings file, and shows no traceback to a user."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
+        """Returns the names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, with the settings of the file as its defaults."""
+        """Loads a command by its name, with the values of the settings file as its defaults."""
         if cmd_name not in COMMANDS:
             return None
         try:
@@ -90,12 +92,12 @@ class Program(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands."""
+        """Writes the list of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; that a reader has seen enough is no error, as it would be to click."""
+        """Runs the command; unlike click, does not count a closed output pipe as an error."""
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
@@ -103,12 +105,12 @@ class Program(click.Group):
             extras.explain(error, str(ctx.invoked_subcommand))
             raise
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more at exit
             return 0
         return code
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Runs the program and exits with one of the codes of the command line's description."""
+        """Runs the program and exits with its exit code."""
         sys.exit(_run(lambda: super(Program, self).main(args, *rest, **{**extra, "standalone_mode": False})))
 
 
@@ -119,28 +121,28 @@ class Program(click.Group):
     "path",
     type=click.Path(dir_okay=False),
     envvar="FORBEAR_CONFIG",
-    help="Settings file; ./forbear.toml is read if it is there.",
+    help="Read settings from this file.  [default: forbear.toml, if it exists]",
 )
-@click.option("--debug", is_flag=True, envvar="FORBEAR_DEBUG", help="Show where in the program an error arose.")
+@click.option("--debug", is_flag=True, envvar="FORBEAR_DEBUG", help="Print a traceback with every error.")
 @click.pass_context
 def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
-    """Collects web pages for AI training, and leaves alone what its owners reserved.
+    """Collect web pages for AI training, and leave alone what their owners reserved.
 
-    Every option can stand in forbear.toml and in an environment variable (--contact: FORBEAR_CONTACT) too; the
-    command line wins.
+    Every option can also be set in forbear.toml (contact = "…") or in the environment (FORBEAR_CONTACT); the command
+    line wins over the environment, and the environment over the file.
 
     \b
     Example: forbear check https://example.org/page
     """
     ctx.obj = Settings.read(path)
-    if ctx.invoked_subcommand:  # was looked up before its settings could be read
+    if ctx.invoked_subcommand:  # click looked the command up before its settings were read
         cast("Program", ctx.command).get_command(ctx, ctx.invoked_subcommand)
     if debug:
         os.environ["FORBEAR_DEBUG"] = "1"
 
 
 def _run(program: Any) -> int:
-    """The exit code of the program, with what went wrong said on standard error."""
+    """Runs the program, reports what went wrong on standard error, and returns the exit code."""
     try:
         code = program()
     except click.ClickException as error:
@@ -150,40 +152,43 @@ def _run(program: Any) -> int:
         click.echo("\nStopped.", err=True)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 the last place where a traceback can be kept from a user
-        return _failed(error)
+        return _report(error)
     return code if isinstance(code, int) else 0
 
 
-def _failed(error: Exception) -> int:
-    """Says what was wrong: the use of it (2), an outside part (4), or the program itself (4)."""
+def _report(error: Exception) -> int:
+    """Reports a wrong argument (2), a failure outside of Forbear (4) or a bug in it (4); returns the exit code."""
     if os.environ.get("FORBEAR_DEBUG"):
         traceback.print_exception(error)
-    if _is(error, "forbear.optout.readers.url", "NotAUrl"):
+    if _is_instance(error, "forbear.optout.readers.url", "NotAUrl"):
         click.echo(f"Error: {error}.", err=True)
         return 2
     if is_out_of_memory(error):
         click.echo(f"Error: {OUT_OF_MEMORY}", err=True)
         return 4
-    if isinstance(error, OSError) and error.filename is not None:
-        error = OSError(f"{error.filename} cannot be used ({error.strerror}): name another place, or set it right.")
-    if isinstance(error, OSError) or _is(error, "forbear.storage.database", "StorageError"):
-        click.echo(f"Error: {error}", err=True)
-        return 4
-    click.echo(
-        f"Error: Forbear itself is at fault ({type(error).__name__}: {error}). Please report this, with what"
-        " `forbear --debug …` prints.",
-        err=True,
-    )
+    if isinstance(error, OSError) or _is_instance(error, "forbear.storage.database", "StorageError"):
+        click.echo(f"Error: {_sentence(error)}", err=True)
+    else:
+        click.echo(f"Internal error ({type(error).__name__}: {error}). {BUG}", err=True)
     return 4
 
 
-def _is(error: Exception, module: str, name: str) -> bool:
-    """Whether an error is of a class, without loading its module: had it not been loaded, it could not be."""
+def _sentence(error: Exception) -> str:
+    """Returns what failed outside of Forbear, and what to do about it."""
+    if not isinstance(error, OSError) or error.strerror is None:  # a sentence of ours
+        return str(error)
+    if error.filename is not None:
+        return f"Cannot use {error.filename}: {error.strerror}. Correct this, or choose another path."
+    return f"The operating system reports: {error.strerror}. Correct this, then run the same command again."
+
+
+def _is_instance(error: Exception, module: str, name: str) -> bool:
+    """Whether an error is of a class; its module is not loaded for that, as it has to be loaded if the error is."""
     return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
 
 
 def main() -> None:
-    """What the installed program ``forbear`` calls."""
+    """Runs the program; the entry point of the installed ``forbear``."""
     cli(prog_name="forbear")
 
 

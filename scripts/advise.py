@@ -1,4 +1,4 @@
-"""``forbear check --advise``: tells the owner of a site what crawlers make of his words, and the corrected text."""
+"""``forbear check --advise``: shows owners how crawlers understand their site, and how to correct what they wrote."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from forbear.optout.model import Capture
 
 HEADINGS = {
-    Level.ERROR: "What no crawler understands",
-    Level.WARNING: "What some crawlers read otherwise, or not at all",
+    Level.ERROR: "Not understood by any crawler",
+    Level.WARNING: "Read differently, or not at all, by some crawlers",
     Level.NOTE: "Good to know",
 }
 
@@ -43,10 +43,7 @@ _LINE = re.compile(r"line (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What there is to say about a URL or folder; ``files`` are its sources that are files, ``lines`` how long each is.
-
-    Sources that are no files have themselves as their name.
-    """
+    """The findings about a URL or folder; ``files`` names the file of a source, ``lines`` counts its lines."""
 
     target: str
     findings: tuple[Finding, ...]
@@ -54,12 +51,12 @@ class Advice:
     lines: dict[str, int]
 
     def name(self, source: str) -> str:
-        """The file that a source comes from, or its URL."""
+        """Returns the file of a source, or the source itself, which is a URL."""
         return self.files.get(source, source)
 
 
 class OutputFormat(Enum):
-    """How it is printed."""
+    """The format of the output."""
 
     TEXT = "text"
     JSON = "json"
@@ -67,11 +64,11 @@ class OutputFormat(Enum):
 
 
 def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: Live, form: OutputFormat) -> int:
-    """Prints what there is to say about each URL or folder; the exit code. Raises NotAUrl, OSError, UsageError."""
+    """Prints the findings about each URL or folder, and returns the exit code. Raises NotAUrl, OSError, UsageError."""
     folders = {target: Path(target) for target in targets if Path(target).is_dir()}
     for target in targets:
         if target in folders and not address:
-            raise click.UsageError(f"{target} is a folder: say with --as URL which address its files will have.")
+            raise click.UsageError(f"{target} is a folder. Add --as URL, where its files will be published.")
         urls.parse(address if target in folders and address else target)
     read = {target: of_folder(folder, address, agent) for target, folder in folders.items() if address}
     with WorkerPool() as pool:
@@ -81,51 +78,51 @@ def advise_all(targets: tuple[str, ...], address: str | None, agent: str, live: 
 async def _print_all(
     targets: tuple[str, ...], read: dict[str, Advice], agent: str, live: Live, reader: BoundedReader, form: OutputFormat
 ) -> int:
-    given: list[Advice] = []
+    all_advice: list[Advice] = []
     async with live:
         for target in targets:
             if target in read:
-                given.append(read[target])
+                advice = read[target]
             else:
                 with Console(stderr=True).status(f"asking {urls.parse(target).host} …"):
-                    given.append(await of_site(Question(target, agent), live, reader))
+                    advice = await of_site(Question(target, agent), live, reader)
+            all_advice.append(advice)
             if form is OutputFormat.JSON:
-                click.echo(show.json_line(as_json(given[-1])), nl=False)
+                click.echo(show.json_line(as_json(advice)), nl=False)
             elif form is OutputFormat.TEXT:
-                print_text(given[-1])
+                print_text(advice)
     if form is OutputFormat.SARIF:
-        click.echo(show.json_line(as_sarif(given, version("forbear"))), nl=False)
-    return exit_code(given)
+        click.echo(show.json_line(as_sarif(all_advice, version("forbear"))), nl=False)
+    return exit_code(all_advice)
 
 
 async def of_site(question: Question, live: Live, reader: BoundedReader) -> Advice:
-    """Asks the site as it is. Raises NotAUrl, and UsageError for one that takes too much to be advised."""
+    """Advises on a site as it is now. Raises NotAUrl, and UsageError if advising on it takes too much."""
     rules = policy.load()
     seen = await survey(question, rules, live, reader)
     try:
         findings = await advise_later(question, seen, rules, reader)
     except TooCostly as error:
         raise click.UsageError(
-            f"{question.url} cannot be advised: {error}. Use `forbear check` without --advise."
+            f"There is no advice on {question.url}: {error}. Use `forbear check` without --advise."
         ) from None
     return Advice(question.url, findings, {}, _lines(seen))
 
 
 def of_folder(folder: Path, address: str, agent: str) -> Advice:
-    """Reads the files, page by page. Raises OSError, NotAUrl, and UsageError if there are none."""
+    """Advises on files before they are published, page by page. Raises OSError, NotAUrl, and UsageError without any."""
     site = published(folder, address)
     if not site.captures:
-        raise click.UsageError(f"{folder} holds no page, text, JSON or XML file: name the folder that is published.")
+        raise click.UsageError(f"{folder} has no HTML, text, JSON or XML file. Name the folder that will be published.")
     shared = tuple(capture for capture in site.captures if capture not in site.pages)
     findings: dict[tuple[str, ...], Finding] = {}
     for page in site.pages or (None,):
         question = Question(page.url if page else address, agent)
         for found in advise(question, (*shared, page) if page else shared, policy.load(), complete=True):
             findings.setdefault((found.rule, found.source, found.where, found.quote), found)
-    # The order of weight holds over all pages.
-    order = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
-    weighed = sorted(findings.values(), key=lambda one: 0 if one.rule == UNDERSTOOD else order[one.level])
-    return Advice(str(folder), tuple(weighed), site.files, _lines(site.captures))
+    order = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}  # across all pages
+    ordered = sorted(findings.values(), key=lambda one: 0 if one.rule == UNDERSTOOD else order[one.level])
+    return Advice(str(folder), tuple(ordered), site.files, _lines(site.captures))
 
 
 def _lines(captures: Iterable[Capture]) -> dict[str, int]:
@@ -133,13 +130,13 @@ def _lines(captures: Iterable[Capture]) -> dict[str, int]:
 
 
 def exit_code(all_advice: Iterable[Advice]) -> int:
-    """0 the sites say what they seem to mean, 1 they do not, 3 something could not be read."""
-    grave = [found for advice in all_advice for found in advice.findings if found.level is not Level.NOTE]
-    return 1 if any(not is_unread(found) for found in grave) else 3 if grave else 0
+    """Returns 0 if crawlers understand everything, 1 if they do not, 3 if something could not be read."""
+    problems = [found for advice in all_advice for found in advice.findings if found.level is not Level.NOTE]
+    return 1 if any(not is_unread(found) for found in problems) else 3 if problems else 0
 
 
 def as_json(advice: Advice) -> dict[str, Any]:
-    """One target as JSON; ``file`` is there where a source is a file."""
+    """Returns one target as a JSON object; a finding has ``file`` only if its source is a file."""
     findings = [
         {**asdict(found), **({"file": advice.files[found.source]} if found.source in advice.files else {})}
         for found in advice.findings
@@ -148,9 +145,9 @@ def as_json(advice: Advice) -> dict[str, Any]:
 
 
 def print_text(advice: Advice) -> None:
-    """One target for people: what is understood, then what is not, each correction once."""
+    """Prints one target for people: what is understood, then what is not, each correction once."""
     show.line(advice.target)
-    groups = [("What is understood", [f for f in advice.findings if f.rule == UNDERSTOOD])]
+    groups = [("Understood", [f for f in advice.findings if f.rule == UNDERSTOOD])]
     groups += [
         (heading, [f for f in advice.findings if f.level is level and f.rule != UNDERSTOOD])
         for level, heading in HEADINGS.items()
@@ -164,7 +161,7 @@ def print_text(advice: Advice) -> None:
             show.line("")
             show.line(f"  {found.message}")
             if found.quote:
-                show.line(f"    in your words: {shorten(found.quote, 240, placeholder=' …')}")
+                show.line(f"    you wrote: {shorten(found.quote, 240, placeholder=' …')}")
             show.line(f"    where: {advice.name(found.source)}, {found.where}")
             rule = found.rule if found.section == "-" else f"{found.rule}, {found.section}"
             if found.rule != UNDERSTOOD:
@@ -172,14 +169,15 @@ def print_text(advice: Advice) -> None:
             _print_fix(found, printed)
     show.line("")
     counts = {level: sum(f.level is level for f in advice.findings) for level in (Level.ERROR, Level.WARNING)}
-    show.line(f"{advice.target}: {counts[Level.ERROR]} errors, {counts[Level.WARNING]} warnings.")
+    errors, warnings = show.count(counts[Level.ERROR], "error"), show.count(counts[Level.WARNING], "warning")
+    show.line(f"{advice.target}: {errors}, {warnings}.")
 
 
 def _print_fix(found: Finding, printed: set[tuple[str, str]]) -> None:
     if found.fix is None:
         return
     if (found.source, found.fix.text) in printed:
-        show.line("    correction: the one above")
+        show.line("    correction: see above")
         return
     printed.add((found.source, found.fix.text))
     where = f" ({found.fix.where})" if found.fix.where else ""
@@ -192,7 +190,7 @@ def _print_fix(found: Finding, printed: set[tuple[str, str]]) -> None:
 
 
 def as_sarif(all_advice: list[Advice], engine: str) -> dict[str, Any]:
-    """One log with one run (3.13, 3.14). What is understood is no result: a result asks for something to be done."""
+    """Returns one log with one run (3.13, 3.14). What is understood is left out: a result calls for action."""
     results = [_result(advice, found) for advice in all_advice for found in advice.findings if found.rule != UNDERSTOOD]
     rules = [
         {
@@ -247,7 +245,7 @@ def _line(where: str) -> int:
 
 
 def _uri(advice: Advice, source: str) -> str:
-    """Relative to where the command runs, as code scanning shows it; a URL stays as it is."""
+    """Returns a path relative to the working directory, as code scanning expects; a URL stays as it is."""
     if source not in advice.files:
         return source
     path = Path(advice.target, advice.files[source])

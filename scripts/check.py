@@ -1,4 +1,4 @@
-"""``forbear check``: asks sites now, and shows whose words say whether a URL may be used."""
+"""``forbear check``: asks sites whether URLs may be used, and quotes the words that decide."""
 
 from __future__ import annotations
 
@@ -18,28 +18,25 @@ from forbear.crawler.identity import with_complaints
 from forbear.crawler.limits.bounded import BoundedReader
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import case
-from forbear.optout.advice.protego_compare import other_reading
+from forbear.optout.advice.protego_compare import DIFFERENT_READING, other_reading
 from forbear.optout.captures import Captures
 from forbear.optout.model import Capture, Profile, Question, Use, Verdict
 from forbear.optout.policy import Policy
 from forbear.optout.readers import url as urls
 from forbear.scripts import advise as advising
 from forbear.scripts import options, show
-from forbear.storage.database import open_database, translated
+from forbear.scripts.database import open_connection
 from forbear.storage.db.errors import NoDatabase
 from forbear.storage.log import complaints
 
 Outcomes = dict[Profile, Outcome]
-"""What came out in each profile, the chosen one first."""
+"""The outcome in each profile, the chosen one first."""
 
 EXIT_CODES = {Verdict.EXCLUDED: 1, Verdict.DEFERRED: 3, Verdict.ALLOWED: 0}
-"""In the order in which one outweighs the other."""
+"""The exit code for each verdict; of several, the first in this order counts."""
 
-AT_ONCE = 8
-"""URLs under way at a time; a host gets one request at a time all the same."""
-
-OTHERWISE = "A widely used parser reads this otherwise"
-"""How the gap begins that tells of a second reader of robots.txt."""
+CONCURRENCY = 8
+"""URLs checked at a time; a host still gets one request at a time."""
 
 
 @click.command()
@@ -50,17 +47,23 @@ OTHERWISE = "A widely used parser reads this otherwise"
 @options.infringing_list
 @options.agent
 @options.contact
-@options.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds for each request as a whole.")
+@options.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Give up a request after this time.")
 @options.proxy
 @options.resolve
 @options.allow_private_networks
-@options.option("--db", type=options.Checked("url", options.check_db), help="Also honour what this database says.")
+@options.option(
+    "--db",
+    type=options.CheckedText("url", options.check_db),
+    help="Also obey the complaints that were accepted in this database.",
+)
 @options.as_json
 @options.option(
-    "--advise", is_flag=True, help="Tell the owner what is understood, what is not and why, and the correction."
+    "--advise", is_flag=True, help="Advise the site's owner: what crawlers understand, what they do not, and the fix."
 )
 @options.option("--sarif", is_flag=True, help="With --advise: print SARIF 2.1.0, for code scanning.")
-@options.option("--as", "address", metavar="URL", help="With --advise and a FOLDER: the address its files will have.")
+@options.option(
+    "--as", "address", metavar="URL", help="With --advise and a FOLDER: the URL where it will be published."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -78,14 +81,14 @@ def command(
     address: str | None,
     **connection: Any,
 ) -> int:
-    """Ask sites now: may these URLs be used, and whose words say so?
+    """Ask sites whether URLs may be used, and quote the words that decide.
 
-    Looks at every place where a reservation can stand, and at the page itself if that is allowed. Exit code: 0 all are
-    allowed, 1 something is excluded, 3 something is deferred. With --json, a JSON object a line for each URL.
+    Reads every place where a site can reserve its rights, and the page itself if that is allowed. --json prints one
+    JSON object per line for each URL. Exit code: 0 every URL is allowed, 1 one is excluded, 3 one is deferred.
 
-    With --advise, for the owner of a site: what crawlers understand of it, what they do not and why, and the corrected
-    text; also of a FOLDER of files before they are published. Exit code: 0 the site says what it seems to mean, 1 it
-    does not, 3 something could not be read.
+    With --advise, tells the owner of a site what crawlers understand, what they do not and why, and how to correct it.
+    URL can then be a FOLDER of files that are not published yet. Exit code: 0 crawlers understand everything, 1 they do
+    not, 3 something could not be read.
 
     \b
     Example:
@@ -96,9 +99,9 @@ def command(
     """
     if advise:
         if ctx.get_parameter_source("policy") is ParameterSource.COMMANDLINE:
-            raise click.UsageError("--policy does not go with --advise, which tells what crawlers at large understand.")
+            raise click.UsageError("--policy has no effect with --advise, which is about all crawlers. Leave it out.")
         if as_json and sarif:
-            raise click.UsageError("--json and --sarif exclude each other: leave one out.")
+            raise click.UsageError("--json and --sarif cannot be combined. Leave one out.")
         form = (
             advising.OutputFormat.SARIF
             if sarif
@@ -109,30 +112,26 @@ def command(
         return advising.advise_all(url, address, agent, _live(agent, **connection), form)
     for name in ("sarif", "address"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError("--sarif and --as go with --advise.")
-    rules, infringing = options.rules(policy), options.infringing(infringing_list)
-    known = tuple(capture for capture in (_listed(db), infringing) if capture)
+            raise click.UsageError("--sarif and --as need --advise. Add it, or leave them out.")
+    rules, infringing = options.load_policy(policy), options.load_infringing(infringing_list)
+    known = tuple(capture for capture in (_blocked_by_complaints(db), infringing) if capture)
     for each in url:
-        urls.parse(each)  # before anybody is asked
+        urls.parse(each)  # so that a wrong URL is reported before any site is asked
     questions = [Question(each, agent, Use(use), Profile(profile)) for each in url]
     with WorkerPool() as pool:
         checked = _check_all(questions, _live(agent, **connection), BoundedReader(pool), rules, known, as_json=as_json)
         return asyncio.run(checked)
 
 
-def _listed(db: str | None) -> Capture | None:
-    """What accepted complaints in a database block, as the operator's list; a database that is not there has none."""
+def _blocked_by_complaints(db: str | None) -> Capture | None:
+    """Returns what accepted complaints block, as an operator's list; None if the database does not exist."""
     if db is None:
         return None
     try:
-        engine = open_database(db, create=False)
+        with open_connection(db) as connection:
+            return with_complaints(None, complaints.blocking(connection))
     except NoDatabase:
         return None
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            return with_complaints(None, complaints.blocking(connection))
-    finally:
-        engine.dispose()
 
 
 def _live(
@@ -159,8 +158,8 @@ async def _check_all(
 ) -> int:
     verdicts: set[Verdict] = set()
     async with live:
-        room = asyncio.Semaphore(AT_ONCE)
-        answers = [asyncio.create_task(_answer(question, live, reader, rules, known, room)) for question in questions]
+        slots = asyncio.Semaphore(CONCURRENCY)
+        answers = [asyncio.create_task(_answer(question, live, reader, rules, known, slots)) for question in questions]
         for question, answer in zip(questions, answers, strict=True):
             with Console(stderr=True).status(f"asking {urls.parse(question.url).host} …"):
                 outcomes = await answer
@@ -178,14 +177,14 @@ async def _answer(
     reader: BoundedReader,
     rules: Policy,
     known: tuple[Capture, ...],
-    room: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
 ) -> Outcomes:
-    """The outcome in both profiles; the page is fetched only if the chosen one allows it.
+    """Decides in both profiles, and fetches the page only if the chosen one allows it.
 
-    Among the gaps of the chosen one is also what a second parser makes of robots.txt, for the owner of the site.
+    If a second parser of robots.txt disagrees, the gaps of the chosen outcome say so, for the owner of the site.
     """
     (other,) = set(Profile) - {question.profile}
-    async with room:
+    async with slots:
         chosen = await ask(question, rules, live, reader, known=known)
         known = (*known, *chosen.captures)
         second = await ask(replace(question, profile=other), rules, live, reader, known=known, page=False)
@@ -196,7 +195,7 @@ async def _answer(
     return {question.profile: chosen, other: second}
 
 
-def _looked_at(outcomes: Outcomes) -> list[Capture]:
+def _captures(outcomes: Outcomes) -> list[Capture]:
     return [capture for outcome in outcomes.values() for capture in outcome.captures]
 
 
@@ -210,7 +209,7 @@ def _as_json(question: Question, outcomes: Outcomes, rules: Policy) -> dict[str,
             "detail": capture.memo.get("detail"),
             "bytes": len(capture.body),
         }
-        for capture in _looked_at(outcomes)
+        for capture in _captures(outcomes)
     ]
     return {
         **case.to_json(question.url, question.url, decision, rules),
@@ -227,28 +226,28 @@ def _as_json(question: Question, outcomes: Outcomes, rules: Policy) -> dict[str,
 def _show(question: Question, outcomes: Outcomes) -> None:
     decision = outcomes[question.profile].decision
     show.line(f"{question.url} for {question.use}: {decision.verdict}")
-    show.table(("place", "answer"), [(capture.url, _came(capture)) for capture in _looked_at(outcomes)])
-    said = [(s.protocol, s.preference, s.quote, s.where, s.source) for s in decision.statements]
-    if said:
-        show.table(("protocol", "says", "quotation", "where", "source"), said)
-    otherwise = [gap for gap in decision.gaps if gap.detail.startswith(OTHERWISE)]
-    gaps = [gap for gap in decision.gaps if gap not in otherwise]
+    show.table(("place", "answer"), [(capture.url, _status(capture)) for capture in _captures(outcomes)])
+    statements = [(s.protocol, s.preference, s.quote, s.where, s.source) for s in decision.statements]
+    if statements:
+        show.table(("protocol", "says", "quotation", "where", "source"), statements)
+    remarks = [gap for gap in decision.gaps if gap.detail.startswith(DIFFERENT_READING)]
+    gaps = [gap for gap in decision.gaps if gap not in remarks]
     if gaps:
         rows = ((g.protocol, g.quote, ", ".join(sorted(g.defers)) or "-", g.detail) for g in gaps)
-        show.table(("protocol", "not read", "defers in", "detail"), rows)
-    show.table(("profile", "verdict", "because of"), [_verdict(*item) for item in outcomes.items()])
-    for gap in otherwise:
+        show.table(("protocol", "not understood", "defers in", "detail"), rows)
+    show.table(("profile", "verdict", "reason"), [_verdict_row(*item) for item in outcomes.items()])
+    for gap in remarks:
         show.line(f"For the owner of the site: {gap.source}, {gap.where}: {gap.quote}")
         show.line(f"  {gap.detail}")
         show.line("")
 
 
-def _came(capture: Capture) -> str:
+def _status(capture: Capture) -> str:
     if capture.error is None:
         return str(capture.status)
     return f"{capture.error}: {capture.memo['detail']}"
 
 
-def _verdict(profile: Profile, outcome: Outcome) -> tuple[str, str, str]:
+def _verdict_row(profile: Profile, outcome: Outcome) -> tuple[str, str, str]:
     reasons = (f"{r.protocol}: {r.quote} ({r.where})" for r in outcome.decision.reasons)
     return profile, outcome.decision.verdict, "; ".join(reasons) or "-"

@@ -1,4 +1,4 @@
-"""``forbear checkpoint``: signs the state of the log, and puts it where whoever changes the log cannot change it."""
+"""``forbear checkpoint``: signs the log, and copies the checkpoint to places outside the database."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import click
 
 from forbear.scripts import options, show
+from forbear.scripts.database import open_engine
 from forbear.scripts.key import load
 from forbear.storage.chain import signed_note
 from forbear.storage.chain.signed_note import SignerKey
-from forbear.storage.database import Engine, StorageError, open_database, translated
+from forbear.storage.database import StorageError
 from forbear.storage.proof import checkpoints, witnesses
 from forbear.storage.proof.checkpoints import Signed
 from forbear.storage.proof.timestamps import BadTimestamp, ask
@@ -22,8 +23,8 @@ from forbear.storage.proof.witnesses import Unwitnessed
 FAILED = 4
 
 
-class Sealing(NamedTuple):
-    """How checkpoints are made: by which key, stamped by which authority, written to which places."""
+class Signing(NamedTuple):
+    """How to make a checkpoint: the key, the timestamping authority, and the places to write it to."""
 
     key: SignerKey
     tsa: str | None
@@ -31,7 +32,7 @@ class Sealing(NamedTuple):
 
 
 class NewCheckpoint(NamedTuple):
-    """A checkpoint that was made, and what did not come about beside it, in sentences."""
+    """A checkpoint that was made, and a sentence for each timestamp or copy of it that failed."""
 
     signed: Signed
     failures: list[str]
@@ -41,8 +42,8 @@ class NewCheckpoint(NamedTuple):
 @options.option(
     "--key",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The file with your key, from `forbear key new`.",
+    type=options.existing_file,
+    help="File of your key, made by `forbear key new`.",
 )
 @options.passphrase_file
 @options.tsa
@@ -52,50 +53,42 @@ class NewCheckpoint(NamedTuple):
 def command(
     key: Path, passphrase_file: Path | None, tsa: str | None, witness: tuple[str, ...], db: str, as_json: bool
 ) -> int | None:
-    """Sign the log as it stands (C2SP tlog-checkpoint), and store the checkpoint in it.
+    """Sign the current log (C2SP tlog-checkpoint), and store the checkpoint in it.
 
-    Whoever holds a checkpoint can tell with `forbear verify --checkpoint` whether anything before it was changed since.
-    So have it in places that those who run the database cannot write to. Where one of these fails, the checkpoint is
-    stored all the same, and the exit code is 4. The same command is run at the end of every crawl that has a --key.
+    With a copy of the checkpoint, anyone can check by `forbear verify --checkpoint` that nothing before it was changed.
+    So write copies to places that the administrators of the database cannot change (--witness). If a copy fails, the
+    checkpoint is still stored, and the exit code is 4. Every crawl with --key makes a checkpoint at its end.
 
     \b
     Example:
       forbear checkpoint --key forbear.key --witness git:/srv/checkpoints --witness https://witness.example/forbear/
     """
-    sealed = take(db, Sealing(load(key, passphrase_file), tsa, witness))
+    checkpoint = make(db, Signing(load(key, passphrase_file), tsa, witness))
     if as_json:
-        click.echo(json.dumps(as_object(sealed)))
+        click.echo(json.dumps(as_object(checkpoint)))
     else:
-        if not sealed.signed.new:
+        if not checkpoint.signed.new:
             show.line("Nothing was written since the last checkpoint:")
-        click.echo(sealed.signed.note, nl=False)
-    for failure in sealed.failures:
+        click.echo(checkpoint.signed.note, nl=False)
+    for failure in checkpoint.failures:
         click.echo(f"Error: {failure}", err=True)
-    return FAILED if sealed.failures else None
+    return FAILED if checkpoint.failures else None
 
 
-def take(db: str, sealing: Sealing) -> NewCheckpoint:
-    """Makes a checkpoint: signs, has it stamped, stores it, and then writes it to each place. Raises StorageError."""
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url):
-            return _take(engine, sealing)
-    finally:
-        engine.dispose()
-
-
-def _take(engine: Engine, sealing: Sealing) -> NewCheckpoint:
+def make(db: str, signing: Signing) -> NewCheckpoint:
+    """Signs the log, has the checkpoint timestamped, stores it, and writes it to each place. Raises StorageError."""
     failures: list[str] = []
 
     def stamp(note: bytes) -> bytes | None:
         try:
-            return ask(sealing.tsa, note) if sealing.tsa else None
+            return ask(signing.tsa, note) if signing.tsa else None
         except BadTimestamp as error:
             failures.append(str(error))
             return None
 
-    signed = checkpoints.sign(engine, sealing.key, stamp)
-    for place in sealing.places:
+    with open_engine(db) as engine:
+        signed = checkpoints.sign(engine, signing.key, stamp)
+    for place in signing.places:
         try:
             witnesses.write(place, signed.note)
         except Unwitnessed as error:
@@ -103,38 +96,39 @@ def _take(engine: Engine, sealing: Sealing) -> NewCheckpoint:
     return NewCheckpoint(signed, failures)
 
 
-def wanted(settings: dict[str, Any]) -> Sealing | None:
-    """Takes options.sealing out of a command's settings; None without a key. Raises UsageError."""
+def pop_signing(settings: dict[str, Any]) -> Signing | None:
+    """Removes the options of ``options.signing`` from a command's settings; None without a key. Raises UsageError."""
     key, passphrase_file, tsa, witness = (settings.pop(name) for name in ("key", "passphrase_file", "tsa", "witness"))
-    return Sealing(load(key, passphrase_file), tsa, witness) if key else None
+    return Signing(load(key, passphrase_file), tsa, witness) if key else None
 
 
-def seal(db: str, sealing: Sealing | None, failures: list[str]) -> NewCheckpoint | None:
-    """The checkpoint at the end of another command; what does not come about is added to the failures."""
-    if sealing is None:
+def after_command(db: str, signing: Signing | None, failures: list[str]) -> NewCheckpoint | None:
+    """Makes the checkpoint at the end of another command; adds what failed to ``failures``."""
+    if signing is None:
         return None
     try:
-        sealed = take(db, sealing)
+        checkpoint = make(db, signing)
     except StorageError as error:
         failures.append(str(error))
         return None
-    failures += sealed.failures
-    return sealed
+    failures += checkpoint.failures
+    return checkpoint
 
 
-def told(sealed: NewCheckpoint) -> str:
-    """A checkpoint in a line."""
-    return f"Checkpoint: {sealed.signed.size:,} rows, signed as {signed_note.parse(sealed.signed.note).origin}."
+def one_line(checkpoint: NewCheckpoint) -> str:
+    """Formats a checkpoint in one line."""
+    signed = checkpoint.signed
+    return f"Checkpoint: {show.count(signed.size, 'row')}, signed as {signed_note.parse(signed.note).origin}."
 
 
-def as_object(sealed: NewCheckpoint) -> dict[str, object]:
-    """A checkpoint as JSON has it."""
-    signed = sealed.signed
+def as_object(checkpoint: NewCheckpoint) -> dict[str, object]:
+    """Returns a checkpoint as a JSON object."""
+    signed = checkpoint.signed
     return {
         "id": signed.id,
         "size": signed.size,
         "new": signed.new,
         "note": signed.note,
         "timestamped": signed.timestamp is not None,
-        "failures": sealed.failures,
+        "failures": checkpoint.failures,
     }

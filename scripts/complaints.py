@@ -1,4 +1,4 @@
-"""``forbear complaints``: what rightsholders complained of, and the next step of each (measure 1.5(2))."""
+"""``forbear complaints``: lists complaints by rightsholders, and takes their next step (measure 1.5(2))."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ from typing import Any
 import click
 
 from forbear.scripts import options, show
+from forbear.scripts.database import open_connection, open_engine
 from forbear.storage.accounts import mails
-from forbear.storage.database import open_database, translated, writing
+from forbear.storage.database import writing
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
 
 
 @click.group()
 def command() -> None:
-    """Complaints by rightsholders: what waits, and the next step of each."""
+    """List complaints by rightsholders, and take their next step."""
 
 
 number = click.argument("number")
 
 
-@command.command("list", short_help="What waits, the most urgent first.")
-@options.option("--state", type=click.Choice([str(state) for state in ComplaintState]), help="Those in this state.")
+@command.command("list", short_help="List open complaints, the most urgent first.")
+@options.option(
+    "--state", type=click.Choice([str(state) for state in ComplaintState]), help="Only those in this state."
+)
 @options.db
 @options.as_json
 def list_command(state: str | None, db: str, as_json: bool) -> None:
-    """Complaints that wait for their next step, the most urgent first; or those in one state.
+    """List the complaints that wait for a step, the most urgent first, or those in one state.
 
     \b
     Example:
       forbear complaints list
       forbear complaints list --state accepted --json
     """
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            found = waiting(connection, ComplaintState(state) if state else None)
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        found = waiting(connection, ComplaintState(state) if state else None)
     if as_json:
         click.echo("".join(show.json_line(_as_json(one)) for one in found), nl=False)
         return
@@ -49,25 +48,21 @@ def list_command(state: str | None, db: str, as_json: bool) -> None:
     show.table(("number", "state", "due", "from", "about"), rows)
 
 
-@command.command("show", short_help="One, with all its steps.")
+@command.command("show", short_help="Show a complaint with all its steps.")
 @number
 @options.db
 @options.as_json
 def show_command(number: str, db: str, as_json: bool) -> None:
-    """A complaint with everything that was sent and every step that was taken.
+    """Show a complaint with everything that was sent and every step that was taken.
 
     \b
     Example:
       forbear complaints show 2026-7KQ2M9
     """
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            one = find(connection, number)
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        one = find(connection, number)
     if one is None:
-        raise click.UsageError(f"There is no complaint {number}: look at `forbear complaints list`.")
+        raise click.UsageError(f"There is no complaint {number}. List them: forbear complaints list")
     if as_json:
         click.echo(show.json_line(_as_json(one)), nl=False)
         return
@@ -81,29 +76,31 @@ def show_command(number: str, db: str, as_json: bool) -> None:
         ("what", notice.what),
         ("blocks", ", ".join(one.blocks)),
         ("duplicate of", one.duplicate_of or ""),
-        *((f"file {file.position}", f"{file.name}, {file.media_type}, {file.size:,} octets") for file in one.files),
+        *((f"file {file.position}", f"{file.name}, {file.media_type}, {show.size(file.size)}") for file in one.files),
     ):
         if text:
             show.line(f"  {name}: {text}")
     for step in one.steps:
-        show.line(f"  {show.moment(step.at)} {step.state}, by {step.by}: {step.reason}")
+        show.line(f"  {show.time(step.at)} {step.state}, by {step.by}: {step.reason}")
 
 
-@command.command("step", short_help="Take the next step, with its reason.")
+@command.command("step", short_help="Take the next step, with a reason.")
 @number
 @click.argument("state", type=click.Choice([str(state) for state in ComplaintState]))
 @options.option("--by", required=True, type=options.text, help="Who takes the step.")
-@options.option("--reason", required=True, help="Why; whoever complained reads it.")
-@options.option("--block", multiple=True, help="With accepted: a domain, or what URLs begin with. Can be repeated.")
+@options.option("--reason", required=True, help="Why; the complainant reads it.")
+@options.option(
+    "--block", multiple=True, help="With accepted: block this domain, or URLs with this prefix. Can be repeated."
+)
 @options.option("--duplicate-of", default="", help="With duplicate: the number of the earlier complaint.")
 @options.db
 def step_command(
     number: str, state: str, by: str, reason: str, block: tuple[str, ...], duplicate_of: str, db: str
 ) -> None:
-    """Take a step: acknowledged, in review, then accepted, rejected, duplicate or unfounded, each with its reason.
+    """Take a step: acknowledged, in review, then accepted, rejected, duplicate or unfounded, each with a reason.
 
-    What an accepted complaint blocks is excluded from the next decision on, in crawls that are running too. Whoever
-    complained is told by mail, if the portal sends mails.
+    What an accepted complaint blocks is excluded from the next decision on, also in crawls that are running. The
+    complainant is informed by mail if the portal sends mail.
 
     \b
     Example:
@@ -111,9 +108,8 @@ def step_command(
       forbear complaints step 2026-7KQ2M9 accepted --by "Grace H." --reason "The reservation was there." \\
           --block example.org
     """
-    engine = open_database(db, create=False)
     try:
-        with translated(engine.url), writing(engine) as connection:
+        with open_engine(db) as engine, writing(engine) as connection:
             one = advance(
                 connection,
                 number,
@@ -128,35 +124,29 @@ def step_command(
             mails.queue(connection, one.notice.email, f"Complaint {number}: {one.state}", body, now())
     except BadStep as error:
         raise click.UsageError(str(error)) from None
-    finally:
-        engine.dispose()
     if one.blocks:
-        show.line("Copies that were kept before leave the corpus with `forbear recheck`.")
+        show.line("To remove copies that were kept before: forbear recheck --out CORPUS --contact URL")
     show.line(f"{number} is {one.state}{f', next step due {_due(one)}' if one.due_at else ''}.")
 
 
-@command.command("file", short_help="Save what was sent along.")
+@command.command("file", short_help="Save an attachment.")
 @number
 @click.argument("position", type=click.IntRange(min=0))
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @options.db
 def file_command(number: str, position: int, path: Path, db: str) -> None:
-    """Save a file that was sent along with a complaint.
+    """Save an attachment of a complaint to a file.
 
     \b
     Example:
       forbear complaints file 2026-7KQ2M9 0 deed.pdf
     """
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            found = attachment(connection, number, position)
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        found = attachment(connection, number, position)
     if found is None:
-        raise click.UsageError(f"{number} has no file {position}: look at `forbear complaints show {number}`.")
+        raise click.UsageError(f"{number} has no file {position}. List its files: forbear complaints show {number}")
     path.write_bytes(found.content)
-    show.line(f"{path}: {len(found.content):,} octets, {found.media_type}")
+    show.line(f"{path}: {show.size(len(found.content))}, {found.media_type}")
 
 
 def _due(one: Complaint) -> str:

@@ -1,4 +1,4 @@
-"""``forbear config``: the settings in force for each command, and where each one comes from."""
+"""``forbear config``: prints the settings in force for each command, and where each comes from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ORIGINS = {
 
 
 class Setting(NamedTuple):
-    """One option of one command; a password in its value is not shown."""
+    """One option of one command; a password in its value is replaced by ``***``."""
 
     command: str
     option: str
@@ -44,7 +44,7 @@ class Setting(NamedTuple):
 def command(ctx: click.Context, as_json: bool, words: tuple[str, ...]) -> None:
     """Print the settings in force, and where each comes from: default, settings file, environment, command line.
 
-    Options after the name of a command count as if that command were called with them.
+    Add a command and its options to see the settings that it would run with.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def command(ctx: click.Context, as_json: bool, words: tuple[str, ...]) -> None:
                 raise
             continue  # it cannot be called, so nothing is in force for it
         if part is None:
-            raise click.UsageError(f"There is no command {name!r}.")
+            raise click.UsageError(f"There is no command {name!r}. List them: forbear --help")
         found += _settings(root, name, part, list(words[1:]))
     if as_json:
         click.echo(json.dumps([setting._asdict() for setting in found], ensure_ascii=False, indent=2))
@@ -88,7 +88,7 @@ def _settings(parent: click.Context, name: str, part: click.Command, words: list
                 origin = str(parent.find_object(Settings).path)  # type: ignore[union-attr]
             else:
                 origin = _ORIGINS[source]
-            # click marks what has no value with a member of an enumeration that is not public
+            # click marks an option without a value with a member of a private enumeration
             known = None if isinstance(value, Enum) else _hidden(parameter.process_value(context, value))
             yield Setting(name, key_of(parameter), known, origin)
 

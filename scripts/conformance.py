@@ -1,4 +1,4 @@
-"""``forbear conformance``: the conformance vectors, put to any program that speaks as ``forbear decide`` does."""
+"""``forbear conformance``: runs the conformance vectors against a program with the interface of ``forbear decide``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A case with what must come out; ``file`` holds it, and ``protocol`` is what it is mostly about."""
+    """A case with the expected decision, its file, and the protocol that it is mostly about."""
 
     file: str
     protocol: str
@@ -33,7 +33,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a vector went: ``wrong`` says what is missing from the answer, empty if it passed."""
+    """The result of a vector: ``wrong`` says what is wrong with the answer, and is empty if it passed."""
 
     vector: Vector
     answer: dict[str, Any]
@@ -42,33 +42,40 @@ class Result:
 
 @click.command()
 @options.option(
-    "--command", "words", metavar="COMMAND", help="The program: cases on its input, decisions on its output."
+    "--command",
+    "words",
+    metavar="COMMAND",
+    help="Test this program, which reads cases and writes decisions.  [default: forbear decide]",
 )
 @options.option(
     "--vectors",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of *.jsonl files with vectors.  [default: those of Forbear]",
+    help="Read vectors from the *.jsonl files in this folder.  [default: Forbear's own]",
 )
 @options.option(
-    "--only", type=options.text, multiple=True, help="The vectors of this file or protocol. Can be repeated."
+    "--only", type=options.text, multiple=True, help="Only the vectors of this file or protocol. Can be repeated."
 )
-@options.option("--within", type=click.FloatRange(min=1), default=SECONDS, help="Seconds for the program as a whole.")
+@options.option(
+    "--within", type=click.FloatRange(min=1), default=SECONDS, help="Stop the program if it takes longer in all."
+)
 @options.as_json
 def command(words: str | None, vectors: Path | None, only: tuple[str, ...], within: float, as_json: bool) -> int:
-    """Put the conformance vectors to a program, and show which it passes, by protocol.
+    """Run the conformance vectors against a program, and show how many it passes, by protocol.
 
-    The program reads cases from standard input, a JSON object a line, and writes a decision for each, in the same
-    order, as `forbear decide` does; without --command, it is `forbear decide` itself. Exit code: 0 all pass, 1 some do
-    not, 4 the program cannot be run.
+    Like `forbear decide`, the program reads cases from standard input, one JSON object per line, and writes a decision
+    for each, in the same order. Exit code: 0 all pass, 1 some fail, 4 the program cannot be run.
 
     \b
     Example:
       forbear conformance
       forbear conformance --command 'other-checker --stdin' --only tdmrep --only robots
     """
-    asked = list(_read(vectors or _own(), only))
+    selected = list(_read(vectors or _own_vectors(), only))
     program = shlex.split(words) if words else [sys.executable, "-m", "forbear", "decide"]
-    results = [_judged(*pair) for pair in zip(asked, _answers(program, asked, within), strict=True)]
+    results = [
+        Result(vector, answer, _wrong(vector, answer))
+        for vector, answer in zip(selected, _answers(program, selected, within), strict=True)
+    ]
     failures = [result for result in results if result.wrong]
     if as_json:
         click.echo(json.dumps(_as_json(results, failures), ensure_ascii=False, indent=2))
@@ -77,17 +84,17 @@ def command(words: str | None, vectors: Path | None, only: tuple[str, ...], with
     return FAILED if failures else 0
 
 
-def _own() -> Path:
-    """Forbear's own vectors: of the checkout that this is, or as they were installed."""
+def _own_vectors() -> Path:
+    """Returns the folder of Forbear's own vectors, in a checkout or as installed."""
     here = Path(__file__).parent
     for folder in (here.parent / "tests" / "vectors", here / "vectors"):
         if folder.is_dir():
             return folder
-    raise click.UsageError("Forbear's vectors are not installed here: name a folder with --vectors.")
+    raise click.UsageError("Forbear's own vectors are not installed. Name a folder with --vectors.")
 
 
 def _read(folder: Path, only: tuple[str, ...]) -> Iterator[Vector]:
-    """The vectors of a folder, in order. Raises UsageError for a line that is none."""
+    """Reads the vectors in a folder, in order. Raises UsageError for a line that is not a vector."""
     found = False
     files = set()
     for path in sorted(folder.glob("*.jsonl")):
@@ -100,8 +107,8 @@ def _read(folder: Path, only: tuple[str, ...]) -> Iterator[Vector]:
                 found = True
                 yield vector
     if not found:
-        known = f"choose among {', '.join(sorted(files))}" if files else "name a folder that has some"
-        raise click.UsageError(f"There are no such vectors in {folder}: {known}.")
+        known = f"--only can be {', '.join(sorted(files))}" if files else "Name another folder with --vectors"
+        raise click.UsageError(f"There are no such vectors in {folder}. {known}.")
 
 
 def _vector(file: str, line: bytes, where: str) -> Vector:
@@ -109,36 +116,38 @@ def _vector(file: str, line: bytes, where: str) -> Vector:
         vector = json.loads(line)
         expect = vector.pop("expect")
         verdict, reasons, statements = expect["verdict"], expect.get("reasons", []), expect.get("statements", [])
-        if isinstance(vector["id"], str) and all(isinstance(said["protocol"], str) for said in reasons + statements):
+        if isinstance(vector["id"], str) and all(isinstance(one["protocol"], str) for one in reasons + statements):
             expected = {"verdict": verdict, "reasons": reasons, "statements": statements}
             return Vector(file, _protocol(file, reasons + statements), vector, expected)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise click.UsageError(f"{where} is no vector: a JSON object with id, url and expect (verdict, reasons).")
+    raise click.UsageError(f"{where} is not a vector. Write a JSON object with id, url and expect (verdict, reasons).")
 
 
-def _protocol(file: str, said: list[dict[str, Any]]) -> str:
-    """By the name of the file; where that is none's, the first whose words are expected."""
+def _protocol(file: str, expected: list[dict[str, Any]]) -> str:
+    """Returns the protocol that the file is named after, or else the first one that is expected to be quoted."""
     name = file.removeprefix("forbear-")
-    if name in policies.load().protocols or not said:
+    if name in policies.load().protocols or not expected:
         return name
-    words: str = said[0]["protocol"]
-    return words
+    first: str = expected[0]["protocol"]
+    return first
 
 
-def _answers(program: list[str], asked: list[Vector], timeout: float) -> Iterator[dict[str, Any]]:
-    """What the program answers, in order; an empty object for what is no answer."""
-    cases = "".join(json.dumps(vector.case) + "\n" for vector in asked)
+def _answers(program: list[str], vectors: list[Vector], timeout: float) -> Iterator[dict[str, Any]]:
+    """Runs the program, and yields its answers in order; an empty object for a missing or malformed one."""
+    cases = "".join(json.dumps(vector.case) + "\n" for vector in vectors)
     try:
         done = subprocess.run(program, input=cases.encode(), stdout=subprocess.PIPE, timeout=timeout, check=False)  # noqa: S603
     except OSError as error:
-        raise OSError(f"{program[0]} cannot be run ({error.strerror}): name a program with --command.") from None
+        raise OSError(f"{program[0]} cannot be run: {error.strerror}. Name another program with --command.") from None
     except subprocess.TimeoutExpired:
-        raise OSError(f"{program[0]} gave no answer within {timeout:g} seconds.") from None
+        raise OSError(f"{program[0]} did not finish within {timeout:g} seconds. Allow more with --within.") from None
     lines = [line for line in done.stdout.split(b"\n") if line.strip()]
     if not lines:
-        raise OSError(f"{program[0]} answered nothing (exit code {done.returncode}).")
-    for number in range(len(asked)):
+        raise OSError(
+            f"{program[0]} wrote no answer (exit code {done.returncode}). It has to read cases from standard input."
+        )
+    for number in range(len(vectors)):
         yield _object(lines[number]) if number < len(lines) else {}
 
 
@@ -150,32 +159,28 @@ def _object(line: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _judged(vector: Vector, answer: dict[str, Any]) -> Result:
-    """Whether an answer passes: its verdict, the protocols of its reasons, and each quotation that is expected."""
-    return Result(vector, answer, _wrong(vector, answer))
-
-
 def _wrong(vector: Vector, answer: dict[str, Any]) -> str:
+    """Compares the verdict, the protocols of the reasons, and each expected quotation; returns what is wrong."""
     expect = vector.expect
     if not answer or answer.get("id") != vector.case["id"]:
-        return "no answer with this id at its place"
+        return "no answer with this id in this place"
     if "error" in answer:
         return str(answer["error"])
     if answer.get("verdict") != expect["verdict"]:
-        return "another verdict"
-    given = {key: _said(answer, key) for key in ("reasons", "statements")}
-    if {said.get("protocol") for said in given["reasons"]} != {said["protocol"] for said in expect["reasons"]}:
-        return "other protocols among the reasons"
-    for key, said in given.items():
+        return "different verdict"
+    given = {key: _objects(answer, key) for key in ("reasons", "statements")}
+    if {one.get("protocol") for one in given["reasons"]} != {one["protocol"] for one in expect["reasons"]}:
+        return "different protocols in the reasons"
+    for key, objects in given.items():
         for wanted in expect[key]:
-            if not any(_matches(wanted, one) for one in said):
-                return f"none of the {key} has the quotation"
+            if not any(_matches(wanted, one) for one in objects):
+                return f"none of the {key} has the expected quotation"
     return ""
 
 
-def _said(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    said = answer.get(key)
-    return [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+def _objects(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    value = answer.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _matches(wanted: dict[str, Any], given: dict[str, Any]) -> bool:
@@ -185,7 +190,7 @@ def _matches(wanted: dict[str, Any], given: dict[str, Any]) -> bool:
 
 
 def _tally(results: list[Result]) -> dict[str, tuple[int, int]]:
-    """Passed and all, by protocol."""
+    """Counts the vectors that passed, and all, by protocol."""
     counts: dict[str, tuple[int, int]] = {}
     for result in results:
         passed, every = counts.get(result.vector.protocol, (0, 0))
@@ -208,8 +213,8 @@ def _show(results: list[Result], failures: list[Result]) -> None:
 
 
 def _brief(answer: dict[str, Any]) -> str:
-    said = (f"{one.get('protocol')}: {one.get('quote', '')}" for key in ("reasons",) for one in _said(answer, key))
-    return f"{answer.get('verdict', '-')} {'; '.join(said)}".rstrip()
+    reasons = (f"{one.get('protocol')}: {one.get('quote', '')}" for one in _objects(answer, "reasons"))
+    return f"{answer.get('verdict', '-')} {'; '.join(reasons)}".rstrip()
 
 
 def _as_json(results: list[Result], failures: list[Result]) -> dict[str, Any]:

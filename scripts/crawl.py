@@ -1,4 +1,4 @@
-"""``forbear crawl``: crawls, enforces reservations, writes the audit log and the corpus."""
+"""``forbear crawl``: crawls, obeys reservations, and writes the audit log and the corpus."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from forbear.crawler.crawl.config import FOLLOW, Config
 from forbear.crawler.crawl.run import run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
-from forbear.scripts.lists import warn
-from forbear.scripts.memory import sentence
+from forbear.scripts.lists import warn_of_lists
+from forbear.scripts.memory import message_of
 from forbear.storage.database import StorageError, shown
 
 if TYPE_CHECKING:
@@ -33,38 +33,51 @@ FAILED = 4
 
 @click.command()
 @click.argument("seed_url", nargs=-1)
-@options.option("--seeds", type=click.File("r", encoding="utf-8"), help="File of seed URLs, one a line; - is stdin.")
-@options.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the corpus.")
+@options.option(
+    "--seeds", type=click.File("r", encoding="utf-8"), help="Read seed URLs from this file, one per line; - is stdin."
+)
+@options.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Write the corpus to this folder."
+)
 @options.db
 @options.evidence
-@options.who
-@options.option("--shadow", is_flag=True, help="Rehearse: decide and log as usual, but keep nothing.")
-@options.option("--max-pages", type=click.IntRange(min=1), help="Keep so many pages at most.  [default: no limit]")
+@options.crawler
+@options.option("--shadow", is_flag=True, help="Dry run: decide and log as usual, but keep nothing.")
 @options.option(
-    "--max-depth", type=click.IntRange(min=0), help="Links from a seed; 0: seeds alone.  [default: no limit]"
+    "--max-pages", type=click.IntRange(min=1), help="Stop after keeping this many pages.  [default: no limit]"
 )
-@options.option("--follow", type=click.Choice(FOLLOW), default="same-host", help="Which links are followed.")
-@options.option("--sitemaps", is_flag=True, help="Also crawl what the sitemaps named in robots.txt list.")
-@options.fetching
-@options.connecting
 @options.option(
-    "--resume", is_flag=True, help="Go on with the last crawl of these settings, what was deferred included."
+    "--max-depth",
+    type=click.IntRange(min=0),
+    help="Follow links this far from a seed; 0 fetches only the seeds.  [default: no limit]",
+)
+@options.option("--follow", type=click.Choice(FOLLOW), default="same-host", help="Which links to follow.")
+@options.option("--sitemaps", is_flag=True, help="Also crawl the URLs in the sitemaps that robots.txt names.")
+@options.fetch_limits
+@options.connections
+@options.option(
+    "--resume", is_flag=True, help="Continue the last crawl with these settings, and retry what was deferred."
 )
 @options.option(
     "--lease",
     type=click.FloatRange(min=1),
     default=60.0,
-    help="Seconds until others take over the hosts of a process that gives no sign of life.",
+    help="Take over the hosts of another process that was silent for this long.",
 )
-@options.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve /metrics for Prometheus, and /health.")
-@options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Address that port is served on.")
+@options.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve /metrics for Prometheus, and /health, on this port.",
+)
+@options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Serve them on this address.")
 @options.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
-    help="Standard error: progress and warnings, or all events as JSON lines.",
+    help="Write progress and warnings to standard error, or every event as a JSON line.",
 )
-@options.sealing
+@options.signing
 @options.as_json
 def command(
     seed_url: tuple[str, ...],
@@ -73,45 +86,45 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> int | None:
-    """Crawl from seed URLs; log every decision, keep what nobody reserved.
+    """Crawl from seed URLs, log every decision, and keep the pages that nobody reserved.
 
-    Pages go to OUT/warc/*.warc.gz, their text to OUT/pages/*.parquet, decisions to the database. A crawl that was
-    stopped or killed goes on with the same command.
+    Pages go to OUT/warc/*.warc.gz, their text to OUT/pages/*.parquet, and decisions to the database. To continue a
+    crawl that was stopped or killed, run the same command again.
 
     \b
     Example:
       forbear crawl https://example.org/ --out corpus --contact https://example.org/bot
     """
-    settings = options.of_crawl(settings)
+    settings = options.convert_settings(settings)
     urls = (*seed_url, *(_lines(seeds) if seeds else ()))
     if not urls and not settings["resume"]:
-        raise click.UsageError("There is nothing to crawl: name seed URLs, or a file of them with --seeds.")
-    sealing = checkpoint.wanted(settings)
+        raise click.UsageError("There is nothing to crawl. Add seed URLs, or --seeds FILE.")
+    signing = checkpoint.pop_signing(settings)
     events.tell(log_format)
     try:
         config = Config(seeds=urls, **settings)
-        warn(config)
+        warn_of_lists(config)
         summary = run(config) if log_format == "json" else _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
     except StorageError as error:
         if log_format == "text":
             raise
-        return _failed([str(error)], log_format)
-    failures = [] if summary.error is None else [sentence(summary.error)]
-    sealed = checkpoint.seal(config.db, sealing, failures)
+        return _report([str(error)], log_format)
+    failures = [] if summary.error is None else [message_of(summary.error)]
+    new = checkpoint.after_command(config.db, signing, failures)
     if as_json:
-        click.echo(json.dumps({**_as_json(summary, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
+        click.echo(json.dumps({**_as_json(summary, config), "checkpoint": new and checkpoint.as_object(new)}))
     else:
-        tell(summary, config)
-        if sealed:
-            show.line(checkpoint.told(sealed))
-        _advise(summary, config)
-    return _failed(failures, log_format)
+        print_summary(summary, config)
+        if new:
+            show.line(checkpoint.one_line(new))
+        _print_next_steps(summary, config)
+    return _report(failures, log_format)
 
 
-def _failed(failures: list[str], log_format: str) -> int | None:
-    """The exit code, after what went wrong was said on standard error."""
+def _report(failures: list[str], log_format: str) -> int | None:
+    """Reports failures on standard error, and returns the exit code."""
     for failure in failures:
         if log_format == "json":
             events.fail(failure)
@@ -124,11 +137,11 @@ def _lines(file: IO[str]) -> Iterator[str]:
     try:
         yield from (url for line in file if (url := line.strip()) and not url.startswith("#"))
     except UnicodeDecodeError:
-        raise click.UsageError("The file of seeds is no UTF-8 text: write one URL a line.") from None
+        raise click.UsageError(f"--seeds {file.name} is not UTF-8 text. Write one URL per line.") from None
 
 
 def _watched(config: Config) -> Summary:
-    """Runs the crawl, with a line that tells how it goes where standard error is a terminal."""
+    """Runs the crawl, with a progress line if standard error is a terminal."""
     if not sys.stderr.isatty():
         return run(config)
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
@@ -136,42 +149,51 @@ def _watched(config: Config) -> Summary:
 
 
 def progress(tally: Tally, most: int | None) -> Text:
-    """How a crawl goes, in a line: pages, what is excluded by which protocol, what is left."""
+    """Formats the progress of a crawl: pages kept, excluded by which protocol, deferred, and the time left."""
     rate = tally.kept / tally.seconds if tally.seconds else 0.0
     parts = [f"{tally.kept:,} kept" + (f" of {most:,}" if most else "")]
     parts += [f"{tally.pages_excluded:,} excluded" + (f" ({listed(tally.excluded)})" if tally.excluded else "")]
-    parts += [f"{tally.pages_deferred:,} deferred", f"{tally.hosts:,} hosts at work", f"{rate:.1f} pages/s"]
+    parts += [f"{tally.pages_deferred:,} deferred", f"{tally.hosts:,} hosts active", f"{rate:.1f} pages/s"]
     if most and rate:
-        parts.append(f"{_duration((most - tally.kept) / rate)} left at most")
+        parts.append(f"at most {_duration((most - tally.kept) / rate)} left")
     return Text("  ".join(parts))
 
 
-def tell(summary: Summary, config: Config) -> None:
-    """What a crawl did."""
+def print_summary(summary: Summary, config: Config) -> None:
+    """Prints what a crawl did."""
     tally = summary.tally
     how = "finished" if summary.finished else "stopped"
-    again = "The crawl went on where it stood, and " if summary.resumed else "The crawl "
+    again = "The crawl continued where it had stopped, and " if summary.resumed else "The crawl "
     show.line(f"{again}{how} after {_duration(tally.seconds)}.")
-    show.line(f"  kept       {tally.kept:,} pages, {tally.octets:,} octets")
+    show.line(f"  kept       {show.count(tally.kept, 'page')}, {show.size(tally.octets)}")
     show.line(f"  excluded   {tally.pages_excluded:,}" + (f": {listed(tally.excluded)}" if tally.excluded else ""))
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
     if summary.idle:
         show.line(summary.idle)
-    if summary.version:
-        show.line(f"This is version {summary.version} of the corpus: forbear corpus versions --out {config.out}")
+    print_version(summary, config)
     show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {shown(config.db)}.")
 
 
-def _advise(summary: Summary, config: Config) -> None:
+def print_version(summary: Summary, config: Config) -> None:
+    """Prints which version of the corpus this is, if a new one was made."""
+    if summary.version:
+        command = f"forbear corpus versions --out {shlex.quote(str(config.out))}"
+        show.line(f"This is version {summary.version} of the corpus. List all versions: {command}")
+
+
+def _print_next_steps(summary: Summary, config: Config) -> None:
     if not summary.finished:
-        show.line("The same command goes on where it stopped.")
+        show.line("To continue the crawl, run the same command again.")
     elif summary.tally.deferred:
-        show.line("What was deferred is asked again by the same command with --resume.")
-    show.line(
-        f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(shown(config.db))}"
-    )
+        show.line("To retry what was deferred, run the same command with --resume.")
+    show.line(f"See what was excluded: {log_command(summary.crawl, config.db)}")
+
+
+def log_command(crawl: str, db: str) -> str:
+    """Returns the command that shows what a crawl excluded."""
+    return f"forbear log --crawl {crawl} --verdict excluded --db {shlex.quote(shown(db))}"
 
 
 def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
@@ -190,12 +212,12 @@ def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
         "idle": summary.idle,
         "version": summary.version,
         "out": str(config.out),
-        "error": None if summary.error is None else sentence(summary.error),
+        "error": None if summary.error is None else message_of(summary.error),
     }
 
 
 def listed(counts: Any) -> str:
-    """Counts by name, the most frequent first."""
+    """Formats counts by name, the most frequent first."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
 
 

@@ -1,4 +1,4 @@
-"""``forbear db``: the database as such."""
+"""``forbear db``: creates or upgrades the database, and grants rights in it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import json
 
 import click
 
-from forbear.scripts import options
-from forbear.storage.database import open_database, shown, translated, upgrade, writing
+from forbear.scripts import options, show
+from forbear.scripts.database import open_engine
+from forbear.storage.database import shown, upgrade, writing
 from forbear.storage.db import roles
 
 
 @click.group()
 def command() -> None:
-    """Create the database, or upgrade it to this version's schema."""
+    """Create or upgrade the database, and grant rights in it."""
 
 
 @command.command("upgrade", short_help="Create or upgrade the database.")
 @options.db
 @options.as_json
 def upgrade_command(db: str, as_json: bool) -> None:
-    """Create the database, or upgrade it to this version's schema without losing anything in it.
+    """Create the database, or upgrade its schema to this version of Forbear; no data is lost.
 
     \b
     Example:
@@ -37,31 +38,27 @@ def upgrade_command(db: str, as_json: bool) -> None:
         click.echo(f"Upgraded {shown(db)} from schema {before} to {revision}.")
 
 
-@command.command("roles", short_help="Give the roles of PostgreSQL their rights.")
-@options.option("--crawler", default="crawler", help="The role that crawls: it may add to the log, and not change it.")
-@options.option("--legal", default="legal", help="The role that asks: it may read.")
+@command.command("roles", short_help="Grant rights to two roles in PostgreSQL.")
+@options.option("--crawler", default="crawler", help="Role that crawls: it may add to the log, but not change it.")
+@options.option("--legal", default="legal", help="Role that queries: it may only read.")
 @options.db
 @options.as_json
 def roles_command(crawler: str, legal: str, db: str, as_json: bool) -> None:
-    """Give two roles of PostgreSQL their rights: one may add to the log, one may read it, none may change it.
+    """Grant rights to two roles in PostgreSQL: one may add to the log, one may read it, neither may change it.
 
-    Roles that are not there are made, and cannot log in: grant them to users that can. Only the owner of the tables can
-    still change the log, for `forbear db upgrade` and `forbear erase`: so crawl as another user. An upgrade gives
-    the roles the same rights to what it adds.
+    Missing roles are created without login: grant them to users that can log in. Only the owner of the tables can
+    still change the log, for `forbear db upgrade` and `forbear erase`, so crawl as another user. An upgrade extends
+    the rights of the roles to what it adds.
 
     \b
     Example:
       forbear db roles --db postgresql+psycopg://owner@db.example/forbear
     """
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), writing(engine) as connection:
-            roles.grant(connection, crawler, legal)
-    finally:
-        engine.dispose()
+    with open_engine(db) as engine, writing(engine) as connection:
+        roles.grant(connection, crawler, legal)
     rights = {crawler: "may add to the log", legal: "may read"}
     if as_json:
         click.echo(json.dumps(rights))
     else:
         for role, right in rights.items():
-            click.echo(f"{role} {right}.")
+            show.line(f"{role} {right}.")

@@ -1,4 +1,4 @@
-"""``forbear decide``: cases on standard input, decisions on standard output, one JSON object a line."""
+"""``forbear decide``: reads cases from standard input, and writes decisions, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from forbear.scripts.options import option
     "path",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     default="-",
-    help="Read the cases from here; - is standard input.",
+    help="Read cases from this file; - is standard input.",
 )
 @options.policy
 @options.infringing_list
 def command(path: str, policy: Path | None, infringing_list: Path | None) -> int:
-    """Answer cases without network: what a site said goes in, what follows comes out.
+    """Decide cases without network access, from what their sites answered.
 
-    A case is a JSON object on a line of its own, and so is its decision; the order stays. A line that is no case is
-    answered with {"id", "line", "error"}, and makes the exit code 2 in the end.
+    Each case is one line of JSON, and so is its decision, in the same order. A malformed line is answered with
+    {"id", "line", "error"}, and the exit code is then 2.
 
     \b
     Example:
       echo '{"id": "1", "url": "https://a.example/b", "exchanges": [{"url": "https://a.example/robots.txt",
         "status": 200, "body": "User-agent: *\\nDisallow: /b\\n"}]}' | tr -d '\\n' | forbear decide
     """
-    rules, infringing = options.rules(policy), options.infringing(infringing_list)
+    rules, infringing = options.load_policy(policy), options.load_infringing(infringing_list)
     broken = False
     with WorkerPool() as pool, click.open_file(path, "rb") as cases:
         reader = BoundedReader(pool)
@@ -56,23 +56,23 @@ def command(path: str, policy: Path | None, infringing_list: Path | None) -> int
 def _answer(
     line: bytes, number: int, reader: BoundedReader, rules: Policy, infringing: Capture | None
 ) -> dict[str, Any]:
-    """The decision, or the error of a line that is no case."""
+    """Returns the decision about a case, or what is wrong with the line."""
     content: Any = None
     try:
-        content = json.loads(line, parse_constant=_no_number)
+        content = json.loads(line, parse_constant=_reject_constant)
         name, question, captures = case.from_json(content)
         if infringing and not captures.get(infringing.url):
             captures.add(infringing)
         decision = reader.decide(question, captures, rules)
-        assert isinstance(decision, Decision), "places are left, though all that is not listed counts as answered"
+        assert isinstance(decision, Decision), "a place is missing, although a case answers every place"
         return case.to_json(name, question.url, decision, rules)
     except (case.BadCase, NotAUrl) as error:
         sentence = str(error)
     except (ValueError, RecursionError) as error:
-        sentence = f"The line is no JSON: {error}"
+        sentence = f"The line is not JSON: {error}"
     given = content.get("id") if isinstance(content, dict) else None
     return {"id": given if isinstance(given, str) else None, "line": number, "error": sentence.rstrip(".") + "."}
 
 
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
+def _reject_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON number")

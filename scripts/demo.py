@@ -1,4 +1,4 @@
-"""``forbear demo``: a small real web on loopback, crawled; what was kept, what was not, and in whose words."""
+"""``forbear demo``: crawls simulated sites on loopback, and shows what was kept, what was not, and why."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from forbear.crawler.demo.demo_server import Web
 from forbear.crawler.demo.sites import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
 from forbear.optout.readers.url import parse
 from forbear.scripts import options, show
-from forbear.scripts.crawl import tell
+from forbear.scripts.crawl import print_summary
+from forbear.scripts.database import open_connection
 from forbear.scripts.lookup import command as lookup
-from forbear.scripts.memory import sentence
-from forbear.storage.database import open_database
+from forbear.scripts.memory import message_of
 from forbear.storage.db.records import EntryState
 from forbear.storage.frontier import frontier
 from forbear.storage.reads.queries import Filter, log, unheeded
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FAILED = 4
 CONTACT = "https://example.org/crawler"
 LISTED = "bakery.example"
-"""Kept by the first crawl, and on a list that is imported before the second run."""
+"""A site that the first crawl keeps, and that is on a list imported before the second run."""
 
 
 @click.command()
@@ -40,20 +40,21 @@ LISTED = "bakery.example"
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("forbear-demo"),
-    help="Folder for the results.",
+    help="Write the results to this folder.",
 )
 @options.option(
     "--opt-out",
     type=click.Choice(list(SITES)),
-    help="Then have this host shut its doors, and show how that reaches corpus, reports and lists.",
+    metavar="HOST",
+    help="Let this site opt out after the crawl, and show how that reaches the corpus, reports and lists.",
 )
 @click.pass_context
 def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
-    """Crawl a small web that runs on this machine alone, and show what was respected.
+    """Crawl a simulated web on this machine, and show what was respected.
 
-    Two dozen hosts are played by one HTTP server on loopback, each with another reservation; three have the real
-    robots.txt of a well-known site. Nothing leaves this machine. With --opt-out, a second run follows, and every
-    document is made.
+    One HTTP server on loopback simulates two dozen sites, each of which reserves its rights differently; three have the
+    real robots.txt of a well-known site. No request leaves this machine. With --opt-out HOST (such as photos.example),
+    a site then opts out, a second run follows, and every report is written.
 
     \b
     Example:
@@ -66,9 +67,7 @@ def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
     listed.write_bytes(OPERATOR_LIST)
     infringing = folder / "infringing.csv"
     infringing.write_bytes(INFRINGING_LIST)
-    show.line(
-        f"Forbear crawls a web of {len(SITES)} hosts that one server on 127.0.0.1 plays. Nothing leaves this machine."
-    )
+    show.line(f"Crawling {len(SITES)} simulated sites on 127.0.0.1. No request leaves this machine.")
     sites = dict(SITES)
     with Web(sites) as web:
         config = Config(
@@ -83,20 +82,20 @@ def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
             infringing_list=infringing,
         )
         summary = run(config)
-        _tell(config, summary)
+        _print_results(config, summary)
         if summary.error:
-            click.echo(f"Error: {sentence(summary.error)}", err=True)
+            click.echo(f"Error: {message_of(summary.error)}", err=True)
             return FAILED
         if opt_out:
             sites[opt_out] = OPTED_OUT
-            _reach(ctx.find_root().command, config, opt_out)
+            _show_opt_out(ctx.find_root().command, config, opt_out)
     return None
 
 
-def _tell(config: Config, summary: Summary) -> None:
+def _print_results(config: Config, summary: Summary) -> None:
     show.line("")
-    _show(config, summary.crawl)
-    tell(summary, config)
+    _print_outcomes(config, summary.crawl)
+    print_summary(summary, config)
     if summary.error:
         return
     db = shlex.quote(config.db)
@@ -104,70 +103,69 @@ def _tell(config: Config, summary: Summary) -> None:
     program = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("forbear") else "forbear"
     show.line(f"$ {program} lookup journal.example --db {db}")
     lookup.main(["journal.example", "--db", config.db], standalone_mode=False)
-    show.line("Look further, with the same --db:")
+    show.line("Next, try:")
     for example in (
         f"lookup archive.example --db {db}",
         f"log --verdict excluded --measure '1.3(1)(b)' --db {db}",
         f"log --domain news.example --format jsonl --db {db}",
     ):
         show.line(f"  {program} {example}")
-    show.line(f"The pages that were kept: {config.out}/warc/*.warc.gz and {config.out}/pages/*.parquet")
+    show.line(f"The pages that were kept are in {config.out}/warc/*.warc.gz and {config.out}/pages/*.parquet.")
 
 
-def _reach(program: click.Command, config: Config, host: str) -> None:
-    """What follows when a host opts out between two runs: each command as a person gives it, and what it prints."""
+def _show_opt_out(program: click.Command, config: Config, host: str) -> None:
+    """Runs what an operator would run after a site opted out, and prints each command above its output."""
     folder = config.out.parent
     settings = {"db": config.db, "out": str(config.out), "contact": CONTACT, "proxy": config.proxy or ""}
     settings["operator-list"] = str(config.operator_list)
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    (folder / "forbear.toml").write_text("\n".join(["delay = 0", "retries = 0", *lines, *_TIMETABLE]) + "\n")
+    (folder / "forbear.toml").write_text("\n".join(["delay = 0", "retries = 0", *lines, *_SCHEDULE]) + "\n")
     (folder / "list.csv").write_text(f"domain\n{LISTED}\n")
     (folder / "urls.txt").write_text("".join(f"{seed}\n" for seed in SEEDS))
     reports = [f"{folder}/{{}}.{form}" for form in ("html", "docx", "pdf", "json")]
 
-    def say(*words: str) -> None:
+    def call(*words: str) -> None:
         show.line("")
         show.line(f"$ forbear {shlex.join(words)}")
-        with suppress(SystemExit):  # what it found stands in what it printed
+        with suppress(SystemExit):  # the exit code repeats what the command printed
             program.main(["--config", str(folder / "forbear.toml"), *words])
 
-    def made(kind: str, *more: str) -> None:
-        say("report", kind, *(word for path in reports for word in ("--out", path.format(kind))), *more)
+    def report(kind: str, *more: str) -> None:
+        call("report", kind, *(word for path in reports for word in ("--out", path.format(kind))), *more)
 
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
     show.line("")
-    show.line(f"{host} says in its robots.txt from now on that nobody may come in, and {LISTED} is on a list of")
-    show.line(f"infringing sites. The settings of what follows: {folder}/forbear.toml")
-    say("lists", "import", "--format", "denmark", "--published", f"{datetime.now(UTC):%Y-%m-%d}", f"{folder}/list.csv")
-    say("report", "summary", "--out", f"{folder}/before.json")
-    say("run", "--once")
-    say("corpus", "diff", "1", "2", "--db", config.db)
-    say("corpus", "verify")
-    say("corpus", "holds", host)
-    say("corpus", "card")
-    say("filter", f"{folder}/urls.txt", "--out", f"{folder}/filtered")
-    made("summary", "--diff", f"{folder}/before.json")
-    made("policy")
-    made("coverage")
+    show.line(f"{host} now disallows every crawler in its robots.txt, and {LISTED} is on a list of infringing sites.")
+    show.line(f"The next commands read their settings from {folder}/forbear.toml.")
+    call("lists", "import", "--format", "denmark", "--published", day, f"{folder}/list.csv")
+    call("report", "summary", "--out", f"{folder}/before.json")
+    call("run", "--once")
+    call("corpus", "diff", "1", "2", "--db", config.db)
+    call("corpus", "verify")
+    call("corpus", "holds", host)
+    call("corpus", "card")
+    call("filter", f"{folder}/urls.txt", "--out", f"{folder}/filtered")
+    report("summary", "--diff", f"{folder}/before.json")
+    report("policy")
+    report("coverage")
 
 
-_TIMETABLE = ("[[run.step]]", 'name = "recheck"', 'command = ["recheck", "--max-delay", "0.5"]', 'at = "@daily"')
-"""The host that asks for patience is left to another time."""
+_SCHEDULE = ("[[run.step]]", 'name = "recheck"', 'command = ["recheck", "--max-delay", "0.5"]', 'at = "@daily"')
+"""Skips the host with a long Crawl-delay, so that the demo does not wait for it."""
 
 
-def _show(config: Config, crawl: str) -> None:
-    """How it ended for each URL, and the words that made it so; what strict would have made of them."""
-    engine = open_database(config.db)
-    try:
-        with engine.connect() as connection:
-            said = {row["id"]: row for row in log(connection, Filter(crawl=crawl))}
-            other = unheeded(connection, crawl)
-            ends = [(url, state, decision) for url, state, decision in frontier.entries(connection, crawl)]
-    finally:
-        engine.dispose()
+def _print_outcomes(config: Config, crawl: str) -> None:
+    """Prints the outcome for each URL, that of profile strict if it differs, and the words that decided."""
+    with open_connection(config.db) as connection:
+        decisions = {row["id"]: row for row in log(connection, Filter(crawl=crawl))}
+        other = unheeded(connection, crawl)
+        ends = [(url, state, decision) for url, state, decision in frontier.entries(connection, crawl)]
     order = list(SITES)
     ends.sort(key=lambda end: (order.index(parse(end[0]).host), end[0]))
-    rows = (_row(url, state, said.get(decision or "", {}), other.get(decision or "")) for url, state, decision in ends)
-    show.table(("outcome", "in strict", "URL", "because", "in whose words", "where"), rows)
+    rows = (
+        _row(url, state, decisions.get(decision or "", {}), other.get(decision or "")) for url, state, decision in ends
+    )
+    show.table(("outcome", "in strict", "URL", "protocol", "quotation", "where"), rows)
 
 
 def _row(url: str, state: EntryState, row: dict[str, Any], other: tuple[str, str, str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``forbear export``: what the log knows, as a file for others to work with."""
+"""``forbear export``: writes host rules from the log to a file that other tools can read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from forbear.crawler.corpus.export import export_hosts
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import options, show
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.group()
 def command() -> None:
-    """Write what the log knows to a file.
+    """Write host rules from the log to a file.
 
     \b
     Example: forbear export hosts -o hosts.parquet
@@ -30,12 +28,12 @@ def command() -> None:
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The Parquet file to write; one that is there is replaced.",
+    help="Write this Parquet file; an existing one is replaced.",
 )
 @options.db
 @options.evidence
 @options.policy
-@options.option("--operator-list", type=_FILE, help="CSV file of your own blocks and of licences you hold.")
+@options.operator_list
 @options.infringing_list
 @options.as_json
 def hosts(
@@ -47,10 +45,10 @@ def hosts(
     infringing_list: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a snapshot of host rules: what each host answered last, by which its URLs can be decided about.
+    """Write a snapshot of host rules: what each host answered last, which decides about its URLs.
 
-    It takes neither database nor network to read: `forbear filter --snapshot`, the datatrove step and the DuckDB path
-    decide from it as a crawl would. The policy and the lists in force go with it.
+    `forbear filter --snapshot`, the datatrove step and the DuckDB functions decide from it like a crawl, without
+    database or network. It includes the policy and the lists in force.
 
     \b
     Example:
@@ -71,5 +69,6 @@ def hosts(
     if as_json:
         click.echo(json.dumps(asdict(about) | {"file": str(output)}))
     else:
-        show.line(f"{output}: {about.answers:,} answers of {about.hosts:,} hosts, by policy {about.policy[:12]}…")
-        show.line(f"The log has {about.log_size:,} rows at this moment; root {about.log_root[:12]}….")
+        answers, hosts = show.count(about.answers, "answer"), show.count(about.hosts, "host")
+        show.line(f"{output}: {answers} of {hosts}, policy {about.policy[:12]}…")
+        show.line(f"Taken from the first {show.count(about.log_size, 'row')} of the log, root {about.log_root[:12]}….")

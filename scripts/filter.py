@@ -1,4 +1,4 @@
-"""``forbear filter``: takes what is reserved out of data that others collected."""
+"""``forbear filter``: removes reserved content from data that others collected."""
 
 from __future__ import annotations
 
@@ -27,47 +27,55 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(exists=True, path_type=Path)
 OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
-"""Stands where nobody is asked, so that nobody reads it (RFC 2606)."""
+"""The contact on record for a run that sends no request, so that nobody reads it (RFC 2606)."""
 
 
 @click.command()
 @click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=_PATH)
 @options.option(
     "--out",
-    envvar="FORBEAR_FILTER_OUT",  # what is called out elsewhere is the folder of the corpus
+    envvar="FORBEAR_FILTER_OUT",  # in other commands, FORBEAR_OUT is the folder of the corpus
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder of what stays, and of why.",
+    help="Write what stays, and the reasons for the rest, to this folder.",
 )
 @options.db
 @options.evidence
-@options.option("--kind", type=click.Choice(KINDS), help="What the inputs are.  [default: by their names]")
-@options.option("--url-column", type=options.text, help="Column that holds the URL.  [default: url and the like]")
-@options.option("--offline", is_flag=True, help="Ask nobody: what the log or a snapshot does not know is deferred.")
+@options.option("--kind", type=click.Choice(KINDS), help="Type of the inputs.  [default: by their names]")
+@options.option("--url-column", type=options.text, help="Column that holds the URL.  [default: url or a similar name]")
+@options.option(
+    "--offline", is_flag=True, help="Send no requests, and defer what neither the log nor a snapshot can answer."
+)
 @options.option(
     "--snapshot",
     multiple=True,
     type=_PATH,
-    help="What hosts answered: a .parquet of `forbear export hosts`, WARC of robots.txt and the like. Can be repeated.",
+    help="Read what hosts answered from a file of `forbear export hosts`, or WARC of robots.txt. Can be repeated.",
 )
 @options.option(
     "--grouped",
     is_flag=True,
-    help="For tables of millions: log a row for each host and answer, not for each URL. With --offline and --snapshot.",
+    help="For tables with millions of rows: log one row per host and answer, not per URL. Needs --offline and "
+    "--snapshot.",
 )
-@options.who
+@options.crawler
 @options.delay
-@options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Hosts that are asked at once.")
-@options.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, help="Seconds for an exchange.")
-@options.connecting
-@options.option("--tolerate-damage", is_flag=True, help="Exit with 0 though records are broken or files cut off.")
+@options.option("--concurrency", type=click.IntRange(min=1), default=64, help="Ask this many hosts at a time.")
+@options.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    help="Give up a request after this time.",
+)
+@options.connections
+@options.option("--tolerate-damage", is_flag=True, help="Exit with 0 even if records are broken or files truncated.")
 @options.as_json
 def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
-    """Take out of WARC, Parquet, URL lists and images what is reserved, and what cannot be known.
+    """Remove what is reserved or undecided from WARC, Parquet, URL lists and images.
 
-    OUT/kept has the inputs without it, OUT/reasons a Parquet file for each with whose words were decisive. Every
-    decision is in the log. A run that was killed goes on with the same command. What is broken in a WARC file is left
-    out and named; the exit code is 1 then.
+    OUT/kept gets the inputs without it, and OUT/reasons a Parquet file for each input with the words that decided.
+    Every decision is in the log. To continue a run that was killed, run the same command again. Broken WARC records
+    are left out and reported, and the exit code is 1.
 
     \b
     Example:
@@ -77,8 +85,7 @@ def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
     if settings["contact"] is None:
         if not settings["offline"]:
             raise click.UsageError(
-                "--contact is missing: hosts are asked for their reservations, so give a web page (https://…) or "
-                "mailto:NAME@DOMAIN where people reach you; or say --offline."
+                options.missing_contact("hosts are asked for their reservations. To ask no host, add --offline.")
             )
         settings["contact"] = OFFLINE_CONTACT
     settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
@@ -90,7 +97,7 @@ def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
     if as_json:
         click.echo(json.dumps(_as_json(done, config)))
     else:
-        _tell(done, config)
+        _print_summary(done, config)
     return 1 if done.broken and not tolerate_damage else 0
 
 
@@ -111,7 +118,7 @@ def _counts(done: Filtered) -> str:
     return "  ".join([*(f"{total[name]:,} {name}" for name in sorted(total)), f"{rate:,.0f} rows/s"])
 
 
-def _tell(done: Filtered, config: FilterConfig) -> None:
+def _print_summary(done: Filtered, config: FilterConfig) -> None:
     show.table(
         ("input", "allowed", "excluded", "deferred", "unusable", ""),
         (
@@ -121,15 +128,14 @@ def _tell(done: Filtered, config: FilterConfig) -> None:
     )
     records, cut = _broken(done)
     if records:
-        files = _number(len(done.broken), "file")
-        show.line(f"Not whole: {_number(records, 'broken record')} in {files}, {cut:,} of them cut off.")
+        files = show.count(len(done.broken), "file")
+        show.line(f"Damaged: {show.count(records, 'broken record')} in {files}, {cut:,} of them truncated.")
     if done.protocols:
-        show.line(f"Decisive: {listed(done.protocols)}.")
-    show.line(f"{done.requests:,} requests in {done.seconds:.1f} s. What stays: {config.out}/kept. Why the rest does")
-    show.line(
-        f"not: {config.out}/reasons. Deferred rows are left out too: it cannot be known now if they are reserved."
-    )
-    show.line(f"Look further: forbear log --crawl {done.crawl} --db {shlex.quote(shown(config.db))}")
+        show.line(f"Decided by: {listed(done.protocols)}.")
+    show.line(f"{show.count(done.requests, 'request')} in {done.seconds:.1f} s.")
+    show.line(f"Kept: {config.out}/kept. Reasons for the rest: {config.out}/reasons.")
+    show.line("Deferred rows are not kept: whether they are reserved could not be read.")
+    show.line(f"See every decision: forbear log --crawl {done.crawl} --db {shlex.quote(shown(config.db))}")
 
 
 def _when(done: Filtered, name: str) -> str:
@@ -137,12 +143,8 @@ def _when(done: Filtered, name: str) -> str:
 
 
 def _broken(done: Filtered) -> tuple[int, int]:
-    """How many records are broken, and how many files are cut off."""
+    """Counts the broken records and the truncated files."""
     return sum(each.records for each in done.broken.values()), sum(each.cut for each in done.broken.values())
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:

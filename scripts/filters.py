@@ -1,4 +1,4 @@
-"""The options by which decisions are chosen, the same for every command that reads the log."""
+"""The options that select decisions, the same for every command that reads the log."""
 
 from __future__ import annotations
 
@@ -18,40 +18,42 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _VERDICTS = click.Choice([str(word) for word in Verdict])
 
 
-class Moment(click.ParamType[datetime]):
-    """A day (its first moment in UTC) or a time with its offset, as in RFC 3339."""
+class TimeParameter(click.ParamType[datetime]):
+    """A day, which means its first moment in UTC, or a time as in RFC 3339."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The moment; fails with a sentence."""
+        """Converts a text to a time, or fails with an example."""
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
+            self.fail(f"{value!r} is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z.", param, ctx)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 _OPTIONS = (
-    option("--domain", help="Decisions about this domain or host."),
-    option("--subdomains/--no-subdomains", default=True, help="With or without what lies below the domain."),
-    option("--url", "url_prefix", metavar="PREFIX", help="URLs that begin so."),
-    option("--protocol", type=options.text, help="A reason of this protocol, such as robots or tdmrep."),
+    option("--domain", help="Only decisions about this domain or host."),
+    option("--subdomains/--no-subdomains", default=True, help="With --domain: include its subdomains."),
+    option("--url", "url_prefix", metavar="PREFIX", help="Only URLs with this prefix."),
+    option("--protocol", type=options.text, help="Only with a reason from this protocol, such as robots or tdmrep."),
     option(
         "--measure",
         type=options.text,
-        help="A reason that serves this paragraph of the Copyright chapter, such as '1.3(1)(b)'.",
+        help="Only with a reason under this paragraph of the Copyright chapter, such as '1.3(1)(b)'.",
     ),
-    option("--verdict", type=_VERDICTS, help="What followed."),
-    option("--standard", type=_VERDICTS, help="What profile standard makes of it."),
-    option("--strict", type=_VERDICTS, help="What profile strict makes of it."),
+    option("--verdict", type=_VERDICTS, help="Only decisions with this verdict."),
+    option("--standard", type=_VERDICTS, help="Only with this verdict in profile standard."),
+    option("--strict", type=_VERDICTS, help="Only with this verdict in profile strict."),
     option(
-        "--stage", type=click.Choice([str(word) for word in Stage]), help="Before the page was asked for, or after."
+        "--stage",
+        type=click.Choice([str(word) for word in Stage]),
+        help="Only decisions made before the page was requested, or after.",
     ),
-    option("--crawl", metavar="ID", type=options.text, help="Decisions of this crawl."),
-    option("--since", type=Moment(), help="Not before this day or time."),
-    option("--until", type=Moment(), help="Before this day or time."),
-    option("--limit", type=click.IntRange(1, 10**9), help="The newest rows alone."),
+    option("--crawl", metavar="ID", type=options.text, help="Only decisions of this crawl."),
+    option("--since", type=TimeParameter(), help="Only decisions since this day or time."),
+    option("--until", type=TimeParameter(), help="Only decisions before this day or time."),
+    option("--limit", type=click.IntRange(1, 10**9), help="Only this many rows, the newest."),
 )
 
 
@@ -62,8 +64,8 @@ def filters(command: Command) -> Command:
     return command
 
 
-def chosen(conditions: Mapping[str, Any]) -> Filter:
-    """The Filter that such options state."""
+def build_filter(conditions: Mapping[str, Any]) -> Filter:
+    """Builds the Filter from the values of these options."""
     words: dict[str, type[Verdict] | type[Stage]] = dict.fromkeys(("verdict", "standard", "strict"), Verdict)
     given = {name: kind(value) for name, kind in (words | {"stage": Stage}).items() if (value := conditions[name])}
     return Filter(**{**conditions, **given})

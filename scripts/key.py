@@ -1,4 +1,4 @@
-"""``forbear key``: the key that checkpoints of the log are signed with."""
+"""``forbear key``: creates the key that signs checkpoints of the log, or shows its public half."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ ENVIRONMENT = "FORBEAR_PASSPHRASE"
 
 @click.group()
 def command() -> None:
-    """Make the key that checkpoints are signed with, or show it."""
+    """Create the key that signs checkpoints, or show its public half."""
 
 
-@command.command("new", short_help="Make a key.")
-@options.option("--name", required=True, help="What the log is called, such as example.org/forbear; one log, one name.")
+@command.command("new", short_help="Create a key.")
+@options.option("--name", required=True, help="Unique name of the log, such as example.org/forbear.")
 @options.option(
     "--key",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("forbear.key"),
-    help="The new file; keep it away from the database.",
+    help="Write the key to this new file; keep it apart from the database.",
 )
 @options.passphrase_file
 @options.as_json
 def new_command(name: str, key: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Make an Ed25519 key in a file that is encrypted with a passphrase, and print its public half.
+    """Create an Ed25519 key in a file encrypted with a passphrase, and print its public half.
 
-    The passphrase is asked for, or read from --passphrase-file or the environment variable FORBEAR_PASSPHRASE. Publish
-    the public half: with it, anybody can check what you signed.
+    The passphrase comes from --passphrase-file or the environment variable FORBEAR_PASSPHRASE, or is asked for. Publish
+    the public half, so that anyone can check your signatures.
 
     \b
     Example:
@@ -48,15 +48,10 @@ def new_command(name: str, key: Path, passphrase_file: Path | None, as_json: boo
 
 
 @command.command("show", short_help="Print the public half of a key.")
-@options.option(
-    "--key",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    required=True,
-    help="The file.",
-)
+@options.option("--key", type=options.existing_file, required=True, help="File of the key.")
 @options.as_json
 def show_command(key: Path, as_json: bool) -> None:
-    """Print the public half of a key, as `forbear verify --key` and C2SP signed-note want it; no passphrase is needed.
+    """Print the public half of a key, as `forbear verify --key` and C2SP signed-note expect it; needs no passphrase.
 
     \b
     Example:
@@ -76,9 +71,9 @@ def _show(verifier: VerifierKey, as_json: bool) -> None:
 
 
 def load(path: Path, passphrase_file: Path | None) -> SignerKey:
-    """The key of a file, with the passphrase from where the operator has it; raises UsageError."""
+    """Loads the key in a file, with the passphrase from a file, the environment or a prompt; raises UsageError."""
     try:
-        keys.public(path)  # what is no key is said before a passphrase is asked for
+        keys.public(path)  # so that a file that is not a key is reported before the passphrase is asked for
         return keys.load(path, _passphrase(path, passphrase_file))
     except BadKey as error:
         raise click.UsageError(str(error)) from None
@@ -86,7 +81,7 @@ def load(path: Path, passphrase_file: Path | None) -> SignerKey:
 
 def _passphrase(key: Path, file: Path | None, *, confirm: bool = False) -> str:
     if file is not None:
-        return file.read_text("utf-8").partition("\n")[0]
+        return options.first_line(file)
     if ENVIRONMENT in os.environ:
         return os.environ[ENVIRONMENT]
     phrase: str = click.prompt(f"Passphrase for {key}", hide_input=True, confirmation_prompt=confirm, err=True)

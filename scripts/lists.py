@@ -1,8 +1,7 @@
-"""``forbear lists``: lists of infringing sites as authorities publish them: imported, shown, entries let in."""
+"""``forbear lists``: imports lists of infringing sites, shows their state, and accepts entries that were held."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ from forbear.crawler.lists.publications import FORMS, BadPublication, layouts, r
 from forbear.optout.protocols.infringing_list import host_of
 from forbear.optout.readers.url import NotAUrl
 from forbear.scripts import options, show
-from forbear.storage.database import StorageError, open_database, writing
+from forbear.scripts.database import open_connection, open_engine
+from forbear.storage.database import StorageError, writing
 from forbear.storage.log import lists
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from forbear.crawler.crawl.config import Config
     from forbear.crawler.lists.publications import Layout, Publication
-    from forbear.storage.database import Engine
 
-FEW = 20
-"""Sites by which a list may grow, however short it was."""
+SMALL_GROWTH = 20
+"""A list may grow by this many sites without a question, however short it was."""
 
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
@@ -36,9 +35,9 @@ _day = click.DateTime(formats=["%Y-%m-%d"])
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
-    """Lists of sites that courts or authorities recognised as infringing: their state and age.
+    """Show the state and age of lists of sites that courts or authorities found to infringe copyright.
 
-    Exit code: 0 every list is fresh, 3 one is stale or has entries that wait for a person.
+    Exit code: 0 every list is current, 3 one is stale or has entries to review.
 
     \b
     Example:
@@ -48,24 +47,15 @@ def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
     if ctx.invoked_subcommand:
         return None
     today = datetime.now(UTC).date()
-    with _opened(db) as engine, engine.connect() as connection:
+    with open_connection(db) as connection:
         known = [_state(state, today) for state in lists.states(connection)]
     if as_json:
         for row in known:
             click.echo(show.json_line(row), nl=False)
     elif not known:
-        show.line("No list of infringing sites was imported: see forbear lists import --help.")
+        show.line("No list of infringing sites was imported yet. Import one: forbear lists import --help")
     else:
-        columns = (
-            "format",
-            "authority",
-            "published",
-            "age in days",
-            "state",
-            "in force",
-            "wait for a person",
-            "sha256",
-        )
+        columns = ("format", "authority", "published", "age in days", "state", "in force", "to review", "sha256")
         keys = ("format", "authority", "published", "age", "state", "in_force", "held", "sha256")
         show.table(columns, ([str(row[key]) for key in keys] for row in known))
     for sentence in _warnings(known):
@@ -73,15 +63,15 @@ def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
     return 3 if any(row["state"] == "stale" or row["held"] for row in known) else 0
 
 
-def warn(config: Config) -> None:
-    """Tells whoever crawls by the lists of a database which of them are stale, and what waits for a person.
+def warn_of_lists(config: Config) -> None:
+    """Warns the operator of a crawl about lists in its database that are stale or have entries to review.
 
-    A database that cannot be opened, or is still to be made, is left to the crawl to speak of.
+    If the database does not exist or cannot be opened, the crawl reports it.
     """
     if config.infringing_list:
         return
     try:
-        with _opened(config.db) as engine, engine.connect() as connection:
+        with open_connection(config.db) as connection:
             known = list(lists.states(connection))
     except StorageError:
         return
@@ -92,9 +82,10 @@ def warn(config: Config) -> None:
 def _warnings(known: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in known:
         if row["state"] == "stale":
-            yield f"{row['format']} is {row['age']} days old: get it anew from {row['at']}."
+            yield f"{row['format']} is {row['age']} days old. Download it again from {row['at']}."
         if row["held"]:
-            yield f"{row['held']} entries of {row['format']} wait: forbear lists show --held."
+            entries = "1 entry" if row["held"] == 1 else f"{row['held']:,} entries"
+            yield f"{entries} of {row['format']} to review: forbear lists show --held"
 
 
 def _state(state: lists.PublicationStatus, today: date) -> dict[str, Any]:
@@ -116,7 +107,7 @@ def _state(state: lists.PublicationStatus, today: date) -> dict[str, Any]:
 
 @command.command("formats")
 def formats_command() -> None:
-    """Show the publications that can be read: who publishes them, where, in which form, on which basis.
+    """Show the publications that can be imported: who publishes them, where, in which form, on which legal basis.
 
     \b
     Example:
@@ -129,30 +120,30 @@ def formats_command() -> None:
         "legal basis",
         "published at",
         "layout taken from",
-        "held against an issue",
+        "tested with a real issue",
     )
     keys = ("name", "form", "authority", "basis", "source", "seen", "checked")
     show.table(columns, ([str(getattr(one, key)) or "never" for key in keys] for one in layouts().values()))
 
 
 @command.command("import", short_help="Import a list as an authority published it.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=options.existing_file)
 @options.option(
-    "--format", "layout", type=click.Choice(list(layouts())), required=True, help="Which publication it is."
+    "--format", "layout", type=click.Choice(list(layouts())), required=True, help="Which publication the file is."
 )
-@options.option("--form", type=click.Choice(FORMS), help="Form of the file.  [default: the publication's own]")
-@options.option("--published", type=_day, required=True, help="The day that the publication is from.")
-@options.option("--part", is_flag=True, help="It adds only: what it does not name stays listed.")
-@options.option("--shrinks", is_flag=True, help="More than half of the entries are out, and that is right.")
-@options.option("--grows", is_flag=True, help="It names more than twice as many sites as before, and that is right.")
+@options.option("--form", type=click.Choice(FORMS), help="Form of the file.  [default: that of the publication]")
+@options.option("--published", type=_day, metavar="DAY", required=True, help="Day of publication, as 2026-11-20.")
+@options.option("--part", is_flag=True, help="Only add sites: keep those that the file does not name.")
+@options.option("--shrinks", is_flag=True, help="Confirm that the list lost more than half of its sites.")
+@options.option("--grows", is_flag=True, help="Confirm that the list more than doubled.")
 @options.db
 def import_command(
     file: Path, layout: str, form: str | None, published: datetime, part: bool, shrinks: bool, grows: bool, db: str
 ) -> int:
-    """Import a list as an authority published it; what it names is left out of every crawl from then on.
+    """Import a list as an authority published it, and exclude the sites that it names from every crawl.
 
-    An entry that would shut more than the site that is meant (a public suffix, shared hosting, a site that serves
-    everybody, an IP address) waits until a person lets it in: exit code 3, and forbear lists accept.
+    An entry that would block more than one infringing site (a public suffix, shared hosting, a general service, an IP
+    address) has no effect until a person accepts it with `forbear lists accept`. Exit code 3: there are such entries.
 
     \b
     Example:
@@ -160,14 +151,14 @@ def import_command(
     """
     kind, content, day = layouts()[layout], file.read_bytes(), published.date()
     if day > datetime.now(UTC).date():
-        raise click.UsageError(f"--published {day} is still to come.")
+        raise click.UsageError(f"--published {day} is in the future. Write the day of publication.")
     try:
         publication = read(content, kind, form)
     except BadPublication as error:
         raise click.UsageError(f"{file}: {error}") from None
     entries = list(_entries(publication, kind))
     issue = lists.Issue(layout, file.name, day, kind.whole and not part, content, publication.unread)
-    with _opened(db, create=True) as engine, writing(engine) as connection:
+    with open_engine(db, create=True) as engine, writing(engine) as connection:
         before = next((state for state in lists.states(connection) if state.layout == layout), None)
         listed = before.in_force + before.held if before else 0
         if issue.whole:
@@ -178,11 +169,14 @@ def import_command(
             raise click.UsageError(f"{error}.") from None
     if not kind.checked:
         show.line(
-            f"The layout of {layout} was never held against a real issue: look at what was found, and in which rows."
+            f"The layout of {layout} was never tested with a real issue. Check that the right sites were found: "
+            f"forbear lists show --format {layout}"
         )
-    show.line(f"{len(entries)} sites named: {done.new} new, {done.out} out since {day}, {done.held} wait for a person.")
+    sites = show.count(len(entries), "site")
+    show.line(f"{sites} named: {done.new:,} new, {done.out:,} removed on {day}, {done.held:,} to review.")
     if publication.unread:
-        show.line(f"In {len(publication.unread)} rows no site was found, for example: {publication.unread[0]!r}")
+        rows = show.count(len(publication.unread), "row")
+        show.line(f"{rows} without a site, for example: {publication.unread[0]!r}")
     for entry in entries:
         if entry.held:
             show.line(f"  {entry.domain}: {entry.held}")
@@ -190,15 +184,16 @@ def import_command(
 
 
 def _check_size(file: Path, named: int, listed: int, *, shrinks: bool, grows: bool) -> None:
-    """Raises UsageError where an issue is so unlike the list that it may be another file."""
+    """Raises UsageError if an issue differs so much from the list that it may be the wrong file."""
     if named < listed / 2 and not shrinks:
         raise click.UsageError(
-            f"{file} names {named} sites where {listed} are listed: if it is the whole list, say --shrinks; if it adds "
-            "to them, --part."
+            f"{file} names {show.count(named, 'site')}, and the list has {listed:,}. If the file is the whole list, "
+            "add --shrinks; if it only adds sites, add --part."
         )
-    if listed and named > 2 * listed + FEW and not grows:
+    if listed and named > 2 * listed + SMALL_GROWTH and not grows:
         raise click.UsageError(
-            f"{file} names {named} sites where {listed} are listed: if it is the right file, say --grows."
+            f"{file} names {show.count(named, 'site')}, and the list has {listed:,}. If it is the right file, add "
+            "--grows."
         )
 
 
@@ -211,26 +206,26 @@ def _entries(publication: Publication, layout: Layout) -> Iterator[lists.ListedS
             continue
         held = doubt(host, site.rest)
         if layout.prose and not held:
-            held = "named in running text: whether it is meant, a person says"
+            held = "named in running text: a person has to decide whether it is meant"
         basis = f"{layout.basis}; {site.basis}" if site.basis else layout.basis
         yield lists.ListedSite(host, layout.country, layout.authority, basis, site.decided, held)
 
 
 @command.command("show", short_help="Show entries with authority, basis, dates, source.")
-@options.option("--format", "layout", type=click.Choice(list(layouts())), help="Entries of this publication alone.")
-@options.option("--held", is_flag=True, help="Only entries that wait for a person.")
-@options.option("--csv", "as_csv", is_flag=True, help="The list as crawls read it, for --infringing-list elsewhere.")
+@options.option("--format", "layout", type=click.Choice(list(layouts())), help="Only entries of this publication.")
+@options.option("--held", is_flag=True, help="Only entries to review.")
+@options.option("--csv", "as_csv", is_flag=True, help="Print the sites in force as CSV, for --infringing-list.")
 @options.db
 @options.as_json
 def show_command(layout: str | None, held: bool, as_csv: bool, db: str, as_json: bool) -> None:
-    """Show entries: who recognised the site, on which basis, since when, from which publication.
+    """Show entries: which authority found the site to infringe, on which basis, since when, in which publication.
 
     \b
     Example:
       forbear lists show --held
       forbear lists show --csv > infringing.csv
     """
-    with _opened(db) as engine, engine.connect() as connection:
+    with open_connection(db) as connection:
         if as_csv:
             click.echo((lists.current(connection) or b"").decode(), nl=False)
             return
@@ -240,43 +235,45 @@ def show_command(layout: str | None, held: bool, as_csv: bool, db: str, as_json:
             click.echo(show.json_line({key: _plain(value) for key, value in row.items()}), nl=False)
         return
     keys = ("domain", "layout", "authority", "basis", "decided", "since", "until", "held", "accepted_by", "source")
-    columns = ("domain", "format", "authority", "basis", "decided", "in", "out", "held because", "let in by", "source")
+    columns = (
+        "domain",
+        "format",
+        "authority",
+        "basis",
+        "decided",
+        "in",
+        "out",
+        "held because",
+        "accepted by",
+        "source",
+    )
     show.table(columns, ([str(_plain(row[key]) or "") for key in keys] for row in found))
 
 
-@command.command("accept", short_help="Let an entry in that was held back.")
+@command.command("accept", short_help="Accept an entry after review.")
 @click.argument("domain")
-@options.option("--by", type=options.text, required=True, help="Who decides that: a name or a role.")
-@options.option("--why", type=options.text, required=True, help="Why it shuts no more than is meant.")
+@options.option("--by", type=options.text, required=True, help="Who accepts it: a name or a role.")
+@options.option("--why", type=options.text, required=True, help="Why it blocks no other site.")
 @options.db
 def accept_command(domain: str, by: str, why: str, db: str) -> None:
-    """Let an entry in that was held back, on record with who and why.
+    """Accept an entry that was held for review; the log records who did it and why.
 
     \b
     Example:
       forbear lists accept films.github.io --by "legal team" --why "the whole site is meant: order 12/26"
     """
     if not by.strip() or not why.strip():
-        raise click.UsageError("Say who lets it in (--by) and why (--why).")
+        raise click.UsageError("--by and --why cannot be empty. Write who accepts the entry, and why.")
     try:
         host = host_of(domain)
     except NotAUrl as error:
         raise click.UsageError(f"{error}.") from None
-    with _opened(db) as engine, writing(engine) as connection:
+    with open_engine(db) as engine, writing(engine) as connection:
         count = lists.accept(connection, host, by=by, why=why, at=datetime.now(UTC))
     if not count:
-        raise click.UsageError(f"No entry of {host} waits for a person: see forbear lists show --held.")
-    show.line(f"{host} is left out of every crawl from now on.")
+        raise click.UsageError(f"There is no entry of {host} to review. List them: forbear lists show --held")
+    show.line(f"{host} is now excluded from every crawl.")
 
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
-
-
-@contextmanager
-def _opened(db: str, *, create: bool = False) -> Iterator[Engine]:
-    engine = open_database(db, create=create)
-    try:
-        yield engine
-    finally:
-        engine.dispose()

@@ -1,4 +1,4 @@
-"""``forbear lookup``: a rightsholder's question, answered from the log."""
+"""``forbear lookup``: shows what the crawls in a database did with a domain or a URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from forbear.optout.model import Verdict
 from forbear.scripts import options, show
-from forbear.storage.database import open_database, translated
+from forbear.scripts.database import open_connection
 from forbear.storage.reads.lookup import Answer, lookup
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _OUTCOMES = {
     "excluded": "reserved, so it is not used",
     "deferred": "it is not known yet, and nothing is kept until it is",
 }
-"""What is said of URLs, in this order."""
+"""The meaning of each outcome, in the order of the output."""
 
 
 @click.command()
@@ -37,31 +37,27 @@ _OUTCOMES = {
 @options.db
 @options.as_json
 def command(name: str, db: str, as_json: bool) -> int | None:
-    """What the crawls of this database did with a domain, a host or a URL: seen, kept, excluded, why, since when.
+    """Show what the crawls in this database did with a domain, a host or a URL: seen, kept, excluded, why, since when.
 
-    A domain or host includes all below it. Exit code: 0 something is known, 3 never seen.
+    A domain or host includes its subdomains. Exit code: 0 it was seen, 3 it was never seen.
 
     \b
     Example:
       forbear lookup example.org
       forbear lookup --json https://example.org/page
     """
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            known = lookup(connection, name)
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        known = lookup(connection, name)
     if known is None:
         if as_json:
             click.echo(json.dumps({"name": name, "answer": "never seen"}))
         else:
-            show.line(f"{name}: never seen. No crawl in this database asked for it, so nothing of it was kept.")
+            show.line(f"{name}: never seen. No crawl in this database requested it, so nothing of it was kept.")
         return NEVER_SEEN
     if as_json:
         click.echo(show.json_line(_as_json(known)), nl=False)
     else:
-        show.lines(map(show.plain, _told(known)))
+        show.lines(map(show.plain, _lines(known)))
     return None
 
 
@@ -78,12 +74,12 @@ def _time(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _told(known: LookupResult) -> Iterator[str]:
-    """The answer first, then which URLs, then whose words, then where to look next."""
-    first, last = show.moment(known.first_seen), show.moment(known.last_seen)
+def _lines(known: LookupResult) -> Iterator[str]:
+    """Yields the answer, then the URLs, the words that decided, and what to run next."""
+    first, last = show.time(known.first_seen), show.time(known.last_seen)
     when = f"at {first}" if first == last else f"from {first} to {last}"
     yield f"{_name(known)}: {_answer(known)}."
-    yield f"Decided about {when}. By the last decision about each URL:"
+    yield f"Decisions were made {when}. The last decision about each URL:"
     shown: set[str] = set()
     for outcome, meaning in _OUTCOMES.items():
         count, examples = known.urls.get(outcome, 0), known.examples.get(outcome, ())
@@ -101,27 +97,27 @@ def _told(known: LookupResult) -> Iterator[str]:
         for said in words:
             yield f"  {said.quote}"
             yield f"      {said.where} of {said.source}"
-            yield f"      {said.protocol}, since {show.moment(said.first_at)}; decided {_times(said)}"
+            yield f"      {said.protocol}, since {show.time(said.first_at)}; decided {_times(said)}"
     option = "--url" if known.scope == "url" else "--domain"
-    yield f"Every decision, with the same --db: forbear log {option} {shlex.quote(known.name)}"
+    yield f"See every decision, with the same --db: forbear log {option} {shlex.quote(known.name)}"
     site = min(shown, key=len, default=f"https://{known.name}/")
-    yield f"What the site says today: forbear check {shlex.quote(site)}"
+    yield f"Ask the site today: forbear check {shlex.quote(site)}"
 
 
 def _name(known: LookupResult) -> str:
     name = known.unicode if known.unicode == known.name else f"{known.unicode} ({known.name})"
-    return name if known.scope == "url" else f"{name} and all below it"
+    return name if known.scope == "url" else f"{name} and its subdomains"
 
 
 def _answer(known: LookupResult) -> str:
-    since = f"excluded since {show.moment(known.since)}" if known.since else "excluded"
+    since = f"excluded since {show.time(known.since)}" if known.since else "excluded"
     if known.answer is Answer.KEPT:
         kept = "a copy was kept" if known.scope == "url" else "copies were kept"
         return f"{kept}; what is reserved is {since}" if known.urls.get(Verdict.EXCLUDED) else kept
     if known.left:
         now = {Answer.EXCLUDED: since, Answer.DEFERRED: "deferred", Answer.ALLOWED: "nothing reserves it now"}
         first, last = known.left[0], max(known.left, key=lambda one: one.left_at)
-        kept = f"was kept from {show.moment(first.kept_at)} to {show.moment(last.left_at)}"
+        kept = f"was kept from {show.time(first.kept_at)} to {show.time(last.left_at)}"
         kept = kept if known.scope == "url" else "copies were kept, and all were taken out since"
         return f"{now[known.answer]}; {kept}"
     return {
@@ -132,8 +128,8 @@ def _answer(known: LookupResult) -> str:
 
 
 def _kept_once(left: RemovedCopy) -> str:
-    return f"      {left.url}: was kept from {show.moment(left.kept_at)} to {show.moment(left.left_at)}"
+    return f"      {left.url}: was kept from {show.time(left.kept_at)} to {show.time(left.left_at)}"
 
 
 def _times(said: DecidingWords) -> str:
-    return "once" if said.decisions == 1 else f"{said.decisions:,} times, the last {show.moment(said.last_at)}"
+    return "once" if said.decisions == 1 else f"{said.decisions:,} times, the last {show.time(said.last_at)}"

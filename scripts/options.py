@@ -1,4 +1,4 @@
-"""Options that several commands share, each with its environment variable, and the kinds of value they take."""
+"""Options that several commands share, with their environment variables and the checks of their values."""
 
 from __future__ import annotations
 
@@ -24,23 +24,27 @@ _CONTACT = re.compile(r"(?:https?://[^\s/()]+\S*|mailto:[^\s@()]+@[^\s@()]+)", r
 
 
 def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Command]:
-    """As click.option, with FORBEAR_NAME as its environment variable and its default shown.
+    """Like click.option, with FORBEAR_NAME as the environment variable and the default shown.
 
-    Every option is made with this, which is also what lets forbear.toml set it: at the top for all commands, or, where
-    it has another ``envvar``, in the table of its command alone.
+    Every option is made with this, which also lets forbear.toml set it: at the top for all commands, or, if it has
+    another ``envvar``, only in the table of its command. Whole numbers are shown as N, and others, which are all
+    durations, as SECONDS.
     """
-    return click.option(name, *more, **{"envvar": envvar_of(name), "show_default": True, **attributes})
+    kind = attributes.get("type")
+    metavar = "N" if isinstance(kind, click.IntRange) else "SECONDS" if isinstance(kind, click.FloatRange) else None
+    defaults: dict[str, Any] = {"envvar": envvar_of(name), "show_default": True, "metavar": metavar}
+    return click.option(name, *more, **(defaults | attributes))
 
 
-class Checked(click.ParamType[str]):
-    """A text that a function accepts, or explains in a ValueError why it does not."""
+class CheckedText(click.ParamType[str]):
+    """A text that a function accepts, or rejects with a ValueError that says why."""
 
     def __init__(self, name: str, check: Callable[[str], object]) -> None:
         self.name = name
         self._check = check
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text as it is; fails with the sentence of the ValueError."""
+        """Returns the text unchanged, or fails with the message of the ValueError."""
         try:
             self._check(value)
         except ValueError as error:
@@ -50,39 +54,39 @@ class Checked(click.ParamType[str]):
 
 def _check_text(text: str) -> None:
     if not text.isprintable():
-        raise ValueError(f"{text!r} holds what is no text")
+        raise ValueError(f"{text!r} contains characters that cannot be printed: write plain text")
 
 
 def check_db(db: str) -> None:
-    """Raises ValueError if this is no database URL that is taken."""
-    if not _DB.fullmatch(db) or not db.isprintable():  # which is not repeated: a password may stand in it
-        raise ValueError("this is no database: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
+    """Raises ValueError unless this is the URL of a supported database."""
+    if not _DB.fullmatch(db) or not db.isprintable():  # not repeated in the message: it may contain a password
+        raise ValueError("not a database URL: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME")
 
 
 def _check_agent(agent: str) -> None:
     if not _PRODUCT_TOKEN.fullmatch(agent):
-        raise ValueError(f"{agent!r} is no product token: letters, '-' and '_' alone (RFC 9309 2.2.1)")
+        raise ValueError(f"{agent!r} is not a product token: use only letters, '-' and '_' (RFC 9309 2.2.1)")
 
 
 def _check_contact(contact: str) -> None:
     if not _CONTACT.fullmatch(contact):
-        raise ValueError(f"{contact!r} is neither a URL nor a mailto: address that people can write to")
+        raise ValueError(f"{contact!r} is neither a web page (https://…) nor mailto:NAME@DOMAIN")
 
 
 def _check_proxy(proxy: str) -> None:
     parts = urlsplit(proxy)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{proxy!r} is no proxy: write one like http://proxy.example:3128")
+        raise ValueError(f"{proxy!r} is not the URL of an HTTP proxy: write one like http://proxy.example:3128")
 
 
 def _check_pin(pin: str) -> None:
-    from forbear.crawler.fetch.network import parse_pin  # noqa: PLC0415 most commands speak to no site
+    from forbear.crawler.fetch.network import parse_pin  # noqa: PLC0415 most commands connect to no site
 
     parse_pin(pin)
 
 
-def rules(path: Path | None) -> Policy:
-    """The policy by the file of ``--policy``, or as it ships; raises UsageError."""
+def load_policy(path: Path | None) -> Policy:
+    """Returns the built-in policy, with the overrides in the file of ``--policy``; raises UsageError."""
     from forbear.crawler.identity import BadConfig, read_policy  # noqa: PLC0415 most commands decide nothing
 
     try:
@@ -91,8 +95,8 @@ def rules(path: Path | None) -> Policy:
         raise click.UsageError(str(error)) from None
 
 
-def infringing(path: Path | None) -> Capture | None:
-    """The list of infringing sites of ``--infringing-list``, or None; raises UsageError."""
+def load_infringing(path: Path | None) -> Capture | None:
+    """Reads the list of infringing sites in the file of ``--infringing-list``, if given; raises UsageError."""
     from forbear.crawler.identity import BadConfig, read_infringing  # noqa: PLC0415 as above
 
     try:
@@ -101,8 +105,8 @@ def infringing(path: Path | None) -> Capture | None:
         raise click.UsageError(str(error)) from None
 
 
-def together(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in this order."""
+def group(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Joins several options to one decorator, in this order."""
 
     def decorate(command: Command) -> Command:
         for one in reversed(some):
@@ -112,71 +116,84 @@ def together(*some: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-def of_crawl(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a crawl in the types that it takes; raises UsageError where nobody could be reached."""
+def first_line(file: Path) -> str:
+    """Reads the secret in the first line of a file; raises UsageError."""
+    try:
+        return file.read_text("utf-8").partition("\n")[0]
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file} is not UTF-8 text. Name a file with the secret in its first line.") from None
+
+
+def convert_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a crawl in the types that it takes; raises UsageError if ``--contact`` is missing."""
     if settings["contact"] is None:
-        raise click.UsageError(
-            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
-            "a crawler that cannot be reached does not run."
-        )
+        raise click.UsageError(missing_contact("a crawler that cannot be reached does not run."))
     return settings | {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
 
 
-text = Checked("text", _check_text)
+def missing_contact(why: str) -> str:
+    """Returns the message for a command that needs ``--contact``; ``why`` ends the sentence."""
+    return f"--contact is missing. Add --contact https://…/your-page or --contact mailto:NAME@DOMAIN: {why}"
+
+
+text = CheckedText("text", _check_text)
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+existing_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 agent = option(
     "--agent",
-    type=Checked("token", _check_agent),
+    type=CheckedText("token", _check_agent),
     default="ForbearBot",
-    help="The crawler's product token, for robots.txt and the User-Agent.",
+    help="Product token of the crawler, for robots.txt and the User-Agent.",
 )
 contact = option(
     "--contact",
-    type=Checked("url_or_mailto", _check_contact),
-    help="Where people reach whoever runs this: a URL or mailto: address; stands in the User-Agent.",
+    type=CheckedText("url_or_mailto", _check_contact),
+    help="Web page or mailto: address where people reach the operator; sent in the User-Agent.",
 )
 use = option(
     "--use",
     type=click.Choice([str(word) for word in Use]),
     default=str(Use.TRAIN_AI),
-    help="What the copies are for, in the words of the IETF AIPREF vocabulary.",
+    help="What the copies are for, in terms of the IETF AIPREF vocabulary.",
 )
 profile = option(
     "--profile",
     type=click.Choice([str(word) for word in Profile]),
     default=str(Profile.STANDARD),
-    help="How doubt is treated: by each protocol's own rules, or never in favour.",
+    help="How to treat doubtful signals: by each protocol's own rules, or always as a reservation.",
 )
-policy = option(
-    "--policy",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file of yours: where you depart from what ships about which protocol counts how.",
-)
+policy = option("--policy", type=existing_file, help="TOML file that overrides the built-in policy.")
 infringing_list = option(
     "--infringing-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of infringing sites, as `forbear lists show --csv` prints it.",
+    type=existing_file,
+    help="CSV file of infringing sites, as printed by `forbear lists show --csv`.",
 )
 operator_list = option(
-    "--operator-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of your own blocks and of licences you hold.",
+    "--operator-list", type=existing_file, help="CSV file of your own blocks and of the licences you hold."
 )
-delay = option("--delay", type=click.FloatRange(min=0), default=1.0, help="Seconds between two requests to a host.")
-fetching = together(
+delay = option("--delay", type=click.FloatRange(min=0), default=1.0, help="Wait between two requests to one host.")
+fetch_limits = group(
     delay,
     option("--max-delay", type=click.FloatRange(min=0), help="Skip hosts with a longer Crawl-delay.  [default: wait]"),
-    option("--concurrency", type=click.IntRange(min=1), default=16, help="Requests under way, to as many hosts."),
-    option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds for an exchange."),
-    option("--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Octets of a page, decoded."),
-    option("--retries", type=click.IntRange(min=0), default=2, help="How often what failed is asked for again."),
+    option("--concurrency", type=click.IntRange(min=1), default=16, help="Fetch from this many hosts at a time."),
+    option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        help="Give up a request after this time.",
+    ),
+    option(
+        "--max-bytes", type=click.IntRange(min=1), default=67_108_864, help="Skip larger pages (bytes, decompressed)."
+    ),
+    option("--retries", type=click.IntRange(min=0), default=2, help="Repeat a failed request this often."),
 )
-proxy = option("--proxy", type=Checked("url", _check_proxy), help="Send every request through this HTTP proxy.")
+proxy = option("--proxy", type=CheckedText("url", _check_proxy), help="Send every request through this HTTP proxy.")
 resolve = option(
     "--resolve",
     multiple=True,
-    type=Checked("host:port:addr", _check_pin),
-    help="Connect to this address for a host and port, as in curl; * is any. Can be repeated.",
+    type=CheckedText("host:port:addr", _check_pin),
+    help="Use this address for a host and port, as in curl; * matches any. Can be repeated.",
 )
 allow_private_networks = option(
     "--allow-private-networks",
@@ -185,51 +202,47 @@ allow_private_networks = option(
 )
 signing_key = option(
     "--signing-key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="PEM file of an Ed25519 key: every request is signed with it (Web Bot Auth).",
+    type=existing_file,
+    help="Sign every request with the Ed25519 key in this PEM file (Web Bot Auth).",
 )
 signature_agent = option(
-    "--signature-agent", metavar="ORIGIN", help="The site that publishes that key: the portal's --base-url."
+    "--signature-agent", metavar="ORIGIN", help="Site that publishes that key: the portal's --base-url."
 )
 db = option(
     "--db",
     metavar="URL",
-    type=Checked("url", check_db),
+    type=CheckedText("url", check_db),
     default="sqlite:///forbear.db",
-    help="The database: sqlite:///FILE or postgresql+psycopg://…",
+    help="Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.",
 )
 evidence = option(
     "--evidence",
     metavar="URL",
     type=text,
-    help="Folder or s3://BUCKET/FOLDER for what sites answered; in the database unless given.",
+    help="Folder or s3://BUCKET/FOLDER that holds what sites answered.  [default: the database]",
 )
-who = together(contact, agent, use, profile, policy)
-connecting = together(
+crawler = group(contact, agent, use, profile, policy)
+connections = group(
     operator_list, infringing_list, signing_key, signature_agent, proxy, resolve, allow_private_networks
 )
 redact = option(
     "--redact/--no-redact",
     "redacted",
     default=True,
-    help="Take out of URLs what may name a person: user names, values of queries, mail addresses.",
+    help="Remove from URLs what may name a person: user names, query values, mail addresses.",
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON.")
 passphrase_file = option(
     "--passphrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File whose first line is the passphrase of the key; otherwise FORBEAR_PASSPHRASE, or it is asked for.",
+    type=existing_file,
+    help="Read the key's passphrase from the first line of this file.  [default: FORBEAR_PASSPHRASE, or ask]",
 )
-tsa = option("--tsa", metavar="URL", help="Have each checkpoint timestamped by this authority (RFC 3161).")
+tsa = option("--tsa", metavar="URL", help="Have this authority timestamp each checkpoint (RFC 3161).")
 witness = option(
     "--witness",
     multiple=True,
     metavar="PLACE",
-    help="Write checkpoints there too: a folder, a file, http(s)://…, git:FOLDER. Can be repeated.",
+    help="Also write checkpoints here: a folder, a file, http(s)://… or git:FOLDER. Can be repeated.",
 )
-key = option(
-    "--key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Sign the log with this key at the end, as `forbear checkpoint` does.",
-)
-sealing = together(key, passphrase_file, tsa, witness)
+key = option("--key", type=existing_file, help="Sign the log with this key at the end, like `forbear checkpoint`.")
+signing = group(key, passphrase_file, tsa, witness)

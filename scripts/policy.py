@@ -1,20 +1,16 @@
-"""``forbear policy``: which protocol counts how, in words; what an operator's file changes, and why."""
+"""``forbear policy``: explains how each protocol counts, and what an operator's file overrides and why."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from forbear.optout.model import Profile
 from forbear.optout.policy import KINDS_OF_AGENT, Effect, Override, Policy
 from forbear.scripts import options, show
-
-if TYPE_CHECKING:
-    from forbear.storage.database import Engine
 
 IN_WORDS = {
     "standing": "a no that the protocol's own rules put in force",
@@ -23,26 +19,26 @@ IN_WORDS = {
     "malformed": "a value that the protocol does not know, where it expects one",
     "flagged": "a plain no in words that the protocol does not carry",
     "unread": "a place that could not be read",
-    "doubtful": "a place that refused, or a file that is not in the protocol's form",
+    "doubtful": "a place that refused, or a file that does not have the protocol's format",
     "noted": "a remark",
 }
-"""What policy.toml's short names mean."""
+"""The meaning of the short names in policy.toml."""
 
 
 @click.group()
 def command() -> None:
-    """Show which protocol counts how, and what an operator's file changes."""
+    """Explain how each protocol counts, and what your own file changes."""
 
 
-@command.command("show", short_help="Explain the policy in words.")
+@command.command("show", short_help="Explain a policy in words.")
 @options.policy
-@options.option("--digest", type=options.text, help="The policy of this digest, from the log of --db.")
+@options.option("--digest", type=options.text, help="Show the policy with this digest, from the log in --db.")
 @options.db
 @options.as_json
 def show_command(policy: Path | None, digest: str | None, db: str, as_json: bool) -> None:
-    """Explain which protocol counts how in each profile: as it ships, or as your file has it.
+    """Explain how each protocol counts in each profile, in the built-in policy or with your overrides.
 
-    With --digest, the policy that stands in the log under it, or under a digest that begins so.
+    With --digest, explain a policy from the log; the first characters of the digest are enough.
 
     \b
     Example:
@@ -50,41 +46,38 @@ def show_command(policy: Path | None, digest: str | None, db: str, as_json: bool
       forbear policy show --policy our-policy.toml
       forbear policy show --digest 5f0c --db sqlite:///forbear.db
     """
-    rules = _logged(db, digest) if digest else options.rules(policy)
+    rules = _logged(db, digest) if digest else options.load_policy(policy)
     if as_json:
         click.echo(json.dumps({"digest": rules.digest, **json.loads(rules.content)}, ensure_ascii=False, indent=2))
         return
     show.line(f"Policy {rules.digest}")
     show.line("")
-    columns = ("protocol", "what", "specification", "version", "tier", "speaks about", "measure", "licence lifts it")
+    columns = ("protocol", "what", "specification", "version", "tier", "about", "measure", "lifted by a licence")
     show.table(columns, _protocols(rules))
     show.table(("protocol", "profile", "excludes", "defers", "records only"), _effects(rules))
-    show.table(("in the table above", "is"), IN_WORDS.items())
+    show.table(("in the table above", "means"), IN_WORDS.items())
     tokens = ((token, use) for token, use in rules.purpose_tokens.items())
-    show.table(("purpose token in robots.txt", "speaks about"), tokens)
+    show.table(("purpose token in robots.txt", "about"), tokens)
     agents = sorted(rules.agents, key=lambda agent: (KINDS_OF_AGENT.index(agent.kind), agent.token.lower()))
     show.table(("crawler", "collects for", "source", "read on"), ((a.token, a.kind, a.source, a.date) for a in agents))
-    _show_departures(rules)
+    _print_overrides(rules)
 
 
-@command.command("list", short_help="The policies in the log, with overrides and reasons.")
+@command.command("list", short_help="List the policies in the log, with overrides and reasons.")
 @options.db
 @options.as_json
 def list_command(db: str, as_json: bool) -> None:
-    """List the policies that the crawls of this database worked by: since when, with which overrides, and why.
+    """List the policies that the crawls in this database used: since when, with which overrides, and why.
 
     \b
     Example:
       forbear policy list --db sqlite:///forbear.db
     """
-    from forbear.storage.log.policies import on_record  # noqa: PLC0415 the other command does not wait for it
+    from forbear.scripts.database import open_connection  # noqa: PLC0415 `policy show` needs no database
+    from forbear.storage.log.policies import on_record  # noqa: PLC0415 as above
 
-    engine = _open(db)
-    try:
-        with engine.connect() as connection:
-            known = list(on_record(connection))
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        known = list(on_record(connection))
     if as_json:
         for one in known:
             overrides = [{"what": d.what, "looser": d.looser, "reason": d.reason} for d in one.overrides]
@@ -92,31 +85,25 @@ def list_command(db: str, as_json: bool) -> None:
             click.echo(show.json_line(row), nl=False)
         return
     rows = (
-        (one.digest[:12], show.moment(one.first_at), *override)
+        (one.digest[:12], show.time(one.first_at), *override)
         for one in known
-        for override in ([_override(d) for d in one.overrides] or [("none: as it ships", "", "")])
+        for override in ([_override(d) for d in one.overrides] or [("none (the built-in policy)", "", "")])
     )
-    show.table(("policy", "first used", "departs from what ships", "which is", "because"), rows)
+    show.table(("policy", "first used", "override", "which is", "because"), rows)
 
 
 def _logged(db: str, digest: str) -> Policy:
-    from forbear.storage.log.policies import find  # noqa: PLC0415 what ships is shown without a database
+    from forbear.scripts.database import open_connection  # noqa: PLC0415 the built-in policy needs no database
+    from forbear.storage.log.policies import find  # noqa: PLC0415 as above
 
-    engine = _open(db)
-    try:
-        with engine.connect() as connection:
-            found = find(connection, digest)
-    finally:
-        engine.dispose()
+    with open_connection(db) as connection:
+        found = find(connection, digest)
     if found is None:
-        raise click.UsageError(f"No policy of this log, or more than one, has a digest that begins with {digest!r}.")
+        raise click.UsageError(
+            f"No policy in this log, or more than one, has a digest that begins with {digest!r}. List them: "
+            "forbear policy list"
+        )
     return found
-
-
-def _open(db: str) -> Engine:
-    from forbear.storage.database import open_database  # noqa: PLC0415
-
-    return open_database(db, create=False)
 
 
 def _protocols(rules: Policy) -> Iterator[tuple[str, ...]]:
@@ -127,19 +114,19 @@ def _protocols(rules: Policy) -> Iterator[tuple[str, ...]]:
 
 
 def _effects(rules: Policy) -> Iterator[tuple[str, ...]]:
-    """What each profile makes of each kind of thing that is read."""
+    """Yields what each profile does with each kind of finding."""
     for name, entry in rules.protocols.items():
         for profile in Profile:
             lists = [entry.listed(profile, effect) for effect in (Effect.EXCLUDES, Effect.DEFERS, Effect.RECORDED)]
             yield (name, profile, *(", ".join(kinds) or "-" for kinds in lists))
 
 
-def _show_departures(rules: Policy) -> None:
+def _print_overrides(rules: Policy) -> None:
     if not rules.overrides:
-        show.line("This is what ships with Forbear: no operator's file departs from it.")
+        show.line("This is the built-in policy, without overrides.")
         return
     overrides = map(_override, rules.overrides)
-    show.table(("departs from what ships", "which is", "because"), overrides)
+    show.table(("override", "which is", "because"), overrides)
 
 
 def _override(override: Override) -> tuple[str, str, str]:

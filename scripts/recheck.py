@@ -1,11 +1,9 @@
-"""``forbear recheck``: asks the sources of kept pages again; what is reserved now leaves the corpus."""
+"""``forbear recheck``: asks the sources of kept pages again, and removes what is now reserved from the corpus."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,10 +15,9 @@ from forbear.crawler.crawl import events
 from forbear.crawler.crawl.recheck import RecheckConfig, run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
-from forbear.scripts.crawl import FAILED, listed
-from forbear.scripts.lists import warn
-from forbear.scripts.memory import sentence
-from forbear.storage.database import shown
+from forbear.scripts.crawl import FAILED, listed, log_command, print_version
+from forbear.scripts.lists import warn_of_lists
+from forbear.scripts.memory import message_of
 
 if TYPE_CHECKING:
     from forbear.crawler.crawl.context import Tally
@@ -28,50 +25,47 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.option(
-    "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Folder of the corpus."
-)
+@options.option("--out", type=options.existing_folder, required=True, help="Folder of the corpus.")
 @options.db
 @options.evidence
-@options.who
-@options.option("--budget", type=click.IntRange(min=1), help="Send so many requests at most.  [default: no limit]")
+@options.crawler
+@options.option("--budget", type=click.IntRange(min=1), help="Stop after this many requests.  [default: no limit]")
 @options.option(
-    "--max-time", type=click.FloatRange(min=0, min_open=True), help="Ask for so many seconds.  [default: no limit]"
+    "--max-time", type=click.FloatRange(min=0, min_open=True), help="Stop after this time.  [default: no limit]"
 )
-@options.option("--remove-deferred", is_flag=True, help="Also take out pages about which nothing can be known now.")
-@options.option("--shadow", is_flag=True, help="Rehearse: ask and log as usual, but take nothing out.")
-@options.fetching
-@options.connecting
-@options.sealing
+@options.option("--remove-deferred", is_flag=True, help="Also remove pages whose reservations cannot be read now.")
+@options.option("--shadow", is_flag=True, help="Dry run: ask and log as usual, but remove nothing.")
+@options.fetch_limits
+@options.connections
+@options.signing
 @options.as_json
 def command(as_json: bool, **settings: Any) -> int | None:
-    """Ask the sources of kept pages again, oldest first; what is reserved now is taken out of the corpus.
+    """Ask the sources of kept pages again, oldest first, and remove what is now reserved from the corpus.
 
-    Every answer is a decision in the log. A page that has to leave gets a tombstone there before it is touched. With
-    a budget, the same command goes on where the last one stopped. With --key, the log is signed at the end, the
-    tombstones included.
+    Every answer is a decision in the log, which records each removal before the file is touched. With --budget or
+    --max-time, run the same command again to continue. With --key, the log is signed at the end, removals included.
 
     \b
     Example:
       forbear recheck --out corpus --contact https://example.org/bot --budget 10000
     """
-    settings = options.of_crawl(settings)
-    sealing = checkpoint.wanted(settings)
+    settings = options.convert_settings(settings)
+    signing = checkpoint.pop_signing(settings)
     events.tell("text")
     try:
         config = RecheckConfig(seeds=(), **settings)
-        warn(config)
+        warn_of_lists(config)
         done = _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
-    failures = [] if done.summary.error is None else [sentence(done.summary.error)]
-    sealed = checkpoint.seal(config.db, sealing, failures)
+    failures = [] if done.summary.error is None else [message_of(done.summary.error)]
+    new = checkpoint.after_command(config.db, signing, failures)
     if as_json:
-        click.echo(json.dumps({**_as_json(done, config), "checkpoint": sealed and checkpoint.as_object(sealed)}))
+        click.echo(json.dumps({**_as_json(done, config), "checkpoint": new and checkpoint.as_object(new)}))
     else:
-        _tell(done, config)
-        if sealed:
-            show.line(checkpoint.told(sealed))
+        _print_summary(done, config)
+        if new:
+            show.line(checkpoint.one_line(new))
     for failure in failures:
         click.echo(f"Error: {failure}", err=True)
     return FAILED if failures else None
@@ -87,30 +81,31 @@ def _watched(config: RecheckConfig) -> Rechecked:
 def _progress(tally: Tally) -> Text:
     asked = sum(tally.outcomes.values())
     return Text(
-        f"{asked:,} pages asked  {tally.requests:,} requests  {tally.pages_excluded:,} reserved now  "
-        f"{tally.pages_deferred:,} deferred  {tally.hosts:,} hosts at work"
+        f"{asked:,} pages asked  {tally.requests:,} requests  {tally.pages_excluded:,} now reserved  "
+        f"{tally.pages_deferred:,} deferred  {tally.hosts:,} hosts active"
     )
 
 
-def _tell(done: Rechecked, config: RecheckConfig) -> None:
+def _print_summary(done: Rechecked, config: RecheckConfig) -> None:
     summary, tally = done.summary, done.summary.tally
-    how = "finished" if summary.finished else "stopped; the same command goes on"
-    show.line(f"The recheck of {done.pages:,} pages {how}: {tally.requests:,} requests in {tally.seconds:.1f} s.")
+    how = "finished" if summary.finished else "stopped"
+    requests = show.count(tally.requests, "request")
+    show.line(f"The recheck of {show.count(done.pages, 'page')} {how}: {requests} in {tally.seconds:.1f} s.")
     show.line(f"  reserved   {tally.pages_excluded:,}" + (f": {listed(tally.excluded)}" if tally.excluded else ""))
     show.line(f"  deferred   {tally.pages_deferred:,}" + (f": {listed(tally.deferred)}" if tally.deferred else ""))
     for state in sorted(tally.outcomes):
         show.line(f"  {state:<10} {tally.outcomes[state]:,}")
     if summary.idle:
         show.line(summary.idle)
-    files = "file" if done.erased.files == 1 else "files"
-    show.line(f"  removed    {sum(done.removed.values()):,} pages, from {done.erased.files} {files}")
+    removed = show.count(sum(done.removed.values()), "page")
+    show.line(f"  removed    {removed}, from {show.count(done.erased.files, 'file')}")
     if done.erased.waiting:
-        show.line(f"{len(done.erased.waiting)} files are being written: their pages leave with the next command.")
-    if summary.version:
-        show.line(f"This is version {summary.version} of the corpus: forbear corpus versions --out {config.out}")
-    show.line(
-        f"Look further: forbear log --crawl {summary.crawl} --verdict excluded --db {shlex.quote(shown(config.db))}"
-    )
+        files = show.count(len(done.erased.waiting), "file")
+        show.line(f"A crawl is still writing {files}: run the same command again to remove their pages.")
+    print_version(summary, config)
+    if not summary.finished:
+        show.line("To continue the recheck, run the same command again.")
+    show.line(f"See what is now reserved: {log_command(summary.crawl, config.db)}")
 
 
 def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
@@ -131,5 +126,5 @@ def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
         "idle": summary.idle,
         "version": summary.version,
         "out": str(config.out),
-        "error": None if summary.error is None else sentence(summary.error),
+        "error": None if summary.error is None else message_of(summary.error),
     }

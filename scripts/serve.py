@@ -1,4 +1,4 @@
-"""``forbear serve``: the web portal and its JSON API."""
+"""``forbear serve``: serves the web portal and its JSON API."""
 
 from __future__ import annotations
 
@@ -31,53 +31,60 @@ from forbear.storage.accounts import accounts
 from forbear.storage.database import open_database
 
 SHORTEST_SECRET = 32
-"""Characters of the portal's secret."""
+"""Minimum length of the portal's secret, in characters."""
 
 
 @click.command()
-@options.option("--host", default="127.0.0.1", help="Address to listen at.")
-@options.option("--port", type=click.IntRange(1, 65535), default=8000, help="Port to listen at.")
-@options.option("--base-url", help="Address that people reach it by.  [default: http://HOST:PORT]")
-@options.option("--operator", type=options.text, default="", help="Name of whoever runs the crawler, for people.")
-@options.option("--ip-range", multiple=True, help="Addresses the crawler comes from, as 192.0.2.0/24. Can be repeated.")
-@options.option("--smtp", help="Server that takes mails: smtp://[USER:PASSWORD@]HOST:PORT, or smtps.  [default: none]")
-@options.option("--mail-from", help="Address that mails come from; required with --smtp.")
+@options.option("--host", default="127.0.0.1", help="Listen on this address.")
+@options.option("--port", type=click.IntRange(1, 65535), metavar="PORT", default=8000, help="Listen on this port.")
+@options.option("--base-url", metavar="URL", help="Public address of the portal.  [default: http://HOST:PORT]")
+@options.option("--operator", type=options.text, default="", help="Name of the operator, shown on every page.")
 @options.option(
-    "--operator-list",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of your own blocks and of licences you hold, as for crawl.",
+    "--ip-range",
+    multiple=True,
+    metavar="NETWORK",
+    help="Publish this address range of the crawler, as 192.0.2.0/24. Can be repeated.",
 )
-@options.option("--oidc-issuer", metavar="URL", help="Issuer of OpenID Connect that signs people in.  [default: none]")
-@options.option("--oidc-client", help="What the portal is known as there; required with --oidc-issuer.")
+@options.option(
+    "--smtp",
+    metavar="URL",
+    help="Send mail through this server: smtp://[USER:PASSWORD@]HOST:PORT, or smtps.  [default: send no mail]",
+)
+@options.option("--mail-from", metavar="ADDRESS", help="Sender of mail; required with --smtp.")
+@options.operator_list
+@options.option("--oidc-issuer", metavar="URL", help="Let people sign in with this OpenID Connect issuer.")
+@options.option("--oidc-client", metavar="ID", help="Client ID at the issuer; required with --oidc-issuer.")
 @options.option(
     "--oidc-secret-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File whose first line is the client's secret; required with --oidc-issuer.",
+    type=options.existing_file,
+    help="Read the client secret from the first line of this file; required with --oidc-issuer.",
 )
-@options.option("--oidc-label", type=options.text, default="your organisation", help="What people call the issuer.")
+@options.option(
+    "--oidc-label", type=options.text, default="your organisation", help="Name of the issuer on the sign-in page."
+)
 @options.option(
     "--dns-server",
     "dns_servers",
     multiple=True,
     metavar="ADDRESS[:PORT]",
-    help="Server asked for records that prove control of a site. Can be repeated.  [default: those of the system]",
+    help="Ask this server for the records that verify a domain. Can be repeated.  [default: those of the system]",
 )
 @options.option(
     "--key",
     metavar="KEY",
-    help="Whose checkpoints sign for bundles: NAME+ID+BASE64, or a file with it.  [default: whoever signed the newest]",
+    help="Key that signed the checkpoints in bundles, as NAME+ID+BASE64 or in a file.  [default: the latest signer]",
 )
 @options.option(
     "--secret-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with the portal's secret, made where there is none; processes that serve one portal share it.",
+    help="File of the portal's secret, created if missing; all processes of a portal need the same.",
 )
 @options.option(
     "--trust-proxy",
     "trusted",
     multiple=True,
     metavar="ADDRESS[,NETWORK…]",
-    help="Reverse proxies whose X-Forwarded-For or Forwarded names the visitor, as 127.0.0.1 or 10.0.0.0/8. "
+    help="Trust X-Forwarded-For and Forwarded from these reverse proxies, as 127.0.0.1 or 10.0.0.0/8. "
     "Can be repeated.  [default: none]",
 )
 @options.evidence
@@ -118,11 +125,11 @@ def command(
     infringing_list: Path | None,
     **settings: Any,
 ) -> None:
-    """Serve the portal: look-up, live check, the crawlers' page and its feed, complaints.
+    """Serve the portal: lookup, live check, the crawler's page and its feed, complaints.
 
-    --contact, --agent, --use, --profile and --policy are those of the crawler; where they stand in forbear.toml, both
-    read them there. Put a server that speaks TLS in front, give the public address with --base-url, and name the server
-    with --trust-proxy.
+    Use the same --contact, --agent, --use, --profile and --policy as for the crawler, best set in forbear.toml for
+    both. In production, put a TLS server in front of the portal, name it with --trust-proxy, and set the public address
+    with --base-url.
 
     \b
     Examples:
@@ -130,18 +137,15 @@ def command(
       forbear serve --contact https://example.org/bot --base-url https://bot.example.org --trust-proxy 127.0.0.1
     """
     if contact is None:
-        raise click.UsageError(
-            "--contact is missing: give a web page (https://…) or mailto:NAME@DOMAIN where people reach you; "
-            "it is the point of contact on every page."
-        )
+        raise click.UsageError(options.missing_contact("every page of the portal shows it."))
     base = _base(base_url or f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    options.infringing(infringing_list)  # a file that cannot be read is said now
-    told = Settings(
+    options.load_infringing(infringing_list)  # so that a file that cannot be read is reported before the start
+    portal_settings = Settings(
         contact=contact,
         base_url=base,
         use=Use(use),
         profile=Profile(profile),
-        policy=options.rules(policy),
+        policy=options.load_policy(policy),
         operator_list=_listed(operator_list),
         infringing_list=infringing_list,
         signer=_signer(signing_key, base),
@@ -154,16 +158,16 @@ def command(
         **settings,
     )
     if secret_file:
-        told = replace(told, secret=_secret(secret_file), keeps_secret=True)
+        portal_settings = replace(portal_settings, secret=_secret(secret_file), keeps_secret=True)
     engine = open_database(db, evidence=evidence)
     pool = WorkerPool()
     try:
-        app = create_app(engine, told, pool)
+        app = create_app(engine, portal_settings, pool)
         _check_codes(app.state.portal)
         show.line(f"The portal is at {base} until you press Ctrl+C.")
-        if told.is_https and not told.trusted_proxies:
+        if portal_settings.is_https and not portal_settings.trusted_proxies:
             click.echo(
-                "All visitors count as one in the limits: name the server in front of the portal with --trust-proxy.",
+                "Warning: rate limits count all visitors as one. Add --trust-proxy and the address of the TLS server.",
                 err=True,
             )
         uvicorn.run(
@@ -172,7 +176,7 @@ def command(
             port=port,
             log_level="warning",
             server_header=False,
-            proxy_headers=False,  # forbear.portal.web.proxies reads them: uvicorn takes malformed entries for addresses
+            proxy_headers=False,  # forbear.portal.web.proxies reads them: uvicorn accepts malformed addresses
         )
     finally:
         pool.close()
@@ -180,12 +184,12 @@ def command(
 
 
 def _base(url: str) -> str:
-    """The public address without a slash at its end. Raises UsageError."""
+    """Returns the public address without a slash at its end. Raises UsageError."""
     try:
         parts = parse(url)
     except NotAUrl:
         raise click.UsageError(
-            f"--base-url {url!r} is no web address: write one like https://bot.example.org."
+            f"--base-url {url!r} is not a web address: write one like https://bot.example.org."
         ) from None
     if parts.target != "/" or not url.isprintable() or set(url) & set("@?#"):
         raise click.UsageError(f"--base-url {url!r} has more than scheme, host and port: write {parts.origin}.")
@@ -221,17 +225,19 @@ def _ranges(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _secret(path: Path) -> bytes:
-    """The secret in a file; a new one where there is no file. Raises UsageError."""
+    """Reads the secret in a file, which is created if missing. Raises UsageError."""
     if not path.exists():
         _make_secret(path)
     try:
         text = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise click.UsageError(f"--secret-file: {path} cannot be read, or is no text.") from None
+        raise click.UsageError(
+            f"--secret-file: {path} cannot be read as text. Name a file that does not exist, and it is created."
+        ) from None
     if len(text) < SHORTEST_SECRET:
         raise click.UsageError(
-            f"--secret-file: {path} has {len(text)} characters, but {SHORTEST_SECRET} are the least: name a new file, "
-            "and one is made."
+            f"--secret-file: {path} has {show.count(len(text), 'character')}, but needs at least {SHORTEST_SECRET}. "
+            "Name a file that does not exist, and it is created."
         )
     return text.encode()
 
@@ -242,21 +248,23 @@ def _make_secret(path: Path) -> None:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(f"{secrets.token_hex(32)}\n")
         with suppress(FileExistsError):
-            path.hardlink_to(new)  # whole, or not at all: another process may make it just now
+            path.hardlink_to(new)  # atomic, as another process may create it at the same time
     except OSError as error:
-        raise click.UsageError(f"--secret-file: {path} cannot be made: {error.strerror}.") from None
+        raise click.UsageError(
+            f"--secret-file: {path} cannot be created: {error.strerror}. Choose another path."
+        ) from None
     finally:
         new.unlink(missing_ok=True)
 
 
 def _check_codes(portal: Portal) -> None:
-    """Raises UsageError where nobody could sign in any more, since the secret is another one."""
+    """Raises UsageError if accounts could no longer sign in, because the secret is a different one."""
     with portal.reading() as connection:
         names = accounts.unreadable(connection)
     if names:
         raise click.UsageError(
-            f"The codes of {', '.join(names)} are encrypted with another secret: name the file that has it with "
-            "--secret-file, or have the codes set up anew with `forbear user password NAME`."
+            f"The sign-in codes of {', '.join(names)} are encrypted with a different secret. Name its file with "
+            "--secret-file, or reset an account: forbear user password NAME"
         )
 
 
@@ -272,9 +280,7 @@ def _issuer(url: str | None, client: str | None, secret: Path | None, label: str
     if url is None:
         return None
     try:
-        issuer = Issuer(url, client or "", secret.read_text("utf-8").partition("\n")[0] if secret else "", label)
-    except UnicodeDecodeError:
-        raise click.UsageError(f"--oidc-secret-file: {secret} is not a text.") from None
+        issuer = Issuer(url, client or "", options.first_line(secret) if secret else "", label)
     except ValueError as error:
         raise click.UsageError(f"--oidc-issuer: {error}.") from None
     if not (client and secret):
@@ -286,7 +292,7 @@ def _smtp(url: str | None, sender: str | None) -> Smtp | None:
     if url is None:
         return None
     if not sender or "@" not in sender:
-        raise click.UsageError("--smtp needs --mail-from: the address that mails come from.")
+        raise click.UsageError("--smtp needs a sender. Add --mail-from ADDRESS.")
     try:
         return Smtp.parse(url, sender)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Reads forbear.toml (TOML 1.0): top-level keys are for all commands that share the option, a table is for one."""
+"""Reads forbear.toml (TOML 1.0): a top-level key sets an option of all commands, a table those of one command."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import click
 
 from forbear.scripts.extras import MissingExtra
 
-STANDARD_FILE = "forbear.toml"
+DEFAULT_FILE = "forbear.toml"
 
-READ_THEMSELVES: Mapping[str, Collection[str]] = {"run": ("step",)}
-"""Keys in the table of a command that are no options, and that it reads itself."""
+NOT_OPTIONS: Mapping[str, Collection[str]] = {"run": ("step",)}
+"""Keys in the table of a command that are not options: the command reads them."""
 
 Commands = Mapping[str, Callable[[], click.Command]]
-"""How each command is loaded, by its name."""
+"""The function that loads each command, by its name."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a settings file says; ``path`` is None and ``content`` is empty where there is no file."""
+    """The content of a settings file; without a file, ``path`` is None and ``content`` is empty."""
 
     path: Path | None
     content: dict[str, Any]
 
     @classmethod
     def read(cls, name: str | None) -> Settings:
-        """The settings of the file of this name, or of ./forbear.toml if that is there; raises ClickException."""
-        path = Path(name or STANDARD_FILE)
+        """Reads the file with this name, or ./forbear.toml if that exists; raises UsageError."""
+        path = Path(name or DEFAULT_FILE)
         if name is None and not path.exists():
             return cls(None, {})
         try:
@@ -39,16 +39,16 @@ class Settings:
         except OSError as error:
             raise click.UsageError(f"{path} cannot be read: {error.strerror}.") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise click.UsageError(f"{path} is no TOML: {error}.") from None
+            raise click.UsageError(f"{path} is not TOML: {error}.") from None
 
     def defaults(self, name: str, command: click.Command, commands: Commands) -> dict[str, Any]:
-        """The defaults that the file sets for a command, in the form of click's default_map.
+        """Returns the defaults that the file sets for a command, in the form of click's default_map.
 
-        Raises UsageError for a key that no command has, and for a value of the wrong kind.
+        Raises UsageError for a key that no command has, and for a value of the wrong type.
         """
         self._check_top(command, commands)
         own = self.content.get(name)
-        table = own if isinstance(own, dict) else {}  # policy is a command and, as a text, an option of others
+        table = own if isinstance(own, dict) else {}  # policy is a command and also an option, whose value is a text
         return self._defaults(name, command, {k: v for k, v in self.content.items() if not isinstance(v, dict)}, table)
 
     def _defaults(
@@ -59,15 +59,15 @@ class Settings:
             own = dict(_options(command))
             for key, value in table.items():
                 if key not in own and (key not in command.commands or not isinstance(value, dict)):
-                    raise click.UsageError(f"{self.path}: [{name}] has no command {key!r}.")
+                    raise click.UsageError(f"{self.path}: [{name}] has no option or command {key!r}. {_help(name)}")
             for key, part in command.commands.items():
                 found[key] = self._defaults(f"{name}.{key}", part, common, table.get(key, {}))
             table = {key: value for key, value in table.items() if key in own}
             return {**found, **self._chosen(own, common, table)}
         known = dict(_options(command))
         for key in table:
-            if key not in known and key not in READ_THEMSELVES.get(name, ()):
-                raise click.UsageError(f"{self.path}: the table [{name}] has a key {key!r} that is no option.")
+            if key not in known and key not in NOT_OPTIONS.get(name, ()):
+                raise click.UsageError(f"{self.path}: [{name}] has no option {key!r}. {_help(name)}")
         return self._chosen(known, common, table)
 
     def _chosen(self, known: dict[str, click.Option], common: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
@@ -81,24 +81,24 @@ class Settings:
         for key, value in self.content.items():
             if isinstance(value, dict):
                 if key not in commands:
-                    raise click.UsageError(f"{self.path}: there is no command for the table [{key}].")
+                    raise click.UsageError(f"{self.path}: there is no command named like the table [{key}]. {_help()}")
             elif key not in mine and not _may_be_known(key, commands):
-                raise click.UsageError(f"{self.path}: no command has an option for the key {key!r}.")
+                raise click.UsageError(f"{self.path}: no command has an option {key!r}. List them: forbear config")
 
     def _value(self, key: str, value: Any, option: click.Option) -> Any:
-        """Numbers as click converts them, lists where an option may be repeated; raises UsageError for the rest."""
+        """Returns a value in the form that click converts; raises UsageError if it has the wrong type."""
         kinds = (bool,) if option.is_flag else (str, int, float)
         values = value if option.multiple and isinstance(value, list) else [value]
         if any(not isinstance(each, kinds) or (isinstance(each, bool) and not option.is_flag) for each in values):
-            wanted = "true or false" if option.is_flag else "a text, a number" + (", a list" if option.multiple else "")
-            raise click.UsageError(f"{self.path}: {key!r} is {value!r}, and not {wanted}.")
+            wanted = "true or false" if option.is_flag else "a text or number" + (", or a list" * option.multiple)
+            raise click.UsageError(f"{self.path}: {key!r} is {value!r}; write {wanted}.")
         if option.is_flag:
             return value
         return [str(each) for each in values] if option.multiple else str(value)
 
 
 def _may_be_known(key: str, commands: Commands) -> bool:
-    """Returns whether a command has an option of this key, or its extra is not installed, so that it may have."""
+    """Whether a command has an option with this key, or might have it, as its extra is not installed."""
     is_any_missing = False
     for load in commands.values():
         try:
@@ -109,8 +109,12 @@ def _may_be_known(key: str, commands: Commands) -> bool:
     return is_any_missing
 
 
+def _help(name: str = "") -> str:
+    return f"See: forbear {name.replace('.', ' ')}{' ' * bool(name)}--help"
+
+
 def _settable(command: click.Command) -> Iterator[tuple[str, click.Option]]:
-    """The options of a command, and of the commands in it, by their keys in the file."""
+    """Yields the options of a command, and of the commands in it, by their keys in the file."""
     if isinstance(command, click.Group):
         for part in command.commands.values():
             yield from _settable(part)
@@ -118,17 +122,17 @@ def _settable(command: click.Command) -> Iterator[tuple[str, click.Option]]:
 
 
 def _options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
-    """Those of the command itself."""
+    """Yields the options of the command itself."""
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.envvar:
             yield key_of(parameter), parameter
 
 
 def key_of(option: click.Option) -> str:
-    """The key of an option in the file: its long name without the dashes."""
+    """Returns the key of an option in the file: its long name without the dashes."""
     return max(option.opts, key=len).lstrip("-")
 
 
 def envvar_of(name: str) -> str:
-    """The environment variable of an option: FORBEAR_NAME."""
+    """Returns the environment variable of an option: FORBEAR_NAME."""
     return "FORBEAR_" + name.partition("/")[0].lstrip("-").replace("-", "_").upper()

@@ -1,4 +1,4 @@
-"""Prints what people read: tables on a terminal, aligned lines without colour or wrapping where the output goes on."""
+"""Prints output for people: coloured tables on a terminal, aligned lines without colour or wrapping in a pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["Item", "console", "json_line", "line", "lines", "moment", "plain", "progress", "table"]
+__all__ = ["Item", "console", "count", "json_line", "line", "lines", "plain", "progress", "size", "table", "time"]
 Item = TypeVar("Item")
 
 _STYLES = {"allowed": "green", "excluded": "red", "deferred": "yellow"}
@@ -24,22 +24,39 @@ _NO_TERMINAL_WIDTH = 100_000
 
 
 def console() -> Console:
-    """Standard output; where that is no terminal, lines are as long as they are."""
-    from rich.console import Console  # noqa: PLC0415 short commands whose output goes on do without
+    """Returns standard output; lines are wrapped only on a terminal."""
+    from rich.console import Console  # noqa: PLC0415 short commands in a pipe do without
 
     width = None if sys.stdout.isatty() else _NO_TERMINAL_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def plain(text: str) -> Text:
-    """A text of somebody else's, with nothing in it that could drive a terminal."""
+    """Escapes what could control the terminal in a text from elsewhere."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return Text(shown, style=_STYLES.get(text, ""), overflow="fold")
 
 
-def moment(at: datetime) -> str:
-    """A time for people, to the second, in UTC."""
+def time(at: datetime) -> str:
+    """Formats a time for people, to the second, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def count(number: int, noun: str) -> str:
+    """Formats a number of things: 1 page, 2,400 pages."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def size(octets: int) -> str:
+    """Formats a size for people: 812 bytes, 9.3 KiB."""
+    if octets < 1024:
+        return count(octets, "byte")
+    value = octets / 1024
+    for unit in ("KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:,.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TiB"
 
 
 def line(text: str) -> None:
@@ -48,7 +65,7 @@ def line(text: str) -> None:
 
 
 def lines(texts: Iterable[Text]) -> None:
-    """Prints lines as they come, however many."""
+    """Prints lines one by one, however many there are."""
     out = console() if sys.stdout.isatty() else None
     for text in texts:
         if out:
@@ -58,7 +75,7 @@ def lines(texts: Iterable[Text]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
-    """Prints rows under the names of their columns, with a blank line after them."""
+    """Prints rows below the names of their columns, and a blank line."""
     from rich.table import Table  # noqa: PLC0415 as above
 
     grid = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")
@@ -75,8 +92,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     sys.stdout.write("".join(f"{printed.rstrip()}\n" for printed in captured.get().splitlines()) + "\n")
 
 
-def progress(items: Iterable[Item], say: Callable[[], str]) -> Iterator[Item]:
-    """The items as they come, with a line on standard error that says how far it is, where that is a terminal."""
+def progress(items: Iterable[Item], text: Callable[[], str]) -> Iterator[Item]:
+    """Yields the items, and keeps a line with this text on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -86,4 +103,4 @@ def progress(items: Iterable[Item], say: Callable[[], str]) -> Iterator[Item]:
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
         for item in items:
             yield item
-            live.update(Text(say()))
+            live.update(Text(text()))

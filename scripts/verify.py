@@ -1,4 +1,4 @@
-"""``forbear verify``: proves that no row of the log was edited, removed or cut off, or names those that were."""
+"""``forbear verify``: proves that no row of the log was edited, removed or cut off, or names the rows that were."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from forbear.scripts import options, show
+from forbear.scripts.database import open_engine
 from forbear.scripts.key import key_of
-from forbear.storage.database import open_database, reading, translated
+from forbear.storage.database import reading
 from forbear.storage.proof import recount
 from forbear.storage.proof.recount import Difference
 from forbear.storage.proof.verify import Finding, KnownCheckpoint, Report, verify
@@ -21,23 +22,27 @@ CHANGED = 1
 
 @click.command()
 @options.option(
-    "--key", "names", multiple=True, metavar="KEY", help="The key that signed: NAME+ID+BASE64, or a file with it."
+    "--key",
+    "names",
+    multiple=True,
+    metavar="KEY",
+    help="Key that signed the checkpoints, as NAME+ID+BASE64 or in a file. Can be repeated.",
 )
 @options.option(
     "--checkpoint",
     "files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A checkpoint that was kept outside of the database. Can be repeated.",
+    type=options.existing_file,
+    help="Compare with this checkpoint, which was kept outside the database. Can be repeated.",
 )
 @options.option(
     "--tsa-certificate",
     "certificates",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Root certificate (PEM) of the authority whose timestamps count. Can be repeated.",
+    type=options.existing_file,
+    help="Trust timestamps of the authority with this root certificate (PEM). Can be repeated.",
 )
-@options.option("--sums", is_flag=True, help="Count the sums over the log again too, by which look-ups are answered.")
+@options.option("--sums", is_flag=True, help="Also recount the sums that answer `forbear lookup`.")
 @options.evidence
 @options.db
 @options.as_json
@@ -50,14 +55,14 @@ def command(
     db: str,
     as_json: bool,
 ) -> int:
-    """Read the whole log, and name every row and capture that is not as it was written.
+    """Read the whole log, and name every row and capture that was changed since it was written.
 
-    Found are rows that were edited, deleted, inserted, moved or back-dated, a log that was cut off, and bodies of
-    captures without their digest. Somebody who changes the log and makes every hash right again is found by a
-    checkpoint: by one that is stored here if they have no key, by one kept elsewhere (--checkpoint) in any case. Exit
-    code: 0 nothing was changed, 1 something was.
+    Finds rows that were edited, deleted, inserted, moved or back-dated, a log that was cut off, and captures whose body
+    does not match its digest. If someone changed rows and recomputed every hash, a checkpoint reveals it: a stored one
+    if they did not have the key, one kept elsewhere (--checkpoint) in any case. Exit code: 0 nothing was changed, 1
+    something was.
 
-    --json prints a line for each finding, and a last one that sums up.
+    --json prints a line for each finding, and a last line with the summary.
 
     \b
     Example:
@@ -67,22 +72,17 @@ def command(
     outside = [KnownCheckpoint(str(file), _text(file)) for file in files]
     roots = [root for file in certificates for root in _certificates(file)]
     report, found = Report(), 0
-    engine = open_database(db, create=False, evidence=evidence)
-    try:
-        with translated(engine.url), reading(engine) as connection:
-            findings = verify(connection, report, keys=keys_, outside=outside, roots=roots)
-            for finding in findings:
-                found += 1
-                _tell(finding, as_json)
-            for differs in recount.differences(connection) if sums else ():
-                found += 1
-                _tell(_as_finding(differs), as_json)
-    finally:
-        engine.dispose()
+    with open_engine(db, evidence=evidence) as engine, reading(engine) as connection:
+        for finding in verify(connection, report, keys=keys_, outside=outside, roots=roots):
+            found += 1
+            _print_finding(finding, as_json)
+        for differs in recount.differences(connection) if sums else ():
+            found += 1
+            _print_finding(_as_finding(differs), as_json)
     if as_json:
         sys.stdout.write(show.json_line({"summary": {**asdict(report), "findings": found, "signatures": bool(keys_)}}))
     else:
-        _sum(report, found, bool(keys_))
+        _print_summary(report, found, bool(keys_))
     return CHANGED if found else 0
 
 
@@ -90,17 +90,17 @@ def _text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except UnicodeDecodeError:
-        raise click.UsageError(f"{file} is no checkpoint, but something else than text.") from None
+        raise click.UsageError(f"{file} is not a checkpoint: it is not a text file. Choose another file.") from None
 
 
 def _certificates(file: Path) -> list[Certificate]:
     try:
         return load_pem_x509_certificates(file.read_bytes())
     except ValueError:
-        raise click.UsageError(f"{file} holds no certificate in PEM.") from None
+        raise click.UsageError(f"{file} does not contain a certificate in PEM. Choose another file.") from None
 
 
-def _tell(finding: Finding, as_json: bool) -> None:
+def _print_finding(finding: Finding, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(show.json_line(finding._asdict()))
         return
@@ -111,20 +111,25 @@ def _tell(finding: Finding, as_json: bool) -> None:
 def _as_finding(differs: Difference) -> Finding:
     row = ", ".join(map(str, differs.row))
     if differs.missing:
-        return Finding("deleted", "sum", differs.table, None, f"the log adds up to a row that is not there ({row})")
+        return Finding("deleted", "sum", differs.table, None, f"the log adds up to a row that is missing ({row})")
     return Finding("edited", "sum", differs.table, None, f"the log does not add up to this row ({row})")
 
 
-def _sum(report: Report, found: int, signatures: bool) -> None:
+def _print_summary(report: Report, found: int, signatures: bool) -> None:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.rows.items()))
-    show.line(f"Read {sum(report.rows.values()):,} rows ({kinds}) and {report.bodies:,} bodies.")
-    show.line(f"Root of the first {report.size:,} rows: {report.root}")
+    rows = show.count(sum(report.rows.values()), "row")
+    bodies = "1 body" if report.bodies == 1 else f"{report.bodies:,} bodies"
+    show.line(f"Read {rows} ({kinds}) and {bodies}.")
+    show.line(f"Root of the first {show.count(report.size, 'row')}: {report.root}")
     for place in report.checkpoints:
         show.line(f"It agrees with {place}.")
     if report.timestamps:
-        show.line(f"{report.timestamps:,} checkpoints carry the timestamp of an authority.")
+        show.line(f"Checkpoints with an authority's timestamp: {report.timestamps:,}.")
     if report.checkpoints and not signatures:
-        show.line("Who signed the checkpoints was not looked at: name the key with --key.")
+        show.line("The signatures of the checkpoints were not checked. Add --key with the key that signed them.")
     if not report.checkpoints:
-        show.line("No checkpoint vouches for it: whoever can change every hash could have changed it.")
-    show.line(f"{found:,} findings: the log was changed." if found else "Nothing was changed.")
+        show.line(
+            "There is no checkpoint, so someone who recomputed every hash would not be found. Make one: "
+            "forbear checkpoint --key FILE"
+        )
+    show.line(f"The log was changed: {show.count(found, 'finding')}." if found else "Nothing was changed.")

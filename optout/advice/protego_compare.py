@@ -12,6 +12,9 @@ from forbear.optout.readers import url as urls
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.text import to_utf8
 
+DIFFERENT_READING = "A widely used parser reads this otherwise"
+"""The beginning of the remark's detail, by which `forbear check` recognises it."""
+
 MOST_OCTETS = 65_536
 MOST_COST = 200_000
 """User-agent lines times all other lines. Protego files each rule with each agent of its group, and which lines make
@@ -40,8 +43,7 @@ def other_reading(question: Question, captures: Captures) -> Gap | None:
         return None
     words = ("shuts", "allows") if shut else ("allows", "shuts")
     detail = (
-        f"A widely used parser reads this otherwise: by RFC 9309 this file {words[0]} the URL, "
-        f"Protego 0.7 takes it that it {words[1]} it."
+        f"{DIFFERENT_READING}: by RFC 9309 this file {words[0]} the URL, Protego 0.7 takes it that it {words[1]} it."
     )
     quote, where = (file.quote(decisive.line), file.where(decisive.line)) if decisive else ("no rule", "whole file")
     return Gap(robots.NAME, quote, file.source, where, detail, NEVER)

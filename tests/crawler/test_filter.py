@@ -319,7 +319,7 @@ def test_a_damaged_archive_is_filtered_as_far_as_it_is_whole(crawler: Crawler, t
     assert again.summary["inputs"][path.name]["before"]
     assert filtered(crawler, web, path, tolerate_damage=True).summary["broken_records"] == 3
     shown = filtered(crawler, web, path, json=None, code=1).stdout
-    assert "Not whole: 3 broken records in 1 file, 1 of them cut off." in shown
+    assert "Damaged: 3 broken records in 1 file, 1 of them truncated." in shown
     check_laws(crawler.database, tmp_path / "none")
 
 

@@ -73,14 +73,19 @@ def test_people_read_words_where_and_correction_by_weight(forbear, folder: Path)
     done = forbear("check", "--advise", "public", "--as", "https://example.org/")
     assert done.returncode == 1
     shown = done.stdout
-    headings = ["What is understood", "What no crawler understands", "What some crawlers read", "Good to know"]
+    headings = [
+        "\nUnderstood",
+        "Not understood by any crawler",
+        "Read differently, or not at all, by some crawlers",
+        "Good to know",
+    ]
     assert [shown.index(heading) for heading in headings] == sorted(shown.index(heading) for heading in headings)
     lines = [line.strip() for line in shown.splitlines()]
-    assert 'in your words: "tdm-reservation": true' in lines
+    assert 'you wrote: "tdm-reservation": true' in lines
     assert "where: .well-known/tdmrep.json, whole file" in lines
     assert "rule: tdmrep/not-an-array, TDMRep 6.1" in lines
     assert '{"location": "/", "tdm-reservation": 1}' in lines
-    assert "correction: the one above" in lines
+    assert "correction: see above" in lines
     assert "where: about/index.html, line 1, (//meta)[1]" in lines
     assert lines[-1] == "public: 3 errors, 2 warnings."
 
@@ -166,13 +171,13 @@ def test_sarif_names_files_and_its_fixes_replace_what_is_wrong(forbear, folder: 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--advise", "public"), "public is a folder: say with --as URL which address its files will have."),
+        (("--advise", "public"), "public is a folder. Add --as URL, where its files will be published."),
         (("--advise", "public", "--as", "example.org"), "example.org"),
-        (("--advise", "empty", "--as", "https://example.org/"), "empty holds no page, text, JSON or XML file"),
+        (("--advise", "empty", "--as", "https://example.org/"), "empty has no HTML, text, JSON or XML file"),
         (("--advise", "nowhere", "--as", "https://example.org/"), "nowhere"),
-        (("--advise", "--json", "--sarif", "https://a.example/"), "--json and --sarif exclude each other"),
-        (("--sarif", "https://a.example/"), "--sarif and --as go with --advise."),
-        (("--as", "https://a.example/", "https://a.example/"), "--sarif and --as go with --advise."),
+        (("--advise", "--json", "--sarif", "https://a.example/"), "--json and --sarif cannot be combined"),
+        (("--sarif", "https://a.example/"), "--sarif and --as need --advise."),
+        (("--as", "https://a.example/", "https://a.example/"), "--sarif and --as need --advise."),
     ],
 )
 def test_wrong_use_is_one_sentence(forbear, folder: Path, words: tuple[str, ...], sentence: str) -> None:

@@ -54,7 +54,7 @@ def test_another_program_is_told_what_it_misses(forbear, vectors) -> None:
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "v-1: shut (RFC 9309 2.2.2)",
-        "  another verdict",
+        "  different verdict",
         "  expected excluded robots: Disallow: /b",
         "  got      allowed",
         "",
@@ -78,25 +78,25 @@ GIVEN = (
     # what a program answers to the one vector, what is wrong with it
     ({"id": "v-1", "verdict": "excluded", "reasons": [ROBOTS]}, ""),
     ({"id": "v-1", "verdict": "excluded", "reasons": [ROBOTS, ROBOTS | {"quote": "more"}]}, ""),
-    ({"id": "v-2", "verdict": "excluded", "reasons": [ROBOTS]}, "no answer with this id at its place"),
-    ({"id": "v-1", "verdict": "deferred", "reasons": [ROBOTS]}, "another verdict"),
-    ({"id": "v-1", "verdict": "excluded", "reasons": []}, "other protocols among the reasons"),
-    ({"id": "v-1", "verdict": "excluded", "reasons": "robots"}, "other protocols among the reasons"),
+    ({"id": "v-2", "verdict": "excluded", "reasons": [ROBOTS]}, "no answer with this id in this place"),
+    ({"id": "v-1", "verdict": "deferred", "reasons": [ROBOTS]}, "different verdict"),
+    ({"id": "v-1", "verdict": "excluded", "reasons": []}, "different protocols in the reasons"),
+    ({"id": "v-1", "verdict": "excluded", "reasons": "robots"}, "different protocols in the reasons"),
     (
         {"id": "v-1", "verdict": "excluded", "reasons": [ROBOTS, ROBOTS | {"protocol": "rsl"}]},
-        "other protocols among the reasons",
+        "different protocols in the reasons",
     ),
     (
         {"id": "v-1", "verdict": "excluded", "reasons": [ROBOTS | {"quote": "/"}]},
-        "none of the reasons has the quotation",
+        "none of the reasons has the expected quotation",
     ),
     (
         {"id": "v-1", "verdict": "excluded", "reasons": [{"protocol": "robots"}]},
-        "none of the reasons has the quotation",
+        "none of the reasons has the expected quotation",
     ),
     ({"id": "v-1", "error": "What is that?"}, "What is that?"),
-    ("no JSON", "no answer with this id at its place"),
-    ("[1]", "no answer with this id at its place"),
+    ("no JSON", "no answer with this id in this place"),
+    ("[1]", "no answer with this id in this place"),
 )
 
 
@@ -118,12 +118,20 @@ def test_a_program_that_stops_early_fails_the_rest(forbear, vectors) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("--command", "no-such-program"), 4, "no-such-program cannot be run"),
-        (("--command", "true"), 4, "true answered nothing (exit code 0)."),
-        (("--command", "sleep 9", "--within", "1"), 4, "sleep gave no answer within 1 seconds."),
-        (("--only", "pigeon"), 2, "There are no such vectors in v: choose among open, shut."),
-        (("--vectors", "empty"), 2, "There are no such vectors in empty: name a folder that has some."),
-        (("--vectors", "bad"), 2, "one.jsonl, line 2 is no vector"),
+        (
+            ("--command", "no-such-program"),
+            4,
+            "no-such-program cannot be run: No such file or directory. Name another program with --command.",
+        ),
+        (("--command", "true"), 4, "true wrote no answer (exit code 0). It has to read cases from standard input."),
+        (
+            ("--command", "sleep 9", "--within", "1"),
+            4,
+            "sleep did not finish within 1 seconds. Allow more with --within.",
+        ),
+        (("--only", "pigeon"), 2, "There are no such vectors in v. --only can be open, shut."),
+        (("--vectors", "empty"), 2, "There are no such vectors in empty. Name another folder with --vectors."),
+        (("--vectors", "bad"), 2, "one.jsonl, line 2 is not a vector"),
     ],
 )
 def test_what_cannot_be_run_is_told(forbear, vectors, tmp_path, words, code, sentence) -> None:

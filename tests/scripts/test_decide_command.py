@@ -42,11 +42,11 @@ def test_the_order_stays_and_a_broken_line_breaks_nothing(forbear) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (b"NaN", "NaN is no JSON number"),
-        (b'{"id": "1", "url": Infinity}', "Infinity is no JSON number"),
-        (b"[" * 100_000, "The line is no JSON"),
-        (b"9" * 10_000, "The line is no JSON"),
-        (b"\xff\xfe\x00", "The line is no JSON"),
+        (b"NaN", "NaN is not a JSON number"),
+        (b'{"id": "1", "url": Infinity}', "Infinity is not a JSON number"),
+        (b"[" * 100_000, "The line is not JSON"),
+        (b"9" * 10_000, "The line is not JSON"),
+        (b"\xff\xfe\x00", "The line is not JSON"),
         (b'"text"', "A case is a JSON object."),
         (b'{"id": "1"}', "'url' is missing."),
     ],

@@ -13,7 +13,7 @@ from forbear.optout import policy
 def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document(forbear, tmp_path) -> None:
     done = forbear("demo", "--out", "out", "--opt-out", "photos.example")
     assert done.returncode == 0, done
-    first, _, second = done.stdout.partition("says in its robots.txt from now on")
+    first, _, second = done.stdout.partition("now disallows every crawler in its robots.txt")
     [folder] = (tmp_path / "out").iterdir()
     all_are_seen(first.partition("The crawl finished")[0])
     knows(folder, " ".join(second.split()))
@@ -36,7 +36,7 @@ def knows(folder: Path, second: str) -> None:
     assert "From version 1 to 2: 0 pages added, 3 removed." in second
     assert "bakery.example 0 1" in second
     assert "removed http://photos.example/ robots: Disallow: / line 2 of http://photos.example/robots.txt" in second
-    assert "Version 2: 2 files; no fault." in second
+    assert "Version 2: 2 files; no faults." in second
     before, after = (json.loads((folder / f"{name}.json").read_text()) for name in ("before", "summary"))
     assert "photos.example" in json.dumps(before)
     assert "photos.example" not in json.dumps(after)

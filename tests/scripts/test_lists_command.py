@@ -17,12 +17,12 @@ def test_an_entry_that_would_shut_too_much_waits_for_a_person(forbear: Run, tmp_
     (tmp_path / "list.csv").write_text("films.example\ngithub.io\n192.0.2.7\n")
     done = forbear("lists", "import", "--format", "denmark", "--published", FRESH, "list.csv")
     assert done.returncode == 3, done
-    assert "3 sites named: 3 new, 0 out" in done.stdout
+    assert "3 sites named: 3 new, 0 removed" in done.stdout
     assert "github.io: shared hosting" in done.stdout
     assert forbear("lists", "show", "--csv").stdout.count("\n") == 2
     state = forbear("lists", "--json")
     assert state.returncode == 3
-    assert "2 entries of denmark wait" in state.stderr
+    assert "2 entries of denmark to review: forbear lists show --held" in state.stderr
     assert {key: json.loads(state.stdout)[key] for key in ("state", "age", "in_force", "held")} == {
         "state": "fresh",
         "age": 3,
@@ -52,20 +52,20 @@ def test_a_list_that_shrinks_by_more_than_half_is_looked_at_first(forbear: Run, 
     second = ("lists", "import", "--format", "denmark", "--published", FRESH, "2.csv")
     done = forbear(*second)
     assert done.returncode == 2
-    assert "names 1 sites where 3 are listed" in done.stderr
-    assert "1 sites named: 0 new, 2 out" in forbear(*second, "--shrinks").stdout
+    assert "names 1 site, and the list has 3." in done.stderr
+    assert "1 site named: 0 new, 2 removed" in forbear(*second, "--shrinks").stdout
 
 
 def test_a_list_that_grows_beyond_all_measure_may_be_another_file(forbear: Run, tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("a.example\n")
     (tmp_path / "2.csv").write_text("".join(f"s{number}.example\n" for number in range(30)))
     done = forbear("lists", "import", "--format", "denmark", "--published", STALE, "1.csv")
-    assert "never held against a real issue" in done.stdout
+    assert "never tested with a real issue" in done.stdout
     second = ("lists", "import", "--format", "denmark", "--published", FRESH, "2.csv")
     done = forbear(*second)
     assert done.returncode == 2
-    assert "names 30 sites where 1 are listed" in done.stderr
-    assert "30 sites named: 30 new, 1 out" in forbear(*second, "--grows").stdout
+    assert "names 30 sites, and the list has 1." in done.stderr
+    assert "30 sites named: 30 new, 1 removed" in forbear(*second, "--grows").stdout
     assert "never" in forbear("lists", "formats").stdout
 
 
@@ -78,7 +78,7 @@ def test_wrong_use_is_a_sentence(forbear: Run, tmp_path: Path) -> None:
     for words, sentence in (
         ((*begin, FRESH, "list.csv"), "was imported before"),
         ((*begin, FRESH, "none.csv"), "It has no site where"),
-        ((*begin, future, "list.csv"), "still to come"),
+        ((*begin, future, "list.csv"), "is in the future"),
         (("lists", "accept", "https://films.example/", "--by", "x", "--why", "y"), "is no domain"),
     ):
         done = forbear(*words)

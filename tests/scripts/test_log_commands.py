@@ -23,7 +23,7 @@ from forbear.optout.model import Capture, Decision, Preference, Profile, Reason,
 from forbear.optout.readers.url import parse
 from forbear.scripts import log as log_command
 from forbear.scripts.__main__ import cli
-from forbear.scripts.forms import write as write_rows
+from forbear.scripts.output import write_rows
 from forbear.storage.database import shown, writing
 from forbear.storage.db.records import (
     CaptureRecord,
@@ -173,12 +173,12 @@ def test_parquet_is_not_for_a_terminal(database: str) -> None:
     os.close(inner)
     os.close(outer)
     assert done.returncode == 2
-    assert "Parquet is nothing for a terminal: write it to a file" in done.stderr
+    assert "Parquet cannot be shown on a terminal. Add > log.parquet to write it to a file." in done.stderr
 
 
 def test_a_log_without_such_a_decision_says_so(forbear, database: str) -> None:
     done = forbear("log", "--db", database, "--protocol", "ai-txt")
-    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["No decision in this log is like that."])
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["No decisions match."])
     assert forbear("log", "--db", database, "--protocol", "ai-txt", "--json").stdout == ""
 
 
@@ -249,11 +249,11 @@ def test_parquet_goes_through_a_pipe(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("shut.example", "shut.example and all below it: excluded since 2026-03-01 12:00:00Z."),
+        ("shut.example", "shut.example and its subdomains: excluded since 2026-03-01 12:00:00Z."),
         ("https://shut.example/no/ü", "excluded since 2026-03-01 12:00:00Z."),
-        ("example.org", "example.org and all below it: copies were kept."),
-        ("later.example", "later.example and all below it: deferred: it could not be known whether it may be used"),
-        ("open.example", "open.example and all below it: nothing reserved it, and no copy was kept."),
+        ("example.org", "example.org and its subdomains: copies were kept."),
+        ("later.example", "later.example and its subdomains: deferred: it could not be known whether it may be used"),
+        ("open.example", "open.example and its subdomains: nothing reserved it, and no copy was kept."),
     ],
 )
 def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: str) -> None:
@@ -265,7 +265,7 @@ def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: s
 def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
     done = forbear("lookup", "--db", database, "shut.example")
     assert done.stdout.splitlines()[1:] == [
-        "Decided about at 2026-03-01 12:00:00Z. By the last decision about each URL:",
+        "Decisions were made at 2026-03-01 12:00:00Z. The last decision about each URL:",
         "  1 excluded: reserved, so it is not used",
         "      https://shut.example/no/%C3%BC",
         "Excluded because of:",
@@ -275,8 +275,8 @@ def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
         "  ai-train=no, =cmd|' /C calc'!A0",
         "      line 2 of https://shut.example/robots.txt",
         "      content-signal, since 2026-03-01 12:00:00Z; decided once",
-        "Every decision, with the same --db: forbear log --domain shut.example",
-        "What the site says today: forbear check https://shut.example/no/%C3%BC",
+        "See every decision, with the same --db: forbear log --domain shut.example",
+        "Ask the site today: forbear check https://shut.example/no/%C3%BC",
     ]
     done = forbear("lookup", "--db", database, "--json", "shut.example")
     known = json.loads(done.stdout)
@@ -290,7 +290,7 @@ def test_lookup_of_what_no_crawl_has_seen(forbear, database: str) -> None:
     done = forbear("lookup", "--db", database, "never.example")
     assert (done.returncode, done.stdout) == (
         3,
-        "never.example: never seen. No crawl in this database asked for it, so nothing of it was kept.\n",
+        "never.example: never seen. No crawl in this database requested it, so nothing of it was kept.\n",
     )
     done = forbear("lookup", "--db", database, "--json", "never.example")
     assert (done.returncode, json.loads(done.stdout)["answer"]) == (3, "never seen")

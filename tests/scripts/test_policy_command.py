@@ -35,7 +35,7 @@ def test_all_is_explained(forbear) -> None:
     assert ["GPTBot", "training", "vendor", "2026-08-22"] in lines
     assert ["__usage_ai-training", "train-ai"] in lines
     assert ["robots", "standard", "standing", "unread"] in [line[:4] for line in lines]
-    assert "no operator's file departs from it" in done.stdout
+    assert "This is the built-in policy, without overrides." in done.stdout
 
 
 def test_json_is_what_the_digest_is_of(forbear) -> None:
@@ -100,7 +100,7 @@ def test_check_goes_by_it_and_advice_does_not(forbear, own: Path, site) -> None:
     assert answer["verdict"] == "excluded"
     assert answer["policy"] == policy.load(STRICTER + LOOSER).digest
     done = forbear(*words, "--advise", "--policy", str(own))
-    assert (done.returncode, "--policy does not go with --advise" in done.stderr) == (2, True)
+    assert (done.returncode, "--policy has no effect with --advise" in done.stderr) == (2, True)
 
 
 def test_a_crawl_puts_its_policy_and_both_verdicts_on_record(forbear, own: Path) -> None:

@@ -101,15 +101,15 @@ def test_a_password_is_not_printed(forbear) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("tiemout = 3", "no command has an option for the key 'tiemout'"),
-        ("[check]\ntiemout = 3", "the table [check] has a key 'tiemout' that is no option"),
-        ("[chekc]\ntimeout = 3", "there is no command for the table [chekc]"),
-        ("[db]\ndb = 3", "[db] has no command 'db'"),
-        ("timeout = [3]", "'timeout' is [3], and not a text, a number"),
-        ("timeout = true", "'timeout' is True, and not a text, a number"),
-        ("allow-private-networks = 1", "'allow-private-networks' is 1, and not true or false"),
-        ("resolve = [[1]]", "'resolve' is [[1]], and not a text, a number, a list"),
-        ("timeout = ", "forbear.toml is no TOML"),
+        ("tiemout = 3", "no command has an option 'tiemout'"),
+        ("[check]\ntiemout = 3", "[check] has no option 'tiemout'. See: forbear check --help"),
+        ("[chekc]\ntimeout = 3", "there is no command named like the table [chekc]"),
+        ("[db]\ndb = 3", "[db] has no option or command 'db'. See: forbear db --help"),
+        ("timeout = [3]", "'timeout' is [3]; write a text or number"),
+        ("timeout = true", "'timeout' is True; write a text or number"),
+        ("allow-private-networks = 1", "'allow-private-networks' is 1; write true or false"),
+        ("resolve = [[1]]", "'resolve' is [[1]]; write a text or number, or a list"),
+        ("timeout = ", "forbear.toml is not TOML"),
         ("timeout = 'soon'", "'soon' is not a valid float"),
         ("resolve = ['x']", "'x' is not of the form HOST:PORT:ADDRESS"),
     ],
@@ -135,25 +135,31 @@ def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
         (["check", "--fast", "https://a.example/"], "No such option"),
         (["check", "a.example"], "'a.example' is no URL: write one like https://example.org/page."),
         (["check", "--use", "eat", "https://a.example/"], "'eat' is not one of"),
-        (["check", "--agent", "Bot/1.0", "https://a.example/"], "'Bot/1.0' is no product token"),
-        (["check", "--contact", "me", "https://a.example/"], "'me' is neither a URL nor a mailto: address"),
-        (["check", "--contact", "mailto:a@b.c\r\nX: y", "https://a.example/"], "is neither a URL nor"),
-        (["check", "--contact", "https://a.example/\r\nX: y", "https://a.example/"], "is neither a URL nor"),
-        (["check", "--proxy", "socks5://a.example", "https://a.example/"], "is no proxy"),
+        (["check", "--agent", "Bot/1.0", "https://a.example/"], "'Bot/1.0' is not a product token"),
+        (
+            ["check", "--contact", "me", "https://a.example/"],
+            "'me' is neither a web page (https://…) nor mailto:NAME@DOMAIN",
+        ),
+        (["check", "--contact", "mailto:a@b.c\r\nX: y", "https://a.example/"], "is neither a web page (https://…) nor"),
+        (
+            ["check", "--contact", "https://a.example/\r\nX: y", "https://a.example/"],
+            "is neither a web page (https://…) nor",
+        ),
+        (["check", "--proxy", "socks5://a.example", "https://a.example/"], "is not the URL of an HTTP proxy"),
         (["check", "--resolve", "a:b:c", "https://a.example/"], "is not of the form HOST:PORT:ADDRESS"),
         (["decide", "--file", "nowhere.jsonl"], "'nowhere.jsonl' does not exist"),
         (["config", "fly"], "There is no command 'fly'"),
-        (["log", "--since", "soon"], "'soon' is no time"),
+        (["log", "--since", "soon"], "'soon' is not a time"),
         (["log", "--limit", "9" * 30], "is not in the range"),
-        (["log", "--crawl", NO_UTF_8], "holds what is no text"),
+        (["log", "--crawl", NO_UTF_8], "contains characters that cannot be printed"),
         (["log", "--domain", NO_UTF_8, "--db", EMPTY], "is no domain or URL"),
-        (["log", "--db", "nonsense"], "this is no database: write sqlite:///FILE or postgresql+psycopg://"),
-        (["log", "--db", "mysql://me:secret@a.example/b"], "this is no database"),
-        (["log", "--db", "sqlite://"], "this is no database"),
-        (["log", "--db", f"sqlite:///{NO_UTF_8}"], "this is no database"),
+        (["log", "--db", "nonsense"], "not a database URL: write sqlite:///FILE or postgresql+psycopg://"),
+        (["log", "--db", "mysql://me:secret@a.example/b"], "not a database URL"),
+        (["log", "--db", "sqlite://"], "not a database URL"),
+        (["log", "--db", f"sqlite:///{NO_UTF_8}"], "not a database URL"),
         (["lookup", "", "--db", EMPTY], "'' is no domain or URL"),
         (["lookup", NO_UTF_8, "--db", EMPTY], "is no domain or URL"),
-        (["db", "upgrade", "--db", ""], "this is no database"),
+        (["db", "upgrade", "--db", ""], "not a database URL"),
         (["check", f"http://a.example/{NO_UTF_8}"], "is no URL"),
         (["check", "http://a.example:99999/"], "is no URL"),
         (["decide", "--file", "/"], "File '/' is a directory"),
@@ -165,14 +171,17 @@ def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
         ([*CRAWL, "a.example"], "'a.example' is no URL"),
         ([*CRAWL, f"https://a.example/{NO_UTF_8}"], "is no URL"),
         ([*CRAWL, "https://a.example:99999/"], "is no URL"),
-        ([*CRAWL, "https://a.example/", "--contact", "nonsense"], "'nonsense' is neither a URL nor a mailto: address"),
-        ([*CRAWL, "https://a.example/", "--db", "nonsense"], "this is no database"),
-        ([*CRAWL, "https://a.example/", "--agent", "Bot/1.0"], "'Bot/1.0' is no product token"),
+        (
+            [*CRAWL, "https://a.example/", "--contact", "nonsense"],
+            "'nonsense' is neither a web page (https://…) nor mailto:NAME@DOMAIN",
+        ),
+        ([*CRAWL, "https://a.example/", "--db", "nonsense"], "not a database URL"),
+        ([*CRAWL, "https://a.example/", "--agent", "Bot/1.0"], "'Bot/1.0' is not a product token"),
         ([*CRAWL, "https://a.example/", "--out", "binary"], "Directory 'binary' is a file"),
         ([*CRAWL, "https://a.example/", "--operator-list", "binary"], "--operator-list binary: "),
-        ([*CRAWL, "--seeds", "binary"], "The file of seeds is no UTF-8 text"),
+        ([*CRAWL, "--seeds", "binary"], "--seeds binary is not UTF-8 text"),
         ([*CRAWL, "--seeds", "nowhere"], "No such file or directory"),
-        (["--config", "binary", "config"], "binary is no TOML"),
+        (["--config", "binary", "config"], "binary is not TOML"),
     ],
 )
 def test_wrong_use_is_told_in_a_sentence(forbear, tmp_path: Path, words: list[str], sentence: str) -> None:
@@ -210,7 +219,9 @@ def test_a_database_that_cannot_be_used_is_told(
 def test_a_folder_that_cannot_be_written_is_told(forbear) -> None:
     done = forbear(*CRAWL, "http://127.0.0.1:9/", "--out", "/proc/corpus")
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith("Error: /proc/corpus cannot be used (No such file or directory): name another place")
+    assert done.stderr.startswith(
+        "Error: Cannot use /proc/corpus: No such file or directory. Correct this, or choose another path."
+    )
 
 
 def test_a_port_where_nothing_can_be_is_deferred(forbear) -> None:
@@ -231,7 +242,7 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypa
     monkeypatch.setattr("forbear.scripts.decide.case.from_json", burst)
     plain = CliRunner().invoke(cli, ["decide"], input="{}\n")
     assert plain.exit_code == 4
-    assert "Forbear itself is at fault (ZeroDivisionError: a fault)" in plain.stderr
+    assert "Internal error (ZeroDivisionError: a fault). Please report this bug" in plain.stderr
     assert "Traceback" not in plain.stderr
     monkeypatch.setenv("FORBEAR_DEBUG", "1")
     assert "Traceback" in CliRunner().invoke(cli, ["decide"], input="{}\n").stderr

@@ -34,8 +34,8 @@ def test_a_real_crawl_comes_out_as_it_did(forbear, demo: Path) -> None:
     done = forbear("replay", "--db", db, "--out", str(demo / "corpus"))
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
-    assert "times again: " in first
-    assert first.endswith(" as then, 0 not.")
+    assert " decisions again: " in first
+    assert first.endswith(" the same, 0 different.")
 
     done = forbear("replay", "--db", db, "--profile", "strict", "--json")
     *lines, last = map(json.loads, done.stdout.splitlines())
@@ -56,9 +56,9 @@ def test_what_somebody_changed_is_shown_by_cause(forbear, demo: Path) -> None:
     done = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--protocol", "robots")
     assert done.returncode == 1
     assert "allowed, now excluded" in done.stdout
-    assert " more: --all shows them." in done.stdout
+    assert " more. Add --all to show them." in done.stdout
     whole = forbear("replay", "--db", f"sqlite:///{demo}/forbear.db", "--protocol", "robots", "--all")
-    assert " more: --all shows them." not in whole.stdout
+    assert " more. Add --all to show them." not in whole.stdout
     assert len(whole.stdout) > len(done.stdout)
 
 
@@ -89,8 +89,8 @@ def test_what_depends_on_the_machine_is_listed_apart(forbear, demo: Path) -> Non
     db = f"sqlite:///{demo}/forbear.db"
     done = forbear("replay", "--db", db, "--out", str(demo / "corpus"))
     first, *_, title, _, one = done.stdout.splitlines()
-    assert (done.returncode, first.endswith(" as then, 0 not.")) == (0, True)
-    assert title.startswith("1 rest on an answer that took more processor time or memory")
+    assert (done.returncode, first.endswith(" the same, 0 different.")) == (0, True)
+    assert title.startswith("1 about an answer that took more processor time or memory")
     assert one.endswith("http://storm.example/")
     done = forbear("replay", "--db", db, "--out", str(demo / "corpus"), "--json")
     assert len(json.loads(done.stdout)["summary"]["machine_dependent"]) == 1

@@ -29,7 +29,7 @@ def test_coverage_in_every_form_on_record_and_compared(forbear: Run, crawled: st
     names = [f"c{form}" for form in (".html", ".docx", ".pdf", ".json", ".txt")]
     done = forbear("report", "coverage", "--issue", *(word for name in names for word in ("--out", name)))
     assert done.returncode == 0, done
-    assert "places are open" in done.stderr
+    assert "places left open. Fill them in with --inputs" in done.stderr
     assert all((tmp_path / name).stat().st_size > 1000 for name in names)
     content = json.loads((tmp_path / "c.json").read_text())
     assert content["digest"] in forbear("report", "list").stdout
@@ -69,9 +69,9 @@ def test_wrong_use_is_a_sentence(forbear: Run, crawled: str, tmp_path: Path) -> 
     (tmp_path / "other.json").write_text('{"kind": "policy", "sections": []}')
     for words, sentence in (
         (("coverage", "--inputs", "bad.toml"), "[other] is not known here"),
-        (("coverage", "--out", "c.odt"), "choose an ending"),
-        (("coverage", "--diff", "other.json"), "is no coverage document"),
-        (("list", "--document", "ffff"), "No document on record"),
+        (("coverage", "--out", "c.odt"), "the name has to end in one of"),
+        (("coverage", "--diff", "other.json"), "is not a coverage document"),
+        (("list", "--document", "ffff"), "No issued document"),
     ):
         done = forbear("report", *words)
         assert (done.returncode, done.stderr.count("Traceback")) == (2, 0), done
@@ -90,7 +90,7 @@ def test_the_policy_is_that_of_the_last_crawl_and_its_issue_names_the_digest_of_
     assert json.loads((tmp_path / "p.json").read_text())["digest"] == row["digest"]
     printed = forbear("report", "policy").stdout
     assert "ForbearBot" in printed
-    assert "is on record already" in forbear("report", "policy", "--issue").stderr
+    assert "was issued before" in forbear("report", "policy", "--issue").stderr
 
 
 def test_the_public_summary_names_no_settings(forbear: Run, crawled: str) -> None:
@@ -121,4 +121,4 @@ def test_the_summary_is_filled_from_the_log_and_versions_are_compared(
     assert lines[at + 2] == "  now     Example-7B"
     assert "summary" in forbear("report", "list").stdout
     done = forbear("report", "summary", "--crawl", "none")
-    assert (done.returncode, "is called none" in done.stderr) == (2, True)
+    assert (done.returncode, "with the ID none" in done.stderr) == (2, True)

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from forbear.crawler.corpus import versions
 from forbear.crawler.demo.demo_server import Web
-from forbear.scripts.timetable import BadTimetable, Step, read
+from forbear.scripts.schedule import BadSchedule, Step, read
 from forbear.storage.database import open_database
 from forbear.storage.frontier import runs
 from forbear.storage.frontier.runs import StepRun
@@ -24,20 +24,20 @@ BEGAN = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
 STEP = {"name": "a", "command": ["log"], "at": "0 3 * * *"}
 
 WRONG = [
-    (None, "there is no"),
-    ({"step": []}, "there is no"),
-    ({"step": [STEP, STEP]}, "two steps are called 'a'"),
-    ({"step": [{**STEP, "when": "now"}]}, "other keys"),
+    (None, "it has no"),
+    ({"step": []}, "it has no"),
+    ({"step": [STEP, STEP]}, "two steps are named 'a'"),
+    ({"step": [{**STEP, "when": "now"}]}, "exactly the keys name, command and at"),
     ({"step": [{**STEP, "command": "log"}]}, "'command' of step 1"),
-    ({"step": [{**STEP, "command": ["serve"]}]}, "calls 'serve'"),
-    ({"step": [{**STEP, "command": ["rm"]}]}, "calls 'rm'"),
-    ({"step": [{**STEP, "at": "61 * * * *"}]}, "which is no time"),
+    ({"step": [{**STEP, "command": ["serve"]}]}, "runs 'serve'"),
+    ({"step": [{**STEP, "command": ["rm"]}]}, "runs 'rm'"),
+    ({"step": [{**STEP, "at": "61 * * * *"}]}, "which is not a time"),
 ]
 
 
 @pytest.mark.parametrize(("table", "sentence"), WRONG)
 def test_what_is_no_timetable_is_said(table: Any, sentence: str) -> None:
-    with pytest.raises(BadTimetable, match=sentence):
+    with pytest.raises(BadSchedule, match=sentence):
         read(table, ["log", "serve", "run"])
 
 
@@ -97,7 +97,7 @@ def test_one_run_at_a_time_has_a_database(forbear: Any, tmp_path: Path, database
         assert mine
         done = forbear("run", str(path), "--once")
         assert (done.returncode, done.stdout) == (0, "")
-        assert "Another run is at work" in done.stderr
+        assert "Another `forbear run` is working on this database" in done.stderr
     engine.dispose()
     assert "log" in forbear("run", str(path), "--once").stdout
 

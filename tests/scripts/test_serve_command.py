@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
     ("words", "says"),
     [
         ((), "--contact is missing"),
-        (("--contact", "https://a.example", "--base-url", "bot.example"), "is no web address"),
+        (("--contact", "https://a.example", "--base-url", "bot.example"), "is not a web address"),
         (("--contact", "https://a.example", "--base-url", "https://bot.example/x"), "write https://bot.example."),
         (("--contact", "https://a.example", "--base-url", "https://a@bot.example"), "write https://bot.example."),
         (("--contact", "https://a.example", "--trust-proxy"), "requires an argument"),
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
         (("--contact", "https://a.example", "--oidc-issuer", "http://127.0.0.1.evil.example"), "not an https address"),
         (("--contact", "https://a.example", "--oidc-issuer", "https://id.example"), "needs --oidc-client"),
         (("--contact", "https://a.example", "--ip-range", "192.0.2.1/24"), "write addresses as 192.0.2.0/24"),
-        (("--contact", "https://a.example", "--smtp", "smtp://mail.example"), "--smtp needs --mail-from"),
+        (("--contact", "https://a.example", "--smtp", "smtp://mail.example"), "--smtp needs a sender. Add --mail-from"),
         (("--contact", "https://a.example", "--smtp", "mail", "--mail-from", "a@b.example"), "this is no mail server"),
         (("--contact", "https://a.example", "--dns-server", "dns.example"), "is no address of a server"),
     ],
@@ -54,7 +54,7 @@ def test_a_secret_is_made_where_there_is_none_and_has_a_least_length(tmp_path: P
     assert serve._secret(path) == made
     assert [file.name for file in tmp_path.iterdir()] == ["secret.txt"]
     path.write_text("short")
-    for wrong, says in ((path, "has 5 characters"), (tmp_path / "no" / "folder", "cannot be made")):
+    for wrong, says in ((path, "has 5 characters"), (tmp_path / "no" / "folder", "cannot be created")):
         with pytest.raises(click.UsageError, match=says):
             serve._secret(wrong)
 
@@ -66,7 +66,7 @@ def test_nobody_is_locked_out_by_another_secret_without_a_word(forbear, tmp_path
     engine.dispose()
     done = forbear("serve", "--contact", "https://a.example", "--secret-file", "secret.txt")
     assert done.returncode == 2
-    assert "The codes of grace are encrypted with another secret" in done.stderr
+    assert "The sign-in codes of grace are encrypted with a different secret" in done.stderr
 
 
 def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
@@ -109,5 +109,5 @@ def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
         said, wrong = running.communicate(timeout=60)
     assert said == "The portal is at https://bot.example until you press Ctrl+C.\n"
-    assert wrong.startswith("All visitors count as one in the limits: name the server in front of the portal")
+    assert wrong.startswith("Warning: rate limits count all visitors as one. Add --trust-proxy")
     assert wrong.count("\n") == 1

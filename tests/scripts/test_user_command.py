@@ -24,10 +24,10 @@ def test_an_account_is_made_shut_and_erased(forbear, password, tmp_path: Path) -
     assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     token = forbear("user", "token", "grace", "--label", "figures", "--scope", "log").stdout.strip()
     assert token.startswith("forbear_")
-    assert forbear("user", "token", "grace", "--label", "figures", "--revoke").stdout == "1 ended.\n"
+    assert forbear("user", "token", "grace", "--label", "figures", "--revoke").stdout == "Revoked 1 token.\n"
     assert forbear("user", "password", "grace", "--password-file", password).returncode == 0
-    assert forbear("user", "disable", "grace").stdout == "grace is shut.\n"
-    assert "shut" in forbear("user", "list").stdout
+    assert forbear("user", "disable", "grace").stdout == "grace is disabled.\n"
+    assert "disabled" in forbear("user", "list").stdout
     assert forbear("user", "remove", "grace").returncode == 0
     assert forbear("user", "list", "--json").stdout == ""
 

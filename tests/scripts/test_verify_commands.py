@@ -54,7 +54,7 @@ def test_a_log_that_nobody_touched(forbear: Run, crawled: str, tmp_path: Path) -
     assert told["signatures"]
     assert told["size"] == sum(told["rows"].values())
     assert len(told["checkpoints"]) == 1
-    assert "name the key with --key" in forbear("verify").stdout
+    assert "Add --key with the key that signed them" in forbear("verify").stdout
 
 
 def test_what_was_changed_is_named(forbear: Run, crawled: str, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_was_changed_is_named(forbear: Run, crawled: str, tmp_path: Path) -
     finding = done.stdout.splitlines()[0]
     assert finding.startswith("edited      decision ")
     assert finding.endswith(": Its verdict was excluded, and is now allowed.")
-    assert done.stdout.splitlines()[-1] == "1 findings: the log was changed."
+    assert done.stdout.splitlines()[-1] == "The log was changed: 1 finding."
     first, last = map(json.loads, forbear("verify", "--json").stdout.splitlines())
     assert (first["change"], first["kind"]) == ("edited", "decision")
     assert last["summary"]["findings"] == 1
@@ -75,14 +75,14 @@ def test_an_erasure_leaves_proof(forbear: Run, crawled: str, tmp_path: Path) -> 
     assert "/jane" in forbear("log", "--json").stdout
     refused = forbear("erase", "--url", jane, "--reason", "a request")
     assert refused.returncode == 2
-    assert "add --yes" in refused.stderr
+    assert "Add --yes" in refused.stderr
     done = forbear("erase", "--url", jane, "--reason", "a request", "--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Erased the words about {jane}: ")
+    assert done.stdout.startswith(f"Erased the text of decisions about {jane}: ")
     assert "/jane" not in forbear("log", "--json").stdout
     [outside] = tmp_path.glob("checkpoint-*.txt")
     assert forbear("verify", "--key", "forbear.key", "--checkpoint", outside.name).returncode == 0
-    assert forbear("erase", "--older-than", "1d", "--reason", "age", "--yes").stdout.startswith("There was nothing of")
+    assert forbear("erase", "--older-than", "1d", "--reason", "age", "--yes").stdout.startswith("Nothing to erase: ")
     rows = forbear("erase", "--older-than", "2999-01-01", "--reason", "age", "--yes", "--json").stdout
     assert json.loads(rows)["rows"] > 0
     assert forbear("verify").returncode == 0
@@ -116,11 +116,11 @@ WRONG = [
     (("checkpoint", "--key", "text"), "holds no key of Forbear"),
     (("checkpoint",), "Missing option '--key'"),
     (("verify", "--key", "nonsense"), "is no verifier key"),
-    (("verify", "--checkpoint", "binary"), "something else than text"),
-    (("verify", "--tsa-certificate", "text"), "holds no certificate"),
-    (("erase", "--reason", "x"), "Say what is to be erased"),
-    (("erase", "--reason", "x", "--url", "a.example", "--older-than", "1d"), "Say what is to be erased"),
-    (("erase", "--reason", "x", "--older-than", "long ago"), "is no age"),
+    (("verify", "--checkpoint", "binary"), "is not a text file"),
+    (("verify", "--tsa-certificate", "text"), "does not contain a certificate"),
+    (("erase", "--reason", "x"), "Choose what to erase"),
+    (("erase", "--reason", "x", "--url", "a.example", "--older-than", "1d"), "Choose what to erase"),
+    (("erase", "--reason", "x", "--older-than", "long ago"), "is not an age"),
     (("erase", "--url", "https://a.example/"), "Missing option '--reason'"),
 ]
 

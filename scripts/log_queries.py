@@ -1,4 +1,4 @@
-"""What legal teams ask of the log beside its decisions: the commands within ``forbear log``."""
+"""The commands within ``forbear log``: counts by measure, changes between crawls, SQL and other queries."""
 
 from __future__ import annotations
 
@@ -6,45 +6,31 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from forbear.scripts import options, show
-from forbear.scripts.filters import chosen, filters
-from forbear.scripts.forms import forms, write
+from forbear.scripts.database import open_connection, open_engine
+from forbear.scripts.filters import build_filter, filters
 from forbear.scripts.options import option
-from forbear.storage.database import open_database, reading_only, translated
+from forbear.scripts.output import output_options, write_rows
+from forbear.storage.database import reading_only
 from forbear.storage.db import views
 from forbear.storage.log import evidence
 from forbear.storage.reads import columns, questions, redact
 from forbear.storage.reads.exports import harmless
 
-if TYPE_CHECKING:
-    from forbear.storage.database import Connection
 
-
-@contextmanager
-def opened(db: str) -> Iterator[Connection]:
-    """A connection to the log, which is there already; its errors are sentences."""
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def _answer(name: str, rows: Iterator[dict[str, Any]], form: str, as_json: bool, redacted: bool) -> None:
-    found = write(columns.SHAPES[name], rows, form, as_json=as_json, redacted=redacted)
+def _print_rows(name: str, rows: Iterator[dict[str, Any]], form: str, as_json: bool, redacted: bool) -> None:
+    found = write_rows(columns.SHAPES[name], rows, form, as_json=as_json, redacted=redacted)
     if not found and form == "table" and not as_json:
-        show.line("Nothing in this log is like that.")
+        show.line("No rows match.")
 
 
 @click.command("measures")
 @filters
-@forms
+@output_options
 @options.db
 def measures(db: str, form: str, as_json: bool, redacted: bool, **conditions: Any) -> None:
     """Count decisions by measure of the Code of Practice, protocol and verdict.
@@ -53,104 +39,107 @@ def measures(db: str, form: str, as_json: bool, redacted: bool, **conditions: An
     Example:
       forbear log measures --since 2026-01-01 --until 2026-04-01 --format csv
     """
-    with opened(db) as connection:
-        _answer("measures", questions.measures(connection, chosen(conditions)), form, as_json, redacted)
+    with open_connection(db) as connection:
+        _print_rows("measures", questions.measures(connection, build_filter(conditions)), form, as_json, redacted)
 
 
 @click.command("changes")
 @click.argument("first", metavar="CRAWL1")
 @click.argument("second", metavar="CRAWL2")
-@forms
+@output_options
 @options.db
 def changes(first: str, second: str, db: str, form: str, as_json: bool, redacted: bool) -> None:
-    """What changed between two crawls: opt-outs that are new, withdrawn, or in other words; the later comes second.
+    """Show opt-outs that are new, withdrawn or worded differently between CRAWL1 and the later CRAWL2.
 
     \b
     Example:
       forbear log changes 01a2… 01a7…
     """
-    with opened(db) as connection:
-        _answer("changes", questions.changes(connection, first, second), form, as_json, redacted)
+    with open_connection(db) as connection:
+        _print_rows("changes", questions.changes(connection, first, second), form, as_json, redacted)
 
 
-_domain = option("--domain", help="Of this domain or host, and what lies below it.")
+_domain = option("--domain", help="Only this domain or host, with its subdomains.")
 
 
 @click.command("before-optout")
 @_domain
-@forms
+@output_options
 @options.db
 def before_optout(domain: str | None, db: str, form: str, as_json: bool, redacted: bool) -> None:
-    """Pages of which a copy was kept before their site reserved them.
+    """List pages that were kept before their site reserved them.
 
     \b
     Example:
       forbear log before-optout --domain example.org
     """
-    with opened(db) as connection:
-        _answer("before-optout", questions.before_optout(connection, domain), form, as_json, redacted)
+    with open_connection(db) as connection:
+        _print_rows("before-optout", questions.before_optout(connection, domain), form, as_json, redacted)
 
 
 @click.command("unreadable")
 @_domain
-@forms
+@output_options
 @options.db
 def unreadable(domain: str | None, db: str, form: str, as_json: bool, redacted: bool) -> None:
-    """Sites whose robots.txt could not be read, so that nothing of them was kept until it could.
+    """List sites whose robots.txt could not be read, so that nothing of them was kept until it could.
 
     \b
     Example:
       forbear log unreadable --format csv > unreadable.csv
     """
-    with opened(db) as connection:
-        _answer("unreadable", questions.unreadable(connection, domain), form, as_json, redacted)
+    with open_connection(db) as connection:
+        _print_rows("unreadable", questions.unreadable(connection, domain), form, as_json, redacted)
 
 
 @click.command("disagreements")
 @filters
-@forms
+@output_options
 @options.db
 def disagreements(db: str, form: str, as_json: bool, redacted: bool, **conditions: Any) -> None:
-    """Decisions where protocols disagreed: one reserves the use, and so it was excluded; another one allows it.
+    """List decisions where protocols disagreed: one reserves the use, so the page was excluded, and another allows it.
 
     \b
     Example:
       forbear log disagreements --crawl 01a2…
     """
-    with opened(db) as connection:
-        _answer("disagreements", questions.disagreements(connection, chosen(conditions)), form, as_json, redacted)
+    with open_connection(db) as connection:
+        _print_rows(
+            "disagreements", questions.disagreements(connection, build_filter(conditions)), form, as_json, redacted
+        )
 
 
 @click.command("size")
 @options.db
 @options.as_json
 def size(db: str, as_json: bool) -> None:
-    """How much evidence is stored: as received, each content once, compressed.
+    """Show how much evidence is stored: as received, without duplicates, compressed.
 
     \b
     Example:
       forbear log size
     """
-    with opened(db) as connection:
+    with open_connection(db) as connection:
         measured = evidence.size(connection)
     if as_json:
         click.echo(json.dumps(measured._asdict()))
         return
-    show.line(f"captures     {measured.captures:>15,} with their content stored")
-    show.line(f"received     {measured.received:>15,} octets")
-    show.line(f"once each    {measured.size:>15,} octets in {measured.contents:,} contents")
-    show.line(f"compressed   {measured.packed:>15,} octets, {measured.outside:,} of them outside of the database")
+    outside = show.size(measured.outside)
+    show.line(f"captures              {measured.captures:>12,}, with their content stored")
+    show.line(f"received              {show.size(measured.received):>12}")
+    show.line(f"without duplicates    {show.size(measured.size):>12}, in {show.count(measured.contents, 'content')}")
+    show.line(f"compressed            {show.size(measured.packed):>12}, {outside} of it outside the database")
 
 
 @click.command("sql")
 @click.argument("query", metavar="SELECT…", required=False)
-@option("--views", "list_views", is_flag=True, help="List the views that can be asked, and their columns.")
-@option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="As for forbear log.")
-@option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
+@option("--views", "list_views", is_flag=True, help="List the views that can be queried, and their columns.")
+@option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Format of the output.")
+@option("--json", "as_json", is_flag=True, help="Same as --format jsonl.")
 @options.redact
 @options.db
 def sql(query: str | None, list_views: bool, form: str, as_json: bool, redacted: bool, db: str) -> None:
-    """Ask in SQL: one SELECT over the views of the log; the database itself refuses everything else.
+    """Run one SELECT over the views of the log; the database itself refuses any other statement.
 
     \b
     Example:
@@ -163,15 +152,11 @@ def sql(query: str | None, list_views: bool, form: str, as_json: bool, redacted:
             show.table(("column", "meaning"), view.columns.items())
         return
     if not query:
-        raise click.UsageError("Write the SELECT in quotation marks, or --views to see what can be asked.")
-    engine = open_database(db, create=False)
-    try:
-        with translated(engine.url), reading_only(engine) as connection:
-            asked = views.ask(connection, query)
-            rows = (tuple(map(redact.cell, row)) for row in asked.rows) if redacted else asked.rows
-            _print(asked.columns, rows, "jsonl" if as_json else form)
-    finally:
-        engine.dispose()
+        raise click.UsageError("The SELECT is missing. Write it in quotation marks, or list the views with --views.")
+    with open_engine(db) as engine, reading_only(engine) as connection:
+        answer = views.ask(connection, query)
+        rows = (tuple(map(redact.cell, row)) for row in answer.rows) if redacted else answer.rows
+        _print(answer.columns, rows, "jsonl" if as_json else form)
 
 
 def _print(names: Any, rows: Any, form: str) -> None:
@@ -186,7 +171,7 @@ def _print(names: Any, rows: Any, form: str) -> None:
 
 
 def _simple(value: Any) -> Any:
-    """A value as JSON and spreadsheets hold it: times as text, octets in hexadecimal."""
+    """Returns a value that JSON and spreadsheets can hold: times as text, bytes in hexadecimal."""
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     return value if value is None or isinstance(value, str | int | float | list | dict) else str(value)
@@ -199,7 +184,7 @@ def _text(value: Any) -> str:
 @click.command("columns")
 @click.argument("name", type=click.Choice([*columns.SHAPES, "datasette"]))
 def describe(name: str) -> None:
-    """Print the JSON Schema of an answer's rows, or the metadata of the whole log for Datasette.
+    """Print the JSON Schema of a query's rows, or the metadata of the whole log for Datasette.
 
     \b
     Example:

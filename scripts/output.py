@@ -1,4 +1,4 @@
-"""The forms in which rows are given out: for people, spreadsheets, programs, analysis; redacted as a rule."""
+"""Writes rows as a table, CSV, JSON lines or Parquet, with URLs redacted unless asked otherwise."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Row = dict[str, Any]
 
 
-def forms(command: Command) -> Command:
+def output_options(command: Command) -> Command:
     """Gives a command the options ``form``, ``as_json`` and ``redacted``."""
     for decorator in (
         options.redact,
-        option("--json", "as_json", is_flag=True, help="The same as --format jsonl."),
+        option("--json", "as_json", is_flag=True, help="Same as --format jsonl."),
         option(
             "--format",
             "form",
             type=click.Choice(["table", *FORMS]),
             default="table",
-            help="For people, spreadsheets, programs, or analysis.",
+            help="Format of the output.",
         ),
     ):
         command = decorator(command)
     return command
 
 
-def write(
+def write_rows(
     shape: Shape,
     found: Iterable[Row],
     form: str,
@@ -48,15 +48,18 @@ def write(
     lines: Callable[[Row], Iterator[Text]] | None = None,
     heading: Text | None = None,
 ) -> bool:
-    """Writes rows to standard output; ``lines`` makes one of them readable for people. Whether there were any."""
+    """Writes rows to standard output and returns whether there were any.
+
+    ``lines`` formats a row for people, below ``heading``; without it, each column gets a line.
+    """
     form = "jsonl" if as_json else form
     if form == "parquet" and sys.stdout.isatty():
-        raise click.UsageError("Parquet is nothing for a terminal: write it to a file, as in … > log.parquet.")
+        raise click.UsageError("Parquet cannot be shown on a terminal. Add > log.parquet to write it to a file.")
     rows = redact.rows(shape, found) if redacted else iter(found)
-    first = list(islice(rows, 1))  # what is wrong is told before anything is printed
+    first = list(islice(rows, 1))  # so that an error in the query is reported before anything is printed
     rows = chain(first, rows)
     if form == "table":
-        show.lines(chain([heading] if heading else (), chain.from_iterable(map(lines or _told(shape), rows))))
+        show.lines(chain([heading] if heading else (), chain.from_iterable(map(lines or _column_lines(shape), rows))))
     else:
         for octets in FORMS[form].write(shape, rows):
             sys.stdout.buffer.write(octets)
@@ -64,8 +67,8 @@ def write(
     return bool(first)
 
 
-def _told(shape: Shape) -> Callable[[Row], Iterator[Text]]:
-    """Rows for people, of a shape that has no form of its own: a line for each column, reasons below."""
+def _column_lines(shape: Shape) -> Callable[[Row], Iterator[Text]]:
+    """Returns a function that formats a row for people: a line for each column, with the reasons below."""
     width = max(map(len, shape.names))
 
     def lines(row: Row) -> Iterator[Text]:
@@ -73,16 +76,16 @@ def _told(shape: Shape) -> Callable[[Row], Iterator[Text]]:
             value = row[column.name]
             if value is None or column.kind == "reasons":
                 continue
-            shown = show.moment(datetime.fromisoformat(value)) if column.kind == "time" else str(value)
+            shown = show.time(datetime.fromisoformat(value)) if column.kind == "time" else str(value)
             yield Text.assemble(f"{column.name:<{width}}  ", show.plain(shown))
-        yield from because(row.get("reasons", ()), width + 2)
+        yield from reason_lines(row.get("reasons", ()), width + 2)
         yield Text("")
 
     return lines
 
 
-def because(reasons: Iterable[dict[str, str]], indent: int) -> Iterator[Text]:
-    """Reasons for people."""
+def reason_lines(reasons: Iterable[dict[str, str]], indent: int) -> Iterator[Text]:
+    """Formats reasons for people."""
     for reason in reasons:
         yield show.plain(f"{'':{indent}}{reason['protocol']}: {reason['quote']}")
         yield show.plain(f"{'':{indent}}  {reason['where']} of {reason['source']}")
