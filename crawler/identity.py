@@ -12,6 +12,7 @@ from forbear.optout import policy as policies
 from forbear.optout.model import Capture
 from forbear.optout.policy import BadPolicy, Policy
 from forbear.optout.protocols import infringing_list, operator
+from forbear.optout.readers.csv_list import BadList
 
 _TOKEN = re.compile(r"[A-Za-z_-]+")
 
@@ -51,7 +52,7 @@ def check_contact(contact: str, option: str) -> None:
 def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None:
     """Returns the operator's list, extended by what accepted complaints block; None if there is neither.
 
-    Raises operator.BadList for a bad line; lines from complaints were checked when they were accepted.
+    Raises BadList for a bad line; lines from complaints were checked when they were accepted.
     """
     there = set(own.body.decode("utf-8", "replace").splitlines()) if own else set()
     new = [line for line in lines if line not in there]
@@ -64,7 +65,7 @@ def read_list(path: Path, option: str) -> Capture:
         return operator.capture_of(path.read_bytes())
     except OSError as error:
         raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
-    except operator.BadList as error:
+    except BadList as error:
         raise BadConfig(f"{option} {path}: {error}.") from None
 
 
@@ -75,7 +76,7 @@ def read_infringing(path: Path | None, option: str, known: bytes | None = None) 
         return infringing_list.capture_of(body) if body is not None else None
     except OSError as error:
         raise BadConfig(f"{option}: {path} cannot be read: {error.strerror}.") from None
-    except infringing_list.BadList as error:
+    except BadList as error:
         raise BadConfig(f"{option} {path or 'from the database'}: {error}.") from None
 
 

@@ -25,7 +25,7 @@ from forbear.optout.model import (
     StatementStatus,
     Use,
 )
-from forbear.optout.readers import c2pa_store, embedded_xmp, html, url, xmp
+from forbear.optout.readers import c2pa_store, embedded_xmp, html, link_header, url, xmp
 from forbear.optout.readers.c2pa_store import Manifest, Store
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import quoted, readable
@@ -53,9 +53,6 @@ MAX_ENTRIES = 500
 """How many entries the assertions of a store may have."""
 MAX_REMOTE = 4
 """How many manifest stores an answer may name."""
-# RFC 8288 3.
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w!#$&+.^`|~*-]+\s*(?:=\s*(?:\"[^\"]*\"|[^\s\",;]*))?)*)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]*))", re.IGNORECASE)
 
 
 def read(hop: Hop) -> Reading:
@@ -93,11 +90,9 @@ def _elsewhere(hop: Hop, page: Capture, by_reader: str) -> Reading:
 
 def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
     """Where a manifest is named, and its URL as written."""
-    for value in page.header("link"):
-        for target, parameters in _LINK.findall(value):
-            relation = _REL.search(parameters)
-            if relation and "c2pa-manifest" in (relation[1] or relation[2] or "").lower().split():
-                yield "header link", target
+    for link in link_header.links(page.header("link")):
+        if "c2pa-manifest" in link.relations:
+            yield "header link", link.target
     by_xmp = [
         (item.where, item.value)
         for packet in embedded_xmp.read(page).packets

@@ -22,14 +22,15 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from forbear.optout.captures import Hop
 from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from forbear.optout.readers import csv_list
 from forbear.optout.readers import url as urls
-from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.csv_list import BadList, Row
 from forbear.optout.readers.url import NotAUrl
 
 NAME = "infringing-list"
@@ -38,10 +39,6 @@ LIST = "operator:infringing-list"
 COLUMNS = ("domain", "country", "authority", "basis", "decided", "in", "out", "source", "accepted")
 
 _SOURCE = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class BadList(ValueError):
-    """A list that cannot be read; the message says which line and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,50 +111,25 @@ def _parsed(capture: Capture) -> _Parsed:
         if capture.error is not None or capture.status != 200:
             raise BadList(f"The list could not be had: {capture.error or capture.status}")
         entries: dict[str, list[Listed]] = {}
-        for entry in _entries(capture.body):
+        for entry in map(_entry, csv_list.rows(capture.body, COLUMNS, "the list of infringing sites")):
             entries.setdefault(entry.domain, []).append(entry)
         known = _Parsed(f"sha256:{hashlib.sha256(capture.body).hexdigest()}", entries)
         capture.memo[NAME] = known
     return known
 
 
-def _entries(body: bytes) -> Iterator[Listed]:
-    lines = readable(to_utf8(body)).split("\n")
-    if _fields(lines[0]) != list(COLUMNS):
-        raise BadList(f"The list of infringing sites must begin with the line {','.join(COLUMNS)}")
-    for number, line in enumerate(lines[1:], 2):
-        if line.strip():
-            yield _entry(number, line.rstrip("\r"))
-
-
-def _fields(line: str) -> list[str]:
-    try:
-        return [value.strip() for value in next(csv.reader([line], strict=True), [])]
-    except csv.Error:
-        return []
-
-
-def _entry(number: int, line: str) -> Listed:
-    def bad(what: str) -> BadList:
-        return BadList(f"Line {number} of the list of infringing sites: {what}")
-
-    fields = _fields(line)
-    if len(fields) != len(COLUMNS):
-        raise bad(f"{len(COLUMNS)} fields must stand there ({','.join(COLUMNS)}), with every quotation mark closed")
-    domain, country, authority, basis, decided, since, until, source, accepted = fields
+def _entry(row: Row) -> Listed:
+    domain, country, authority, basis, decided, since, _, source, _ = row.fields.values()
     if not (country and authority and basis and since):
-        raise bad("say in which country, which authority, on what legal basis, and since when (in)")
+        raise row.bad("say in which country, which authority, on what legal basis, and since when (in)")
     if not _SOURCE.fullmatch(source):
-        raise bad("the source is sha256: and the 64 hexadecimal digits of the publication's digest")
-    try:
-        for day in (decided, since, accepted):
-            date.fromisoformat(day or since)
-        end = date.fromisoformat(until) if until else None
-    except ValueError:
-        raise bad("write dates as 2026-11-24") from None
+        raise row.bad("the source is sha256: and the 64 hexadecimal digits of the publication's digest")
+    for column in ("decided", "in", "out", "accepted"):
+        row.day(column)
     try:
         host = host_of(domain)
     except NotAUrl as error:
-        raise bad(f"{error}: write one like example.org") from None
+        raise row.bad(f"{error}: write one like example.org") from None
     when = f", decided {decided}" if decided else ""
-    return Listed(number, line, host, end, f"{authority} ({country}), {basis}{when}; listed since {since}; {source}")
+    note = f"{authority} ({country}), {basis}{when}; listed since {since}; {source}"
+    return Listed(row.number, row.line, host, row.day("out"), note)

@@ -18,18 +18,19 @@ as a capture of the address LIST, like any other place, so it is evidence too.
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
 from forbear.optout.captures import Hop
 from forbear.optout.model import EVERY_USE, Capture, Gap, Preference, Reading, Statement
+from forbear.optout.readers import csv_list
 from forbear.optout.readers import url as urls
+from forbear.optout.readers.csv_list import BadList, Row
 from forbear.optout.readers.pattern import Target
-from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.text import to_utf8
 from forbear.optout.readers.url import NotAUrl, Url
 
 NAME = "operator"
@@ -37,11 +38,7 @@ PLACES: tuple[str, ...] = ()
 LIST = "operator:list"
 
 _DOMAIN = re.compile(r"[^\s/:@?#*]+|\[[0-9a-fA-F:.]+\]")
-_COLUMNS = ["effect", "match", "by", "at", "why", "until", "lifts"]
-
-
-class BadList(ValueError):
-    """A list that cannot be read; the message says which line and what to do."""
+_COLUMNS = ("effect", "match", "by", "at", "why", "until", "lifts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,63 +124,38 @@ def _parsed(capture: Capture) -> dict[str, list[ListLine]]:
     entries: dict[str, list[ListLine]] | None = capture.memo.get(NAME)
     if entries is None:
         entries = {}
-        for entry in _entries(capture.body):
+        for entry in map(_entry, csv_list.rows(capture.body, _COLUMNS, "the operator's list")):
             entries.setdefault(entry.host, []).append(entry)
         capture.memo[NAME] = entries
     return entries
 
 
-def _entries(body: bytes) -> Iterator[ListLine]:
-    lines = readable(to_utf8(body)).split("\n")
-    if _fields(lines[0]) != _COLUMNS:
-        raise BadList(f"The operator's list must begin with the line {','.join(_COLUMNS)}")
-    for number, line in enumerate(lines[1:], 2):
-        if line.strip():
-            yield _entry(number, line.rstrip("\r"))
-
-
-def _fields(line: str) -> list[str]:
-    try:
-        return [value.strip() for value in next(csv.reader([line], strict=True), [])]
-    except csv.Error:
-        return []
-
-
-def _entry(number: int, line: str) -> ListLine:
-    def bad(what: str) -> BadList:
-        return BadList(f"Line {number} of the operator's list: {what}")
-
-    fields = _fields(line)
-    if len(fields) != len(_COLUMNS):
-        raise bad(f"{len(_COLUMNS)} fields must stand there ({','.join(_COLUMNS)}), with every quotation mark closed")
-    effect, match, by, at, why, until, lifts = fields
+def _entry(row: Row) -> ListLine:
+    effect, match, by, at, why, _, lifts = row.fields.values()
     if effect not in ("block", "allow"):
-        raise bad(f"the effect is {effect!r}, write block or allow")
+        raise row.bad(f"the effect is {effect!r}, write block or allow")
     if not (by and at and why):
-        raise bad("say who added the entry (by), when (at) and why")
+        raise row.bad("say who added the entry (by), when (at) and why")
     if (effect == "allow") != bool(lifts):
-        raise bad("a licence (allow) names the protocols that it lifts, a block lifts none")
-    try:
-        since, end = date.fromisoformat(at), date.fromisoformat(until) if until else None
-    except ValueError:
-        raise bad("write dates as 2026-11-24") from None
+        raise row.bad("a licence (allow) names the protocols that it lifts, a block lifts none")
+    since, until = row.day("at"), row.day("until")
+    assert since
     whole_url = "://" in match
     try:
         url = urls.parse(match if whole_url else f"https://{match}")
     except NotAUrl as error:
-        raise bad(str(error)) from None
+        raise row.bad(str(error)) from None
     if not whole_url and (url.href != f"https://{url.host}/" or not _DOMAIN.fullmatch(match)):
-        raise bad(f"{match!r} is neither a domain like example.org nor a URL that begins with https:// or http://")
-    note = f"Added by {by} on {at}: {why}"
+        raise row.bad(f"{match!r} is neither a domain like example.org nor a URL that begins with https:// or http://")
     return ListLine(
-        number=number,
-        line=line,
+        number=row.number,
+        line=row.line,
         blocks=effect == "block",
         host=_host(url),
         origin=_origin(url) if whole_url else "",
         prefix=_normalised(url.target),
         since=since,
-        until=end,
-        note=note,
+        until=until,
+        note=f"Added by {by} on {at}: {why}",
         lifts=frozenset(lifts.split()),
     )

@@ -28,7 +28,7 @@ from forbear.optout.model import (
     StatementStatus,
 )
 from forbear.optout.protocols import robots
-from forbear.optout.readers import html, mime, robots_txt
+from forbear.optout.readers import html, link_header, mime, robots_txt
 from forbear.optout.readers import rsl as documents
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.errors import Unreadable
@@ -48,9 +48,6 @@ MAX_LICENCES = 8
 MAX_TERMS = 64
 """What one document says of a page, as far as it is listed."""
 
-# RFC 8288 3: link values are parted by commas outside of quotes.
-_LINK = re.compile(r"<([^<>]*+)>((?:\"(?:[^\"\\]|\\.)*+\"|[^\",<])*+)")
-_PARAMETER = re.compile(r";\s*+([^\s;=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"]*+))")
 _FEED = re.compile(rb"\s*(?:<\?xml|<rss|<feed|<rsl|<rdf)", re.IGNORECASE)
 
 
@@ -220,13 +217,9 @@ def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:
 
 def _in_header(page: Capture) -> Iterator[_Named]:
     """4.5: ``Link`` with this relation and this media type; any other is an ordinary link to a licence."""
-    for field in page.header("link"):
-        for link in _LINK.finditer(field):
-            parameters: dict[str, str] = {}
-            for name, marked, plain in _PARAMETER.findall(link[2]):
-                parameters.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", marked) or plain.strip("'"))
-            if _is_licence(parameters):
-                yield _named(link[1], quoted(link[0]), page, "header link")
+    for link in link_header.links(page.header("link")):
+        if _is_licence(link.parameters):
+            yield _named(link.target, quoted(link.text), page, "header link")
 
 
 def _in_elements(markup: html.HtmlPage, page: Capture) -> Iterator[_Named]:

@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from forbear.optout.protocols import operator
+from forbear.optout.readers.csv_list import BadList
 from forbear.storage.chain import chain, leaves
 from forbear.storage.db.portal_tables import complaint_blocks, complaint_files, complaint_steps, complaints
 from forbear.storage.db.records import new_id
@@ -206,7 +207,7 @@ def _earlier(connection: Connection, row: Row[Any], number: str) -> str:
 def _check(number: str, match: str, by: str, at: datetime) -> None:
     try:
         operator.extended(b"", [_line(match, by, at, number)])
-    except operator.BadList as error:
+    except BadList as error:
         raise BadStep(f"{match!r} cannot be blocked: {str(error).partition(': ')[2]}.") from None
 
 

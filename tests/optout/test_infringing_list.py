@@ -11,7 +11,8 @@ from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Failure, Question, Stage, Use, Verdict
-from forbear.optout.protocols.infringing_list import COLUMNS, LIST, NAME, BadList, capture_of, written
+from forbear.optout.protocols.infringing_list import COLUMNS, LIST, NAME, capture_of, written
+from forbear.optout.readers.csv_list import BadList
 
 SOURCE = f"sha256:{'ab' * 32}"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -10,7 +10,8 @@ from forbear.optout import case, policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Failure, Question
-from forbear.optout.protocols.operator import LIST, BadList, capture_of
+from forbear.optout.protocols.operator import LIST, capture_of
+from forbear.optout.readers.csv_list import BadList
 
 HEAD = "effect,match,by,at,why,until,lifts\n"
 BLOCK = HEAD + "block,{},legal team,2026-10-01,complaint 17 accepted,,\n"
