@@ -33,7 +33,9 @@ check: setup-dev ## formatting, lint, types and import contracts
 	@$(BIN)/mypy
 	@cd $(VENV)/tree && ../bin/lint-imports --config ../../pyproject.toml --cache-dir ../../.import_linter_cache
 
-pages: setup-dev ## write what the documents say of each protocol, from its module, its vectors and policy.toml
+pages: setup-dev ## write the pages that are made from the code: commands, protocols, architecture
+	@$(BIN)/python -m tests.cli_reference
+	@$(BIN)/python -m tests.architecture
 	@$(BIN)/python -m tests.optout.protocol_pages
 
 docs: setup-dev ## build the site into site/

@@ -3,7 +3,7 @@
 Format 1. A row for each answer, sorted by host and URL; the rows of a host stand in one row group. COLUMNS are the
 columns; the operator's list and the list of infringing sites are the first rows, under no host. The metadata of the
 file has two entries: ``forbear.snapshot``, a JSON object with the fields of ``About``, and ``forbear.policy``, the
-policy in force as JSON (its SHA-256 is ``policy`` of the former). docs/batch.md explains both.
+policy in force as JSON (its SHA-256 is ``policy`` of the former). docs/how-to/batch.md explains both.
 """
 
 from __future__ import annotations

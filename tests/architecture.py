@@ -1,4 +1,4 @@
-"""Draws which parts of Forbear import which: ``python -m tests.architecture`` (``make architecture``).
+"""Draws which parts of Forbear import which: ``python -m tests.architecture`` (``make pages``).
 
 Writes the picture and the table of docs/explanation/architecture.md from the code's own imports (grimp) and the first
 line of each part's docstring. An arrow is left out where other arrows lead the same way.
@@ -18,11 +18,11 @@ import grimp
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
-PICTURE = PAGE.parent / "images" / "imports.svg"
-BEGIN, END = "<!-- made by make architecture -->", "<!-- end -->"
+PICTURE = ROOT / "docs" / "images" / "imports.svg"
+BEGIN, END = "<!-- made by make pages -->", "<!-- end -->"
 ROOMS = ("scripts", "portal", "reports", "crawler", "storage", "batch", "optout")
 """Each may import those after it, except that storage and batch do not import each other."""
-DRAWN = ("portal", "crawler", "storage", "optout")
+DRAWN = ("portal", "crawler", "storage")
 
 _WIDTH, _BOX, _HEIGHT, _GAP, _ROW, _HEAD = 1080, 200, 72, 14, 116, 64
 _STYLE = """
@@ -179,8 +179,17 @@ def build() -> grimp.ImportGraph:
         sys.path.remove(tree)
 
 
+def files() -> dict[Path, str]:
+    """What the files should be, by path."""
+    graph = build()
+    return {PICTURE: picture(graph), PAGE: page(PAGE.read_text(encoding="utf-8"), table(graph))}
+
+
 if __name__ == "__main__":
-    built = build()
-    PICTURE.write_text(picture(built), encoding="utf-8")
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), table(built)), encoding="utf-8")
-    print(f"Wrote {PICTURE.relative_to(ROOT)} and the table in {PAGE.relative_to(ROOT)}.")
+    stale = {path: made for path, made in files().items() if path.read_text(encoding="utf-8") != made}
+    names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+    if stale and "--check" in sys.argv:
+        sys.exit(f"{names}: out of date; run `make pages` and commit what it writes.")
+    for path, made in stale.items():
+        path.write_text(made, encoding="utf-8")
+    print(f"Wrote {names}." if stale else "The picture and the table are up to date.")

@@ -12,7 +12,7 @@ The list is a CSV file with a header line and one entry a line::
 An entry covers a domain with all its subdomains. ``in`` and ``out`` are the dates on which the publication began and
 ceased to name it; ``source`` is the SHA-256 of the publication; ``decided`` may be empty where the publication gives no
 date; ``accepted`` is the date on which a person accepted an entry that a guard had held back. The list reaches the
-decision as a capture of the address LIST, like the operator's (docs/decisions/0006): its digest is its version, and the
+decision as a capture of the address LIST, like the operator's (decision 6): its digest is its version, and the
 entry is the quotation.
 """
 

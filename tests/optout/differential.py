@@ -1,6 +1,6 @@
-"""Holds the robots.txt reader against google/robotstxt and Protego on real files, and prints docs/differential.md.
+"""Compares the robots.txt reader with google/robotstxt and Protego on real files.
 
-Run it with ``python tests/optout/differential.py``; with ``--speed`` it compares speed with Protego instead.
+``python tests/optout/differential.py`` prints docs/explanation/differential.md; ``--speed`` compares it with Protego.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ changes no verdict; `forbear check` tells the owner of the site about it.
 
 
 def page() -> str:
-    """The text of docs/differential.md."""
+    """The text of docs/explanation/differential.md."""
     bodies = files()
     known = list(cases())
     rows = []

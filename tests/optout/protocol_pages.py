@@ -96,7 +96,7 @@ def specification(entry: policy.ProtocolPolicy) -> str:
 
 
 def overview() -> Iterator[str]:
-    """Yields the table of docs/protocols.md."""
+    """Yields the table of docs/reference/protocols.md."""
     yield "| protocol | what it reads | specification | measure |"
     yield "| --- | --- | --- | --- |"
     for name, entry in policy.load().protocols.items():
@@ -130,7 +130,7 @@ def _place(vector: Vector, item: Statement | Reason) -> Iterator[tuple[Stage, st
 
 
 def sections() -> Iterator[str]:
-    """Yields the sections of docs/each-protocol.md."""
+    """Yields the sections of docs/reference/each-protocol.md."""
     for name, entry in policy.load().protocols.items():
         reads, counts = docstring(name)
         yield f"## `{name}`\n"
@@ -196,8 +196,8 @@ def files() -> Iterator[str]:
 
 
 PARTS = {
-    "docs/protocols.md": {"overview": overview},
-    "docs/each-protocol.md": {"places": places, "sections": sections},
+    "docs/reference/protocols.md": {"overview": overview},
+    "docs/reference/each-protocol.md": {"places": places, "sections": sections},
     "tests/vectors/README.md": {"files": files},
 }
 

@@ -231,7 +231,7 @@ def test_every_rule_is_shown_at_work_and_has_a_name_of_its_own() -> None:
 
 
 def test_the_page_for_rightsholders_lists_the_rules_as_they_are() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "advise.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "rightsholders.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     sections = [rule.section.removeprefix("-") for rule in RULES]
     wanted = [

@@ -32,7 +32,7 @@ def test_what_protego_reads_otherwise_has_a_cause() -> None:
 
 
 def test_the_page_says_what_the_readers_do() -> None:
-    page = Path(__file__).parents[2] / "docs" / "differential.md"
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "differential.md"
     assert page.read_text(encoding="utf-8") == differential.page()
 
 

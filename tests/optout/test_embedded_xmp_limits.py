@@ -143,7 +143,9 @@ def test_packets_are_parsed_once():
 
 
 LIMITS = re.findall(
-    r"^\| .*? \| ([\d,]+)( MiB)? \| `(\w+)\.(\w+)` \|$", (ROOT / "docs/containers.md").read_text(encoding="utf-8"), re.M
+    r"^\| .*? \| ([\d,]+)( MiB)? \| `(\w+)\.(\w+)` \|$",
+    (ROOT / "docs/reference/containers.md").read_text(encoding="utf-8"),
+    re.M,
 )
 
 
