@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
+from forbear.scripts.__main__ import LOADERS
 from tests import architecture, cli_reference
 
 
 def test_the_reference_has_every_command_and_option_as_help_prints_them() -> None:
     page = cli_reference.PAGE.read_text(encoding="utf-8")
     assert cli_reference.page(page) == page, f"{cli_reference.PAGE}: out of date; run `make pages` and commit it."
-    for name in cli_reference.LOADERS:
+    for name in LOADERS:
         assert f"\n### forbear {name}\n" in page
 
 
