@@ -1,7 +1,13 @@
-"""Obeys machine-readable rights reservations, and can show it: what other programs may rely on.
+r"""Decides whether a web page may be used, from the machine-readable rights reservations of its site.
 
-Everything else is in the rooms below (``forbear.optout``, ``forbear.storage``, ``forbear.crawler``, …) and may change.
-Names are loaded when they are used, so that ``import forbear`` costs nothing.
+    from forbear import Capture, Captures, Question, decide, load_policy
+
+    robots = Capture("https://a.example/robots.txt", 200, body=b"User-agent: *\nDisallow: /a\n")
+    answer = decide(Question("https://a.example/a/b"), Captures([robots], complete=True), load_policy())
+    print(answer.verdict, answer.reasons[0].quote)  # excluded Disallow: /a
+
+The names in ``__all__`` are the public API. The sub-packages (``forbear.optout``, ``forbear.crawler``, …) may change
+between minor versions. A name is imported when it is first used, so ``import forbear`` loads no dependency.
 """
 
 from importlib import import_module
@@ -13,7 +19,7 @@ if TYPE_CHECKING:
     from forbear.addon import ForbearAddon
     from forbear.optout.captures import Captures
     from forbear.optout.decide import decide
-    from forbear.optout.model import Capture, Decision, Profile, Question, Use, Verdict
+    from forbear.optout.model import Capture, Decision, Gap, Place, Profile, Question, Reason, Statement, Use, Verdict
     from forbear.optout.policy import Policy
     from forbear.optout.policy import load as load_policy
 
@@ -22,9 +28,13 @@ __all__ = [
     "Captures",
     "Decision",
     "ForbearAddon",
+    "Gap",
+    "Place",
     "Policy",
     "Profile",
     "Question",
+    "Reason",
+    "Statement",
     "Use",
     "Verdict",
     "__version__",
@@ -32,30 +42,26 @@ __all__ = [
     "load_policy",
 ]
 
-_FROM = {
-    "Capture": "optout.model.Capture",
+_MODEL = ("Capture", "Decision", "Gap", "Place", "Profile", "Question", "Reason", "Statement", "Use", "Verdict")
+_SOURCES = {name: f"optout.model.{name}" for name in _MODEL} | {
     "Captures": "optout.captures.Captures",
-    "Decision": "optout.model.Decision",
-    "ForbearAddon": "crawler.addon.ForbearAddon",
+    "ForbearAddon": "addon.ForbearAddon",
     "Policy": "optout.policy.Policy",
-    "Profile": "optout.model.Profile",
-    "Question": "optout.model.Question",
-    "Use": "optout.model.Use",
-    "Verdict": "optout.model.Verdict",
     "decide": "optout.decide.decide",
     "load_policy": "optout.policy.load",
 }
+"""Where each public name is defined, below this package."""
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the room that it is in (PEP 562)."""
-    if name not in _FROM:
+    """Imports a public name on its first use (PEP 562)."""
+    if name not in _SOURCES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = f"{__name__}.{_FROM[name]}".rpartition(".")
+    module, _, attribute = f"{__name__}.{_SOURCES[name]}".rpartition(".")
     found = globals()[name] = getattr(import_module(module), attribute)
     return found
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """Returns the public names."""
     return __all__

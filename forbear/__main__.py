@@ -1,4 +1,4 @@
-"""``python -m forbear`` is the program ``forbear``."""
+"""Runs the program ``forbear`` as ``python -m forbear``."""
 
 from forbear.scripts.__main__ import main
 

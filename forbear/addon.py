@@ -1,4 +1,4 @@
-"""``ADDONS = {"forbear.addon.ForbearAddon": 100}`` in the settings of a Scrapy project."""
+"""The Scrapy add-on, for the settings of a project: ``ADDONS = {"forbear.addon.ForbearAddon": 100}``."""
 
 from forbear.crawler.engine.addon import ForbearAddon
 
