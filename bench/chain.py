@@ -133,9 +133,9 @@ class Clock:
         """While it lasts, the writer and its parts are timed."""
         with (
             patch.object(chain, "append", self.timed("chain", chain.append)),
-            patch.object(leaves, "of_decision", self.timed("chain", leaves.of_decision)),
-            patch.object(leaves, "of_capture", self.timed("chain", leaves.of_capture)),
-            patch.object(leaves, "of_page", self.timed("chain", leaves.of_page)),
+            patch.object(leaves, "of_decision", self.timed("chain", leaves.decision_leaf)),
+            patch.object(leaves, "of_capture", self.timed("chain", leaves.capture_leaf)),
+            patch.object(leaves, "of_page", self.timed("chain", leaves.page_leaf)),
             patch.object(evidence, "store", self.timed("evidence", evidence.store)),
             patch.object(Writer, "_transaction", self.timed("writer", Writer._transaction)),
         ):

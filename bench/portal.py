@@ -87,8 +87,8 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
         hosts = _some(connection)
         secrets = {}
         for host, _, _ in hosts[:20]:
-            secret, control = domain_verification.begin(connection, host, now())
-            domain_verification.prove(connection, control, "a file", now())
+            secret, control = domain_verification.request_proof(connection, host, now())
+            domain_verification.record_result(connection, control, "a file", now())
             secrets[host] = secret
         notice = Notice("Ada", "ada@a.example", "", "A work", (f"https://{hosts[0][0]}/",), "It was kept.", True)
         made = [complaints.receive(connection, notice, now()) for _ in range(20)]

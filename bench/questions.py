@@ -32,7 +32,7 @@ from forbear.storage.db import schema
 from forbear.storage.reads import questions
 from forbear.storage.reads.lookup import lookup
 from forbear.storage.reads.queries import Filter, log
-from forbear.storage.reads.replay import How, replay
+from forbear.storage.reads.replay import ReplayOptions, replay
 
 ROOT = Path(__file__).parents[1]
 REPLAYED = 20_000
@@ -166,7 +166,9 @@ def _forgotten(engine: Engine) -> bool:
 
 def _replay(db: str, crawl: str) -> None:
     start = time.monotonic()
-    batches = list(replay(db, Filter(crawl=crawl, until=FIRST.replace(minute=REPLAYED // A_HOST // 60)), How()))
+    batches = list(
+        replay(db, Filter(crawl=crawl, until=FIRST.replace(minute=REPLAYED // A_HOST // 60)), ReplayOptions())
+    )
     seconds = time.monotonic() - start
     decided = sum(batch.decisions for batch in batches)
     different = sum(len(batch.differences) for batch in batches)

@@ -29,7 +29,7 @@ def write_bundle(
             "--bundle needs the key that signed the checkpoints: --key NAME+ID+BASE64 or --key FILE."
         )
     asked = [(name.replace("_", " "), _text(value)) for name, value in conditions.items() if value not in (None, True)]
-    request = bundle.Request(build_filter(conditions), asked, key_of(key), now(), redacted)
+    request = bundle.BundleRequest(build_filter(conditions), asked, key_of(key), now(), redacted)
     new = path.with_name(f".{path.name}.new")
     try:
         with open_engine(db, evidence=evidence) as engine, new.open("wb") as out, reading(engine) as connection:

@@ -129,7 +129,7 @@ def _blocked_by_complaints(db: str | None) -> Capture | None:
         return None
     try:
         with open_connection(db) as connection:
-            return with_complaints(None, complaints.blocking(connection))
+            return with_complaints(None, complaints.operator_lines(connection))
     except NoDatabase:
         return None
 

@@ -16,7 +16,7 @@ from forbear.storage.chain import signed_note
 from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import StorageError
 from forbear.storage.proof import checkpoints, witnesses
-from forbear.storage.proof.checkpoints import Signed
+from forbear.storage.proof.checkpoints import SignedCheckpoint
 from forbear.storage.proof.timestamps import BadTimestamp, ask
 from forbear.storage.proof.witnesses import Unwitnessed
 
@@ -34,7 +34,7 @@ class Signing(NamedTuple):
 class NewCheckpoint(NamedTuple):
     """A checkpoint that was made, and a sentence for each timestamp or copy of it that failed."""
 
-    signed: Signed
+    signed: SignedCheckpoint
     failures: list[str]
 
 

@@ -14,7 +14,15 @@ from forbear.scripts.database import open_connection, open_engine
 from forbear.storage.accounts import mails
 from forbear.storage.database import writing
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
+from forbear.storage.log.complaints import (
+    BadStep,
+    Complaint,
+    ComplaintState,
+    advance,
+    attachment,
+    find,
+    open_complaints,
+)
 
 
 @click.group()
@@ -40,7 +48,7 @@ def list_command(state: str | None, db: str, as_json: bool) -> None:
       forbear complaints list --state accepted --json
     """
     with open_connection(db) as connection:
-        found = waiting(connection, ComplaintState(state) if state else None)
+        found = open_complaints(connection, ComplaintState(state) if state else None)
     if as_json:
         click.echo("".join(show.json_line(_as_json(one)) for one in found), nl=False)
         return

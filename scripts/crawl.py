@@ -20,7 +20,7 @@ from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
 from forbear.scripts.lists import warn_of_lists
 from forbear.scripts.memory import message_of
-from forbear.storage.database import StorageError, shown
+from forbear.storage.database import StorageError, hide_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +173,7 @@ def print_summary(summary: Summary, config: Config) -> None:
     if summary.idle:
         show.line(summary.idle)
     print_version(summary, config)
-    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {shown(config.db)}.")
+    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {hide_password(config.db)}.")
 
 
 def print_version(summary: Summary, config: Config) -> None:
@@ -193,7 +193,7 @@ def _print_next_steps(summary: Summary, config: Config) -> None:
 
 def log_command(crawl: str, db: str) -> str:
     """Returns the command that shows what a crawl excluded."""
-    return f"forbear log --crawl {crawl} --verdict excluded --db {shlex.quote(shown(db))}"
+    return f"forbear log --crawl {crawl} --verdict excluded --db {shlex.quote(hide_password(db))}"
 
 
 def _as_json(summary: Summary, config: Config) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import click
 
 from forbear.scripts import options, show
 from forbear.scripts.database import open_engine
-from forbear.storage.database import shown, upgrade, writing
+from forbear.storage.database import hide_password, upgrade, writing
 from forbear.storage.db import roles
 
 
@@ -31,11 +31,11 @@ def upgrade_command(db: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"revision": revision}))
     elif before is None:
-        click.echo(f"Created {shown(db)} (schema {revision}).")
+        click.echo(f"Created {hide_password(db)} (schema {revision}).")
     elif before == revision:
-        click.echo(f"{shown(db)} is up to date (schema {revision}).")
+        click.echo(f"{hide_password(db)} is up to date (schema {revision}).")
     else:
-        click.echo(f"Upgraded {shown(db)} from schema {before} to {revision}.")
+        click.echo(f"Upgraded {hide_password(db)} from schema {before} to {revision}.")
 
 
 @command.command("roles", short_help="Grant rights to two roles in PostgreSQL.")

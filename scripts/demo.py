@@ -24,7 +24,7 @@ from forbear.scripts.lookup import command as lookup
 from forbear.scripts.memory import message_of
 from forbear.storage.db.records import EntryState
 from forbear.storage.frontier import frontier
-from forbear.storage.reads.queries import Filter, log, unheeded
+from forbear.storage.reads.queries import Filter, ignored_reservations, log
 
 if TYPE_CHECKING:
     from forbear.crawler.crawl.run import Summary
@@ -158,7 +158,7 @@ def _print_outcomes(config: Config, crawl: str) -> None:
     """Prints the outcome for each URL, that of profile strict if it differs, and the words that decided."""
     with open_connection(config.db) as connection:
         decisions = {row["id"]: row for row in log(connection, Filter(crawl=crawl))}
-        other = unheeded(connection, crawl)
+        other = ignored_reservations(connection, crawl)
         ends = [(url, state, decision) for url, state, decision in frontier.entries(connection, crawl)]
     order = list(SITES)
     ends.sort(key=lambda end: (order.index(parse(end[0]).host), end[0]))

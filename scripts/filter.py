@@ -20,7 +20,7 @@ from forbear.crawler.identity import BadConfig
 from forbear.optout.model import Profile, Use
 from forbear.scripts import options, show
 from forbear.scripts.crawl import listed
-from forbear.storage.database import shown
+from forbear.storage.database import hide_password
 
 if TYPE_CHECKING:
     from forbear.crawler.filter.config import Filtered
@@ -135,7 +135,7 @@ def _print_summary(done: Filtered, config: FilterConfig) -> None:
     show.line(f"{show.count(done.requests, 'request')} in {done.seconds:.1f} s.")
     show.line(f"Kept: {config.out}/kept. Reasons for the rest: {config.out}/reasons.")
     show.line("Deferred rows are not kept: whether they are reserved could not be read.")
-    show.line(f"See every decision: forbear log --crawl {done.crawl} --db {shlex.quote(shown(config.db))}")
+    show.line(f"See every decision: forbear log --crawl {done.crawl} --db {shlex.quote(hide_password(config.db))}")
 
 
 def _when(done: Filtered, name: str) -> str:

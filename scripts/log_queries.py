@@ -19,7 +19,7 @@ from forbear.storage.database import reading_only
 from forbear.storage.db import views
 from forbear.storage.log import evidence
 from forbear.storage.reads import columns, questions, redact
-from forbear.storage.reads.exports import harmless
+from forbear.storage.reads.exports import escape_formula
 
 
 def _print_rows(name: str, rows: Iterator[dict[str, Any]], form: str, as_json: bool, redacted: bool) -> None:
@@ -154,7 +154,7 @@ def sql(query: str | None, list_views: bool, form: str, as_json: bool, redacted:
     if not query:
         raise click.UsageError("The SELECT is missing. Write it in quotation marks, or list the views with --views.")
     with open_engine(db) as engine, reading_only(engine) as connection:
-        answer = views.ask(connection, query)
+        answer = views.run_select(connection, query)
         rows = (tuple(map(redact.cell, row)) for row in answer.rows) if redacted else answer.rows
         _print(answer.columns, rows, "jsonl" if as_json else form)
 
@@ -164,7 +164,7 @@ def _print(names: Any, rows: Any, form: str) -> None:
         show.table(names, ([_text(value) for value in row] for row in rows))
     elif form == "csv":
         csv.writer(sys.stdout).writerows([names])
-        csv.writer(sys.stdout).writerows([harmless(_simple(value)) for value in row] for row in rows)
+        csv.writer(sys.stdout).writerows([escape_formula(_simple(value)) for value in row] for row in rows)
     else:
         for row in rows:
             sys.stdout.write(show.json_line(dict(zip(names, map(_simple, row), strict=False))))

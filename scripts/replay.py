@@ -19,7 +19,7 @@ from forbear.scripts import options, show
 from forbear.scripts.filters import build_filter, filters
 from forbear.scripts.options import option
 from forbear.storage.reads import redact
-from forbear.storage.reads.replay import Costly, Difference, How, Replayed, replay
+from forbear.storage.reads.replay import CostlyDecision, Difference, Replayed, ReplayOptions, replay
 
 EXAMPLES = 3
 """Decisions printed for each cause without --all."""
@@ -39,7 +39,7 @@ class ReplaySummary:
     unrecorded: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     groups: dict[str, list[Difference]] = field(default_factory=dict)
-    costly: list[Costly] = field(default_factory=list)
+    costly: list[CostlyDecision] = field(default_factory=list)
 
 
 @click.command()
@@ -87,7 +87,7 @@ def command(
       forbear replay --domain example.org --profile strict
     """
     rules = options.load_policy(policy) if policy or shipped_policy else None
-    how = How(
+    how = ReplayOptions(
         profile=Profile(profile) if profile else None,
         policy=rules.content if rules else None,
         contents=partial(warc.content, out) if out else None,

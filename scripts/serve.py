@@ -260,7 +260,7 @@ def _make_secret(path: Path) -> None:
 def _check_codes(portal: Portal) -> None:
     """Raises UsageError if accounts could no longer sign in, because the secret is a different one."""
     with portal.reading() as connection:
-        names = accounts.unreadable(connection)
+        names = accounts.undecryptable(connection)
     if names:
         raise click.UsageError(
             f"The sign-in codes of {', '.join(names)} are encrypted with a different secret. Name its file with "

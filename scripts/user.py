@@ -87,7 +87,7 @@ def list_command(db: str, as_json: bool) -> None:
       forbear user list
     """
     with _accounts(db) as connection:
-        found = accounts.everyone(connection)
+        found = accounts.list_accounts(connection)
     if as_json:
         dated = ({key: str(value) if value else None for key, value in one.items()} for one in found)
         click.echo("".join(show.json_line(one) for one in dated), nl=False)

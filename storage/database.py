@@ -23,11 +23,11 @@ __all__ = [  # Connection and Engine for annotations: SQLAlchemy itself is impor
     "Engine",
     "OutOfDate",
     "StorageError",
+    "hide_password",
     "open_database",
     "ping",
     "reading",
     "reading_only",
-    "shown",
     "translated",
     "upgrade",
     "writing",
@@ -56,9 +56,9 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None,
     if idle is not None and engine.dialect.name == "postgresql":
         event.listen(engine, "connect", partial(_end_when_idle, round(1000 * idle)))
     if evidence is not None:
-        from forbear.storage.db.blobs import contents  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
+        from forbear.storage.db.blobs import blob_store  # noqa: PLC0415 most commands need no content of captures, and no pyarrow
 
-        engine = engine.execution_options(evidence=contents(evidence))
+        engine = engine.execution_options(evidence=blob_store(evidence))
     try:
         with translated(engine.url), writing(engine) as connection:
             _check(connection, engine.url, create)
@@ -230,7 +230,7 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def shown(url: str) -> str:
+def hide_password(url: str) -> str:
     """A database URL as it may be printed: without its password."""
     return _shown(make_url(url))
 

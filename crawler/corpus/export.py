@@ -44,7 +44,7 @@ def export_hosts(
     part = part_path(out)
     try:
         with translated(engine.url), reading(engine) as connection:
-            blocks = with_complaints(own, complaints.blocking(connection))
+            blocks = with_complaints(own, complaints.operator_lines(connection))
             infringing = read_infringing(infringing_list, "--infringing-list", lists.current(connection))
             about = _write(connection, part, rules, blocks, infringing)
         atomic_rename(part, out)

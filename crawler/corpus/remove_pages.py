@@ -66,7 +66,7 @@ def erase(out: Path, writer: Writer) -> Erased:
             octets += (out / name).stat().st_size
             _rewrite(out, name, digests, writer, held)
         done = [page.decision for page in leaving]
-        writer.call(lambda connection: removals.erased(connection, done, now())).result()
+        writer.call(lambda connection: removals.mark_erased(connection, done, now())).result()
     return Erased(len(leaving), len(names), octets, monotonic() - began)
 
 
@@ -84,7 +84,7 @@ def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, he
     table = out / "pages" / path.name.replace(".warc.gz", ".parquet")
     if table.exists():
         _filter(table, places)
-    writer.call(lambda connection: removals.moved(connection, places)).result()
+    writer.call(lambda connection: removals.move_pages(connection, places)).result()
 
 
 def _copy(

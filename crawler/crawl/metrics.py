@@ -85,7 +85,7 @@ class Probe:
         with reading(self._engine) as connection:
             ping(connection)
             if self.crawl and monotonic() - self._estimated > ESTIMATE_SECONDS:
-                self.urls = {str(state): n for state, n in frontier.estimate(connection, self.crawl).items()}
+                self.urls = {str(state): n for state, n in frontier.estimate_states(connection, self.crawl).items()}
                 self._estimated = monotonic()
 
 

@@ -115,7 +115,7 @@ class Again(Pages):
         """May the URL be requested? If so, then with the validators of what the corpus has of it."""
         if PLACE not in request.meta:
             number = request.meta[ENTRY].id
-            held = await self._context.call(lambda connection: removals.held_by(connection, number))
+            held = await self._context.call(lambda connection: removals.corpus_copy(connection, number))
             request.meta[HELD] = held
             for name, value in _validators(held):
                 request.headers[name] = field_octets(value)
@@ -213,7 +213,7 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         erased = Erased() if config.shadow else _remove(config, crawl.id, writer, reader)
         version = make_version(config, "recheck", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
-        removed = writer.call(lambda connection: removals.standing(connection, crawl.id)).result()
+        removed = writer.call(lambda connection: removals.count_by_verdict(connection, crawl.id)).result()
         return Rechecked(summary, removed, erased, pages)
 
 
@@ -240,7 +240,7 @@ def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedRe
 
     def note(connection: Connection) -> int:
         because = removals.reserved(connection, crawl, deferred=config.remove_deferred)
-        return removals.note(connection, crawl, because, _files(config.out), now())
+        return removals.record_removals(connection, crawl, because, _files(config.out), now())
 
     writer.call(note).result()
     return repair_corpus(config.out, writer, reader)

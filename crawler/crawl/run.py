@@ -131,7 +131,7 @@ def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Craw
     )
     if not config.resume:
         return crawls.begin(connection, record, now())
-    crawl = crawls.resume(connection, record, whatever=() if config.seeds else ("seeds",))
+    crawl = crawls.resume(connection, record, ignoring=() if config.seeds else ("seeds",))
     if crawl is None:
         raise BadConfig("--resume: this database has no crawl with these settings; leave --resume out to begin one.")
     frontier.reopen(connection, crawl.id)
@@ -163,7 +163,7 @@ def end(connection: Connection, context: Context, resumed: bool, version: int | 
     """Marks the crawl as finished or stopped, and sums it up."""
     finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
-    left = frontier.tally(connection, context.crawl)
+    left = frontier.count_states(connection, context.crawl)
     idle = None if context.tally.requests or context.error else _idle(connection, context, finished, left)
     return Summary(context.crawl, resumed, finished, context.tally, left, context.error, version, idle)
 
@@ -171,14 +171,14 @@ def end(connection: Connection, context: Context, resumed: bool, version: int | 
 def _idle(connection: Connection, context: Context, finished: bool, left: Mapping[EntryState, int]) -> str:
     """Why a crawl ends without a request."""
     at, tally = now(), context.tally
-    next_at = frontier.outlook(connection, context.crawl).next_at
+    next_at = frontier.status(connection, context.crawl).next_at
     if not finished:
         return "No site was asked: the crawl was stopped before its first request."
     if context.full(0):
         return "No site was asked: a limit such as --max-pages is reached already."
     if tally.pages_excluded or tally.pages_deferred:
         return "No site was asked: by what is known of them, every URL that was due is excluded or deferred."
-    if leases.held(connection, context.crawl, at):
+    if leases.any_held(connection, context.crawl, at):
         return "No site was asked: another process is at work on the hosts that are left."
     if next_at and next_at > at + LONGEST:
         return (

@@ -286,8 +286,8 @@ class FrontierScheduler(BaseScheduler):
             wanted = short | {lease.host: set() for lease in leased}
             limits = {host: BATCH + len(known) for host, known in wanted.items()}
             taken = frontier.take_all(connection, crawl, limits, at)
-            others = held or leased or leases.held(connection, crawl, at)
-            return leased, until, taken, None if others else frontier.outlook(connection, crawl)
+            others = held or leased or leases.any_held(connection, crawl, at)
+            return leased, until, taken, None if others else frontier.status(connection, crawl)
 
         leased, until, taken, outlook = await self._context.call(change)
         for lease in leased:

@@ -285,7 +285,7 @@ def _recorded(a_list: Capture | None) -> tuple[CaptureRecord, ...]:
 
 
 def _blocking(connection: Connection) -> tuple[int, tuple[str, ...]]:
-    return complaints.revision(connection), complaints.blocking(connection)
+    return complaints.revision(connection), complaints.operator_lines(connection)
 
 
 def _stale_at(decision: Decision, records: Sequence[CaptureRecord]) -> datetime | None:

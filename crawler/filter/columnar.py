@@ -79,7 +79,7 @@ class Grouped:
     def __init__(self, config: FilterConfig, asking: DecisionContext, writer: Writer, done: Filtered) -> None:
         assert config.hosts
         self._config, self._crawl, self._writer, self._done = config, asking.crawl, writer, done
-        own = with_complaints(asking.operator_list, writer.call(complaints.blocking).result())
+        own = with_complaints(asking.operator_list, writer.call(complaints.operator_lines).result())
         self._snapshot = Snapshot(
             config.hosts,
             agent=asking.agent,

@@ -28,7 +28,7 @@ from forbear.portal.web.limits import address_of, client_of
 from forbear.storage.accounts import sessions
 from forbear.storage.accounts.accounts import Scope
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, find, waiting
+from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, find, open_complaints
 from forbear.storage.reads import browse
 
 MOST_ROWS = 500
@@ -68,7 +68,7 @@ class Caller:
         query = self.request.url.query
         where = f"{self.request.url.path}?{query}" if query else self.request.url.path
         with self.portal.writing() as connection:
-            sessions.note(connection, self.name, address_of(self.request), event, where, now())
+            sessions.log_access(connection, self.name, address_of(self.request), event, where, now())
 
     def answer(self, body: BaseModel, status: int = 200) -> Response:
         """The answer with its ETag, or 304 where the client has it."""
@@ -92,7 +92,7 @@ def allowed(scope: Scope) -> Callable[..., Caller]:
         found = None
         if given is not None:
             with portal.reading() as connection:
-                found = sessions.bearer(connection, given.credentials, now())
+                found = sessions.find_bearer(connection, given.credentials, now())
         if found is None:
             raise HTTPException(
                 401, "Send a token that counts, as Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
@@ -362,7 +362,7 @@ def _complaint(one: Complaint) -> OneComplaint:
 def complaints(caller: OfComplaints, state: ComplaintState | None = None) -> Response:
     """What waits for its next step, or those in one state; 500 at most."""
     with caller.portal.reading() as connection:
-        found = waiting(connection, state)
+        found = open_complaints(connection, state)
     caller.note("view")
     return caller.answer(Complaints(complaints=[_complaint(one) for one in found]))
 
@@ -427,7 +427,7 @@ def access_log(
 ) -> Response:
     """Lists every sign-in, and every view of what names URLs or people."""
     with caller.portal.reading() as connection:
-        found = sessions.noted(connection, name, after, limit + 1)
+        found = sessions.access_log(connection, name, after, limit + 1)
     caller.note("view")
     shown = [AccessEntry.model_validate(one) for one in found[:limit]]
     return caller.answer(AccessLog(entries=shown, next=shown[-1].id if len(found) > limit else None))

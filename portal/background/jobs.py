@@ -65,7 +65,7 @@ def deliver(portal: Portal) -> None:
             smtp.send(mail)
         except (OSError, smtplib.SMTPException) as error:
             with portal.writing() as connection:
-                mails.failed(connection, mail, now(), str(error) or type(error).__name__)
+                mails.mark_failed(connection, mail, now(), str(error) or type(error).__name__)
         else:
             with portal.writing() as connection:
-                mails.sent(connection, mail, now())
+                mails.mark_sent(connection, mail, now())

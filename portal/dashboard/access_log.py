@@ -19,7 +19,7 @@ A_PAGE = 100
 def overview(desk: OfLog) -> HTMLResponse:
     """Shows the account's own latest entries in the access log, so that its owner notices what they did not do."""
     with desk.portal.reading() as connection:
-        lately = sessions.noted(connection, desk.account.name, limit=10)
+        lately = sessions.access_log(connection, desk.account.name, limit=10)
     return desk.render("overview.html", lately=lately)
 
 
@@ -32,6 +32,6 @@ def access_log(
     """Lists every sign-in, and every view of what names URLs or people."""
     desk.note("view")
     with desk.portal.reading() as connection:
-        found = sessions.noted(connection, name, before, A_PAGE + 1)
-        people = accounts.everyone(connection)
+        found = sessions.access_log(connection, name, before, A_PAGE + 1)
+        people = accounts.list_accounts(connection)
     return desk.render("access_log.html", entries=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)

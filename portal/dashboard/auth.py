@@ -56,10 +56,10 @@ def session_of(request: Request, portal: Portal) -> Session | None:
     at = now()
     with portal.reading() as connection:
         found = sessions.find_session(connection, secret, at)
-        due = found is not None and sessions.due(connection, secret, at)
+        due = found is not None and sessions.needs_refresh(connection, secret, at)
     if due:
         with portal.writing() as connection:
-            request.state.session_secret = sessions.use(connection, secret, at)
+            request.state.session_secret = sessions.refresh(connection, secret, at)
     return found
 
 
@@ -79,7 +79,7 @@ class Desk:
         """Writes down what they look at or do, before they see it."""
         with self.portal.writing() as connection:
             where = what or self._where()
-            sessions.note(connection, self.account.name, address_of(self.request), event, where, now())
+            sessions.log_access(connection, self.account.name, address_of(self.request), event, where, now())
 
     def _where(self) -> str:
         query = self.request.url.query

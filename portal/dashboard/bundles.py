@@ -32,7 +32,7 @@ def bundled(portal: Portal, wanted: Filter, asked: list[tuple[str, str]], name: 
     """
     from forbear.reports.case import render  # noqa: PLC0415 no other page waits for what it rests on
 
-    request = bundle.Request(wanted, asked, portal.settings.log_key, now())
+    request = bundle.BundleRequest(wanted, asked, portal.settings.log_key, now())
     with translated(portal.engine.url), reading(portal.engine) as connection:
         found = sum(map(len, queries.ids(connection, replace(wanted, limit=MOST + 1))))
         if not found:

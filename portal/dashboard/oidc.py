@@ -85,11 +85,11 @@ def callback(
         subject = issuer.finish(portal.address(CALLBACK), code, nonce, verifier)
     except NotSignedIn as error:
         with portal.writing() as connection:
-            sessions.note(connection, issuer.url, address, "refused", CALLBACK, at)
+            sessions.log_access(connection, issuer.url, address, "refused", CALLBACK, at)
         raise HTTPException(403, str(error)) from None
     with portal.writing() as connection:
         account = accounts.by_subject(connection, subject)
-        sessions.note(connection, account.name if account else subject, address, _said(account), CALLBACK, at)
+        sessions.log_access(connection, account.name if account else subject, address, _said(account), CALLBACK, at)
         secret = sessions.begin(connection, account, at, full=True) if account else ""
     if not secret:
         raise HTTPException(403, f"No account is tied to {subject!r}: an administrator has to make one.")

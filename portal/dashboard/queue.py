@@ -14,7 +14,16 @@ from forbear.portal.public.complaints import MEANINGS
 from forbear.storage.accounts import mails
 from forbear.storage.database import Connection
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import NEXT, BadStep, Complaint, ComplaintState, advance, attachment, find, waiting
+from forbear.storage.log.complaints import (
+    NEXT,
+    BadStep,
+    Complaint,
+    ComplaintState,
+    advance,
+    attachment,
+    find,
+    open_complaints,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +41,7 @@ def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") 
         ) from None
     desk.note("view")
     with desk.portal.reading() as connection:
-        found = waiting(connection, wanted)
+        found = open_complaints(connection, wanted)
     return desk.render("queue.html", complaints=found, state=state, states=tuple(ComplaintState), now=now())
 
 

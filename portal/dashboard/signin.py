@@ -68,16 +68,18 @@ def _checked(request: Request, portal: Portal, name: str, password: str, code: s
     with portal.reading() as connection:
         known = accounts.credentials(connection, name)
     with portal.writing() as connection:
-        admitted = attempts.admit(connection, name, client, at)
+        admitted = attempts.begin_attempt(connection, name, client, at)
     checked = accounts.check(known, password, code, at)
     with portal.writing() as connection:
-        account = accounts.accept(connection, known, checked, password) if admitted else None
+        account = accounts.sign_in(connection, known, checked, password) if admitted else None
         event = "password" if account else "wrong code" if checked.knew_password else "refused"
         if admitted:
-            attempts.settle(connection, name, client, at, succeeded=account is not None, knew=checked.knew_password)
+            attempts.finish_attempt(
+                connection, name, client, at, succeeded=account is not None, knew=checked.knew_password
+            )
         else:
             event = "delayed"
-        sessions.note(connection, name, address_of(request), event, SIGN_IN, at)
+        sessions.log_access(connection, name, address_of(request), event, SIGN_IN, at)
     return account
 
 
@@ -87,7 +89,7 @@ def begin(request: Request, portal: Portal, account: Account, target: str) -> Re
     with portal.writing() as connection:
         secret = sessions.begin(connection, account, at)
         if account.enrolled:
-            sessions.note(connection, account.name, address_of(request), "signed in", SIGN_IN, at)
+            sessions.log_access(connection, account.name, address_of(request), "signed in", SIGN_IN, at)
     response = RedirectResponse(target if account.enrolled else "/dashboard/enrolment", 303)
     keep_session(request, response, secret)
     return response
@@ -113,7 +115,7 @@ def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = 
     with portal.reading() as connection:
         code_secret = accounts.code_secret(connection, account)
     drawn = io.BytesIO()
-    segno.make(accounts.uri(code_secret, account.name, f"Forbear, {portal.settings.name}")).save(
+    segno.make(accounts.otpauth_uri(code_secret, account.name, f"Forbear, {portal.settings.name}")).save(
         drawn, "svg", scale=5, xmldecl=False, svgns=False, omitsize=True, title="QR code", light="#fff", nl=False
     )
     # The library escapes what it is given, and draws it: nothing in this picture is anybody's text.
@@ -121,7 +123,7 @@ def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = 
     secret = " ".join(code_secret[start : start + 4] for start in range(0, len(code_secret), 4))
     return render(
         request, "enrolment.html", status=status, private=True, picture=picture, secret=secret, wrong=wrong,
-        uri=accounts.uri(code_secret, account.name, portal.settings.name),
+        uri=accounts.otpauth_uri(code_secret, account.name, portal.settings.name),
     )  # fmt: skip
 
 

@@ -180,7 +180,7 @@ def _listed(portal: Portal) -> list[Capture]:
     """The operator's list as it stands now, with what accepted complaints add to it, and that of infringing sites."""
     settings = portal.settings
     with portal.reading() as connection:
-        own = with_complaints(settings.operator_list, complaints.blocking(connection))
+        own = with_complaints(settings.operator_list, complaints.operator_lines(connection))
         infringing = read_infringing(settings.infringing_list, "--infringing-list", lists.current(connection))
     return [capture for capture in (own, infringing) if capture]
 

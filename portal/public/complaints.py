@@ -17,7 +17,15 @@ from forbear.portal.web.validation import ACCEPTED, EMAIL, MOST_FILES, MOST_OCTE
 from forbear.storage.accounts import mails
 from forbear.storage.db.hostnames import read
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import WITHIN, Attachment, Complaint, ComplaintState, Notice, follow, receive
+from forbear.storage.log.complaints import (
+    WITHIN,
+    Attachment,
+    Complaint,
+    ComplaintState,
+    Notice,
+    find_by_secret,
+    receive,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -163,7 +171,7 @@ def _receipt(portal: Portal, complaint: Complaint, link: str) -> str:
 def status(request: Request, portal: Here, secret: str) -> HTMLResponse:
     """How a complaint stands, for whoever has its private link."""
     with portal.reading() as connection:
-        complaint = follow(connection, secret)
+        complaint = find_by_secret(connection, secret)
     if complaint is None:
         raise HTTPException(404, "There is no complaint under this link: copy the whole of it.")
     return render(request, "complaint.html", complaint=complaint, meanings=MEANINGS, now=now(), private=True)

@@ -148,7 +148,7 @@ def subscribe(request: Request, portal: Here, email: Annotated[str, Form(max_len
     if not EMAIL.fullmatch(email.strip()):
         raise HTTPException(422, "This is no mail address: write one like name@example.org.")
     with portal.writing() as connection:
-        asked = subscriptions.ask(connection, email.strip(), now())
+        asked = subscriptions.request(connection, email.strip(), now())
         if asked:
             body = (
                 f"Somebody, you perhaps, asked that changes of what {portal.settings.name} publishes about its crawlers"

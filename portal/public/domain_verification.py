@@ -64,7 +64,7 @@ def begin(portal: Here, name: Annotated[str, Form(max_length=2048)]) -> Response
     """A new request, under a private link."""
     host = host_of(read(name))
     with portal.writing() as connection:
-        secret, _ = domain_verification.begin(connection, host, now())
+        secret, _ = domain_verification.request_proof(connection, host, now())
     return RedirectResponse(f"/control/{secret}", 303)
 
 
@@ -82,7 +82,7 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
     async with live(portal, request, control.host) as network:
         found = await _in_zone(portal, control, looked) or await _find(portal, network, control, looked)
     with portal.writing() as connection:
-        domain_verification.prove(connection, control, found, now())
+        domain_verification.record_result(connection, control, found, now())
     control = _control(portal, secret)
     if control.proven_at is None:
         return _page(request, control, secret, looked)

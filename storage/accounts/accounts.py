@@ -21,7 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, select
 
 from forbear.storage.accounts import attempts
-from forbear.storage.accounts.totp_encryption import WrongKey, opened, sealed
+from forbear.storage.accounts.totp_encryption import WrongKey, decrypt_secret, encrypt_secret
 from forbear.storage.db.account_tables import accounts, saved_queries, sessions, tokens
 from forbear.storage.db.records import new_id
 
@@ -78,21 +78,21 @@ class Account:
 
 
 def code_secret(connection: Connection, account: Account) -> str:
-    """The secret of the codes, in base32. Raises Sealed."""
-    return opened(connection, account.id, account.totp)
+    """The secret of the codes, in base32. Raises WrongKey."""
+    return decrypt_secret(connection, account.id, account.totp)
 
 
-def uri(secret: str, name: str, issuer: str) -> str:
+def otpauth_uri(secret: str, name: str, issuer: str) -> str:
     """What an authenticator app reads from the QR code (otpauth, Key Uri Format)."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
 
 
-def unreadable(connection: Connection) -> list[str]:
+def undecryptable(connection: Connection) -> list[str]:
     """The names of accounts whose codes are encrypted with another secret than the one at hand."""
     names = []
     for row in connection.execute(select(accounts).order_by(accounts.c.name)):
         try:
-            opened(connection, row.id, row.totp)
+            decrypt_secret(connection, row.id, row.totp)
         except WrongKey:
             names.append(row.name)
     return names
@@ -106,15 +106,15 @@ def add(connection: Connection, name: str, role: Role, password: str, at: dateti
         raise BadAccount(f"There is an account {name} already: take another name")
     key = new_id()
     row = {
-        "id": key, "name": name, "role": str(role), "password": "" if subject else hashed(password),
-        "totp": sealed(connection, key, pyotp.random_base32()), "enrolled_at": None, "counter": 0,
+        "id": key, "name": name, "role": str(role), "password": "" if subject else hash_password(password),
+        "totp": encrypt_secret(connection, key, pyotp.random_base32()), "enrolled_at": None, "counter": 0,
         "subject": subject or None, "created_at": at, "disabled_at": None,
     }  # fmt: skip
     connection.execute(accounts.insert(), row)
     return _read(connection.execute(select(accounts).where(accounts.c.id == row["id"])).one())
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """The hash of a new password; raises BadAccount for one that is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise BadAccount(f"A password has {SHORTEST} to {LONGEST} characters: take a sentence")
@@ -134,7 +134,7 @@ def by_subject(connection: Connection, subject: str) -> Account | None:
     return _read(row) if row else None
 
 
-def everyone(connection: Connection) -> list[dict[str, Any]]:
+def list_accounts(connection: Connection) -> list[dict[str, Any]]:
     """All accounts, without what is secret of them."""
     columns = accounts.c
     shown = columns.name, columns.role, columns.created_at, columns.enrolled_at, columns.disabled_at
@@ -152,7 +152,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class SignInCheck:
     """How a sign-in went: ``counter`` is the time step of its code (or that of the last), None if anything is wrong."""
 
     knew_password: bool
@@ -160,15 +160,15 @@ class Checked:
 
 
 def credentials(connection: Connection, name: str) -> Credentials:
-    """Those of the account with this name. Raises Sealed."""
+    """Those of the account with this name. Raises WrongKey."""
     wanted = accounts.c.name == name, accounts.c.password != "", accounts.c.disabled_at.is_(None)
     row = connection.execute(select(accounts).where(*wanted)).one_or_none()
     if row is None:
         return Credentials(None, _nobody(), "", 0)
-    return Credentials(_read(row), row.password, opened(connection, row.id, row.totp), row.counter)
+    return Credentials(_read(row), row.password, decrypt_secret(connection, row.id, row.totp), row.counter)
 
 
-def check(known: Credentials, password: str, code: str, at: datetime) -> Checked:
+def check(known: Credentials, password: str, code: str, at: datetime) -> SignInCheck:
     """Checks what was given, which takes a tenth of a second of work: no transaction waits for it.
 
     An account that never gave a code needs none: it has to enrol before anything else.
@@ -178,10 +178,10 @@ def check(known: Credentials, password: str, code: str, at: datetime) -> Checked
     if known.account and known.account.enrolled:
         counter = _counter(known.code_secret, code, at)
         counter = counter if counter is not None and counter > known.counter else None
-    return Checked(right, counter if right else None)
+    return SignInCheck(right, counter if right else None)
 
 
-def accept(connection: Connection, known: Credentials, checked: Checked, password: str) -> Account | None:
+def sign_in(connection: Connection, known: Credentials, checked: SignInCheck, password: str) -> Account | None:
     """The account that was signed in to; None if anything is wrong or changed meanwhile. In a writing transaction."""
     account = known.account
     if account is None or checked.counter is None:
@@ -190,7 +190,7 @@ def accept(connection: Connection, known: Credentials, checked: Checked, passwor
     if _hasher.check_needs_rehash(known.password):
         values["password"] = _hasher.hash(password)
     if known.code_secret == account.totp:  # from before there was a vault, if there is one now
-        values["totp"] = sealed(connection, account.id, known.code_secret)
+        values["totp"] = encrypt_secret(connection, account.id, known.code_secret)
     # Each code is taken once, also where two come at the same time: the counter has to be the one that was read.
     same = accounts.c.id == account.id, accounts.c.password == known.password, accounts.c.counter == known.counter
     open_ = accounts.c.disabled_at.is_(None)
@@ -216,8 +216,8 @@ def change(connection: Connection, name: str, **values: Any) -> None:
 
 def set_password(connection: Connection, name: str, password: str) -> None:
     """A new password, and new codes, which the owner enrols anew. Raises BadAccount."""
-    code_secret = sealed(connection, _named(connection, name).id, pyotp.random_base32())
-    change(connection, name, password=hashed(password), enrolled_at=None, counter=0, totp=code_secret)
+    code_secret = encrypt_secret(connection, _named(connection, name).id, pyotp.random_base32())
+    change(connection, name, password=hash_password(password), enrolled_at=None, counter=0, totp=code_secret)
     attempts.forget(connection, name)
 
 

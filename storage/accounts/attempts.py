@@ -54,8 +54,8 @@ KNOWN = timedelta(days=90)
 """How long a client is no stranger after it has signed in."""
 
 
-def admit(connection: Connection, name: str, client: str, at: datetime) -> bool:
-    """Whether a sign-in may be checked now; counts it as failed until ``settle``. In a writing transaction."""
+def begin_attempt(connection: Connection, name: str, client: str, at: datetime) -> bool:
+    """Whether a sign-in may be checked now; counts it as failed until ``finish_attempt``. In a writing transaction."""
     connection.execute(select(accounts.c.id).where(accounts.c.name == name).with_for_update())  # one after the other
     rows = connection.execute(select(attempts).where(attempts.c.name == name)).all()
     failed = [row for row in rows if row.failed_at is not None and row.failed_at > at - MEMORY]
@@ -77,7 +77,9 @@ def admit(connection: Connection, name: str, client: str, at: datetime) -> bool:
     return True
 
 
-def settle(connection: Connection, name: str, client: str, at: datetime, *, succeeded: bool, knew: bool) -> None:
+def finish_attempt(
+    connection: Connection, name: str, client: str, at: datetime, *, succeeded: bool, knew: bool
+) -> None:
     """Says how an attempt that was admitted went; ``knew``: the password was right. In a writing transaction."""
     values: dict[str, Any] = {"wrong_codes": attempts.c.wrong_codes - (0 if knew else 1)}
     if succeeded:  # earlier failures from the same address are disregarded then (NIST SP 800-63B 5.2.2)

@@ -52,7 +52,7 @@ class Address:
     kept_at: datetime | None
 
 
-def begin(connection: Connection, host: str, at: datetime) -> tuple[str, Control]:
+def request_proof(connection: Connection, host: str, at: datetime) -> tuple[str, Control]:
     """A new request, and the secret of its private link, which is not stored."""
     connection.execute(controls.delete().where(controls.c.expires_at <= at))
     secret = secrets.token_urlsafe(24)
@@ -70,7 +70,7 @@ def find(connection: Connection, secret: str, at: datetime) -> Control | None:
     return Control(row.id, row.host, row.token, row.proven_at, row.found, row.expires_at) if row else None
 
 
-def prove(connection: Connection, control: Control, found: str | None, at: datetime) -> None:
+def record_result(connection: Connection, control: Control, found: str | None, at: datetime) -> None:
     """Notes where the token was found, if anywhere; by https or in the DNS it is a proof, which counts from now on."""
     values: dict[str, Any] = {"found": found}
     this = controls.update().where(controls.c.id == control.id)

@@ -52,13 +52,13 @@ def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
     return found
 
 
-def sent(connection: Connection, mail: Mail, at: datetime) -> None:
+def mark_sent(connection: Connection, mail: Mail, at: datetime) -> None:
     """Notes that the mail server took it; address and text are forgotten."""
     done = {**_FORGOTTEN, "due_at": None, "sent_at": at, "attempts": mail.attempts + 1, "error": None}
     connection.execute(mails.update().where(mails.c.id == mail.id).values(done))
 
 
-def failed(connection: Connection, mail: Mail, at: datetime, error: str) -> None:
+def mark_failed(connection: Connection, mail: Mail, at: datetime, error: str) -> None:
     """Notes that it could not be sent; it is tried again after a pause, or given up and forgotten."""
     values: dict[str, object] = {"attempts": mail.attempts + 1, "error": error}
     if mail.attempts < len(PAUSES):

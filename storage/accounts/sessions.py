@@ -60,7 +60,7 @@ def begin(connection: Connection, account: Account, at: datetime, *, full: bool 
 
 
 def find_session(connection: Connection, secret: str, at: datetime) -> Session | None:
-    """The session of a cookie, used now; None if it has ended. In a writing transaction only where ``due`` says so."""
+    """Finds the session of a cookie; None if it has ended. Only reads: see ``needs_refresh``."""
     row = connection.execute(_joined(secret, at)).one_or_none()
     if row is None:
         return None
@@ -68,13 +68,13 @@ def find_session(connection: Connection, secret: str, at: datetime) -> Session |
     return Session(row.id, account, row.stage)
 
 
-def due(connection: Connection, secret: str, at: datetime) -> bool:
-    """Whether ``use`` has something to write."""
+def needs_refresh(connection: Connection, secret: str, at: datetime) -> bool:
+    """Whether ``refresh`` has something to write."""
     row = connection.execute(_joined(secret, at)).one_or_none()
     return row is not None and (row.seen_at <= at - _STEP or row.rotated_at <= at - ROTATION)
 
 
-def use(connection: Connection, secret: str, at: datetime) -> str:
+def refresh(connection: Connection, secret: str, at: datetime) -> str:
     """Notes that a session is used; another secret for its cookie where one is due, else nothing."""
     row = connection.execute(_joined(secret, at).with_for_update()).one_or_none()
     if row is None:
@@ -112,7 +112,7 @@ def issue(
     return token
 
 
-def bearer(connection: Connection, token: str, at: datetime) -> Bearer | None:
+def find_bearer(connection: Connection, token: str, at: datetime) -> Bearer | None:
     """Who sent a token; None if it is none, or has ended, or its account is shut."""
     wanted = tokens.c.id == _digest(token), tokens.c.expires_at > at, accounts.c.disabled_at.is_(None)
     found = select(accounts.c.name, accounts.c.role, tokens.c.scopes).join_from(tokens, accounts).where(*wanted)
@@ -128,13 +128,13 @@ def revoke(connection: Connection, name: str, label: str) -> int:
     return connection.execute(delete(tokens).where(tokens.c.account == account, tokens.c.label == label)).rowcount
 
 
-def note(connection: Connection, name: str, client: str, event: str, what: str, at: datetime) -> None:
+def log_access(connection: Connection, name: str, client: str, event: str, what: str, at: datetime) -> None:
     """Writes a sign-in or a view down."""
     row = {"id": new_id(), "at": at, "name": name[:100], "client": client, "event": event, "what": what[:4000]}
     connection.execute(visits.insert(), row)
 
 
-def noted(connection: Connection, name: str = "", before: str = "", limit: int = 100) -> Sequence[dict[str, Any]]:
+def access_log(connection: Connection, name: str = "", before: str = "", limit: int = 100) -> Sequence[dict[str, Any]]:
     """What was written down, newest first, those before an id; of one name, if it is given."""
     columns = visits.c
     wanted = select(visits).order_by(columns.id.desc()).limit(limit)

@@ -26,7 +26,7 @@ class Subscription:
     is_confirmed: bool
 
 
-def ask(connection: Connection, email: str, at: datetime) -> Subscription | None:
+def request(connection: Connection, email: str, at: datetime) -> Subscription | None:
     """Notes the wish; None if that address is subscribed or asked already: others cannot have it sent mails again."""
     expire(connection, at)
     row = {"id": new_id(), "email": email, "token": secrets.token_urlsafe(24), "asked_at": at}

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from forbear.storage.db.errors import StorageError
 
-_SEALED = "aes-256-gcm:"
+_PREFIX = "aes-256-gcm:"
 _NONCE = 12
 
 
@@ -33,32 +33,32 @@ class TotpCipher:
         derived = HKDF(SHA256(), 32, None, b"forbear: secrets of one-time codes").derive(secret)
         self._cipher = AESGCM(derived)
 
-    def seal(self, account: str, secret: str) -> str:
+    def encrypt(self, account: str, secret: str) -> str:
         """The secret as it is stored; it can be opened for this account alone."""
         nonce = os.urandom(_NONCE)
         octets = nonce + self._cipher.encrypt(nonce, secret.encode(), account.encode())
-        return _SEALED + base64.b64encode(octets).decode()
+        return _PREFIX + base64.b64encode(octets).decode()
 
-    def open(self, account: str, stored: str) -> str:
-        """The secret that was sealed; raises Sealed."""
+    def decrypt(self, account: str, stored: str) -> str:
+        """The secret that was sealed; raises WrongKey."""
         try:
-            octets = base64.b64decode(stored.removeprefix(_SEALED), validate=True)
+            octets = base64.b64decode(stored.removeprefix(_PREFIX), validate=True)
             return self._cipher.decrypt(octets[:_NONCE], octets[_NONCE:], account.encode()).decode()
         except (InvalidTag, binascii.Error, ValueError):
             raise WrongKey("The codes are encrypted with another secret than this portal's.") from None
 
 
-def sealed(connection: Connection, account: str, secret: str) -> str:
+def encrypt_secret(connection: Connection, account: str, secret: str) -> str:
     """A secret as it is stored in this database."""
     vault: TotpCipher | None = connection.get_execution_options().get("vault")
-    return vault.seal(account, secret) if vault else secret
+    return vault.encrypt(account, secret) if vault else secret
 
 
-def opened(connection: Connection, account: str, stored: str) -> str:
-    """The secret that is stored; raises Sealed."""
-    if not stored.startswith(_SEALED):
+def decrypt_secret(connection: Connection, account: str, stored: str) -> str:
+    """The secret that is stored; raises WrongKey."""
+    if not stored.startswith(_PREFIX):
         return stored
     vault: TotpCipher | None = connection.get_execution_options().get("vault")
     if vault is None:
         raise WrongKey("The codes are encrypted, and this portal has no secret that stays.")
-    return vault.open(account, stored)
+    return vault.decrypt(account, stored)

@@ -19,7 +19,7 @@ from forbear.storage.db.dialects import add, chunks, execute
 from forbear.storage.db.errors import StorageError
 from forbear.storage.db.records import new_id, now
 from forbear.storage.db.schema import chain, decision_captures, events, subtrees
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 
 _LOCK = 0x666F7263
 """Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
@@ -58,8 +58,8 @@ def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
         leaves.commitment(salt, entry.payload) if salt is not None and entry.payload is not None else None
         for salt, entry in zip(salts, entries, strict=True)
     ]
-    first, at = _turn(connection)
-    logged = written(at)
+    first, at = _next_position(connection)
+    logged = iso_utc(at)
     rows = [
         (position, kind, ref, logged, leaf_hash(record(kind, logged, payload, position, row).encode()), salt, payload)
         for position, ((kind, ref, row, _), salt, payload) in enumerate(
@@ -67,14 +67,14 @@ def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
         )
     ]
     add(connection, chain, rows)
-    add(connection, subtrees, list(merkle.grown(_fetch(connection), first, [row[4] for row in rows])))
+    add(connection, subtrees, list(merkle.full_subtrees(_fetch(connection), first, [row[4] for row in rows])))
 
 
 def append_event(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
     """Puts on record what was done, as an event; in the transaction that does it, and last."""
     row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
     connection.execute(events.insert(), row)
-    append(connection, [leaves.entry("event", row)])
+    append(connection, [leaves.new_leaf("event", row)])
 
 
 def event_contents(connection: Connection, event: str) -> Iterator[Any]:
@@ -82,7 +82,7 @@ def event_contents(connection: Connection, event: str) -> Iterator[Any]:
     yield from connection.scalars(select(events.c.content).where(events.c.event == event))
 
 
-def _turn(connection: Connection) -> tuple[int, datetime]:
+def _next_position(connection: Connection) -> tuple[int, datetime]:
     """The next position and the time of what is written there; nobody else gets either before this transaction ends."""
     if connection.dialect.name == "postgresql":
         execute(connection, "SELECT pg_advisory_xact_lock(?)", (_LOCK,))
@@ -116,7 +116,7 @@ def _fetch(connection: Connection) -> merkle.Fetch:
     return fetch
 
 
-def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[ChainRow]:
+def chain_rows(connection: Connection, kind: str, refs: Sequence[str]) -> list[ChainRow]:
     """Rows of a kind by their ids, as they are hashed, in the order of the chain; unknown ids are left out.
 
     What the record says is taken from the rows as they stand now: whether it has the leaf is for ``verify`` to tell.
@@ -125,11 +125,11 @@ def sealed(connection: Connection, kind: str, refs: Sequence[str]) -> list[Chain
     for some in chunks(refs):
         known = connection.execute(select(chain).where(chain.c.kind == kind, chain.c.ref.in_(some))).all()
         entries = read(connection, kind, [row.ref for row in known])
-        found += [seal(row, entries[row.ref]) for row in known if row.ref in entries]
+        found += [chain_row(row, entries[row.ref]) for row in known if row.ref in entries]
     return sorted(found)
 
 
-def seal(row: Row[Any], entry: NewLeaf) -> ChainRow:
+def chain_row(row: Row[Any], entry: NewLeaf) -> ChainRow:
     """A row of the chain with what it stands for; of a payload that was erased, its commitment is all there is."""
     sealed = record(row.kind, row.at, row.payload, row.position, entry.row)
     salt = row.salt.hex() if row.salt is not None else None
@@ -142,11 +142,11 @@ def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, Ne
     found = connection.execute(select(form.table).where(form.ref.in_(refs)))
     rows = [row._asdict() for row in found]
     if kind != "decision":
-        return {form.ref_of(row): leaves.entry(kind, row) for row in rows}
+        return {form.ref_of(row): leaves.new_leaf(kind, row) for row in rows}
     children = {name: _children(connection, table, refs) for name, table in CHILDREN.items()}
     rests = _children(connection, decision_captures, refs)
     return {
-        row["id"]: leaves.entry(
+        row["id"]: leaves.new_leaf(
             kind,
             row,
             {name: of.get(row["id"], ()) for name, of in children.items()},

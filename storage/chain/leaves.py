@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Date, Table, Text, cast
 
 from forbear.storage.db import portal_tables, schema
 from forbear.storage.db.canonical_json import canonical
-from forbear.storage.db.types import Instant, Shown, shown, written
+from forbear.storage.db.types import Instant, SafeText, iso_utc, printable
 
 SALT = 16
 """Octets of a salt."""
@@ -122,7 +122,7 @@ def commitment(salt: bytes, payload: str) -> str:
 def record(kind: str, logged: datetime | str, payload: str | None, position: int, row: str) -> str:
     """The record that is hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
     committed = f'"payload":"{payload}",' if payload else ""
-    at = logged if isinstance(logged, str) else written(logged)
+    at = logged if isinstance(logged, str) else iso_utc(logged)
     return f'{{"kind":"{kind}","logged":"{at}",{committed}"position":{position},"row":{row}}}'
 
 
@@ -141,37 +141,37 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def entry(
+def new_leaf(
     kind: str, row: Row, children: Mapping[str, Sequence[Row]] | None = None, captures: Sequence[str] = ()
 ) -> NewLeaf:
     """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
     parts = _PARTS[kind]
-    fixed = {**row, **{name: _told(row[name]) for name in parts.told if row.get(name) is not None}}
-    payload = {**row, **{name: shown(row[name]) for name in parts.shown}}
+    fixed = {**row, **{name: _as_text(row[name]) for name in parts.as_text if row.get(name) is not None}}
+    payload = {**row, **{name: printable(row[name]) for name in parts.shown}}
     if children is not None:
         fixed["captures"] = captures
         for name, rows in children.items():
             kept, words = _CHILD_PARTS[name]
             fixed[name] = [{column: child[column] for column in kept} for child in rows]
-            payload[name] = [{column: shown(child[column]) for column in words} for child in rows]
-    text = _filled(fixed, parts.kept)
-    return NewLeaf(kind, FORMS[kind].ref_of(row), text, _filled(payload, parts.words) if parts.words else None)
+            payload[name] = [{column: printable(child[column]) for column in words} for child in rows]
+    text = _json_of(fixed, parts.kept)
+    return NewLeaf(kind, FORMS[kind].ref_of(row), text, _json_of(payload, parts.words) if parts.words else None)
 
 
-def _told(value: datetime | date | str) -> str:
+def _as_text(value: datetime | date | str) -> str:
     """Times, days and text from outside, as they are in the database."""
     if isinstance(value, str):
-        return shown(value)
-    return written(value) if isinstance(value, datetime) else value.isoformat()
+        return printable(value)
+    return iso_utc(value) if isinstance(value, datetime) else value.isoformat()
 
 
-def _filled(row: Row, names: Sequence[str]) -> str:
+def _json_of(row: Row, names: Sequence[str]) -> str:
     """Returns canonical JSON of these columns, without the empty ones."""
     return canonical({name: row[name] for name in names if row.get(name) is not None})
 
 
-def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> NewLeaf:
-    """``entry`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
+def decision_leaf(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> NewLeaf:
+    """``new_leaf`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
 
     So for all rows that a crawl writes by thousands: the JSON is put together from what stands in the row, at a
     fraction of the time.
@@ -186,7 +186,7 @@ def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements
         f'"engine":{_quoted(engine)},"gaps":[{",".join([_gap(gap[2], gap[7]) for gap in gaps])}],"id":{_quoted(id_)},'
         f'"policy":{_quoted(policy)},"profile":{_quoted(profile)},'
         f'"reasons":[{",".join([_reason(reason[2], *reason[6:]) for reason in reasons])}],"stage":{_quoted(stage)},'
-        f'"statements":[{",".join([_statement(said[2], *said[6:9]) for said in statements])}],'
+        f'"statements":[{",".join([_statement(words[2], *words[6:9]) for words in statements])}],'
         f'{_number("status", status)}"use":{_quoted(use)},"verdict":{_quoted(verdict)},'
         f'"verdict_standard":{_quoted(standard)},"verdict_strict":{_quoted(strict)}}}'
     )
@@ -194,23 +194,23 @@ def of_decision(row: Tuple, captures: Sequence[str], reasons: Tuples, statements
         f'{{"canonical":{_quoted(canonical_url)},'
         f'"gaps":[{",".join([_words("detail", gap[6], gap) for gap in gaps])}],"host":{_quoted(host)},'
         f'"reasons":[{",".join([_words("", "", reason) for reason in reasons])}],'
-        f'"statements":[{",".join([_words("note", said[9], said) for said in statements])}],"url":{_quoted(url)}}}'
+        f'"statements":[{",".join([_words("note", words[9], words) for words in statements])}],"url":{_quoted(url)}}}'
     )
     return NewLeaf("decision", id_, fixed, payload)
 
 
-def of_capture(row: Tuple) -> NewLeaf:
+def capture_leaf(row: Tuple) -> NewLeaf:
     """The same of a capture; its headers and excerpts are canonical JSON already."""
     id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, octets, _, excerpts = row
     fixed = (
         f'{{"body_bytes":{octets},"body_sha256":{_quoted(content)},"crawl":{_quoted(crawl)},{_text("error", error)}'
         f'{_text("expires_at", expires_at)}"fetched_at":"{fetched_at}","id":{_quoted(id_)}{_last("status", status)}}}'
     )
-    said = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
-    return NewLeaf("capture", id_, fixed, f'{{{said}"headers":{headers},"url":{_quoted(url)}}}')
+    words = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
+    return NewLeaf("capture", id_, fixed, f'{{{words}"headers":{headers},"url":{_quoted(url)}}}')
 
 
-def of_page(row: Tuple) -> NewLeaf:
+def page_leaf(row: Tuple) -> NewLeaf:
     """The same of a page."""
     decision, crawl, url, kept_at, _, _, _, content, media_type, octets = row
     fixed = (
@@ -243,8 +243,8 @@ def _reason(protocol: str, preference: str, measure: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _statement(protocol: str, preference: str, uses: str, force: str) -> str:
-    said = f'"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}'
-    return f'{{"force":{_quoted(force)},{said},"uses":{uses}}}'
+    words = f'"preference":{_quoted(preference)},"protocol":{_quoted(protocol)}'
+    return f'{{"force":{_quoted(force)},{words},"uses":{uses}}}'
 
 
 @functools.lru_cache(maxsize=4096)
@@ -252,19 +252,19 @@ def _gap(protocol: str, defers: str) -> str:
     return f'{{"defers":{defers},"protocol":{_quoted(protocol)}}}'
 
 
-def _words(name: str, more: str, said: Tuple) -> str:
+def _words(name: str, more: str, words: Tuple) -> str:
     """What is payload of a reason, statement or gap; ``name`` sorts before the names that all have."""
     first = f'"{name}":{_quoted(more)},' if name else ""
-    return f'{{{first}"place":{_quoted(said[5])},"quote":{_quoted(said[3])},"source":{_quoted(said[4])}}}'
+    return f'{{{first}"place":{_quoted(words[5])},"quote":{_quoted(words[3])},"source":{_quoted(words[4])}}}'
 
 
 class _Parts(NamedTuple):
-    """Names of columns, sorted: what stays, what is payload, which of that is Shown, which that stay are ``_told``."""
+    """Sorted column names: ``kept``, ``words`` (payload), and those of each that are converted before hashing."""
 
     kept: tuple[str, ...]
     words: tuple[str, ...]
     shown: tuple[str, ...]
-    told: tuple[str, ...]
+    as_text: tuple[str, ...]
 
 
 def _parts(kind: str, form: LeafFormat) -> _Parts:
@@ -274,8 +274,8 @@ def _parts(kind: str, form: LeafFormat) -> _Parts:
     return _Parts(
         _names(kept | belongs | ({"captures"} if belongs else set())),
         _names(form.erasable | belongs),
-        _names(name for name in form.erasable if isinstance(columns[name], Shown)),
-        _names(name for name in kept if isinstance(columns[name], Instant | Date | Shown)),
+        _names(name for name in form.erasable if isinstance(columns[name], SafeText)),
+        _names(name for name in kept if isinstance(columns[name], Instant | Date | SafeText)),
     )
 
 

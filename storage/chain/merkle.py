@@ -46,7 +46,7 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def grown(fetch: Fetch, size: int, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
+def full_subtrees(fetch: Fetch, size: int, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
     """What is to be stored above the leaves when these join a tree of ``size``: (level, number, hash), level from 1.
 
     ``fetch`` is asked for what is stored already: of each level at most the 255 hashes of the group not yet full.
@@ -135,7 +135,7 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def root_by_inclusion(leaf: bytes, position: int, size: int, path: Sequence[bytes]) -> bytes | None:
+def root_from_inclusion(leaf: bytes, position: int, size: int, path: Sequence[bytes]) -> bytes | None:
     """The root that an audit path leads to (RFC 9162 2.1.3.2); None if the path cannot be one."""
     if not 0 <= position < size:
         return None
@@ -153,7 +153,7 @@ def root_by_inclusion(leaf: bytes, position: int, size: int, path: Sequence[byte
     return root if last == 0 else None
 
 
-def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether a consistency proof shows that the old tree is the beginning of the other (RFC 9162 2.1.4.2)."""
     if old in (0, size):
         return not proof and (root if old else EMPTY) == old_root
@@ -177,7 +177,7 @@ def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequenc
     return last == 0 and first == old_root and second == root
 
 
-class Growing:
+class TreeBuilder:
     """A tree that takes leaf after leaf and remembers only what its root needs: one hash for each power of two."""
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ class Growing:
         self._roots: list[bytes] = []
 
     def push(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Takes a leaf; the hashes of the levels that ``grown`` stores which are complete with it."""
+        """Takes a leaf; the hashes of the levels that ``full_subtrees`` stores which are complete with it."""
         complete: list[tuple[int, int, bytes]] = []
         index, height, node = self.size, 0, leaf
         while index % 2:

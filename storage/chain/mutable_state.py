@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from forbear.storage.db.portal_tables import complaint_blocks, complaint_files, complaint_steps, complaints
 from forbear.storage.db.schema import events, list_entries, list_sources
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 
 LET_IN = "listing let in"
 """The event of a person who lets entries in that were held back."""
@@ -85,13 +85,13 @@ def _entries(connection: Connection) -> Iterator[Difference]:
             if event.event == ENDED:
                 ended |= dict.fromkeys(said["entries"], said["until"])
             else:
-                let_in |= dict.fromkeys(said["entries"], (written(event.at), said["by"], said["why"]))
+                let_in |= dict.fromkeys(said["entries"], (iso_utc(event.at), said["by"], said["why"]))
     columns = list_entries.c
     wanted = select(columns.id, columns.until, columns.accepted_at, columns.accepted_by, columns.accepted_why)
     for row in connection.execute(wanted):
         until = row.until and row.until.isoformat()
         if until != ended.get(row.id):
             yield "listing", row.id, f"It is listed until {until}, and by the record until {ended.get(row.id)}."
-        accepted = (row.accepted_at and written(row.accepted_at), row.accepted_by, row.accepted_why)
+        accepted = (row.accepted_at and iso_utc(row.accepted_at), row.accepted_by, row.accepted_why)
         if accepted != let_in.get(row.id, (None, None, None)):
             yield "listing", row.id, "Who let it in, when or why is not what the record says."

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 
-def write(positions: Iterable[int]) -> str:
+def join(positions: Iterable[int]) -> str:
     """The positions, ascending, as ranges."""
     ranges: list[list[int]] = []
     for position in positions:
@@ -17,7 +17,7 @@ def write(positions: Iterable[int]) -> str:
     return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-class Positions:
+class PositionSet:
     """Positions that were written so. Raises ValueError for a text that was not."""
 
     def __init__(self, texts: Iterable[str]) -> None:

@@ -30,12 +30,12 @@ AT_A_TIME = 16
 
 
 @lru_cache(maxsize=16)
-def contents(url: str) -> Contents:
+def blob_store(url: str) -> BlobStore:
     """The store at this URL; raises StorageError (unknown kind, a password in it, unreachable)."""
-    return Contents(url)
+    return BlobStore(url)
 
 
-class Contents:
+class BlobStore:
     """A folder (``/path``, ``file:///path``) or a bucket (``s3://bucket/folder?region=…&endpoint_override=…``).
 
     The keys to a bucket come from where AWS's own programs take them: environment, ~/.aws, the machine's role. What is
@@ -51,7 +51,7 @@ class Contents:
         self._all(lambda item: self._put(*item), packed.items())
 
     def get(self, digests: Iterable[str]) -> dict[str, bytes]:
-        """Contents by their digests, unpacked; those that are not there whole are left out. Raises StorageError."""
+        """BlobStore by their digests, unpacked; those that are not there whole are left out. Raises StorageError."""
         found = self._all(self._get, digests)
         return {sha256: content for sha256, content in found if content is not None}
 

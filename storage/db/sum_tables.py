@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Index, LargeBinary, Table, Text
 
 from forbear.storage.db.schema import metadata
-from forbear.storage.db.types import Count, Instant, Shown
+from forbear.storage.db.types import Count, Instant, SafeText
 
 daily_verdicts = Table(
     "daily_verdicts",
@@ -88,8 +88,8 @@ crawl_words = Table(
     Column("host", Text, nullable=False, comment="The host that was decided about."),
     Column("verdict", Text, nullable=False, comment="excluded or deferred."),
     Column("protocol", Text, nullable=False, comment="The protocol of the words."),
-    Column("quote", Shown, nullable=False, comment="The words of the site; or the failure's name."),
-    Column("source", Shown, nullable=False, comment="A URL that they come from."),
+    Column("quote", SafeText, nullable=False, comment="The words of the site; or the failure's name."),
+    Column("source", SafeText, nullable=False, comment="A URL that they come from."),
     Index(None, "crawl", "verdict", "host"),
     comment="Sum over reasons: whose words decided about which host in which crawl.",
 )

@@ -44,7 +44,7 @@ class Instant(TypeDecorator[datetime]):
         return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
 
 
-class Shown(TypeDecorator[str]):
+class SafeText(TypeDecorator[str]):
     r"""Text from outside: control characters and lone surrogates, which PostgreSQL refuses, become ``\xNN``."""
 
     impl = Text
@@ -52,15 +52,15 @@ class Shown(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """On the way in."""
-        return None if value is None else shown(value)
+        return None if value is None else printable(value)
 
 
-def shown(text: str) -> str:
-    """Text from outside as a column of type Shown keeps it."""
+def printable(text: str) -> str:
+    """Text from outside as a column of type SafeText keeps it."""
     return text if text.isprintable() else readable(text.encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=4096)
-def written(at: datetime) -> str:
+def iso_utc(at: datetime) -> str:
     """A time as it stands in records: UTC, to the microsecond."""
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

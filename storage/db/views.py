@@ -177,7 +177,7 @@ class QueryResult(NamedTuple):
     rows: Iterator[Sequence[Any]]
 
 
-def ask(connection: Connection, query: str) -> QueryResult:
+def run_select(connection: Connection, query: str) -> QueryResult:
     """Answers one SELECT; the connection is one of ``database.reading_only``. Raises StorageError with a sentence."""
     query = query.strip().rstrip(";").rstrip()
     if connection.dialect.name == "postgresql":
@@ -185,7 +185,7 @@ def ask(connection: Connection, query: str) -> QueryResult:
     try:
         found = connection.exec_driver_sql(query)
     except DBAPIError as error:
-        raise StorageError(f"This cannot be asked: {_said(error.orig)}.") from error
+        raise StorageError(f"This cannot be asked: {_first_line(error.orig)}.") from error
     if not found.returns_rows:
         raise StorageError("This cannot be asked: it is no SELECT.")
     return QueryResult(list(found.keys()), map(tuple, found))
@@ -201,13 +201,13 @@ def _postgresql(connection: Connection, query: str) -> QueryResult:
     try:
         first = next(rows, None)
     except psycopg.Error as error:
-        raise StorageError(f"This cannot be asked: {_said(error)}.") from error
+        raise StorageError(f"This cannot be asked: {_first_line(error)}.") from error
     if cursor.description is None:
         raise StorageError("This cannot be asked: it is no SELECT.")
     return QueryResult([column.name for column in cursor.description], chain(() if first is None else (first,), rows))
 
 
-def _said(error: BaseException | None) -> str:
+def _first_line(error: BaseException | None) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 

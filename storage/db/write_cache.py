@@ -21,8 +21,8 @@ class Seen(set[T]):
         self.update(things)
 
 
-class Memo:
-    """Holds for transactions that were committed: after one that failed, a new memo is begun.
+class WriteCache:
+    """Holds for transactions that were committed: after one that failed, a new cache is begun.
 
     ``captures`` are ids, ``links`` pairs of crawl and URL, ``speaking`` triples of protocol, preference and host;
     ``measured`` and ``words`` are keys of crawl_sums.py. None of these rows ever goes away while a crawl is at work,

@@ -16,7 +16,7 @@ from forbear.storage.db.dialects import add_new, chunks, find, many
 from forbear.storage.db.hostnames import digest, host_of
 from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.db.schema import frontier, hosts, queues
-from forbear.storage.db.types import shown, written
+from forbear.storage.db.types import iso_utc, printable
 from forbear.storage.db.write_cache import Seen
 from forbear.storage.frontier.hosts import ensure_hosts
 from forbear.storage.frontier.process_id import this_process
@@ -100,7 +100,7 @@ _GIVEN = ("queue", "key", "url", "depth", "found_on", "redirects", "state", "att
 
 
 def _row(key: bytes, queue: int, link: Link) -> tuple[object, ...]:
-    url = shown(parse(link.url).href)
+    url = printable(parse(link.url).href)
     return queue, key, url, link.depth, link.found_on, link.redirects, str(EntryState.WAITING), 0, 0
 
 
@@ -115,7 +115,7 @@ def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[
     if new:
         at = now()
         ensure_hosts(connection, (host for _, host in new), at)
-        places = [(crawl, host, written(at)) for crawl, host in new]
+        places = [(crawl, host, iso_utc(at)) for crawl, host in new]
         add_new(connection, queues, places, ("crawl", "host", "ready_at"), "id")
         known |= _lock_queues(connection, new)
     return known
@@ -137,7 +137,7 @@ def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> d
 def mark_ready(connection: Connection, some: Iterable[int]) -> None:
     """Lets queues that were empty take their turn again, after all that are ready now."""
     asleep = "UPDATE queues SET ready_at = ? WHERE ready_at IS NULL AND id"
-    find(connection, asleep, sorted(some), before=(written(now()),))
+    find(connection, asleep, sorted(some), before=(iso_utc(now()),))
 
 
 def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[FrontierEntry]:
@@ -201,7 +201,7 @@ def set_states(connection: Connection, changes: Sequence[tuple[EntryUpdate, str 
     rows = [
         (
             str(change.state),
-            change.due_at and written(change.due_at),
+            change.due_at and iso_utc(change.due_at),
             decision,
             int(change.state is EntryState.DEFERRED),
             change.entry,
@@ -253,7 +253,7 @@ def reopen(connection: Connection, crawl: str) -> int:
     return len(again)
 
 
-def outlook(connection: Connection, crawl: str) -> FrontierStatus:
+def status(connection: Connection, crawl: str) -> FrontierStatus:
     """Whether the crawl is finished: no process holds a host of it, and nothing waits."""
     ready_at = connection.scalar(
         select(queues.c.ready_at)
@@ -280,7 +280,7 @@ SAMPLE = 1_000
 """Entries that an estimate looks at: it is wrong by 1.6 % of all URLs or less in two of three cases."""
 
 
-def estimate(connection: Connection, crawl: str) -> dict[EntryState, int]:
+def estimate_states(connection: Connection, crawl: str) -> dict[EntryState, int]:
     """About how many entries of a crawl stand where, from entries drawn at random: as fast for 10 million as for 10.
 
     Exact for as many entries as SAMPLE.
@@ -298,10 +298,10 @@ COUNTED = 1_000_000
 """Entries, of all crawls of a database, up to which they are counted; more would keep a crawl from its end."""
 
 
-def tally(connection: Connection, crawl: str) -> dict[EntryState, int]:
+def count_states(connection: Connection, crawl: str) -> dict[EntryState, int]:
     """How many entries of a crawl stand where; an estimate if the frontier has more than COUNTED."""
     if (connection.scalar(select(func.max(frontier.c.id))) or 0) > COUNTED:
-        return estimate(connection, crawl)
+        return estimate_states(connection, crawl)
     counted = (
         select(frontier.c.state, func.count())
         .join_from(frontier, queues)

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, select
 from forbear.storage.db.dialects import add_new
 from forbear.storage.db.hostnames import domain_of, unicode_of
 from forbear.storage.db.schema import hosts
-from forbear.storage.db.types import shown, written
+from forbear.storage.db.types import iso_utc, printable
 
 
 def ensure_hosts(connection: Connection, names: Iterable[str], at: datetime) -> None:
     """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
-    met = written(at)
-    rows = [(name, shown(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
+    met = iso_utc(at)
+    rows = [(name, printable(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
     add_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
 
 

@@ -60,7 +60,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
                 connection.execute(queues.update().where(queues.c.id == row.id).values(ready_at=later))
             else:
                 free.append(row)
-        _hold(connection, [row.host for row in free], owner, until)
+        _assign(connection, [row.host for row in free], owner, until)
         _recover_entries(connection, [row.id for row in free if row.lease_owner is not None], DEATH)
         _recover_entries(connection, [row.id for row in free if row.lease_owner is None], 0)
         leased += [Lease(row.host, _next_at(row, at), row.lease_owner is not None) for row in free]
@@ -79,7 +79,7 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
     mine = known.lease_owner == owner
     if known.lease_owner is not None and not mine and known.lease_until > at:
         return None
-    _hold(connection, [host], owner, at + timedelta(seconds=seconds))
+    _assign(connection, [host], owner, at + timedelta(seconds=seconds))
     return Lease(host, _next_at(known, at), known.lease_owner is not None and not mine)
 
 
@@ -89,7 +89,7 @@ def _next_at(row: Row[*tuple[Any, ...]], at: datetime) -> datetime | None:
     return None if row.last_seen > at + SKEW else next_at
 
 
-def _hold(connection: Connection, some: Sequence[str], owner: str, until: datetime) -> None:
+def _assign(connection: Connection, some: Sequence[str], owner: str, until: datetime) -> None:
     for part in chunks(some):
         connection.execute(hosts.update().where(hosts.c.host.in_(part)).values(lease_owner=owner, lease_until=until))
         _postpone(connection, part, until)
@@ -149,7 +149,7 @@ def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
     return due
 
 
-def held(connection: Connection, crawl: str, at: datetime) -> bool:
+def any_held(connection: Connection, crawl: str, at: datetime) -> bool:
     """Whether any process holds a host of the crawl that something is left to do for."""
     leased = select(hosts.c.host).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
     wanted = leased.join_from(hosts, queues).where(queues.c.crawl == crawl, queues.c.ready_at.is_not(None))

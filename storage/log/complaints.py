@@ -26,7 +26,7 @@ from forbear.optout.readers.csv_list import BadList
 from forbear.storage.chain import chain, leaves
 from forbear.storage.db.portal_tables import complaint_blocks, complaint_files, complaint_steps, complaints
 from forbear.storage.db.records import new_id
-from forbear.storage.db.types import shown
+from forbear.storage.db.types import printable
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # what nobody takes for another on the telephone
 
@@ -142,14 +142,14 @@ def receive(connection: Connection, notice: Notice, at: datetime) -> tuple[str, 
         "good_faith": notice.good_faith,
     }  # fmt: skip
     connection.execute(complaints.insert(), complaint)
-    rows = [leaves.entry("complaint", complaint)]
+    rows = [leaves.new_leaf("complaint", complaint)]
     for position, file in enumerate(notice.attachments):
         row = {
             "complaint": complaint["id"], "position": position, "name": file.name, "media_type": file.media_type,
             "size": len(file.content), "sha256": hashlib.sha256(file.content).hexdigest(), "content": file.content,
         }  # fmt: skip
         connection.execute(complaint_files.insert(), row)
-        rows.append(leaves.entry("attachment", row))
+        rows.append(leaves.new_leaf("attachment", row))
     chain.append(connection, rows)
     _note(connection, str(complaint["id"]), Step(at, notice.name, ComplaintState.RECEIVED, "The complaint was sent."))
     return secret, _read(connection, connection.execute(_one(complaints.c.id == complaint["id"])).one())
@@ -217,13 +217,15 @@ def find(connection: Connection, number: str) -> Complaint | None:
     return _read(connection, row) if row else None
 
 
-def follow(connection: Connection, secret: str) -> Complaint | None:
+def find_by_secret(connection: Connection, secret: str) -> Complaint | None:
     """The complaint of a private link."""
     row = connection.execute(_one(complaints.c.link == _digest(secret))).one_or_none()
     return _read(connection, row) if row else None
 
 
-def waiting(connection: Connection, state: ComplaintState | None = None, *, limit: int = 500) -> list[Complaint]:
+def open_complaints(
+    connection: Connection, state: ComplaintState | None = None, *, limit: int = 500
+) -> list[Complaint]:
     """Complaints in a state, or all that are open: what is due first comes first."""
     columns = complaints.c
     wanted = columns.state == str(state) if state else columns.state.in_([str(open_) for open_ in WITHIN])
@@ -244,7 +246,7 @@ def revision(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(complaint_steps)) or 0
 
 
-def blocking(connection: Connection) -> tuple[str, ...]:
+def operator_lines(connection: Connection) -> tuple[str, ...]:
     """The lines that accepted complaints add to the operator's list, the oldest first."""
     columns = complaint_blocks.c
     accepted = (
@@ -274,10 +276,10 @@ def _note(
     position = connection.scalar(select(func.count()).select_from(complaint_steps).where(steps.complaint == complaint))
     row = {
         "complaint": complaint, "position": position, "at": step.at, "by": step.by, "state": str(step.state),
-        "reason": step.reason, "blocks": [shown(match) for match in blocks] or None, "duplicate_of": duplicate_of,
+        "reason": step.reason, "blocks": [printable(match) for match in blocks] or None, "duplicate_of": duplicate_of,
     }  # fmt: skip
     connection.execute(complaint_steps.insert(), row)
-    chain.append(connection, [leaves.entry("step", row)])
+    chain.append(connection, [leaves.new_leaf("step", row)])
 
 
 def _read(connection: Connection, row: Row[Any]) -> Complaint:

@@ -17,8 +17,8 @@ from forbear.storage.db.hostnames import digest, host_in
 from forbear.storage.db.records import Job, RecordDecision
 from forbear.storage.db.schema import decisions, hosts, reasons
 from forbear.storage.db.sum_tables import crawl_measures, crawl_words, measure_hosts
-from forbear.storage.db.types import shown, written
-from forbear.storage.db.write_cache import Memo
+from forbear.storage.db.types import iso_utc, printable
+from forbear.storage.db.write_cache import WriteCache
 from forbear.storage.log.summary import wider
 
 ALL = ""
@@ -28,7 +28,7 @@ Key = tuple[str, str, str, str]
 """Crawl, measure, protocol, verdict."""
 
 
-def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
+def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> None:
     """Counts what the jobs wrote; to be called after ``chain.append``."""
     times: dict[Key, list[datetime]] = {}
     hosts: dict[tuple[str, ...], None] = {}
@@ -43,13 +43,13 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
                 times.setdefault((of, measure, protocol, verdict), []).append(record.at)
                 hosts[of, measure, protocol, verdict, host] = None
         for one in decision.reasons:
-            words.setdefault((record.crawl, host, verdict, one.protocol, shown(one.quote)), shown(one.source))
-    met = Counter(key[:4] for key in _meet(connection, [key for key in hosts if key not in memo.measured]))
-    sums = [(*key, len(at), met[key], written(min(at)), written(max(at))) for key, at in sorted(times.items())]
+            words.setdefault((record.crawl, host, verdict, one.protocol, printable(one.quote)), printable(one.source))
+    met = Counter(key[:4] for key in _meet(connection, [key for key in hosts if key not in cache.measured]))
+    sums = [(*key, len(at), met[key], iso_utc(min(at)), iso_utc(max(at))) for key, at in sorted(times.items())]
     count_up(connection, crawl_measures, sums, _SUMS)
-    say(connection, {key: source for key, source in words.items() if key not in memo.words})
-    memo.measured.note(hosts)
-    memo.words.note(key for key, source in words.items() if source.endswith("/robots.txt"))  # never erased with a page
+    add_words(connection, {key: source for key, source in words.items() if key not in cache.words})
+    cache.measured.note(hosts)
+    cache.words.note(key for key, source in words.items() if source.endswith("/robots.txt"))  # never erased with a page
 
 
 _SUMS = (
@@ -65,7 +65,7 @@ def _meet(connection: Connection, hosts: Sequence[tuple[str, ...]]) -> list[tupl
     return [keys[key] for key in made]
 
 
-def say(connection: Connection, words: Mapping[tuple[str, ...], str]) -> None:
+def add_words(connection: Connection, words: Mapping[tuple[str, ...], str]) -> None:
     """Adds rows to crawl_words that are not there yet: crawl, host, verdict, protocol and quote, with a source."""
     rows = sorted((digest(*key), *key, source) for key, source in words.items())
     add_new(connection, crawl_words, rows, crawl_words.c.keys(), "key")

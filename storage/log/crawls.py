@@ -69,7 +69,7 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
     row = {"id": new_id()} | first | identity
     created = connection.scalar(new, row)
     if created is not None:
-        chain.append(connection, [leaves.entry("crawl", row)])
+        chain.append(connection, [leaves.new_leaf("crawl", row)])
         return Crawl(created, resumed=False)
     unfinished = crawls.update().where(
         crawls.c.configuration_digest == digest, crawls.c.state != CrawlState.FINISHED.value
@@ -78,15 +78,15 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
     return Crawl(crawl, resumed=True)
 
 
-def resume(connection: Connection, record: CrawlRecord, *, whatever: Collection[str] = ()) -> Crawl | None:
+def resume(connection: Connection, record: CrawlRecord, *, ignoring: Collection[str] = ()) -> Crawl | None:
     """The latest crawl with the same configuration, running again, finished or not; None if there never was one.
 
-    ``whatever`` are keys of the configuration that need not be the same. Reads the configurations of all crawls.
+    ``ignoring`` are keys of the configuration that need not be the same. Reads the configurations of all crawls.
     """
-    wanted = json.loads(json.dumps(_but(record.configuration, whatever)))  # as it comes out of the database
+    wanted = json.loads(json.dumps(_but(record.configuration, ignoring)))  # as it comes out of the database
     known = select(crawls.c.id, crawls.c.configuration).order_by(crawls.c.started_at.desc(), crawls.c.id.desc())
     for row in connection.execute(known):
-        if _but(row.configuration, whatever) == wanted:
+        if _but(row.configuration, ignoring) == wanted:
             connection.execute(crawls.update().where(crawls.c.id == row.id).values(_running(connection, record)))
             return Crawl(row.id, resumed=True)
     return None

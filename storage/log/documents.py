@@ -16,7 +16,7 @@ EVENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedDocument:
     """A version of a document: ``policy`` is the digest that rows of the log carry, empty if it explains none."""
 
     digest: str
@@ -38,16 +38,16 @@ def issue(
     return True
 
 
-def issued(connection: Connection, kind: str | None = None) -> Iterator[Issued]:
+def issued(connection: Connection, kind: str | None = None) -> Iterator[IssuedDocument]:
     """All versions on record, oldest first."""
     rows = select(events.c.at, events.c.content).where(events.c.event == EVENT).order_by(events.c.at, events.c.id)
     for row in connection.execute(rows):
-        one = Issued(at=row.at, **row.content)
+        one = IssuedDocument(at=row.at, **row.content)
         if kind is None or one.kind == kind:
             yield one
 
 
-def latest(connection: Connection, kind: str) -> Issued | None:
+def latest(connection: Connection, kind: str) -> IssuedDocument | None:
     """The version that was issued last."""
     found = list(issued(connection, kind))
     return found[-1] if found else None

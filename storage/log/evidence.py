@@ -18,10 +18,10 @@ from forbear.storage.db.dialects import add, add_new, chunks, find
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.records import CaptureRecord, Keep
 from forbear.storage.db.schema import bodies, captures
-from forbear.storage.db.types import shown, written
+from forbear.storage.db.types import iso_utc, printable
 
 if TYPE_CHECKING:
-    from forbear.storage.db.blobs import Contents
+    from forbear.storage.db.blobs import BlobStore
 
 
 class Fresh(NamedTuple):
@@ -57,7 +57,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
     for (known,) in find(connection, "SELECT sha256 FROM bodies WHERE sha256", list(contents)):
         del missing[known]
     if missing:
-        outside: Contents | None = connection.get_execution_options().get("evidence")
+        outside: BlobStore | None = connection.get_execution_options().get("evidence")
         packed = {sha256: _pack(body, outside) for sha256, body in missing.items()}
         if outside:  # before the row that says it is there
             outside.put(packed)
@@ -69,7 +69,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
         add_new(connection, bodies, rows, bodies.c.keys(), "sha256")
 
 
-def _pack(content: bytes, outside: Contents | None) -> bytes:
+def _pack(content: bytes, outside: BlobStore | None) -> bytes:
     if outside is None:
         return zlib.compress(content)
     from forbear.storage.db.blobs import pack  # noqa: PLC0415 as below
@@ -78,10 +78,10 @@ def _pack(content: bytes, outside: Contents | None) -> bytes:
 
 
 def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[str, bytes]:
-    """Contents by their digests, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
+    """BlobStore by their digests, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
 
     What is stored outside is looked for in the store that the database was opened with, else where the row says.
-    Contents that are not there, or cannot be unpacked, are left out. Raises StorageError.
+    BlobStore that are not there, or cannot be unpacked, are left out. Raises StorageError.
     """
     found: dict[str, bytes] = {}
     elsewhere = []
@@ -105,15 +105,15 @@ def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Non
         store.remove(digests)
 
 
-def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[Contents, list[str]]]:
-    from forbear.storage.db.blobs import contents  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
+def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[BlobStore, list[str]]]:
+    from forbear.storage.db.blobs import blob_store  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
 
-    own: Contents | None = connection.get_execution_options().get("evidence")
+    own: BlobStore | None = connection.get_execution_options().get("evidence")
     elsewhere: dict[str, list[str]] = {}
     for row in rows:
         elsewhere.setdefault(row.place, []).append(row.sha256)
     for place, digests in elsewhere.items():
-        yield own or contents(place), digests
+        yield own or blob_store(place), digests
 
 
 class Size(NamedTuple):
@@ -155,10 +155,10 @@ def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[
     return (
         record.id,
         crawl,
-        shown(capture.url),
+        printable(capture.url),
         digest(capture.url),
-        written(record.fetched_at),
-        record.expires_at and written(record.expires_at),
+        iso_utc(record.fetched_at),
+        record.expires_at and iso_utc(record.expires_at),
         capture.status,
         capture.error and str(capture.error),
         canonical(capture.headers),
@@ -174,7 +174,7 @@ def load(connection: Connection, capture_id: str) -> Capture:
 
     Raises KeyError if there is none with this id, or its content is gone.
     """
-    return held(connection, [capture_id])[capture_id].capture
+    return stored_captures(connection, [capture_id])[capture_id].capture
 
 
 class StoredCapture(NamedTuple):
@@ -188,7 +188,7 @@ class StoredCapture(NamedTuple):
     sha256: str
 
 
-def held(connection: Connection, ids: Sequence[str]) -> dict[str, StoredCapture]:
+def stored_captures(connection: Connection, ids: Sequence[str]) -> dict[str, StoredCapture]:
     """The captures with these ids, as far as they and their contents are there."""
     found: dict[str, StoredCapture] = {}
     for some in chunks(ids):

@@ -17,7 +17,7 @@ from forbear.storage.chain import chain, leaves
 from forbear.storage.chain.mutable_state import ENDED, LET_IN
 from forbear.storage.db.records import new_id
 from forbear.storage.db.schema import list_entries, list_sources
-from forbear.storage.db.types import shown
+from forbear.storage.db.types import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSi
         "content": zlib.compress(issue.content),
     }
     connection.execute(list_sources.insert(), row)
-    chained = [leaves.entry("list", row)]
+    chained = [leaves.new_leaf("list", row)]
     columns = list_entries.c
     listed = select(columns.domain, columns.id).where(columns.layout == issue.layout, columns.until.is_(None))
     open_now = {row.domain: row.id for row in connection.execute(listed)}
@@ -98,7 +98,7 @@ def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSi
     if new:
         rows = [_row(entry, issue, sha256) for entry in new]
         connection.execute(list_entries.insert(), rows)
-        chained += [leaves.entry("listing", row) for row in rows]
+        chained += [leaves.new_leaf("listing", row) for row in rows]
     gone = sorted(set(open_now) - {entry.domain for entry in entries}) if issue.whole else []
     for domain in gone:
         connection.execute(list_entries.update().where(columns.id == open_now[domain]).values(until=issue.published))
@@ -121,7 +121,7 @@ def accept(connection: Connection, domain: str, *, by: str, why: str, at: dateti
     accepted = {"accepted_at": at, "accepted_by": by, "accepted_why": why}
     entries = connection.scalars(list_entries.update().where(*waiting).values(accepted).returning(columns.id)).all()
     if entries:
-        said = {"domain": domain, "entries": sorted(entries), "by": shown(by), "why": shown(why)}
+        said = {"domain": domain, "entries": sorted(entries), "by": printable(by), "why": printable(why)}
         chain.append_event(connection, LET_IN, said, at)
     return len(entries)
 

@@ -27,8 +27,8 @@ from forbear.storage.db.records import (
     RecordPage,
 )
 from forbear.storage.db.schema import decision_captures, decisions, gaps, pages, reasons, statements
-from forbear.storage.db.types import shown, written
-from forbear.storage.db.write_cache import Memo
+from forbear.storage.db.types import iso_utc, printable
+from forbear.storage.db.write_cache import WriteCache
 from forbear.storage.frontier import frontier
 from forbear.storage.log import evidence, rollups, summary
 
@@ -46,14 +46,14 @@ class Written(NamedTuple):
 
 def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
     """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
-    memo = Memo()
-    done = write_rows(connection, jobs, memo)
+    cache = WriteCache()
+    done = write_rows(connection, jobs, cache)
     chain.append(connection, done.entries)
-    rollups.update(connection, jobs, memo)
+    rollups.update(connection, jobs, cache)
     return done.added
 
 
-def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Written:
+def write_rows(connection: Connection, jobs: Sequence[Job], cache: WriteCache) -> Written:
     """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
 
     Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
@@ -64,11 +64,11 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
         record.id: (job.decision.crawl, record, job.decision.decision.reasons)
         for job in decided
         for record in job.captures
-        if record.id not in memo.captures
+        if record.id not in cache.captures
     }
     made = evidence.store(connection, shown_by)
-    memo.captures.note(shown_by)
-    entries = [leaves.of_capture(row) for row in made]
+    cache.captures.note(shown_by)
+    entries = [leaves.capture_leaf(row) for row in made]
     said = _decided(connection, [job.decision for job in decided])
     for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
         add(connection, table, rows)
@@ -76,10 +76,10 @@ def write_rows(connection: Connection, jobs: Sequence[Job], memo: Memo) -> Writt
     _refuse_ended(connection, [job for job in jobs if isinstance(job, RecordPage)])
     add(connection, pages, kept)
     entries += said.entries
-    entries += map(leaves.of_page, kept)
+    entries += map(leaves.page_leaf, kept)
     frontier.set_states(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, RecordDecision | RecordPage)])
-    return Written(frontier.add_all(connection, [_found(job) for job in jobs], memo.links), entries)
+    return Written(frontier.add_all(connection, [_found(job) for job in jobs], cache.links), entries)
 
 
 def _refuse_ended(connection: Connection, jobs: Sequence[RecordPage]) -> None:
@@ -117,7 +117,7 @@ def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Deci
     unread = [[_gap(record.id, *one) for one in enumerate(record.decision.gaps)] for record in records]
     rests = [(record.id, *one) for record in records for one in enumerate(record.captures)]
     entries = [
-        leaves.of_decision(row, record.captures, *children)
+        leaves.decision_leaf(row, record.captures, *children)
         for row, record, *children in zip(rows, records, why, said, unread, strict=True)
     ]
     children = (list(joined.from_iterable(some)) for some in (why, said, unread))
@@ -130,10 +130,10 @@ def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
     verdicts = record.decision.verdicts
     return (
         record.id,
-        written(record.at),
+        iso_utc(record.at),
         record.crawl,
-        shown(record.url),
-        shown(url),
+        printable(record.url),
+        printable(url),
         host,
         domain_of(host),
         str(record.decision.verdict),
@@ -148,7 +148,7 @@ def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _words(id_: str, position: int, said: Reason | Statement | Gap) -> tuple[Any, ...]:
-    return id_, position, said.protocol, shown(said.quote), shown(said.source), shown(said.where)
+    return id_, position, said.protocol, printable(said.quote), printable(said.source), printable(said.where)
 
 
 def _reason(id_: str, position: int, reason: Reason) -> tuple[Any, ...]:
@@ -156,12 +156,12 @@ def _reason(id_: str, position: int, reason: Reason) -> tuple[Any, ...]:
 
 
 def _statement(id_: str, position: int, said: Statement) -> tuple[Any, ...]:
-    more = str(said.preference), _sorted(said.uses), str(said.force), shown(said.note)
+    more = str(said.preference), _sorted(said.uses), str(said.force), printable(said.note)
     return _words(id_, position, said) + more
 
 
 def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
-    return *_words(id_, position, gap), shown(gap.detail), _sorted(gap.defers)
+    return *_words(id_, position, gap), printable(gap.detail), _sorted(gap.defers)
 
 
 @lru_cache(maxsize=64)
@@ -174,13 +174,13 @@ def _page(page: PageRecord) -> tuple[Any, ...]:
     return (
         page.decision,
         page.crawl,
-        shown(page.url),
-        written(page.kept_at),
-        shown(page.warc_file),
+        printable(page.url),
+        iso_utc(page.kept_at),
+        printable(page.warc_file),
         page.warc_offset,
         page.warc_length,
         page.sha256,
-        shown(page.media_type),
+        printable(page.media_type),
         page.bytes,
     )
 

@@ -19,15 +19,15 @@ from forbear.storage.db.hostnames import digest, domain_of, host_in
 from forbear.storage.db.records import DecisionRecord, Job, RecordDecision, RecordPage
 from forbear.storage.db.schema import crawls
 from forbear.storage.db.sum_tables import adopted, daily_reasons, daily_verdicts, domain_bytes, protocol_hosts
-from forbear.storage.db.types import shown
-from forbear.storage.db.write_cache import Memo
+from forbear.storage.db.types import printable
+from forbear.storage.db.write_cache import WriteCache
 from forbear.storage.log import crawl_sums
 
 UNREACHABLE = "unreachable"
 _CAUSE = 40
 
 
-def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
+def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> None:
     """Counts what the jobs wrote; to be called after ``chain.append``, last in the transaction."""
     verdicts: Counter[tuple[str, ...]] = Counter()
     said: Counter[tuple[str, ...]] = Counter()
@@ -45,11 +45,11 @@ def update(connection: Connection, jobs: Iterable[Job], memo: Memo) -> None:
             sums[1] += job.page.bytes
     count(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
     count(connection, daily_reasons, [(*key, number) for key, number in said.items()])
-    new = [one for one in speaking if one not in memo.speaking]
+    new = [one for one in speaking if one not in cache.speaking]
     count_protocol_hosts(connection, {digest(*one): one[:2] for one in new})
-    memo.speaking.note(new)
+    cache.speaking.note(new)
     count(connection, domain_bytes, [(domain, *sums) for domain, sums in kept.items()])
-    crawl_sums.update(connection, jobs, memo)
+    crawl_sums.update(connection, jobs, cache)
 
 
 def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], said: Counter[tuple[str, ...]]) -> None:
@@ -62,7 +62,7 @@ def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], said: Cou
 
 
 def _cause(reason: Any) -> str:
-    return shown(reason.quote)[:_CAUSE] if reason.protocol == UNREACHABLE else ""
+    return printable(reason.quote)[:_CAUSE] if reason.protocol == UNREACHABLE else ""
 
 
 def day_of(at: datetime) -> str:

@@ -13,7 +13,7 @@ from forbear.optout.model import Reason, Verdict
 from forbear.storage.db.dialects import add_new, chunks, count_up, find, many
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.schema import host_outcomes, host_reasons, urls
-from forbear.storage.db.types import shown, written
+from forbear.storage.db.types import iso_utc, printable
 from forbear.storage.frontier.hosts import ensure_hosts
 
 KEPT = "kept"
@@ -100,7 +100,7 @@ def _moved(
     for change in changes:
         if change.verdict is None:
             moves[change.host, KEPT] += kept_at is None
-            kept_at = written(change.at)
+            kept_at = iso_utc(change.at)
             _note(times, (change.host, KEPT), change.at)
         verdict = change.verdict or (None if stood else Verdict.ALLOWED)  # what is kept was allowed
         if verdict and (since is None or change.at >= since):
@@ -109,15 +109,15 @@ def _moved(
             stood = str(verdict)
             moves[change.host, stood] += 1
             _note(times, (change.host, stood), change.at)
-            since, at, decision = change.at, written(change.at), change.decision
+            since, at, decision = change.at, iso_utc(change.at), change.decision
     return stood, at, decision, kept_at
 
 
 def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, kept_at: str | None) -> tuple[Any, ...]:
-    return key, shown(change.url), change.host, verdict, at, decision, written(change.at), kept_at
+    return key, printable(change.url), change.host, verdict, at, decision, iso_utc(change.at), kept_at
 
 
-def uncount(connection: Connection, some: Iterable[str], at: datetime) -> None:
+def mark_removed(connection: Connection, some: Iterable[str], at: datetime) -> None:
     """No copy of these URLs is kept any more, from that moment on."""
     for part in chunks(sorted(digest(url) for url in some)):
         locked = select(urls.c.key, urls.c.host, urls.c.kept_at).where(
@@ -147,7 +147,7 @@ def _move(
     gaining, losing = [], []
     for (host, outcome), count in sorted(moves.items()):
         if (host, outcome) in times:
-            gaining.append((host, outcome, count, *map(written, times[host, outcome])))
+            gaining.append((host, outcome, count, *map(iso_utc, times[host, outcome])))
         else:  # such a row exists, and its times stay as they are
             losing.append((count, host, outcome))
     count_up(connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {wider('host_outcomes')}")
@@ -174,9 +174,9 @@ def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
 def _reason(
     key: bytes, change: Change, reason: Reason, times: tuple[datetime, datetime], decisions: int
 ) -> tuple[Any, ...]:
-    words = shown(reason.quote), shown(reason.source), shown(reason.where)
+    words = printable(reason.quote), printable(reason.source), printable(reason.where)
     said = (str(change.verdict), reason.protocol, *words, reason.measure)
-    return key, change.host, *said, *map(written, times), decisions
+    return key, change.host, *said, *map(iso_utc, times), decisions
 
 
 def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:

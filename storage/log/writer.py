@@ -19,7 +19,7 @@ from forbear.storage.chain import chain
 from forbear.storage.chain.leaves import NewLeaf
 from forbear.storage.database import StorageError, storage_error, writing
 from forbear.storage.db.records import Job
-from forbear.storage.db.write_cache import Memo
+from forbear.storage.db.write_cache import WriteCache
 from forbear.storage.log import log, rollups
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class _Call(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     work: Job | _Call[Any]
     future: Future[Any]
 
@@ -78,8 +78,8 @@ class Writer:
         self._engine = engine
         self._patience = patience
         self._watch = watch
-        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
-        self._memo = Memo()
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._cache = WriteCache()
         self._open = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="forbear-writer", daemon=True)
@@ -94,28 +94,28 @@ class Writer:
         with self._lock:
             was_open, self._open = self._open, False
             if was_open:
-                self._asked.put(None)
+                self._requests.put(None)
         if was_open:
             self._thread.join()
 
     def submit(self, job: Job) -> Future[int]:
         """Queues a job; the future gives how many URLs it added to the frontier. Raises StorageError when closed."""
-        return self._ask(job)
+        return self._enqueue(job)
 
     def call(self, function: Callable[[Connection], T]) -> Future[T]:
         """Queues a function for the writer's connection; the future gives what it returns, once that is committed.
 
         It may be run again if its transaction fails, so it should do nothing but talk to the database.
         """
-        return self._ask(_Call(function))
+        return self._enqueue(_Call(function))
 
-    def _ask(self, work: Job | _Call[Any]) -> Future[Any]:
+    def _enqueue(self, work: Job | _Call[Any]) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # from here on a cancelled caller does not undo what it asked for
         with self._lock:
             if not self._open:
                 raise StorageError("The log is closed: nothing more is written in this run.")
-            self._asked.put(_Asked(work, future))
+            self._requests.put(_Request(work, future))
         return future
 
     def _run(self) -> None:
@@ -125,23 +125,23 @@ class Writer:
             if group:
                 self._write(group)
 
-    def _next_group(self) -> tuple[list[_Asked], bool]:
-        group: list[_Asked] = []
-        asked = self._asked.get()
+    def _next_group(self) -> tuple[list[_Request], bool]:
+        group: list[_Request] = []
+        asked = self._requests.get()
         while asked is not None:
             group.append(asked)
             if len(group) == BATCH:
                 return group, False
             try:
-                asked = self._asked.get_nowait()
+                asked = self._requests.get_nowait()
             except queue.Empty:
                 return group, False
         return group, True
 
-    def _write(self, group: Sequence[_Asked]) -> None:
+    def _write(self, group: Sequence[_Request]) -> None:
         """Writes and answers a group; if it is refused, each of its jobs is tried alone, to find the one to blame."""
         try:
-            results = self._patiently([asked.work for asked in group])
+            results = self._with_retries([asked.work for asked in group])
         except Exception as error:  # noqa: BLE001 - whatever it was, the callers hear of it
             if len(group) > 1 and not isinstance(error, StorageError):
                 for asked in group:
@@ -154,7 +154,7 @@ class Writer:
             for asked, result in zip(group, results, strict=True):
                 asked.future.set_result(result)
 
-    def _patiently(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
+    def _with_retries(self, works: Sequence[Job | _Call[Any]]) -> list[Any]:
         began, lost = time.monotonic(), False
         for number in count():
             start = time.monotonic()
@@ -167,17 +167,17 @@ class Writer:
                     raise storage_error(self._engine.url, error) from error
                 if away and number and not lost:  # a connection that was cut is made again without a word
                     lost = True
-                    self._tell("database_lost", f"{storage_error(self._engine.url, error)} It is waited for.")
+                    self._warn("database_lost", f"{storage_error(self._engine.url, error)} It is waited for.")
                 time.sleep(PAUSES[min(number, len(PAUSES) - 1)])  # a connection that broke is not used again
             else:
                 if lost:
-                    self._tell("database_back", f"The database answers again after {start - began:.1f} seconds.")
+                    self._warn("database_back", f"The database answers again after {start - began:.1f} seconds.")
                 if self._watch:
                     self._watch(time.monotonic() - start)
                 return results
         raise AssertionError("counted to the end")
 
-    def _tell(self, event: str, sentence: str) -> None:
+    def _warn(self, event: str, sentence: str) -> None:
         logger.warning("%s", sentence, extra={"event": event})
 
     def _transaction(self, works: Sequence[Job | _Call[Any]], *, again: bool) -> list[Any]:
@@ -185,7 +185,7 @@ class Writer:
         jobs: list[Job] = [work for work in works if not isinstance(work, _Call)]
         results: list[Any] = []
         entries: list[NewLeaf] = []  # appended last: on PostgreSQL, one writer at a time does so
-        memo, self._memo = self._memo, Memo()  # which is forgotten unless this is committed
+        cache, self._cache = self._cache, WriteCache()  # which is forgotten unless this is committed
         with writing(self._engine) as connection:
             if self.limit and connection.dialect.name == "postgresql":
                 what = "transaction" if (connection.dialect.server_version_info or ()) >= (17,) else "statement"
@@ -197,12 +197,12 @@ class Writer:
                 elif done:
                     results += [0 for _ in some]
                 else:
-                    written = log.write_rows(connection, list(some), memo)  # type: ignore[arg-type]
+                    written = log.write_rows(connection, list(some), cache)  # type: ignore[arg-type]
                     results += written.added
                     entries += written.entries
             chain.append(connection, entries)
-            rollups.update(connection, [] if done else jobs, memo)
-        self._memo = memo
+            rollups.update(connection, [] if done else jobs, cache)
+        self._cache = cache
         return results
 
 

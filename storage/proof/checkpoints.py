@@ -15,7 +15,7 @@ from forbear.storage.db.records import new_id, now
 from forbear.storage.db.schema import checkpoints
 
 
-class Signed(NamedTuple):
+class SignedCheckpoint(NamedTuple):
     """A checkpoint in the log; ``timestamp`` is an RFC 3161 response (DER), or None; ``new`` if it was just made."""
 
     id: str
@@ -25,7 +25,7 @@ class Signed(NamedTuple):
     new: bool = False
 
 
-def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] | None = None) -> Signed:
+def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] | None = None) -> SignedCheckpoint:
     """Signs the chain as it stands; where nothing was written since, the last checkpoint of this key.
 
     ``stamp`` gives a timestamp for the note, or None. It may take its time: nobody waits for it to write.
@@ -48,15 +48,15 @@ def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] 
     }
     with writing(engine) as connection:
         connection.execute(checkpoints.insert(), row)
-        chain.append(connection, [leaves.entry("checkpoint", row)])
-    return Signed(str(row["id"]), size, note, timestamp, new=True)
+        chain.append(connection, [leaves.new_leaf("checkpoint", row)])
+    return SignedCheckpoint(str(row["id"]), size, note, timestamp, new=True)
 
 
-def latest(connection: Connection, covering: int = 0) -> Signed | None:
+def latest(connection: Connection, covering: int = 0) -> SignedCheckpoint | None:
     """The last checkpoint, if it covers the position; None if there is none that does."""
     columns = checkpoints.c
     wanted = select(columns.id, columns.size, columns.note, columns.timestamp).where(columns.size > covering)
     row = connection.execute(wanted.order_by(columns.size.desc(), columns.id.desc()).limit(1)).first()
     if row is None:
         return None
-    return Signed(row.id, row.size, row.note, base64.b64decode(row.timestamp) if row.timestamp else None)
+    return SignedCheckpoint(row.id, row.size, row.note, base64.b64decode(row.timestamp) if row.timestamp else None)

@@ -20,7 +20,7 @@ from forbear.storage.db import portal_tables, schema
 from forbear.storage.db.dialects import chunks
 from forbear.storage.db.hostnames import digest, read
 from forbear.storage.db.records import EntryState, now
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 from forbear.storage.log import crawl_sums, evidence
 from forbear.storage.log.summary import forget, reason_key
 
@@ -30,16 +30,16 @@ _BATCH = 500
 """Decisions in one transaction, and in one event."""
 
 
-def erased(connection: Connection) -> ranges.Positions:
+def erased_positions(connection: Connection) -> ranges.PositionSet:
     """Returns the positions that erasures on record name; an event that cannot be read names none."""
     contents = connection.scalars(select(schema.events.c.content).where(schema.events.c.event == EVENT))
-    return ranges.Positions(str(content.get("positions", "")) for content in contents if isinstance(content, dict))
+    return ranges.PositionSet(str(content.get("positions", "")) for content in contents if isinstance(content, dict))
 
 
 def older_than(engine: Engine, moment: datetime, reason: str) -> Iterator[int]:
     """Erases what decisions before the moment say about pages; yields how many rows after each transaction."""
     decisions = schema.decisions.c
-    return _erase(engine, decisions.at < moment, reason, {"older_than": written(moment)})
+    return _erase(engine, decisions.at < moment, reason, {"older_than": iso_utc(moment)})
 
 
 def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:
@@ -126,7 +126,7 @@ def _record(connection: Connection, refs: Mapping[str, Sequence[str]], reason: s
             "reason": reason,
             "condition": because,
             "rows": len(places),
-            "positions": ranges.write(sorted(places)),
+            "positions": ranges.join(sorted(places)),
         }
         chain.append_event(connection, EVENT, content, now())
     return len(places)

@@ -22,14 +22,14 @@ from forbear.storage.chain.merkle import leaf_hash
 from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.dialects import find
 from forbear.storage.db.schema import captures, decision_captures, decisions, pages
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 
 Stored = tuple[Any, ...]
 
 _AT = list(decisions.c.keys()).index("at")
 
 
-def sound(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+def unchanged(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     """Positions of rows that are as they were written, of those given; of a decision, when it says it was made."""
     passed: dict[int, str] = {}
     for kind, entries in _READ.items():
@@ -54,7 +54,7 @@ def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[Ne
         of = [some.get(row[0], []) for some in children]
         with suppress(TypeError, ValueError):
             if all(map(_plain, CHILDREN.values(), of)) and _plain(decisions, [row]):
-                yield leaves.of_decision(row, [rest[2] for rest in rests.get(row[0], [])], *of), row[_AT]
+                yield leaves.decision_leaf(row, [rest[2] for rest in rests.get(row[0], [])], *of), row[_AT]
 
 
 def _others(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
@@ -69,8 +69,8 @@ def _others(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
 
 _READ: Mapping[str, Callable[[Connection, Sequence[str]], Iterator[tuple[NewLeaf, str]]]] = {
     "decision": _decisions,
-    "capture": _others(captures, "id", leaves.of_capture),
-    "page": _others(pages, "decision", leaves.of_page),
+    "capture": _others(captures, "id", leaves.capture_leaf),
+    "page": _others(pages, "decision", leaves.page_leaf),
 }
 
 
@@ -89,7 +89,7 @@ def _stored(
     found = find(connection, wanted, refs, ending)
     if connection.dialect.name == "sqlite":
         return found
-    return (tuple(written(part) if isinstance(part, datetime) else part for part in row) for row in found)
+    return (tuple(iso_utc(part) if isinstance(part, datetime) else part for part in row) for row in found)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from forbear.optout.model import Profile, Stage, Use, Verdict
 from forbear.storage.chain import leaves, merkle
 from forbear.storage.chain.leaves import NewLeaf
 from forbear.storage.db.canonical_json import canonical
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 
 _VERDICTS = tuple(str(verdict) for verdict in Verdict)
 _BEFORE: dict[str, Sequence[Any]] = {
@@ -63,7 +63,7 @@ def _place(suspect: Suspect, places: Sequence[int]) -> int | None:
 def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
     row, entry = suspect.row, suspect.entry
     if suspect.before is not None and _fits(suspect, at=suspect.before):
-        return "back-dated", f"It says that it was written at {written(row.at)}, and it was not."
+        return "back-dated", f"It says that it was written at {iso_utc(row.at)}, and it was not."
     if entry.payload is not None and row.salt is not None:
         payload = leaves.commitment(row.salt, entry.payload)
         if _fits(suspect, payload=payload):

@@ -23,13 +23,13 @@ from forbear.storage.chain import chain as chains
 from forbear.storage.chain import leaves, merkle, signed_note
 from forbear.storage.chain.leaves import FORMS, NewLeaf
 from forbear.storage.chain.mutable_state import differences
-from forbear.storage.chain.ranges import Positions
+from forbear.storage.chain.ranges import PositionSet
 from forbear.storage.chain.signed_note import BadNote, VerifierKey
 from forbear.storage.db import schema
-from forbear.storage.db.types import written
+from forbear.storage.db.types import iso_utc
 from forbear.storage.log import evidence
-from forbear.storage.proof.erasure import erased
-from forbear.storage.proof.fast_path import sound
+from forbear.storage.proof.erasure import erased_positions
+from forbear.storage.proof.fast_path import unchanged
 from forbear.storage.proof.mismatch import Suspect, explain
 from forbear.storage.proof.timestamps import BadTimestamp, check
 
@@ -95,7 +95,7 @@ def verify(
     states, wrong = _states(connection, keys, outside)
     yield from wrong
     yield from _timestamps(connection, report, roots)
-    reading = _Reading(connection, report, states, erased(connection))
+    reading = _Reading(connection, report, states, erased_positions(connection))
     yield from reading.run()
     yield from _not_in_chain(connection)
     yield from _bodies(connection, report)
@@ -117,7 +117,7 @@ def _states(
     wrong: list[Finding] = []
     stored = connection.execute(select(schema.checkpoints).order_by(schema.checkpoints.c.size)).all()
     for place, ref, note in (
-        *((f"the checkpoint of {written(row.at)}", row.id, row.note) for row in stored),
+        *((f"the checkpoint of {iso_utc(row.at)}", row.id, row.note) for row in stored),
         *((known.place, known.place, known.note) for known in outside),
     ):
         try:
@@ -140,7 +140,7 @@ def _timestamps(connection: Connection, report: Report, roots: Sequence[Certific
             continue
         report.timestamps += 1
         if at + _EARLY < stamped:
-            said = f"It says {written(at)}, and its timestamp {written(stamped)}."
+            said = f"It says {iso_utc(at)}, and its timestamp {iso_utc(stamped)}."
             yield Finding("back-dated", "checkpoint", id_, None, said)
 
 
@@ -159,12 +159,12 @@ def _signed(note: str, keys: Sequence[VerifierKey]) -> signed_note.Checkpoint:
 class _Reading:
     """One pass over the chain."""
 
-    def __init__(self, connection: Connection, report: Report, states: list[_State], gone: Positions) -> None:
+    def __init__(self, connection: Connection, report: Report, states: list[_State], gone: PositionSet) -> None:
         self._connection = connection
         self._report = report
         self._states = states
         self._erased = gone
-        self._tree = merkle.Growing()
+        self._tree = merkle.TreeBuilder()
         self._agreed = 0
         self._last: datetime | None = None
         self._subtrees = _Subtrees(connection)
@@ -174,7 +174,7 @@ class _Reading:
         yield from self._states_at(0)
         expected = 0
         for rows in _batches(self._connection):
-            passed = sound(self._connection, rows)
+            passed = unchanged(self._connection, rows)
             entries = _entries(self._connection, [row for row in rows if row.position not in passed])
             for row in rows:
                 if row.position != expected:
@@ -195,7 +195,7 @@ class _Reading:
         """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
         self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
         at = (row.kind, row.ref, row.position)
-        logged = written(row.at)
+        logged = iso_utc(row.at)
         if self._last is not None and row.at < self._last:
             yield Finding("back-dated", *at, f"It says that it was written at {logged}, before the row before it.")
         before, self._last = self._last, max(row.at, self._last or row.at)
@@ -216,7 +216,7 @@ class _Reading:
         if made:
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
-                said = f"It says {made}, and was written at {written(row.at)}."
+                said = f"It says {made}, and was written at {iso_utc(row.at)}."
                 yield Finding("back-dated", row.kind, row.ref, row.position, said)
 
     def _payload(self, row: Row[Any], entry: NewLeaf) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_c
 from forbear.optout.model import Verdict
 from forbear.optout.readers.text import quoted
 from forbear.storage.chain import chain
-from forbear.storage.chain.merkle import root_by_inclusion
+from forbear.storage.chain.merkle import root_from_inclusion
 from forbear.storage.db.schema import captures, crawls, decision_captures, decisions, gaps, pages, reasons, statements
 from forbear.storage.log import evidence
 from forbear.storage.proof import checkpoints
@@ -192,7 +192,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class DecisionDetail:
     """A decision with everything that it rests on."""
 
     decision: dict[str, Any]
@@ -205,14 +205,14 @@ class Whole:
     proof: Proof | None
 
 
-def decision(connection: Connection, id_: str) -> Whole | None:
+def decision(connection: Connection, id_: str) -> DecisionDetail | None:
     """A decision by its id; None if there is none. Raises StorageError."""
     row = connection.execute(select(decisions).where(decisions.c.id == id_)).one_or_none()
     if row is None:
         return None
     crawl = connection.execute(select(crawls).where(crawls.c.id == row.crawl)).one()
     kept = connection.execute(select(pages).where(pages.c.decision == id_)).one_or_none()
-    return Whole(
+    return DecisionDetail(
         dict(row._mapping),
         dict(crawl._mapping),
         reasons_of(connection, [id_]).get(id_, []),
@@ -238,7 +238,7 @@ def _evidence(connection: Connection, id_: str) -> list[Evidence]:
         .order_by(decision_captures.c.position)
     )
     rows = connection.execute(wanted).all()
-    held = evidence.held(connection, [row.id for row in rows])
+    held = evidence.stored_captures(connection, [row.id for row in rows])
     return [
         Evidence(
             row.id, row.url, row.fetched_at, row.status, row.error,
@@ -252,7 +252,7 @@ def _evidence(connection: Connection, id_: str) -> list[Evidence]:
 
 def proof(connection: Connection, id_: str) -> Proof | None:
     """The inclusion proof of a decision (RFC 9162 2.1.3), in the tree of the checkpoint that covers it, or as it is."""
-    sealed = chain.sealed(connection, "decision", [id_])
+    sealed = chain.chain_rows(connection, "decision", [id_])
     if not sealed:
         return None
     [row] = sealed
@@ -260,7 +260,7 @@ def proof(connection: Connection, id_: str) -> Proof | None:
     size = signed.size if signed else chain.size(connection)
     tree = chain.tree(connection, size)
     path, root = tree.inclusion(row.position), tree.root()
-    holds = root_by_inclusion(row.leaf, row.position, size, path) == root
+    holds = root_from_inclusion(row.leaf, row.position, size, path) == root
     return Proof(
         row.position, size, row.leaf.hex(), [node.hex() for node in path], root.hex(), holds, row.record,
         signed.note if signed else None,

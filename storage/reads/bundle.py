@@ -88,7 +88,7 @@ class Case:
         return {**own, "verdicts": dict(self.verdicts), "words": [asdict(words) for words in self.words.values()]}
 
 
-class Request(NamedTuple):
+class BundleRequest(NamedTuple):
     """What is bundled, in words of the command line too, for whom (``redacted``), and whose key signs for it.
 
     Without a key the newest checkpoint is taken, whoever signed it; whoever checks the bundle brings the key.
@@ -101,7 +101,7 @@ class Request(NamedTuple):
     redacted: bool = True
 
 
-def write(connection: Connection, out: IO[bytes], request: Request, render: Render) -> Case:
+def write(connection: Connection, out: IO[bytes], request: BundleRequest, render: Render) -> Case:
     """Writes the bundle; the connection must see one state of the database throughout (``database.reading``).
 
     Raises StorageError: nothing is like that, no checkpoint covers it or none of this key, or evidence is gone.
@@ -137,7 +137,7 @@ def _sealed(
     with archive.open(name, "w", force_zip64=True) as file:
         for kind, refs in kinds:
             for some in chunks(refs, 500):
-                for row in chain.sealed(connection, kind, some):
+                for row in chain.chain_rows(connection, kind, some):
                     file.write(_line(row, redacted).encode())
                     leaves.append((row.position, row.leaf))
     return leaves
@@ -233,7 +233,9 @@ def _policies(connection: Connection, archive: ZipFile, wanted: Sequence[str]) -
     return found
 
 
-def _fill(connection: Connection, case: Case, request: Request, rests: Sequence[str], known: Sequence[Policy]) -> None:
+def _fill(
+    connection: Connection, case: Case, request: BundleRequest, rests: Sequence[str], known: Sequence[Policy]
+) -> None:
     """What the report says; of more than it can show, the number."""
     for row in log(connection, request.wanted):
         case.total += 1
@@ -273,7 +275,7 @@ def _count(case: Case, reason: dict[str, str], at: str) -> int:
     return words.number
 
 
-def _show_crawls(connection: Connection, case: Case, request: Request) -> None:
+def _show_crawls(connection: Connection, case: Case, request: BundleRequest) -> None:
     columns = crawls.c
     named = sorted({row["crawl"] for row in case.decisions})
     asked = select(columns.id, columns.started_at, columns.user_agent, columns.contact, columns.use, columns.profile)
@@ -290,7 +292,7 @@ def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> 
     columns = captures.c
     for some in chunks(rests, 100):
         about = {row.id: row for row in connection.execute(select(captures).where(columns.id.in_(some)))}
-        for key, held in evidence.held(connection, some).items():
+        for key, held in evidence.stored_captures(connection, some).items():
             row = about[key]
             told = {
                 "url": redact.url(row.url) if case.redacted else row.url,

@@ -28,7 +28,7 @@ class ExportFormat(NamedTuple):
     media_type: str
 
 
-def harmless(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA and value else value
 
@@ -61,7 +61,7 @@ def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def _cell(column: Column, value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if column.kind == "reasons" else harmless(value)
+    return json.dumps(value, ensure_ascii=False) if column.kind == "reasons" else escape_formula(value)
 
 
 def _jsonl(_shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:

@@ -62,7 +62,7 @@ def ids(connection: Connection, wanted: Filter, size: int = _CHUNK) -> Iterator[
         yield [row.id for row in some]
 
 
-def unheeded(connection: Connection, crawl: str) -> dict[str, tuple[str, str, str]]:
+def ignored_reservations(connection: Connection, crawl: str) -> dict[str, tuple[str, str, str]]:
     """Protocol, words and place of the first no that was read for a decision and did not exclude, by decision.
 
     Of the crawl's decisions that allowed: what counts in another profile alone, or is for people to judge.

@@ -226,7 +226,7 @@ class _Compared:
                 self._files.add(row.url)
                 if not crawl.finished_at or row.fetched_at <= crawl.finished_at:
                     newest[row.url] = max(newest.get(row.url, (row.fetched_at, row.id)), (row.fetched_at, row.id))
-        found = evidence.held(self._connection, [id_ for _, id_ in newest.values()])
+        found = evidence.stored_captures(self._connection, [id_ for _, id_ in newest.values()])
         for source, (_, id_) in newest.items():
             if id_ in found:
                 self._texts[crawl.id, source] = readable(to_utf8(found[id_].capture.body))

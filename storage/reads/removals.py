@@ -56,7 +56,7 @@ def kept(connection: Connection, before: datetime) -> Iterator[Any]:
     yield from connection.execute(wanted, execution_options={"yield_per": _CHUNK})
 
 
-def held_by(connection: Connection, entry: int) -> CorpusCopy | None:
+def corpus_copy(connection: Connection, entry: int) -> CorpusCopy | None:
     """What the corpus has of the page that an entry of the frontier was made for; None if it was made for none."""
     row = connection.execute(
         select(pages, captures.c.status, captures.c.headers)
@@ -102,7 +102,9 @@ def _end_of(url: str, moved: Mapping[str, str]) -> str:
     return url
 
 
-def note(connection: Connection, crawl: str, because: Mapping[str, str], files: frozenset[str], at: datetime) -> int:
+def record_removals(
+    connection: Connection, crawl: str, because: Mapping[str, str], files: frozenset[str], at: datetime
+) -> int:
     """Puts on record that the pages of these URLs leave these files, by which decisions; returns how many pages.
 
     The copies of a URL are not counted as kept any more, unless another corpus of this log still has one.
@@ -118,8 +120,8 @@ def note(connection: Connection, crawl: str, because: Mapping[str, str], files: 
     made = [{"page": page, "decision": because[url], "crawl": crawl, "at": at, "erased_at": None} for url, page in rows]
     for some in chunks(made):
         connection.execute(removals.insert(), some)
-        chain.append(connection, [leaves.entry("removal", row) for row in some])
-    summary.uncount(connection, {url for url, _ in rows} - elsewhere, at)
+        chain.append(connection, [leaves.new_leaf("removal", row) for row in some])
+    summary.mark_removed(connection, {url for url, _ in rows} - elsewhere, at)
     return len(made)
 
 
@@ -143,7 +145,7 @@ def staying(connection: Connection, warc_file: str) -> set[str]:
     return set(connection.scalars(select(pages.c.decision).where(pages.c.warc_file == warc_file, _staying)))
 
 
-def moved(connection: Connection, places: Mapping[str, tuple[int, int]]) -> None:
+def move_pages(connection: Connection, places: Mapping[str, tuple[int, int]]) -> None:
     """Where pages stand now: offset and length by decision."""
     if places:
         connection.execute(
@@ -154,7 +156,7 @@ def moved(connection: Connection, places: Mapping[str, tuple[int, int]]) -> None
         )
 
 
-def erased(connection: Connection, some: Sequence[str], at: datetime) -> None:
+def mark_erased(connection: Connection, some: Sequence[str], at: datetime) -> None:
     """Notes that these pages have left every file."""
     for part in chunks(some):
         connection.execute(update(removals).where(removals.c.page.in_(part)).values(erased_at=at))
@@ -181,7 +183,7 @@ def explained(connection: Connection, some: Sequence[str]) -> list[dict[str, Any
     return sorted(found, key=lambda page: str(page["url"]))
 
 
-def standing(connection: Connection, crawl: str) -> dict[str, int]:
+def count_by_verdict(connection: Connection, crawl: str) -> dict[str, int]:
     """How many pages a recheck has put on record as leaving, by the verdict of the decision."""
     counted = select(decisions.c.verdict, func.count()).join_from(removals, decisions)
     rows = connection.execute(counted.where(removals.c.crawl == crawl).group_by(decisions.c.verdict))

@@ -35,7 +35,7 @@ from forbear.optout.model import (
 from forbear.optout.policy import Policy
 from forbear.storage.database import open_database, translated
 from forbear.storage.db.schema import decision_captures, decisions, gaps, pages, removals, statements
-from forbear.storage.db.types import shown
+from forbear.storage.db.types import printable
 from forbear.storage.log import evidence
 from forbear.storage.log import policies as on_record
 from forbear.storage.log.evidence import StoredCapture
@@ -52,7 +52,7 @@ Contents = Callable[[str, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class ReplayOptions:
     """What is different this time; what is None stays as it was for each decision.
 
     ``policy`` is the content of one (``Policy.content``). ``contents`` must be something that can be pickled.
@@ -102,7 +102,7 @@ def _key(reason: dict[str, str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Costly:
+class CostlyDecision:
     """A decision that rests on an answer which was given up while it was read: another machine may have read it."""
 
     id: str
@@ -126,11 +126,11 @@ class Replayed:
     erased: int = 0
     unrecorded: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
-    costly: list[Costly] = field(default_factory=list)
+    costly: list[CostlyDecision] = field(default_factory=list)
 
 
 def replay(
-    url: str, wanted: Filter, how: How, jobs: int | None = None, *, store: str | None = None
+    url: str, wanted: Filter, how: ReplayOptions, jobs: int | None = None, *, store: str | None = None
 ) -> Iterator[Replayed]:
     """Decides again what the filter names, in the order of the log; ``jobs`` is the number of processes.
 
@@ -155,7 +155,7 @@ def replay(
 
 
 def _in_processes(
-    begin: tuple[str, str | None, How], jobs: int, first: Iterable[list[str]], rest: Iterable[list[str]]
+    begin: tuple[str, str | None, ReplayOptions], jobs: int, first: Iterable[list[str]], rest: Iterable[list[str]]
 ) -> Iterator[Replayed]:
     """In order; no more batches are waiting than keep all processes busy."""
     waiting: deque[Future[Replayed]] = deque()
@@ -177,7 +177,7 @@ _at_work: list[tuple[_Worker, Connection]] = []
 """Of a process of the pool: what ``_begin`` opened for it."""
 
 
-def _begin(url: str, store: str | None, how: How) -> None:
+def _begin(url: str, store: str | None, how: ReplayOptions) -> None:
     _at_work.append((_Worker(how), open_database(url, create=False, evidence=store).connect()))
 
 
@@ -190,8 +190,8 @@ def _decide(batch: list[str]) -> Replayed:
 class _Worker:
     """Decides batches, and remembers captures and policies between them."""
 
-    def __init__(self, how: How) -> None:
-        self._how = how
+    def __init__(self, how: ReplayOptions) -> None:
+        self._options = how
         self._policies: dict[str, Policy | None] = {}
         self._captures: OrderedDict[str, StoredCapture] = OrderedDict()
         self._octets = 0
@@ -210,7 +210,7 @@ class _Worker:
                 continue
             answer = self._answer(connection, row, rests.get(key, []), kept.get(key), done)
             if any(said["quote"] == Failure.TOO_COSTLY for said in because.get(key, [])):
-                done.costly.append(Costly(row.id, row.at.isoformat(), row.canonical, row.stage))
+                done.costly.append(CostlyDecision(row.id, row.at.isoformat(), row.canonical, row.stage))
             difference = _compare(row, because.get(key, []), answer)
             if difference:
                 done.differences.append(difference)
@@ -221,7 +221,7 @@ class _Worker:
         asked = select(columns.decision, columns.capture).where(columns.decision.in_(batch))
         rests = connection.execute(asked.order_by(columns.decision, columns.position)).all()
         wanted = {row.capture: self._captures.get(row.capture) for row in rests}
-        wanted |= evidence.held(connection, [key for key, held in wanted.items() if held is None])
+        wanted |= evidence.stored_captures(connection, [key for key, held in wanted.items() if held is None])
         found: dict[str, list[StoredCapture | None]] = {}
         for row in rests:
             found.setdefault(row.decision, []).append(wanted[row.capture])
@@ -250,7 +250,7 @@ class _Worker:
         rests = [held for held in of if held]
         if len(rests) < len(of):
             return "evidence that it rests on is gone"
-        profile = self._how.profile or Profile(row.profile)
+        profile = self._options.profile or Profile(row.profile)
         question = Question(row.url, row.agent, Use(row.use), profile, row.at)
         policy = self._policy(connection, row.policy, done)
         captures = Captures(held.capture for held in rests)
@@ -270,20 +270,20 @@ class _Worker:
 
     def _content(self, kept: Row[Any] | None) -> bytes | None:
         """The content of a page from the corpus; None if it is not at hand."""
-        if kept is None or self._how.contents is None:
+        if kept is None or self._options.contents is None:
             return None
         try:
-            return self._how.contents(kept.warc_file, kept.warc_offset)
+            return self._options.contents(kept.warc_file, kept.warc_offset)
         except FileNotFoundError:
             return None
         except ValueError:
             return b""  # which is not what was decided about
 
     def _policy(self, connection: Connection, digest: str, done: Replayed) -> Policy:
-        if self._how.policy is not None:
+        if self._options.policy is not None:
             digest = ""
         if digest not in self._policies:
-            content = self._how.policy
+            content = self._options.policy
             self._policies[digest] = policies.restore(content) if content else on_record.find(connection, digest)
         policy = self._policies[digest]
         if policy is None:
@@ -320,11 +320,11 @@ def _compare(row: Row[Any], then: list[dict[str, str]], answer: Decision | str) 
     if isinstance(answer, str):
         return Difference(*about, "", then, [], answer)
     now = [
-        {key: shown(value) if key in ("quote", "source", "where") else value for key, value in said.items()}
+        {key: printable(value) if key in ("quote", "source", "where") else value for key, value in said.items()}
         for said in map(reason_to_json, answer.reasons)
     ]
     if str(answer.verdict) == row.verdict and set(map(_key, then)) == set(map(_key, now)):
-        if answer.stage is Stage(row.stage) and shown(answer.url) == row.canonical:
+        if answer.stage is Stage(row.stage) and printable(answer.url) == row.canonical:
             return None
-        return Difference(*about, "", then, now, f"it is about {shown(answer.url)} at stage {answer.stage}")
+        return Difference(*about, "", then, now, f"it is about {printable(answer.url)} at stage {answer.stage}")
     return Difference(*about, str(answer.verdict), then, now)

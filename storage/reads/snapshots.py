@@ -51,7 +51,7 @@ def answers(connection: Connection) -> Iterator[Answer]:
             found.append((urls.parse(row.url).host, row.url, row.id, row.fetched_at, row.expires_at))
     found.sort()
     for some in chunks(found, 100):
-        held = evidence.held(connection, [each[2] for each in some])
+        held = evidence.stored_captures(connection, [each[2] for each in some])
         for _, _, capture_id, fetched_at, expires_at in some:
             if capture_id in held and held[capture_id].whole:
                 yield Answer(held[capture_id].capture, fetched_at, expires_at, capture_id)

@@ -18,11 +18,11 @@ from forbear.optout.model import Verdict
 from forbear.portal.web.highlight import MOST, as_text, marked
 from forbear.storage.accounts import sessions
 from forbear.storage.accounts.accounts import Role
-from forbear.storage.chain.merkle import root_by_inclusion
+from forbear.storage.chain.merkle import root_from_inclusion
 from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.proof import checkpoints
 from forbear.storage.reads.browse import Cursor, decision, page
-from forbear.storage.reads.exports import harmless
+from forbear.storage.reads.exports import escape_formula
 from forbear.storage.reads.queries import Filter, log
 from tests.portal.signing_in import enrolled, sign_in
 
@@ -171,7 +171,7 @@ def test_a_view_and_a_decision_are_bundles_that_prove_themselves(dashboard, engi
     assert "1 decision" in said
     assert dashboard.get("/dashboard/decisions/nothing.zip").status_code == 404
     with engine.connect() as connection:
-        assert [one["event"] for one in sessions.noted(connection, "grace")[:3]] == ["export"] * 3
+        assert [one["event"] for one in sessions.access_log(connection, "grace")[:3]] == ["export"] * 3
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -197,7 +197,14 @@ def test_a_bundle_has_an_end(dashboard, monkeypatch):
 
 
 def test_a_cell_is_no_formula():
-    assert [harmless(text) for text in ("=1+1", "@a", "-1", "a", 5, None)] == ["'=1+1", "'@a", "'-1", "a", 5, None]
+    assert [escape_formula(text) for text in ("=1+1", "@a", "-1", "a", 5, None)] == [
+        "'=1+1",
+        "'@a",
+        "'-1",
+        "a",
+        5,
+        None,
+    ]
 
 
 def test_a_decision_shows_the_words_in_place_and_proves_itself(dashboard, engine):
@@ -208,14 +215,14 @@ def test_a_decision_shows_the_words_in_place_and_proves_itself(dashboard, engine
     assert whole.proof
     proof = whole.proof
     path = [bytes.fromhex(node) for node in proof.path]
-    root = root_by_inclusion(bytes.fromhex(proof.leaf), proof.position, proof.size, path)
+    root = root_from_inclusion(bytes.fromhex(proof.leaf), proof.position, proof.size, path)
     assert root == bytes.fromhex(proof.root)
     text = dashboard.get(f"/dashboard/decisions/{row['id']}").text
     assert "User-agent: *\n<mark>Disallow: /no</mark>\n" in text
     assert "The proof holds:" in text
     assert "It answered 503." in text
     with engine.connect() as connection:
-        assert sessions.noted(connection, "grace")[0]["what"] == f"/dashboard/decisions/{row['id']}"
+        assert sessions.access_log(connection, "grace")[0]["what"] == f"/dashboard/decisions/{row['id']}"
 
 
 def test_hostile_content_is_text(dashboard, engine, make, write):

@@ -16,7 +16,7 @@ from forbear.crawler.fetch.bot_auth import Signer
 from forbear.portal.background.jobs import deliver
 from forbear.portal.web.smtp import Smtp
 from forbear.storage.accounts import domain_verification
-from forbear.storage.accounts.subscriptions import ask
+from forbear.storage.accounts.subscriptions import request
 from forbear.storage.database import writing
 from forbear.storage.db.records import now
 from forbear.storage.log.complaints import Attachment, ComplaintState, Notice, advance, receive
@@ -189,15 +189,19 @@ def test_whoever_has_a_keyboard_alone_gets_to_the_content_first(serve, page: Pag
 def pages(engine) -> dict[str, str]:
     """Every page that there is, by what it shows, and its address."""
     with writing(engine) as connection:
-        waiting, _ = domain_verification.begin(connection, "journal.example", now())
-        weak, control = domain_verification.begin(connection, "journal.example", now())
-        domain_verification.prove(connection, control, "http://journal.example/.well-known/forbear-control.txt", now())
-        proven, control = domain_verification.begin(connection, "journal.example", now())
-        domain_verification.prove(connection, control, "https://journal.example/.well-known/forbear-control.txt", now())
+        waiting, _ = domain_verification.request_proof(connection, "journal.example", now())
+        weak, control = domain_verification.request_proof(connection, "journal.example", now())
+        domain_verification.record_result(
+            connection, control, "http://journal.example/.well-known/forbear-control.txt", now()
+        )
+        proven, control = domain_verification.request_proof(connection, "journal.example", now())
+        domain_verification.record_result(
+            connection, control, "https://journal.example/.well-known/forbear-control.txt", now()
+        )
         file = Attachment("deed.pdf", "application/pdf", b"%PDF-1.7")
         notice = Notice("Ada", "ada@a.example", "Heirs", "Log", ("a.example",), "It was kept.", True, (file,))
         complaint, _ = receive(connection, notice, now())
-        asked = ask(connection, "ada@a.example", now())
+        asked = request(connection, "ada@a.example", now())
     assert asked
     return {
         "start": "/",

@@ -179,7 +179,7 @@ def test_changes_are_mailed_to_whoever_confirmed_and_to_nobody_else(serve, mailb
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_portal_publishes_and_sends_by_itself(serve, mailbox, engine):
     with writing(engine) as connection:
-        asked = subscriptions.ask(connection, "ada@a.example", now())
+        asked = subscriptions.request(connection, "ada@a.example", now())
         assert asked
         subscriptions.confirm(connection, asked.token, now())
         cards.publish(connection, {"operator": "before"}, now())
@@ -193,7 +193,7 @@ def test_one_click_in_a_mail_program_ends_a_subscription(serve, mailbox, engine)
     smtp = Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example")
     work(serve(smtp=smtp).app.state.portal)
     with writing(engine) as connection:
-        asked = subscriptions.ask(connection, "ada@a.example", now())
+        asked = subscriptions.request(connection, "ada@a.example", now())
         assert asked
         subscriptions.confirm(connection, asked.token, now())
     portal = serve(smtp=smtp, operator="Example Research", base_url="https://portal.example")

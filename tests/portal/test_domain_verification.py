@@ -126,9 +126,9 @@ def test_only_https_and_the_dns_are_kept_as_proofs_which_count_until_they_end(en
             ((weak, proof, weak), (proof, True)),
             ((proof, None), (proof, True)),
         ):
-            secret, control = domain_verification.begin(connection, "a.example", now())
+            secret, control = domain_verification.request_proof(connection, "a.example", now())
             for place in found:
-                domain_verification.prove(connection, control, place, now())
+                domain_verification.record_result(connection, control, place, now())
             then = domain_verification.find(connection, secret, now())
             assert then
             assert (then.found, then.proven_at is not None) == kept

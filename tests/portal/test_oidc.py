@@ -121,7 +121,7 @@ def test_an_issuer_signs_in_whom_an_account_is_tied_to(portal, provider, engine)
     assert (signed.status_code, signed.headers["location"]) == (303, "/dashboard/log?verdict=excluded")
     assert portal.get("/dashboard/log").status_code == 200
     with engine.connect() as connection:
-        events = [one["event"] for one in sessions.noted(connection, "grace")]
+        events = [one["event"] for one in sessions.access_log(connection, "grace")]
     assert "signed in" in events
     assert portal.get("/dashboard/oidc/callback", params=brought).status_code == 403
 

@@ -9,7 +9,7 @@ from forbear.storage.accounts.accounts import Role
 from forbear.storage.database import writing
 from forbear.storage.db.portal_tables import mails
 from forbear.storage.db.records import now
-from forbear.storage.log.complaints import WITHIN, Attachment, ComplaintState, Notice, blocking, find, receive
+from forbear.storage.log.complaints import WITHIN, Attachment, ComplaintState, Notice, find, operator_lines, receive
 from tests.portal.signing_in import enrolled, sign_in
 
 FILE = Attachment('a"\r\nb.html', "application/pdf", b"%PDF-1.7 <script>")
@@ -49,7 +49,7 @@ def test_a_complaint_is_worked_from_the_queue_to_its_decision(dashboard, engine,
             (ComplaintState.IN_REVIEW, "grace"),
             (ComplaintState.ACCEPTED, "grace"),
         ]
-        assert len(blocking(connection)) == 2
+        assert len(operator_lines(connection)) == 2
         told = connection.execute(mails.select().order_by(mails.c.id)).all()
     assert [mail.subject for mail in told][-1] == f"Complaint {number}: accepted"
 

@@ -52,10 +52,10 @@ def test_secrets_of_codes_are_encrypted_at_the_next_sign_in(serve, engine):
     with writing(engine) as connection:
         [stored] = connection.scalars(select(account_tables.accounts.c.totp)).all()
         assert before.totp not in stored
-        assert accounts.unreadable(connection) == ["grace"]
+        assert accounts.undecryptable(connection) == ["grace"]
         connection.execute(account_tables.accounts.update().values(counter=0))
     again, other = serve(**SECRET), serve(secret=b"another secret of a portal", keeps_secret=True)
-    assert accounts.unreadable(again.app.state.portal.engine.connect()) == []
+    assert accounts.undecryptable(again.app.state.portal.engine.connect()) == []
     assert sign_in(other, before).status_code == 503
     assert sign_in(serve(), before).status_code == 503
     assert sign_in(again, before).status_code == 303
@@ -71,13 +71,13 @@ def test_an_encrypted_secret_opens_for_its_own_account_alone(engine):
         stored = connection.scalar(
             select(account_tables.accounts.c.totp).where(account_tables.accounts.c.name == "grace")
         )
-        assert accounts.unreadable(connection) == []
+        assert accounts.undecryptable(connection) == []
         connection.execute(
             account_tables.accounts.update().where(account_tables.accounts.c.name == "ada").values(totp=stored)
         )
-        assert accounts.unreadable(connection) == ["ada"]
+        assert accounts.undecryptable(connection) == ["ada"]
         connection.execute(account_tables.accounts.update().values(totp="aes-256-gcm:not base64"))
-        assert accounts.unreadable(connection) == ["ada", "grace"]
+        assert accounts.undecryptable(connection) == ["ada", "grace"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -115,7 +115,7 @@ def test_wrong_passwords_are_refused_alike_and_lock_nobody_out(serve, engine, na
     portal.client.cookies.clear()
     with writing(engine) as connection:
         connection.execute(account_tables.accounts.update().values(counter=0))
-        events = [one["event"] for one in sessions.noted(connection, name)]
+        events = [one["event"] for one in sessions.access_log(connection, name)]
     assert events.count("refused") == attempts.FREE
     assert events.count("delayed") == (2 if name == "grace" else 1)
     portal.client.headers["X-Forwarded-For"] = "198.51.100.2"
@@ -173,7 +173,7 @@ def test_sign_ins_and_views_are_written_down(portal, engine):
     sign_in(portal, account)
     portal.get("/dashboard/access-log?name=grace")
     with engine.connect() as connection:
-        found = [(one["event"], one["what"]) for one in reversed(sessions.noted(connection, "grace"))]
+        found = [(one["event"], one["what"]) for one in reversed(sessions.access_log(connection, "grace"))]
     assert found == [
         ("refused", "/dashboard/sign-in"),
         ("password", "/dashboard/sign-in"),
@@ -202,17 +202,17 @@ def test_a_session_gets_another_secret_and_ends(engine):
     with writing(engine) as connection:
         first = sessions.begin(connection, account, at)
         later = at + sessions.ROTATION
-        assert sessions.due(connection, first, later)
-        second = sessions.use(connection, first, later)
+        assert sessions.needs_refresh(connection, first, later)
+        second = sessions.refresh(connection, first, later)
         assert second not in ("", first)
         assert sessions.find_session(connection, first, later + timedelta(seconds=29))
-        assert sessions.use(connection, first, later) == ""
+        assert sessions.refresh(connection, first, later) == ""
         assert sessions.find_session(connection, first, later + timedelta(seconds=31)) is None
         assert sessions.find_session(connection, second, later + sessions.IDLE) is None
         third, clock = second, later
         while clock < at + sessions.LONGEST - timedelta(minutes=20):
             clock += timedelta(minutes=20)
-            third = sessions.use(connection, third, clock) or third
+            third = sessions.refresh(connection, third, clock) or third
         assert sessions.find_session(connection, third, clock)
         assert sessions.find_session(connection, third, at + sessions.LONGEST) is None
 
@@ -222,17 +222,17 @@ def test_tokens_may_do_no_more_than_their_account(engine):
     at = now()
     with writing(engine) as connection:
         token = sessions.issue(connection, "grace", "figures", {Scope.LOG}, timedelta(days=1), at)
-        bearer = sessions.bearer(connection, token, at)
+        bearer = sessions.find_bearer(connection, token, at)
         assert bearer
         assert bearer.scopes == {Scope.LOG}
-        assert sessions.bearer(connection, token, at + timedelta(days=1)) is None
+        assert sessions.find_bearer(connection, token, at + timedelta(days=1)) is None
         with pytest.raises(ValueError, match="may not do audit"):
             sessions.issue(connection, "grace", "more", {Scope.AUDIT}, timedelta(days=1), at)
         accounts.change(connection, "grace", disabled_at=at)
-        assert sessions.bearer(connection, token, at) is None
+        assert sessions.find_bearer(connection, token, at) is None
         accounts.change(connection, "grace", disabled_at=None)
         assert sessions.revoke(connection, "grace", "figures") == 1
-        assert sessions.bearer(connection, token, at) is None
+        assert sessions.find_bearer(connection, token, at) is None
 
 
 def test_an_account_that_is_shut_or_erased_cannot_sign_in(portal, engine):

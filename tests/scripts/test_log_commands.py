@@ -24,7 +24,7 @@ from forbear.optout.readers.url import parse
 from forbear.scripts import log as log_command
 from forbear.scripts.__main__ import cli
 from forbear.scripts.output import write_rows
-from forbear.storage.database import shown, writing
+from forbear.storage.database import hide_password, writing
 from forbear.storage.db.records import (
     CaptureRecord,
     DecisionRecord,
@@ -308,9 +308,9 @@ def test_db_upgrade_makes_what_the_others_read(forbear, new_database_url: str) -
     before = forbear("log", "--db", new_database_url)
     assert before.returncode == 4
     upgraded = forbear("db", "upgrade", "--db", new_database_url)
-    assert (upgraded.returncode, upgraded.stdout) == (0, f"Created {shown(new_database_url)} (schema 0001).\n")
+    assert (upgraded.returncode, upgraded.stdout) == (0, f"Created {hide_password(new_database_url)} (schema 0001).\n")
     upgraded = forbear("db", "upgrade", "--db", new_database_url)
-    assert upgraded.stdout == f"{shown(new_database_url)} is up to date (schema 0001).\n"
+    assert upgraded.stdout == f"{hide_password(new_database_url)} is up to date (schema 0001).\n"
     assert json.loads(forbear("db", "upgrade", "--json", "--db", new_database_url).stdout) == {"revision": "0001"}
     assert rows(forbear, new_database_url) == []
     assert forbear("lookup", "--db", new_database_url, "a.example").returncode == 3

@@ -28,9 +28,9 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 def tries(connection: Connection, client: str, at: datetime, how: str = "wrong", name: str = "grace") -> bool:
     """Whether an attempt is checked; ``how`` it goes then: right, wrong, or code (the password is right)."""
-    admitted = attempts.admit(connection, name, client, at)
+    admitted = attempts.begin_attempt(connection, name, client, at)
     if admitted:
-        attempts.settle(connection, name, client, at, succeeded=how == "right", knew=how != "wrong")
+        attempts.finish_attempt(connection, name, client, at, succeeded=how == "right", knew=how != "wrong")
     return admitted
 
 
@@ -94,7 +94,7 @@ def test_many_at_the_same_time_are_no_more_than_one_after_the_other(engine):
 
     def admitted(number: int) -> bool:
         with writing(engine) as connection:
-            return attempts.admit(connection, "grace", f"192.0.2.{number % 4}", AT)
+            return attempts.begin_attempt(connection, "grace", f"192.0.2.{number % 4}", AT)
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(admitted, range(48))) == FREE_CODES  # till it is known what they had
@@ -110,7 +110,7 @@ def test_a_code_is_taken_once_where_two_come_at_the_same_time(engine, monkeypatc
     signed_in = []
     for _ in range(2):
         with writing(engine) as connection:
-            signed_in.append(accounts.accept(connection, known, checked, "a long enough password"))
+            signed_in.append(accounts.sign_in(connection, known, checked, "a long enough password"))
     assert [one is not None for one in signed_in] == [True, False]
 
 

@@ -17,14 +17,14 @@ from pyarrow.fs import S3FileSystem
 from sqlalchemy import Engine, text
 
 from forbear.storage.database import StorageError, open_database, reading
-from forbear.storage.db.blobs import Contents, contents, pack
+from forbear.storage.db.blobs import BlobStore, blob_store, pack
 from forbear.storage.db.records import now
 from forbear.storage.log import evidence
 from forbear.storage.log.writer import Writer
 from forbear.storage.proof.erasure import by_url
 from forbear.storage.proof.verify import Report, verify
 from forbear.storage.reads.queries import Filter
-from forbear.storage.reads.replay import How, replay
+from forbear.storage.reads.replay import ReplayOptions, replay
 
 BODY = b"User-agent: *\nDisallow: /no\n"
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -63,7 +63,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_contents_come_back(place: str) -> None:
-    store = Contents(place)
+    store = BlobStore(place)
     assert store.get([SHA256]) == {}
     store.put({SHA256: pack(BODY)})
     store.put({SHA256: pack(BODY)})  # another process was faster
@@ -73,7 +73,7 @@ def test_contents_come_back(place: str) -> None:
 
 
 def test_anybody_can_unpack_a_file_and_check_it(tmp_path: Path) -> None:
-    Contents(f"file://{tmp_path}").put({SHA256: pack(BODY)})
+    BlobStore(f"file://{tmp_path}").put({SHA256: pack(BODY)})
     [file] = (path for path in tmp_path.rglob("*") if path.is_file())
     assert file == tmp_path / SHA256[:2] / f"{SHA256}.gz"
     assert hashlib.sha256(gzip.decompress(file.read_bytes())).hexdigest() == SHA256
@@ -89,14 +89,14 @@ def test_anybody_can_unpack_a_file_and_check_it(tmp_path: Path) -> None:
 )
 def test_what_is_no_place(url: str, said: str) -> None:
     with pytest.raises(StorageError, match=said) as raised:
-        Contents(url)
+        BlobStore(url)
     assert "secret@" not in str(raised.value)
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be used"):
-        Contents(str(tmp_path / "file")).put({SHA256: pack(BODY)})
+        BlobStore(str(tmp_path / "file")).put({SHA256: pack(BODY)})
 
 
 @pytest.fixture
@@ -130,10 +130,10 @@ def test_where_it_is_is_found_from_the_row_or_said_anew(
     with engine.connect() as connection:
         assert evidence.load(connection, wanted).body == BODY
     moved = tmp_path / "moved"
-    with engine.execution_options(evidence=contents(str(moved))).connect() as connection:
+    with engine.execution_options(evidence=blob_store(str(moved))).connect() as connection:
         with pytest.raises(KeyError):
             evidence.load(connection, wanted)
-        Contents(str(moved)).put({SHA256: pack(BODY)})
+        BlobStore(str(moved)).put({SHA256: pack(BODY)})
         assert evidence.load(connection, wanted).body == BODY
 
 
@@ -163,10 +163,10 @@ def in_folder(make: Any, database_url: str, tmp_path: Path) -> Iterator[Engine]:
 def test_what_is_gone_or_changed_is_told(
     in_folder: Engine, database_url: str, tmp_path: Path, octets: bytes | None, change: str
 ) -> None:
-    Contents(str(tmp_path)).remove([SHA256])
+    BlobStore(str(tmp_path)).remove([SHA256])
     if octets is not None:
-        Contents(str(tmp_path)).put({SHA256: octets})
-    [batch] = replay(database_url, Filter(), How())
+        BlobStore(str(tmp_path)).put({SHA256: octets})
+    [batch] = replay(database_url, Filter(), ReplayOptions())
     gone = {"deleted": "evidence that it rests on is gone", "edited": "stored content is not what was received"}
     assert {one.problem for one in batch.differences} == {gone[change]}
     with reading(in_folder) as connection:
@@ -177,10 +177,10 @@ def test_what_is_erased_leaves_the_folder_too(in_folder: Engine, database_url: s
     with reading(in_folder) as connection:
         assert list(verify(connection, Report())) == []
     assert list(by_url(in_folder, "https://a.example/robots.txt", "a test"))
-    assert Contents(str(tmp_path)).get([SHA256]) == {}
+    assert BlobStore(str(tmp_path)).get([SHA256]) == {}
     with reading(in_folder) as connection:
         assert list(verify(connection, Report())) == []
-    [batch] = replay(database_url, Filter(), How())
+    [batch] = replay(database_url, Filter(), ReplayOptions())
     assert (batch.decisions, batch.erased, batch.differences) == (1, 1, [])
 
 

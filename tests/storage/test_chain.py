@@ -63,7 +63,7 @@ def test_every_row_is_a_leaf(engine: Engine, make: Any) -> None:
         assert sorted(row.ref for row in rows) == sorted(ids)
         assert [row.kind for row in rows] == ["crawl", *("capture",) * 2, *("decision",) * 3, "page"]
         for row in rows:
-            [sealed] = chain.sealed(connection, row.kind, [row.ref])
+            [sealed] = chain.chain_rows(connection, row.kind, [row.ref])
             record = json.loads(sealed.record)
             assert canonical(record) == sealed.record
             if "udc80" not in (sealed.payload or ""):
@@ -87,7 +87,7 @@ def test_what_may_be_erased_is_not_in_the_record(engine: Engine, make: Any, writ
     write(make.kept(job))
     with engine.connect() as connection:
         for kind, ref in (("capture", capture.id), ("decision", job.decision.id), ("page", job.decision.id)):
-            [sealed] = chain.sealed(connection, kind, [ref])
+            [sealed] = chain.chain_rows(connection, kind, [ref])
             assert "secret" not in sealed.record
             assert "secret" in (sealed.payload or "")
 
@@ -106,9 +106,9 @@ def test_the_tree_grows_with_the_rows(engine: Engine, make: Any, writer: Writer)
         for part in (1, 256, 1000, size):
             assert chain.tree(connection, part).root() == merkle.root_of(stored[:part])
         tree = chain.tree(connection, size)
-        assert merkle.root_by_inclusion(stored[700], 700, size, tree.inclusion(700)) == tree.root()
+        assert merkle.root_from_inclusion(stored[700], 700, size, tree.inclusion(700)) == tree.root()
         proof = tree.consistency(1000)
-        assert merkle.consistent(1000, merkle.root_of(stored[:1000]), size, tree.root(), proof)
+        assert merkle.verify_consistency(1000, merkle.root_of(stored[:1000]), size, tree.root(), proof)
 
 
 def test_a_refused_group_leaves_no_leaf(engine: Engine, make: Any, write: Write) -> None:
@@ -144,10 +144,10 @@ def test_ids_that_are_not_in_the_chain_are_left_out(engine: Engine, make: Any, w
     job = make.decided("https://a.example/")
     write(job)
     with engine.connect() as connection:
-        assert [row.ref for row in chain.sealed(connection, "decision", [new_id(), job.decision.id])] == [
+        assert [row.ref for row in chain.chain_rows(connection, "decision", [new_id(), job.decision.id])] == [
             job.decision.id
         ]
-        assert chain.sealed(connection, "page", [job.decision.id]) == []
+        assert chain.chain_rows(connection, "page", [job.decision.id]) == []
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -21,12 +21,12 @@ from forbear.storage.log.complaints import (
     Notice,
     advance,
     attachment,
-    blocking,
     find,
-    follow,
+    find_by_secret,
+    open_complaints,
+    operator_lines,
     receive,
     revision,
-    waiting,
 )
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -67,8 +67,13 @@ def test_a_complaint_is_found_by_its_link_and_its_number_alone(engine: Engine):
     file = Attachment("deed.pdf", "application/pdf", b"%PDF-1.7")
     with writing(engine) as connection:
         secret, complaint = receive(connection, Notice(**{**fields(NOTICE), "attachments": (file,)}), AT)
-        assert follow(connection, secret) == find(connection, complaint.number) == complaint
-        assert follow(connection, complaint.number) is follow(connection, "\ud800") is find(connection, secret) is None
+        assert find_by_secret(connection, secret) == find(connection, complaint.number) == complaint
+        assert (
+            find_by_secret(connection, complaint.number)
+            is find_by_secret(connection, "\ud800")
+            is find(connection, secret)
+            is None
+        )
         assert complaint.notice == NOTICE
         assert (complaint.state, complaint.due_at) == (ComplaintState.RECEIVED, AT + WITHIN[ComplaintState.RECEIVED])
         assert [(step.by, step.state) for step in complaint.steps] == [("Ada", ComplaintState.RECEIVED)]
@@ -124,7 +129,7 @@ def test_a_step_without_what_belongs_to_it_is_refused(engine: Engine, changes, s
 
 def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_again(engine: Engine):
     def verdict(url: str) -> Verdict:
-        listed = operator.extended(b"", blocking(connection))
+        listed = operator.extended(b"", operator_lines(connection))
         absent = [Capture(f"https://{host}/robots.txt", 404) for host in ("a.example", "www.a.example", "b.example")]
         decision = decide(Question(url, at=AT), Captures([listed, *absent], complete=True), load())
         assert isinstance(decision, Decision)
@@ -133,12 +138,12 @@ def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_agai
     with writing(engine) as connection:
         before = revision(connection)
         _, complaint = sent(connection, ComplaintState.ACKNOWLEDGED, ComplaintState.IN_REVIEW)
-        assert blocking(connection) == ()
+        assert operator_lines(connection) == ()
         blocks = ("a.example", "https://b.example/poems/")
         accepted = take(connection, complaint.number, ComplaintState.ACCEPTED, blocks=blocks)
         assert accepted.blocks == blocks
         assert revision(connection) > before
-        assert blocking(connection) == tuple(
+        assert operator_lines(connection) == tuple(
             f"block,{match},Grace,2026-03-01,complaint {complaint.number} accepted,," for match in blocks
         )
         assert {
@@ -150,7 +155,7 @@ def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_agai
         }
         since = revision(connection)
         again = take(connection, complaint.number, ComplaintState.IN_REVIEW)
-        assert (again.blocks, blocking(connection)) == ((), ())
+        assert (again.blocks, operator_lines(connection)) == ((), ())
         assert revision(connection) > since
 
 
@@ -159,11 +164,13 @@ def test_whoever_waits_longest_comes_first(engine: Engine):
         late = receive(connection, NOTICE, AT - timedelta(days=9))[1]
         new = receive(connection, NOTICE, AT)[1]
         _, closed = sent(connection, ComplaintState.UNFOUNDED)
-        open_ = [complaint.number for complaint in waiting(connection)]
+        open_ = [complaint.number for complaint in open_complaints(connection)]
         assert open_[0] == late.number
         assert new.number in open_
         assert closed.number not in open_
-        assert [complaint.number for complaint in waiting(connection, ComplaintState.UNFOUNDED)] == [closed.number]
+        assert [complaint.number for complaint in open_complaints(connection, ComplaintState.UNFOUNDED)] == [
+            closed.number
+        ]
         assert (late.is_late(AT), new.is_late(AT), closed.is_late(AT)) == (True, False, False)
 
 
@@ -179,6 +186,6 @@ def test_a_name_with_commas_and_lines_makes_one_line_of_the_list(engine: Engine)
             at=AT,
             blocks=("a.example",),
         )
-        [line] = blocking(connection)
+        [line] = operator_lines(connection)
         assert line.startswith('block,a.example,"Grace ""H"", Legal",2026-03-01,')
         assert operator.extended(b"", [line]).body.count(b"\n") == 2

@@ -118,7 +118,7 @@ def test_a_page_that_left_is_counted_as_one_that_was_kept(engine: Engine, make: 
     write(reserved)
     with writing(engine) as connection:
         because = {"https://www.a.example/p": reserved.decision.id}
-        assert removals.note(connection, make.crawl, because, frozenset({"1.warc.gz"}), AT + 2 * DAY) == 1
+        assert removals.record_removals(connection, make.crawl, because, frozenset({"1.warc.gz"}), AT + 2 * DAY) == 1
         of = host_outcomes.c
         rows = {row.outcome: row for row in connection.execute(select(host_outcomes).where(of.urls > 0))}
         assert set(rows) == {"excluded", "removed"}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 
 from forbear.optout.model import Capture, Stage, Verdict
 from forbear.storage.chain import chain
-from forbear.storage.chain.ranges import Positions, write
+from forbear.storage.chain.ranges import PositionSet, join
 from forbear.storage.database import reading, writing
 from forbear.storage.db import schema
 from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Keep, Link, now
@@ -87,14 +87,14 @@ def test_what_is_erased_is_nowhere_and_the_chain_is_whole(engine: Engine, about_
         row = connection.execute(select(schema.decisions).where(schema.decisions.c.id == seen.decision.id)).one()
         assert (row.verdict, row.stage, row.domain, row.at) == ("excluded", "page", "a.example", seen.decision.at)
         assert connection.scalar(select(schema.captures.c.url).where(schema.captures.c.id == robots.id)) != ""
-        [sealed] = chain.sealed(connection, "decision", [seen.decision.id])
+        [sealed] = chain.chain_rows(connection, "decision", [seen.decision.id])
         assert (sealed.salt, sealed.payload) == (None, None)
         assert json.loads(sealed.record)["row"]["reasons"][0]["protocol"] == "robots"
         [event] = connection.execute(select(schema.events)).all()
         assert event.event == "erasure"
         assert event.content["rows"] == 3
         assert event.content["reason"]
-        [sealed] = chain.sealed(connection, "event", [event.id])
+        [sealed] = chain.chain_rows(connection, "event", [event.id])
         assert rfc8785.dumps(json.loads(sealed.record)).decode() == sealed.record
         known = lookup(connection, "a.example")
         assert known is not None
@@ -179,6 +179,6 @@ def test_nothing_is_left_in_the_file(engine: Engine, about_jane: Any, tmp_path: 
     [([], ""), ([7], "7"), ([3, 4, 5, 9], "3-5 9"), ([0, 2, 4], "0 2 4"), (range(10), "0-9")],
 )
 def test_positions_are_written_as_ranges(positions: Any, shown: str) -> None:
-    assert write(positions) == shown
-    found = Positions([shown, "20-21"])
+    assert join(positions) == shown
+    found = PositionSet([shown, "20-21"])
     assert [position for position in range(30) if position in found] == [*positions, 20, 21]

@@ -49,7 +49,7 @@ class Frontier:
         self.do(frontier.set_states, [(EntryUpdate(entry.id, state, due_at), None)])
 
     def outlook(self) -> FrontierStatus:
-        outlook: FrontierStatus = self.do(frontier.outlook, self.crawl)
+        outlook: FrontierStatus = self.do(frontier.status, self.crawl)
         return outlook
 
 
@@ -62,7 +62,7 @@ def todo(engine: Engine, make: Any) -> Frontier:
 def test_a_url_is_added_once(todo: Frontier) -> None:
     assert todo.add("https://a.example/", "https://A.example:443/#part", "https://a.example/x") == 2
     assert todo.add("https://a.example/x", "https://b.example/") == 1
-    assert todo.do(frontier.tally, todo.crawl) == {EntryState.WAITING: 3}
+    assert todo.do(frontier.count_states, todo.crawl) == {EntryState.WAITING: 3}
 
 
 def test_many_urls_at_once(todo: Frontier) -> None:
@@ -197,13 +197,13 @@ def test_an_estimate_is_exact_for_a_small_frontier_and_near_for_a_large_one(
     todo.lease("one", 1)
     for entry in todo.take("a.example")[:10]:
         todo.settle(entry, EntryState.KEPT)
-    assert todo.do(frontier.estimate, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
-    assert todo.do(frontier.estimate, "another") == {}
+    assert todo.do(frontier.estimate_states, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
+    assert todo.do(frontier.estimate_states, "another") == {}
     monkeypatch.setattr(frontier, "SAMPLE", 100)
-    assert 0.8 * 600 < todo.do(frontier.estimate, todo.crawl)[EntryState.WAITING] <= 600
-    assert todo.do(frontier.tally, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
+    assert 0.8 * 600 < todo.do(frontier.estimate_states, todo.crawl)[EntryState.WAITING] <= 600
+    assert todo.do(frontier.count_states, todo.crawl) == {EntryState.KEPT: 10, EntryState.WAITING: 590}
     monkeypatch.setattr(frontier, "COUNTED", 599)
-    assert todo.do(frontier.tally, todo.crawl)[EntryState.WAITING] <= 600
+    assert todo.do(frontier.count_states, todo.crawl)[EntryState.WAITING] <= 600
 
 
 def test_an_entry_settled_after_its_lease_was_lost_is_not_forgotten(todo: Frontier) -> None:
@@ -225,7 +225,7 @@ def test_who_lost_a_lease_without_knowing_opens_nothing_that_another_has_ended(t
         todo.settle(entry, state)
     todo.release("one", "a.example")
     assert todo.outlook().finished
-    assert todo.do(frontier.tally, todo.crawl) == {EntryState.KEPT: 1}
+    assert todo.do(frontier.count_states, todo.crawl) == {EntryState.KEPT: 1}
 
 
 def test_a_restart_need_not_wait_for_the_leases_of_the_dead(todo: Frontier, dead_process: str) -> None:

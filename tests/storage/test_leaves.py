@@ -16,7 +16,7 @@ from forbear.storage.chain import leaves
 from forbear.storage.db import schema
 from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.hostnames import host_in, host_of
-from forbear.storage.db.types import Instant, Shown, shown, written
+from forbear.storage.db.types import Instant, SafeText, iso_utc, printable
 
 TEXTS = st.text(st.characters(codec="utf-8"))
 LISTS = st.lists(st.text()) | st.lists(st.tuples(TEXTS, TEXTS).map(list))
@@ -34,8 +34,8 @@ def value(column: Any) -> st.SearchStrategy[Any]:
         some: st.SearchStrategy[Any] = TIMES
     elif isinstance(kind, JSON):
         return LISTS | st.none() if column.nullable else LISTS
-    elif isinstance(kind, Shown):
-        some = TEXTS.map(shown)
+    elif isinstance(kind, SafeText):
+        some = TEXTS.map(printable)
     elif isinstance(kind, LargeBinary):
         some = st.binary()
     elif isinstance(kind, Integer) and not isinstance(kind, Boolean):
@@ -53,7 +53,7 @@ def stored(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
 def _stored(kind: Any, given: Any) -> Any:
     if isinstance(kind, JSON):
         return leaves.NOTHING if given is None else canonical(given)
-    return written(given) if isinstance(kind, Instant) and given is not None else given
+    return iso_utc(given) if isinstance(kind, Instant) and given is not None else given
 
 
 def same(quick: leaves.NewLeaf, slow: leaves.NewLeaf) -> None:
@@ -69,16 +69,16 @@ def test_a_decision_is_hashed_alike_on_its_way_in_and_when_it_is_read(data: st.D
     children = {name: data.draw(st.lists(values(table), max_size=3)) for name, table in leaves.CHILDREN.items()}
     captures = data.draw(st.lists(TEXTS, max_size=3))
     said = [[stored(leaves.CHILDREN[name], child) for child in rows] for name, rows in children.items()]
-    quick = leaves.of_decision(stored(schema.decisions, row), captures, *said)
-    same(quick, leaves.entry("decision", row, children, captures))
+    quick = leaves.decision_leaf(stored(schema.decisions, row), captures, *said)
+    same(quick, leaves.new_leaf("decision", row, children, captures))
 
 
-@pytest.mark.parametrize(("kind", "quick"), [("capture", leaves.of_capture), ("page", leaves.of_page)])
+@pytest.mark.parametrize(("kind", "quick"), [("capture", leaves.capture_leaf), ("page", leaves.page_leaf)])
 @given(data=st.data())
 def test_so_is_every_other_row_of_a_crawl(data: st.DataObject, kind: str, quick: Any) -> None:
     table = leaves.FORMS[kind].table
     row = data.draw(values(table))
-    same(quick(stored(table, row)), leaves.entry(kind, row))
+    same(quick(stored(table, row)), leaves.new_leaf(kind, row))
 
 
 @pytest.mark.parametrize(

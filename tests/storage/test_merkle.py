@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forbear.storage.chain.merkle import EMPTY, Tree, consistent, grown, leaf_hash, root_by_inclusion, root_of
+from forbear.storage.chain.merkle import (
+    EMPTY,
+    Tree,
+    full_subtrees,
+    leaf_hash,
+    root_from_inclusion,
+    root_of,
+    verify_consistency,
+)
 
 LEAVES = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
 """The test vectors of the Certificate Transparency project, github.com/google/certificate-transparency."""
@@ -27,7 +35,7 @@ SIZES = (*range(1, 20), 255, 256, 257, 300, 511, 512, 1000, 65535, 65536, 65537,
 
 
 class Store:
-    """Hashes as the database has them, grown in parts."""
+    """Hashes as the database has them, full_subtrees in parts."""
 
     def __init__(self) -> None:
         self.levels: dict[int, list[bytes]] = {0: []}
@@ -38,7 +46,7 @@ class Store:
         return found
 
     def append(self, leaves: list[bytes]) -> None:
-        for level, number, root in list(grown(self.fetch, len(self.levels[0]), leaves)):
+        for level, number, root in list(full_subtrees(self.fetch, len(self.levels[0]), leaves)):
             stored = self.levels.setdefault(level, [])
             assert number == len(stored)
             stored.append(root)
@@ -93,13 +101,13 @@ def test_every_leaf_is_proved_to_be_included(store: Store, size: int) -> None:
     root, leaves = tree.root(), store.levels[0]
     for position in {*range(min(size, 20)), size // 2, size - 2, size - 1} - {-1}:
         path = tree.inclusion(position)
-        assert root_by_inclusion(leaves[position], position, size, path) == root
-        assert root_by_inclusion(leaves[position - 1], position, size, path) != root
-        assert root_by_inclusion(leaves[position], position, size, [*path, root]) != root
+        assert root_from_inclusion(leaves[position], position, size, path) == root
+        assert root_from_inclusion(leaves[position - 1], position, size, path) != root
+        assert root_from_inclusion(leaves[position], position, size, [*path, root]) != root
         if path:
-            assert root_by_inclusion(leaves[position], position, size, path[1:]) != root
+            assert root_from_inclusion(leaves[position], position, size, path[1:]) != root
         for other in (position - 1, position + 1, size):
-            assert root_by_inclusion(leaves[position], other, size, path) != root
+            assert root_from_inclusion(leaves[position], other, size, path) != root
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -108,11 +116,11 @@ def test_every_tree_is_proved_to_be_the_beginning_of_a_later_one(store: Store, s
     root = tree.root()
     for old in {*range(min(size, 20) + 1), size // 2, size - 1, size}:
         proof, old_root = tree.consistency(old), store.tree(old).root()
-        assert consistent(old, old_root, size, root, proof)
-        assert not consistent(old, leaf_hash(b"x"), size, root, proof)
-        assert not consistent(old, old_root, size, leaf_hash(b"x"), proof) or old == 0
-        assert not consistent(old, old_root, size, root, [*proof, root])
-        assert not consistent(size + 1, root, size, root, [])
+        assert verify_consistency(old, old_root, size, root, proof)
+        assert not verify_consistency(old, leaf_hash(b"x"), size, root, proof)
+        assert not verify_consistency(old, old_root, size, leaf_hash(b"x"), proof) or old == 0
+        assert not verify_consistency(old, old_root, size, root, [*proof, root])
+        assert not verify_consistency(size + 1, root, size, root, [])
 
 
 @given(st.data())

@@ -36,7 +36,7 @@ def work(connection: Connection, crawl: str) -> None:
             frontier.set_states(connection, [(EntryUpdate(entry.id, EntryState.DEFERRED, at), None)])
         leases.renew(connection, "one", [lease.host], at, 30)
         leases.release(connection, "one", lease.host, at, at)
-    frontier.outlook(connection, crawl)
+    frontier.status(connection, crawl)
     evidence.fresh(connection, ["https://a.example/robots.txt"], at)
 
 
@@ -50,7 +50,9 @@ def ask(connection: Connection, crawl: str) -> None:
 
 
 def leave(connection: Connection, crawl: str) -> None:
-    removals.note(connection, crawl, {"https://a.example/1": "of a recheck"}, frozenset({"warc/1.warc.gz"}), now())
+    removals.record_removals(
+        connection, crawl, {"https://a.example/1": "of a recheck"}, frozenset({"warc/1.warc.gz"}), now()
+    )
     removals.files_with(connection, ["0" * 64])
     removals.pending(connection)
     removals.staying(connection, "warc/1.warc.gz")

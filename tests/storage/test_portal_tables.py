@@ -33,17 +33,17 @@ def test_a_mail_is_tried_until_it_is_sent_or_given_up_and_then_forgotten(engine:
         mails.queue(connection, "ada@a.example", "one", "text", AT)
         mails.queue(connection, "bob@b.example", "two", "text", AT)
         [one] = mails.claim(connection, AT, 1)
-        mails.sent(connection, one, AT)
+        mails.mark_sent(connection, one, AT)
         at = AT
         for pause in mails.PAUSES:
             [waiting] = mails.claim(connection, at, 9)
             assert mails.claim(connection, at, 9) == []
             assert (waiting.subject, waiting.body) == ("two", "text")
-            mails.failed(connection, waiting, at, "refused")
+            mails.mark_failed(connection, waiting, at, "refused")
             assert mails.claim(connection, at + pause - timedelta(seconds=1), 9) == []
             at += pause
         [last] = mails.claim(connection, at, 9)
-        mails.failed(connection, last, at, "refused")
+        mails.mark_failed(connection, last, at, "refused")
         assert mails.claim(connection, at + 999 * DAY, 9) == []
         rows = connection.execute(select(mails_table).order_by(mails_table.c.subject)).all()
         assert [(row.recipient, row.body, row.sent_at, row.error) for row in rows] == [
@@ -54,18 +54,18 @@ def test_a_mail_is_tried_until_it_is_sent_or_given_up_and_then_forgotten(engine:
 
 def test_only_whoever_reads_the_address_is_told(engine: Engine):
     with writing(engine) as connection:
-        asked = subscriptions.ask(connection, "ada@a.example", AT)
+        asked = subscriptions.request(connection, "ada@a.example", AT)
         assert asked
-        assert subscriptions.ask(connection, "ada@a.example", AT) is None
+        assert subscriptions.request(connection, "ada@a.example", AT) is None
         assert subscriptions.confirmed(connection) == []
         subscriptions.confirm(connection, asked.token, AT)
         assert [told.email for told in subscriptions.confirmed(connection)] == ["ada@a.example"]
         assert subscriptions.find(connection, "nonsense") is None
         subscriptions.end(connection, asked.token)
         assert subscriptions.find(connection, asked.token) is None
-        late = subscriptions.ask(connection, "ada@a.example", AT)
+        late = subscriptions.request(connection, "ada@a.example", AT)
         assert late
-        assert subscriptions.ask(connection, "ada@a.example", AT + subscriptions.TIME_TO_CONFIRM + DAY)
+        assert subscriptions.request(connection, "ada@a.example", AT + subscriptions.TIME_TO_CONFIRM + DAY)
         assert subscriptions.find(connection, late.token) is None
 
 
@@ -77,10 +77,10 @@ def test_addresses_are_told_after_proof_alone_and_until_it_ends(engine: Engine, 
     )
     write(make.decided("https://nota.example/no", Verdict.EXCLUDED))
     with writing(engine) as connection:
-        secret, control = domain_verification.begin(connection, "a.example", AT)
+        secret, control = domain_verification.request_proof(connection, "a.example", AT)
         with pytest.raises(ValueError, match="not told"):
             domain_verification.addresses(connection, control, "excluded", "", 9)
-        domain_verification.prove(connection, control, "https://a.example/", AT)
+        domain_verification.record_result(connection, control, "https://a.example/", AT)
         proven = domain_verification.find(connection, secret, AT)
         assert proven
 
@@ -93,8 +93,8 @@ def test_addresses_are_told_after_proof_alone_and_until_it_ends(engine: Engine, 
         assert told(proven, "kept") == ["https://www.a.example/kept"]
         with pytest.raises(ValueError, match="not told"):
             told(proven, "everything")
-        secret, below = domain_verification.begin(connection, "www.a.example", AT)
-        domain_verification.prove(connection, below, "x", AT)
+        secret, below = domain_verification.request_proof(connection, "www.a.example", AT)
+        domain_verification.record_result(connection, below, "x", AT)
         assert told(domain_verification.find(connection, secret, AT), "excluded") == ["https://www.a.example/no"]
         assert domain_verification.find(connection, secret, AT + domain_verification.TIME_OF_PROOF) is None
         assert domain_verification.find(connection, control.id, AT) is None

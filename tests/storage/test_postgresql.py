@@ -161,10 +161,10 @@ def test_who_reads_the_log_reads_its_views_after_an_upgrade_too(
     with writing(engine) as connection:
         views.create(connection)
     with reading_only(legal) as connection:
-        answer = views.ask(connection, "SELECT quote FROM log_reasons")
+        answer = views.run_select(connection, "SELECT quote FROM log_reasons")
         assert list(map(tuple, answer.rows)) == [("Disallow: /no",)]
     with pytest.raises(StorageError, match="This cannot be asked"), reading_only(legal) as connection:
-        views.ask(connection, "SELECT * FROM sessions")
+        views.run_select(connection, "SELECT * FROM sessions")
 
 
 def test_an_upgrade_gives_the_roles_the_same_rights_to_what_it_adds(

@@ -195,9 +195,9 @@ REFUSED = [
 def test_sql_reads_and_nothing_else(engine: Engine, make: Any, write: Write, query: str) -> None:
     write(make.decided("https://a.example/no", Verdict.EXCLUDED))
     with pytest.raises(StorageError, match="This cannot be asked"), reading_only(engine) as connection:
-        list(views.ask(connection, query).rows)
+        list(views.run_select(connection, query).rows)
     with reading_only(engine) as connection:
-        answer = views.ask(connection, "SELECT domain, verdict, quote FROM log_reasons;")
+        answer = views.run_select(connection, "SELECT domain, verdict, quote FROM log_reasons;")
         assert (list(answer.columns), list(map(tuple, answer.rows))) == (
             ["domain", "verdict", "quote"],
             [("a.example", "excluded", "Disallow: /no")],
@@ -206,7 +206,7 @@ def test_sql_reads_and_nothing_else(engine: Engine, make: Any, write: Write, que
 
 def test_the_database_can_be_written_to_after_it_was_asked(engine: Engine, make: Any, write: Write) -> None:
     with reading_only(engine) as connection:
-        list(views.ask(connection, "SELECT 1").rows)
+        list(views.run_select(connection, "SELECT 1").rows)
     write(make.decided("https://a.example/"))
 
 

@@ -34,7 +34,7 @@ from forbear.storage.db.records import (
 )
 from forbear.storage.reads import replay as replaying
 from forbear.storage.reads.queries import Filter
-from forbear.storage.reads.replay import How, Replayed, replay
+from forbear.storage.reads.replay import Replayed, ReplayOptions, replay
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HTML = (("Content-Type", "text/html"), ("X-Odd", "\0 ü"))
@@ -77,9 +77,9 @@ def site(make: Any) -> Site:
     return Site(make.crawl)
 
 
-def all_of(url: str, how: How | None = None, **filters: Any) -> Replayed:
+def all_of(url: str, how: ReplayOptions | None = None, **filters: Any) -> Replayed:
     found = Replayed()
-    for batch in replay(url, Filter(**filters), how or How(), jobs=1):
+    for batch in replay(url, Filter(**filters), how or ReplayOptions(), jobs=1):
         found.decisions += batch.decisions
         found.as_read += batch.as_read
         found.unrecorded += batch.unrecorded
@@ -107,7 +107,7 @@ def test_the_same_comes_out(logged: str) -> None:
 
 
 def test_a_stricter_profile_needs_no_network(logged: str) -> None:
-    found = all_of(logged, How(profile=Profile.STRICT))
+    found = all_of(logged, ReplayOptions(profile=Profile.STRICT))
     assert {(one.url, one.stage, one.now) for one in found.differences} == {
         ("https://a.example/yes", "request", "excluded"),
         ("https://a.example/yes", "page", "excluded"),
@@ -124,7 +124,7 @@ def test_a_stricter_profile_needs_no_network(logged: str) -> None:
 
 def test_another_policy(logged: str) -> None:
     own = '[protocols.robots-meta]\nreason = "we have it in writing"\nstandard = {excludes = []}\n'
-    found = all_of(logged, How(policy=policy.load(own).content))
+    found = all_of(logged, ReplayOptions(policy=policy.load(own).content))
     assert [(one.url, one.was, one.now) for one in found.differences] == [
         ("https://a.example/reserved", "excluded", "allowed")
     ]
@@ -141,7 +141,7 @@ def test_a_policy_that_is_not_on_record_is_told(engine: Engine, logged: str) -> 
 def test_a_policy_of_old_is_not_asked_about_what_came_later(engine: Engine, logged: str) -> None:
     known = json.loads(policy.load().content)
     del known["protocols"]["robots-meta"]
-    assert {one.url: one.now for one in all_of(logged, How(policy=json.dumps(known))).differences} == {
+    assert {one.url: one.now for one in all_of(logged, ReplayOptions(policy=json.dumps(known))).differences} == {
         "https://a.example/reserved": "allowed"
     }
 
@@ -199,17 +199,17 @@ def kept(site: Site, write: Write, tmp_path: Path) -> Path:
 
 
 def test_a_kept_page_is_read_again(kept: Path, database_url: str) -> None:
-    found = all_of(database_url, How(contents=partial(content, kept)))
+    found = all_of(database_url, ReplayOptions(contents=partial(content, kept)))
     assert (found.decisions, found.as_read, found.differences) == (2, 0, [])
 
 
 def test_a_page_of_another_content_is_told(kept: Path, database_url: str) -> None:
     [warc] = (kept / "warc").iterdir()
     warc.write_bytes(gzip.compress(b"WARC/1.1\r\n\r\n") * 400)
-    found = all_of(database_url, How(contents=partial(content, kept)))
+    found = all_of(database_url, ReplayOptions(contents=partial(content, kept)))
     assert {one.problem for one in found.differences} == {"the page in the corpus is not what was decided about"}
     warc.unlink()
-    assert all_of(database_url, How(contents=partial(content, kept))).as_read == 2
+    assert all_of(database_url, ReplayOptions(contents=partial(content, kept))).as_read == 2
 
 
 def test_in_several_processes_the_order_stays(
@@ -219,7 +219,7 @@ def test_in_several_processes_the_order_stays(
     with writing(engine) as connection:
         connection.execute(text("UPDATE decisions SET verdict = 'allowed'"))
     monkeypatch.setattr(replaying, "BATCH", 7)
-    batches = list(replay(database_url, Filter(), How(), jobs=2))
+    batches = list(replay(database_url, Filter(), ReplayOptions(), jobs=2))
     assert [batch.decisions for batch in batches] == [7] * 7 + [1]
     urls = [one.url for batch in batches for one in batch.differences]
     assert urls == [f"https://a.example/no/{number}" for number in range(50)]

@@ -17,7 +17,7 @@ from forbear.storage.database import reading, writing
 from forbear.storage.db import schema
 from forbear.storage.db.records import Keep, new_id, now
 from forbear.storage.proof.checkpoints import sign
-from forbear.storage.proof.fast_path import sound
+from forbear.storage.proof.fast_path import unchanged
 from forbear.storage.proof.verify import Finding, KnownCheckpoint, Report, verify
 
 Write = Callable[..., list[int]]
@@ -102,12 +102,12 @@ def test_what_nobody_touched_passes_at_a_look_and_json_that_is_written_otherwise
     positions = select(schema.chain).where(schema.chain.c.kind.in_(["decision", "capture", "page"]))
     with reading(engine) as connection:
         rows = connection.execute(positions).all()
-        assert set(sound(connection, rows)) == {row.position for row in rows}
+        assert set(unchanged(connection, rows)) == {row.position for row in rows}
     tamper(
         engine, ["UPDATE statements SET uses = replace(CAST(uses AS text), ',', ' , ')" + AS_JSON[engine.dialect.name]]
     )
     with reading(engine) as connection:
-        assert {row.kind for row in rows if row.position not in sound(connection, rows)} == {"decision"}
+        assert {row.kind for row in rows if row.position not in unchanged(connection, rows)} == {"decision"}
     assert found(engine) == []
 
 
@@ -367,7 +367,9 @@ def forge(connection: Connection, log: Log) -> None:
     connection.execute(schema.chain.update().where(schema.chain.c.ref == row.ref).values(leaf=leaf))
     all_leaves = connection.scalars(select(schema.chain.c.leaf).order_by(schema.chain.c.position)).all()
     connection.execute(schema.subtrees.delete())
-    inner = [{"level": level, "number": number, "hash": h} for level, number, h in merkle.grown(_none, 0, all_leaves)]
+    inner = [
+        {"level": level, "number": number, "hash": h} for level, number, h in merkle.full_subtrees(_none, 0, all_leaves)
+    ]
     connection.execute(schema.subtrees.insert(), inner)
 
 

@@ -56,8 +56,8 @@ def bundle(engine: Engine, make: Any, write: Write, tmp_path: Path) -> Path:
     (folder / "captures").mkdir(parents=True)
     with engine.connect() as connection:
         ids = [job.decision.id for job in jobs]
-        decisions = [*chain.sealed(connection, "decision", ids), *chain.sealed(connection, "page", ids)]
-        captures = chain.sealed(connection, "capture", [robots.id, page.id])
+        decisions = [*chain.chain_rows(connection, "decision", ids), *chain.chain_rows(connection, "page", ids)]
+        captures = chain.chain_rows(connection, "capture", [robots.id, page.id])
         tree = chain.tree(connection, signed.size)
         proofs = [
             {

@@ -20,7 +20,7 @@ def main() -> None:
     sys.stdin.readline()
     while True:
         with writing(engine) as connection:
-            if frontier.outlook(connection, crawl).finished:
+            if frontier.status(connection, crawl).finished:
                 break
             held = leases.lease_hosts(connection, crawl, owner, 2, now(), 30)
         for lease in held:
