@@ -14,6 +14,7 @@ import click
 
 from forbear.optout import __version__
 from forbear.scripts import extras
+from forbear.scripts.exit_codes import FAILED, INTERRUPTED, USAGE
 from forbear.scripts.memory import OUT_OF_MEMORY, is_out_of_memory
 from forbear.scripts.settings import Settings
 
@@ -63,9 +64,6 @@ def load(name: str) -> click.Command:
 
 
 LOADERS = {name: partial(load, name) for name in COMMANDS}
-
-INTERRUPTED = 130
-"""128 + SIGINT, as in shells."""
 
 BUG = "Please report this bug, with what the same command prints as `forbear --debug …`."
 
@@ -162,15 +160,15 @@ def _report(error: Exception) -> int:
         traceback.print_exception(error)
     if _is_instance(error, "forbear.optout.readers.url", "NotAUrl"):
         click.echo(f"Error: {error}.", err=True)
-        return 2
+        return USAGE
     if is_out_of_memory(error):
         click.echo(f"Error: {OUT_OF_MEMORY}", err=True)
-        return 4
+        return FAILED
     if isinstance(error, OSError) or _is_instance(error, "forbear.storage.database", "StorageError"):
         click.echo(f"Error: {_sentence(error)}", err=True)
     else:
         click.echo(f"Internal error ({type(error).__name__}: {error}). {BUG}", err=True)
-    return 4
+    return FAILED
 
 
 def _sentence(error: Exception) -> str:

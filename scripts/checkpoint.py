@@ -11,6 +11,7 @@ import click
 
 from forbear.scripts import options, show
 from forbear.scripts.database import open_engine
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.key import load
 from forbear.storage.chain import signed_note
 from forbear.storage.chain.signed_note import SignerKey
@@ -19,8 +20,6 @@ from forbear.storage.proof import checkpoints, witnesses
 from forbear.storage.proof.checkpoints import SignedCheckpoint
 from forbear.storage.proof.timestamps import BadTimestamp, ask
 from forbear.storage.proof.witnesses import Unwitnessed
-
-FAILED = 4
 
 
 class Signing(NamedTuple):

@@ -18,6 +18,7 @@ from forbear.crawler.crawl.config import FOLLOW, Config
 from forbear.crawler.crawl.run import run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.lists import warn_of_lists
 from forbear.scripts.memory import message_of
 from forbear.storage.database import StorageError, hide_password
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from forbear.crawler.crawl.context import Tally
     from forbear.crawler.crawl.run import Summary
-
-FAILED = 4
 
 
 @click.command()
@@ -70,7 +69,7 @@ FAILED = 4
     metavar="PORT",
     help="Serve /metrics for Prometheus, and /health, on this port.",
 )
-@options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Serve them on this address.")
+@options.option("--metrics-host", type=options.text, default="127.0.0.1", help="Serve metrics on this address.")
 @options.option(
     "--log-format",
     type=click.Choice(["text", "json"]),

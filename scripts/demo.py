@@ -20,6 +20,7 @@ from forbear.optout.readers.url import parse
 from forbear.scripts import options, show
 from forbear.scripts.crawl import print_summary
 from forbear.scripts.database import open_connection
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.lookup import command as lookup
 from forbear.scripts.memory import message_of
 from forbear.storage.db.records import EntryState
@@ -29,7 +30,6 @@ from forbear.storage.reads.queries import Filter, ignored_reservations, log
 if TYPE_CHECKING:
     from forbear.crawler.crawl.run import Summary
 
-FAILED = 4
 CONTACT = "https://example.org/crawler"
 LISTED = "bakery.example"
 """A site that the first crawl keeps, and that is on a list imported before the second run."""

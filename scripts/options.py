@@ -32,7 +32,11 @@ def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Comm
     """
     kind = attributes.get("type")
     metavar = "N" if isinstance(kind, click.IntRange) else "SECONDS" if isinstance(kind, click.FloatRange) else None
-    defaults: dict[str, Any] = {"envvar": envvar_of(name), "show_default": True, "metavar": metavar}
+    defaults: dict[str, Any] = {
+        "envvar": envvar_of(name),
+        "show_default": attributes.get("default") != "",
+        "metavar": metavar,
+    }
     return click.option(name, *more, **(defaults | attributes))
 
 

@@ -15,7 +15,8 @@ from forbear.crawler.crawl import events
 from forbear.crawler.crawl.recheck import RecheckConfig, run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
-from forbear.scripts.crawl import FAILED, listed, log_command, print_version
+from forbear.scripts.crawl import listed, log_command, print_version
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.lists import warn_of_lists
 from forbear.scripts.memory import message_of
 

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from forbear.scripts import options, schedule, show
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.schedule import BadSchedule, Step
 from forbear.scripts.settings import Settings
 from forbear.storage.database import open_database, translated, writing
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is read again, as it may have been set or the machine suspended."""
-
-FAILED = 4
 
 
 class StepResult(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_network
@@ -26,6 +27,7 @@ from forbear.portal.web.proxies import Network, networks
 from forbear.portal.web.settings import Settings
 from forbear.portal.web.smtp import Smtp
 from forbear.scripts import options, show
+from forbear.scripts.exit_codes import FAILED
 from forbear.scripts.key import key_of
 from forbear.storage.accounts import accounts
 from forbear.storage.database import open_database
@@ -124,7 +126,7 @@ def command(
     policy: Path | None,
     infringing_list: Path | None,
     **settings: Any,
-) -> None:
+) -> int:
     """Serve the portal: lookup, live check, the crawler's page and its feed, complaints.
 
     Use the same --contact, --agent, --use, --profile and --policy as for the crawler, best set in forbear.toml for
@@ -164,23 +166,36 @@ def command(
     try:
         app = create_app(engine, portal_settings, pool)
         _check_codes(app.state.portal)
-        show.line(f"The portal is at {base} until you press Ctrl+C.")
-        if portal_settings.is_https and not portal_settings.trusted_proxies:
-            click.echo(
-                "Warning: rate limits count all visitors as one. Add --trust-proxy and the address of the TLS server.",
-                err=True,
+        with _listen(host, port) as listener:
+            show.line(f"The portal is at {base} until you press Ctrl+C.")
+            if portal_settings.is_https and not portal_settings.trusted_proxies:
+                click.echo(
+                    "Warning: rate limits count all visitors as one. Add --trust-proxy and the address of the TLS "
+                    "server.",
+                    err=True,
+                )
+            config = uvicorn.Config(
+                app,
+                log_level="warning",
+                server_header=False,
+                proxy_headers=False,  # forbear.portal.web.proxies reads them: uvicorn accepts malformed addresses
             )
-        uvicorn.run(
-            app,
-            host=host,
-            port=port,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,  # forbear.portal.web.proxies reads them: uvicorn accepts malformed addresses
-        )
+            server = uvicorn.Server(config)
+            with suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
+            return 0 if server.started else FAILED
     finally:
         pool.close()
         engine.dispose()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Opens the port; raises OSError with a sentence."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # create_server appends the address
+        raise OSError(f"Cannot listen on {host}, port {port}: {reason}. Choose another --host or --port.") from None
 
 
 def _base(url: str) -> str:

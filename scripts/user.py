@@ -56,7 +56,6 @@ def _password(file: Path | None) -> str:
     "--subject",
     metavar="'ISSUER SUBJECT'",
     default="",
-    show_default=False,
     help="Sign in with this OpenID Connect subject instead of a password.",
 )
 @password_file

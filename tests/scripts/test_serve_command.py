@@ -69,6 +69,15 @@ def test_nobody_is_locked_out_by_another_secret_without_a_word(forbear, tmp_path
     assert "The sign-in codes of grace are encrypted with a different secret" in done.stderr
 
 
+def test_an_address_that_cannot_be_listened_on_is_named(forbear) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = forbear("serve", "--contact", "https://a.example", "--port", str(port))
+    assert (done.returncode, done.stdout) == (4, "")
+    reason = "Address already in use. Choose another --host or --port."
+    assert done.stderr == f"Error: Cannot listen on 127.0.0.1, port {port}: {reason}\n"
+
+
 def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
