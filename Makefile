@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test coverage check pages docs lock bench bench-quick fuzz clean
+.PHONY: help setup setup-dev demo test coverage check pages docs lock release bench bench-quick fuzz clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,8 +58,11 @@ lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
 	@$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml -
 	@$(LOCK) --extra all --constraints requirements/dev.txt --output-file requirements/base.txt pyproject.toml -
 
+release: setup-dev ## make sdist, wheel, SBOM, release notes and checksums of the committed tree, into dist/
+	@.ci/release
+
 clean: ## remove all that make made
-	@rm -rf $(VENV) site build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) site build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null 2>&1 && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
