@@ -1,1 +1,1 @@
-"""Decides about whole data sets from a snapshot of host rules: one file, no database, no network."""
+"""Decides about whole data sets from a snapshot of host rules, which is one file: no database, no network."""

@@ -1,4 +1,4 @@
-"""Decides about URLs by a snapshot of host rules: with what is in it, and with nothing else, by the one decision."""
+"""Decides about URLs from a snapshot of host rules alone, with the same decision function as a crawl."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The decisions about many URLs: ``index`` has a position in ``decisions`` for each, in order.
+    """The decisions about many URLs: ``index`` has, for each URL in order, a position in ``decisions``.
 
-    ``decisions[0]`` is None, for what is no http(s) URL. ``Decision.url`` is one of the URLs that a decision holds
-    for; verdict and reasons are the same for all of them.
+    ``decisions[0]`` is None, for what is not an http(s) URL. URLs with the same verdict and reasons share a decision;
+    its ``url`` is one of them.
     """
 
     index: array[int]
@@ -35,14 +35,14 @@ class Answers:
 
 
 class Snapshot:
-    """What a snapshot makes of URLs, for one product token, use and profile.
+    """A snapshot that answers questions about URLs, for one product token, use and profile.
 
-    ``path`` is a file that ``forbear export hosts`` wrote, or a URL of one that fsspec knows. ``at`` is the time that
-    the decisions are about, by default that of opening: answers that had expired by then, or are dated
-    into the future, are not used. What the
-    snapshot does not have is deferred, quoted as ``unasked``; what has expired is deferred as ``expired``. ``policy``
-    and ``lists`` (captures of the operator's lists) take the place of those in the snapshot. The rules of as many as
-    ``hosts`` are in memory, those that were asked about last.
+    ``path`` is a file written by ``forbear export hosts``, or its URL in a form that fsspec knows. ``at`` is the time
+    of the decisions, by default now: answers that had expired by then, or are dated in the future, are not used. A
+    place that is missing from the snapshot is deferred as ``unasked``, an expired answer as ``expired``. ``policy`` and
+    ``lists`` (captures of the operator's lists) replace those in the snapshot. The rules of the ``hosts`` that were
+    asked about last are kept in memory.
+
     Raises BadSnapshot and OSError, here and in every method.
     """
 
@@ -66,17 +66,17 @@ class Snapshot:
         self.policy = policy or self._file.policy
         self.lists = tuple(SnapshotAnswer(each, self.at) for each in (self._file.lists if lists is None else lists))
         self._of_origin = lru_cache(hosts)(self._look)
-        asked = self._question
-        who: dict[str, Any] = {"agent": asked.agent, "use": asked.use, "profile": asked.profile}
-        self._hosts = Hosts(self._captures_of, self.policy, at=self.at, most=hosts, **who)
+        given = self._question
+        about: dict[str, Any] = {"agent": given.agent, "use": given.use, "profile": given.profile}
+        self._hosts = Hosts(self._captures_of, self.policy, at=self.at, most=hosts, **about)
 
     def decide(self, url: str) -> Decision:
-        """May this URL be used? Raises NotAUrl."""
+        """Decides whether a URL may be used. Raises NotAUrl."""
         found = self._hosts.decide(url)
-        return found if isinstance(found, Decision) else self._decided(url, self._known(url))
+        return found if isinstance(found, Decision) else self._decide(url, self._known(url))
 
     def decide_all(self, some: Sequence[str | None]) -> Answers:
-        """The same for many; those that come sorted are read fastest."""
+        """Decides about many URLs; sorted ones are the fastest."""
         found = self._hosts.decide_all(some)
         decisions: list[Decision | None] = []
         unfinished = set()
@@ -87,25 +87,25 @@ class Snapshot:
             else:
                 decisions.append(outcome)
         for row, position in enumerate(found.index) if unfinished else ():
-            if position in unfinished:  # a licence that this URL alone names, say
+            if position in unfinished:  # for example, a licence that only this URL names
                 found.index[row] = len(decisions)
                 decisions.append(self.decide(some[row] or ""))
         return Answers(found.index, decisions)
 
     def decide_page(self, url: str, markup: str) -> Decision:
-        """May the HTML page with this markup, which came from the URL, be kept? Its header fields are not known.
+        """Decides whether an HTML page from a URL may be kept; its header fields are not known.
 
         Raises NotAUrl.
         """
         kind = (("Content-Type", "text/html; charset=utf-8"),)
         page = Capture(urls.parse(url).href, 200, kind, markup.encode("utf-8", "replace"))
-        return self._decided(url, [*self._known(url), SnapshotAnswer(page, self.at)])
+        return self._decide(url, [*self._known(url), SnapshotAnswer(page, self.at)])
 
     def rests_on(self, url: str) -> list[SnapshotAnswer]:
-        """What the decision about a URL is made from, the operator's lists first. Raises NotAUrl."""
+        """Returns the answers that the decision about a URL rests on, the operator's lists first. Raises NotAUrl."""
         known = list(self._of_origin(urls.parse(url).origin))
         if not isinstance(self._hosts.decide(url), Decision):
-            self._decided(url, known)
+            self._decide(url, known)
         return known
 
     def close(self) -> None:
@@ -122,17 +122,17 @@ class Snapshot:
         return Captures(each.capture for each in self._of_origin(origin))
 
     def _look(self, origin: str) -> list[SnapshotAnswer]:
-        """What is known of an origin, and what a decision about it looks up elsewhere."""
+        """Returns the answers of an origin, and those elsewhere that a decision about it needs."""
         known = self._known(f"{origin}/")
-        self._decided(f"{origin}/", known)
+        self._decide(f"{origin}/", known)
         return known
 
     def _known(self, url: str) -> list[SnapshotAnswer]:
-        """The lists, and all that the snapshot has of a URL's host."""
+        """Returns the lists, and all answers of a URL's host."""
         return [*self.lists, *map(self._valid, self._file.answers(urls.parse(url).host))]
 
-    def _decided(self, url: str, known: list[SnapshotAnswer]) -> Decision:
-        """The decision, with every place that it asks for looked up; what was looked up is among ``known`` then."""
+    def _decide(self, url: str, known: list[SnapshotAnswer]) -> Decision:
+        """Decides, and adds the answers of the places that the decision needs to ``known``."""
         captures = Captures(each.capture for each in known)
         question = replace(self._question, url=url)
         while not isinstance(found := decide(question, captures, self.policy), Decision):
@@ -143,18 +143,18 @@ class Snapshot:
         return found
 
     def answer(self, url: str, at: datetime | None = None) -> SnapshotAnswer:
-        """What stood at a canonical URL, or that it is not known, which has no id; ``at`` another time."""
+        """Returns the answer at a canonical URL; one that is missing, or expired at the time ``at``, is a failure."""
         known = self._file.answer(url)
         if known is None:
-            detail = "the snapshot has no answer from there, and nobody is asked"
+            detail = "the snapshot has no answer from there, and no request is sent"
             return SnapshotAnswer(Capture(url, error=Failure.UNASKED, memo={"detail": detail}), self.at)
         return self._valid(known, at)
 
     def _valid(self, known: SnapshotAnswer, at: datetime | None = None) -> SnapshotAnswer:
         at = at or self.at
-        ahead = known.fetched_at > max(at, self._opened) + SKEW  # by a clock that ran ahead
+        ahead = known.fetched_at > max(at, self._opened) + SKEW  # the clock of the crawl was fast
         if not ahead and (known.expires_at is None or at < known.expires_at):
             return known
-        ends = "is dated into the future" if ahead else f"expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
+        ends = "is dated in the future" if ahead else f"expired on {known.expires_at:%Y-%m-%d %H:%M} (UTC)"
         detail = f"the answer of {known.fetched_at:%Y-%m-%d %H:%M} {ends}"
         return SnapshotAnswer(Capture(known.capture.url, error=Failure.EXPIRED, memo={"detail": detail}), self.at)

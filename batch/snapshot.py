@@ -1,9 +1,9 @@
-"""A snapshot of host rules: what hosts said, in one Parquet file, by which any URL of theirs can be decided about.
+"""Reads and writes snapshots of host rules: Parquet files with what hosts answered, to decide about their URLs.
 
-Format 1. A row for each answer, sorted by host and URL; the rows of a host stand in one row group. COLUMNS are the
-columns; the operator's list and the list of infringing sites are the first rows, under no host. The metadata of the
-file has two entries: ``forbear.snapshot``, a JSON object with the fields of ``About``, and ``forbear.policy``, the
-policy in force as JSON (its SHA-256 is ``policy`` of the former). docs/how-to/batch.md explains both.
+Format 1 has a row for each answer, sorted by host and URL, with all rows of a host in one row group, and the columns
+in COLUMNS. The operator's list and the list of infringing sites are the first rows, with an empty host. The metadata of
+the file has two entries: ``forbear.snapshot``, a JSON object with the fields of ``About``, and ``forbear.policy``, the
+policy in force as JSON (its SHA-256 is ``policy`` in the first entry). docs/how-to/batch.md explains both.
 """
 
 from __future__ import annotations
@@ -47,21 +47,22 @@ COLUMNS = pa.schema(
         pa.field("body", pa.binary(), nullable=False),
     ]
 )
-"""``id`` is the capture's in the log; ``headers`` is a JSON list of pairs, as in a case of ``forbear decide``;
-``sha256`` is that of the body, in hexadecimal."""
+"""``id`` is that of the capture in the log; ``headers`` is a JSON list of pairs, as in a case of ``forbear decide``;
+``sha256`` is the digest of the body, in hexadecimal."""
 
 ROWS = 1_024
-"""Rows of a row group, about; one that is open is in memory."""
+"""Rows of a row group, approximately; the open group is in memory."""
 OCTETS = 8 * 1024 * 1024
+"""Bytes of bodies after which a row group is closed."""
 GROUPS_IN_MEMORY = 16
 
 
 class BadSnapshot(ValueError):
-    """A file that is no snapshot, or cannot be read; the message is one sentence."""
+    """A file that is not a snapshot, or cannot be read; the message is one sentence."""
 
 
 class SnapshotAnswer(NamedTuple):
-    """An answer in a snapshot; ``expires_at`` is until when it counts, None: as long as the snapshot.
+    """An answer in a snapshot, which counts until ``expires_at``, or as long as the snapshot if that is None.
 
     ``id`` is that of the capture in the log; None for the operator's lists, and for what is not in the snapshot.
     """
@@ -74,11 +75,11 @@ class SnapshotAnswer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a snapshot is: its format, when and from what it was made.
+    """The description of a snapshot: its format, when it was made, and from what.
 
-    ``engine`` is the version of Forbear; ``policy``, ``operator_list`` and ``infringing_list`` are SHA-256 in
-    hexadecimal, None where there was no list; ``log_size`` and ``log_root`` are the Merkle tree (RFC 9162) of the log
-    then, its root in hexadecimal; ``checkpoint`` the last signed note, or None; ``hosts`` and ``answers`` are counts.
+    ``engine`` is the version of Forbear; ``policy``, ``operator_list`` and ``infringing_list`` are SHA-256 digests in
+    hexadecimal, None for a missing list; ``log_size`` and ``log_root`` (in hexadecimal) are those of the log's Merkle
+    tree (RFC 9162) at the time; ``checkpoint`` is its last signed note, or None; ``hosts`` and ``answers`` are counts.
     """
 
     format: int
@@ -97,9 +98,9 @@ class About:
 def write(
     path: Path, about: About, policy: Policy, lists: Iterable[SnapshotAnswer], known: Iterable[SnapshotAnswer]
 ) -> About:
-    """Writes a snapshot, a row group at a time in memory; ``known`` comes sorted by host and URL.
+    """Writes a snapshot, with one row group at a time in memory; ``known`` has to be sorted by host and URL.
 
-    Raises ValueError if it does not, and OSError.
+    Raises ValueError if it is not, and OSError.
     """
     hosts = answers = 0
     schema = COLUMNS.with_metadata({_POLICY: policy.content.encode()})
@@ -111,7 +112,7 @@ def write(
         last, octets = "", 0
         for host, some in groupby(known, key=lambda each: urls.parse(each.capture.url).host):
             if host <= last:
-                raise ValueError(f"{host} comes after {last}: answers are to come sorted by host")
+                raise ValueError(f"{host} comes after {last}: sort the answers by host")
             last = host
             mine = [_row(host, each) for each in some]
             hosts += 1
@@ -145,7 +146,7 @@ def _row(host: str, known: SnapshotAnswer) -> dict[str, Any]:
 
 
 class SnapshotFile:
-    """A snapshot that is open for reading; a host's answers are found by the row groups' statistics.
+    """A snapshot that is open for reading; the statistics of the row groups lead to the answers of a host.
 
     ``path`` is a file, or a URL that fsspec knows. Raises BadSnapshot and OSError, here and when it is read.
     """
@@ -163,7 +164,7 @@ class SnapshotFile:
         try:
             self._file = pq.ParquetFile(self._octets)
         except (OSError, pa.ArrowException) as error:
-            raise BadSnapshot(f"{self.path} is no Parquet file that can be read: {_first_line(error)}") from None
+            raise BadSnapshot(f"{self.path} cannot be read as Parquet: {_first_line(error)}") from None
         metadata = self._file.metadata.metadata or {}
         self.about = self._about(metadata.get(_ABOUT))
         content = metadata.get(_POLICY, b"").decode("utf-8", "replace")
@@ -174,7 +175,7 @@ class SnapshotFile:
         try:
             self._first = [self._file.metadata.row_group(number).column(0).statistics.min for number in groups]
         except AttributeError:
-            raise BadSnapshot(f"{self.path} was written again by a program that left its statistics out") from None
+            raise BadSnapshot(f"{self.path} was rewritten by a program that dropped its statistics") from None
         self._groups: OrderedDict[int, tuple[pa.Table, dict[str, tuple[int, int]]]] = OrderedDict()
         self.lists = tuple(known.capture for known in self.answers(""))
         for capture, sha256 in self._with_digests():
@@ -183,23 +184,23 @@ class SnapshotFile:
 
     def _about(self, octets: bytes | None) -> About:
         if octets is None:
-            raise BadSnapshot(f"{self.path} is no snapshot of hosts: make one with `forbear export hosts`")
+            raise BadSnapshot(f"{self.path} is not a snapshot of hosts: make one with `forbear export hosts`")
         try:
-            said = json.loads(octets)
-            version = said["format"]
+            given = json.loads(octets)
+            version = given["format"]
         except (ValueError, TypeError, KeyError):
-            raise BadSnapshot(f"{self.path} is damaged: what it says about itself cannot be read") from None
+            raise BadSnapshot(f"{self.path} is damaged: its description cannot be read") from None
         if version != FORMAT:
             raise BadSnapshot(
                 f"{self.path} has format {version!r} and this Forbear reads {FORMAT}: export it again with this version"
             )
         names = [field.name for field in fields(About)]
-        if set(names) - set(said) or not self._file.schema_arrow.equals(COLUMNS):
-            raise BadSnapshot(f"{self.path} is damaged: a part of format {FORMAT} is not there")
-        return About(**{name: said[name] for name in names})
+        if set(names) - set(given) or not self._file.schema_arrow.equals(COLUMNS):
+            raise BadSnapshot(f"{self.path} is damaged: a part of format {FORMAT} is missing")
+        return About(**{name: given[name] for name in names})
 
     def _policy(self, content: str) -> Policy:
-        """The policy, which has to know every protocol that this version reads: what it leaves out would not count."""
+        """Reads the policy, which has to know every protocol of this version: one that it omits would not count."""
         try:
             policy = policies.restore(content)
         except (ValueError, TypeError, KeyError):
@@ -224,7 +225,7 @@ class SnapshotFile:
         self._octets.close()
 
     def answers(self, host: str) -> list[SnapshotAnswer]:
-        """What is known of a host, by URL; nothing if it is not in the snapshot."""
+        """Returns the answers of a host, sorted by URL; none if it is not in the snapshot."""
         number = bisect_right(self._first, host) - 1
         if number < 0:
             return []
@@ -233,10 +234,10 @@ class SnapshotFile:
         try:
             return [_known(row) for row in table.slice(first, count).to_pylist()]
         except (ValueError, TypeError, KeyError):
-            raise BadSnapshot(f"{self.path} is damaged: what it has of {host or 'its lists'} cannot be read") from None
+            raise BadSnapshot(f"{self.path} is damaged: the rows of {host or 'its lists'} cannot be read") from None
 
     def answer(self, url: str) -> SnapshotAnswer | None:
-        """What stood at a canonical URL."""
+        """Returns the answer at a canonical URL, if the snapshot has it."""
         return next((known for known in self.answers(urls.parse(url).host) if known.capture.url == url), None)
 
     def _group(self, number: int) -> tuple[pa.Table, dict[str, tuple[int, int]]]:
@@ -258,7 +259,7 @@ class SnapshotFile:
 
 
 def _known(row: dict[str, Any]) -> SnapshotAnswer:
-    """An answer as it was written; raises ValueError if its octets are not those that were."""
+    """Reads an answer; raises ValueError if its body does not match its digest."""
     if hashlib.sha256(row["body"]).hexdigest() != row["sha256"]:
         raise ValueError(row["url"])
     headers = tuple((str(name), str(value)) for name, value in json.loads(row["headers"]))
@@ -271,6 +272,6 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def moment(text: str) -> datetime:
-    """The time of ``About.made_at``."""
+def parse_time(text: str) -> datetime:
+    """Reads the time in ``About.made_at``."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Decides about tables of URLs as Arrow record batches, which pyarrow, DuckDB, Polars and pandas take and give."""
+"""Decides about tables of URLs as Arrow record batches, which pyarrow, DuckDB, Polars and pandas read and write."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from forbear.optout.model import Decision
 
 ROWS = 262_144
-"""Rows that are decided about at once, at most."""
+"""Most rows that are decided about at once."""
 
 UNUSABLE = "unusable"
-"""The verdict about a row that has no http(s) URL."""
+"""The verdict about a row without an http(s) URL."""
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 DECIDED = pa.schema([("verdict", _WORDS), ("protocol", _WORDS), ("quote", _WORDS), ("reason", _WORDS)])
-"""The columns that are added: verdict, and protocol and quotation of the first reason; ``reason`` has all of them as
-JSON, as a decision of ``forbear decide`` does. The last three are null where nothing decided against the URL."""
+"""The columns that are added: verdict, and protocol and quotation of the first reason; ``reason`` has all reasons as
+JSON, like a decision of ``forbear decide``. The last three are null if nothing decided against the URL."""
 
 
 class BadTable(ValueError):
@@ -34,21 +34,21 @@ class BadTable(ValueError):
 
 
 def decide_table(rows: Any, snapshot: Snapshot, column: str = "url") -> pa.RecordBatchReader:
-    """The rows with the columns of DECIDED, as a stream: nothing is decided before it is read.
+    """Adds the columns of DECIDED to the rows, as a stream: decisions are made while it is read.
 
-    ``rows`` is whatever hands over an Arrow stream: a pyarrow Table or RecordBatchReader, a DuckDB relation; or an
+    ``rows`` is an object with an Arrow stream, such as a pyarrow Table or RecordBatchReader or a DuckDB relation, or an
     iterable of record batches. Raises BadTable; reading raises BadSnapshot and what ``rows`` raises.
     """
     source = _reader(rows)
     schema = source.schema
     if column not in schema.names:
-        raise BadTable(f"The table has no column {column!r}: it has {', '.join(schema.names)}")
+        raise BadTable(f"The table has no column {column!r}. Choose one of {', '.join(schema.names)}")
     if not is_text(schema.field(column).type):
-        raise BadTable(f"The column {column!r} holds {schema.field(column).type} and no text, so no URLs")
+        raise BadTable(f"The column {column!r} has the type {schema.field(column).type}: URLs have to be text")
     if taken := [name for name in DECIDED.names if name in schema.names]:
-        raise BadTable(f"The table has a column {taken[0]!r} already: rename it, or leave it out")
+        raise BadTable(f"The table already has a column {taken[0]!r}: rename it, or leave it out")
     whole = pa.schema([*schema, *DECIDED], metadata=schema.metadata)
-    return pa.RecordBatchReader.from_batches(whole, _decided(source, snapshot, column, whole))
+    return pa.RecordBatchReader.from_batches(whole, _decide_batches(source, snapshot, column, whole))
 
 
 def _reader(rows: Any) -> pa.RecordBatchReader:
@@ -57,7 +57,7 @@ def _reader(rows: Any) -> pa.RecordBatchReader:
     batches = iter(rows)
     first = next(batches, None)
     if first is None:
-        raise BadTable("The table has no record batch, so its columns are not known")
+        raise BadTable("The table has no record batch, so its columns are unknown: give at least one")
 
     def every() -> Iterator[pa.RecordBatch]:
         yield first
@@ -72,7 +72,7 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
 
 
-def _decided(
+def _decide_batches(
     batches: Iterable[pa.RecordBatch], snapshot: Snapshot, column: str, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
@@ -83,9 +83,9 @@ def _decided(
 
 
 def decide_column(column: pa.Array, snapshot: Snapshot) -> tuple[Answers, pa.Array]:
-    """The decisions about a column of URLs, and for each row a position among them.
+    """Decides about a column of URLs, and returns the decisions with the position of each row's among them.
 
-    The rows are asked about in the order of their URLs, so that each part of the snapshot is read once.
+    The URLs are sorted first, so that each part of the snapshot is read once.
     """
     text = column.cast(pa.string())
     order = pc.sort_indices(text)
@@ -95,12 +95,12 @@ def decide_column(column: pa.Array, snapshot: Snapshot) -> tuple[Answers, pa.Arr
 
 
 def columns(decisions: Sequence[Decision | None], index: pa.Array) -> list[pa.Array]:
-    """The columns of DECIDED: a text for each decision, and for each row which one it is."""
+    """Builds the columns of DECIDED: a dictionary with a text for each decision, and a position in it for each row."""
     return [_encoded([of(decision) for decision in decisions], index) for of in (_verdict, _protocol, _quote, _reason)]
 
 
 def _encoded(texts: list[str | None], index: pa.Array) -> pa.Array:
-    """Texts by their position, each once in the dictionary."""
+    """Encodes texts as a dictionary, in which each occurs once."""
     each = pa.array(texts, pa.string()).dictionary_encode()
     return pa.DictionaryArray.from_arrays(each.indices.take(index), each.dictionary)
 

@@ -1,9 +1,9 @@
-"""Takes what is reserved out of the pages that a crawl kept, with datatrove, by a snapshot of hosts.
+"""Removes reserved pages from the pages that a crawl kept, with datatrove and a snapshot of hosts.
 
     forbear export hosts -o hosts.parquet
     python examples/batch/pipeline.py hosts.parquet corpus/pages filtered
 
-Run it again after it was killed: the tasks that are done are skipped. On Slurm or Ray, take their executor.
+To continue after a kill, run it again: finished tasks are skipped. On Slurm or Ray, use their executor.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""Decides about a Parquet table of URLs by a snapshot of hosts, in DuckDB, and writes what may be used.
+"""Decides about a Parquet table of URLs with DuckDB and a snapshot of hosts, and writes the rows that may be used.
 
     forbear export hosts -o hosts.parquet
     python examples/batch/table.py hosts.parquet rows.parquet kept.parquet
 
-Everything decided goes to kept.parquet.decided first, so that it can be asked more than once.
+All rows with their verdicts go to kept.parquet.decided first, so that they can be queried more than once.
 """
 
 import sys
@@ -22,6 +22,6 @@ with Snapshot(hosts) as snapshot, pq.ParquetFile(rows) as file, duckdb.connect()
     given = duckdb.StarExpression(exclude=["verdict", "protocol", "quote", "reason"])
     decided.filter("verdict = 'allowed'").select(given).write_parquet(kept)
     left = decided.filter("verdict <> 'allowed'").aggregate("verdict, protocol, quote, count(*) AS rows")
-    print("What was left out, and whose words were decisive:")
+    print("Removed rows, and the words that decided:")
     for verdict, protocol, quote, count in left.order("verdict, protocol, quote").fetchall():
         print(f"{count:>9,}  {verdict}  {protocol or ''}  {quote or ''}".rstrip())

@@ -206,7 +206,7 @@ def test_what_is_no_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:
     pq.write_table(pa.table({"url": ["https://a.example/"]}), file)
     assert "make one with `forbear export hosts`" in refused()
     file.write_bytes(b"no")
-    assert "is no Parquet file that can be read" in refused()
+    assert "cannot be read as Parquet" in refused()
     with pytest.raises(FileNotFoundError):
         Snapshot(tmp_path / "none.parquet")
 
@@ -218,7 +218,7 @@ def test_damage_is_seen_when_it_is_met_and_nothing_is_allowed(tmp_path: Path) ->
     table = pq.read_table(file)
     bodies = [each.replace(b"/no", b"/on") for each in table["body"].to_pylist()]
     altered(file, table.set_column(9, table.schema.field("body"), [bodies]))
-    with Snapshot(file, at=AT) as snapshot, pytest.raises(BadSnapshot, match=r"what it has of a\.example"):
+    with Snapshot(file, at=AT) as snapshot, pytest.raises(BadSnapshot, match=r"the rows of a\.example"):
         snapshot.decide("https://a.example/no")
     octets = bytearray(write(file, said).read_bytes())
     body = pq.read_metadata(file).row_group(0).column(9)

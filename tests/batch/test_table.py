@@ -86,9 +86,9 @@ def test_duckdb_asks_it_with_sql(snapshot: Snapshot, tmp_path: Path) -> None:
 
 def test_a_table_that_cannot_be_decided_about_is_refused_with_a_sentence(snapshot: Snapshot) -> None:
     for table, column, words in (
-        (rows(), "uri", "has no column 'uri': it has id, url"),
-        (rows(), "id", "holds int64 and no text"),
-        (rows().append_column("verdict", [URLS]), "url", "has a column 'verdict' already"),
+        (rows(), "uri", "has no column 'uri'. Choose one of id, url"),
+        (rows(), "id", "has the type int64: URLs have to be text"),
+        (rows().append_column("verdict", [URLS]), "url", "already has a column 'verdict'"),
         ([], "url", "has no record batch"),
     ):
         with pytest.raises(BadTable, match=words):

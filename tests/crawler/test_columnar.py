@@ -160,7 +160,7 @@ def test_what_it_cannot_take_is_said_in_a_sentence(crawler: Crawler, tmp_path: P
         (rows, {"url_column": "uri"}, "has no column 'uri'"),
         (rows, {"offline": False, "contact": "mailto:a@a.example"}, "--grouped needs --offline"),
         (rows, {"snapshot": None}, "--grouped needs --offline"),
-        (rows, {"snapshot": tmp_path / "bad.parquet"}, "is no Parquet file that can be read"),
+        (rows, {"snapshot": tmp_path / "bad.parquet"}, "cannot be read as Parquet"),
         (rows, {"snapshot": rows}, "make one with `forbear export hosts`"),
     ):
         told = run(crawler, path, code=2, out=tmp_path / "out", **{"snapshot": hosts, **options}).stderr

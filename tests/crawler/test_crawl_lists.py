@@ -51,7 +51,7 @@ def test_a_list_that_was_not_renewed_is_told_before_the_crawl_and_the_recheck(cr
         crawler.program = "recheck"
         done = crawler.run(web)
     assert "denmark is" in done.stderr
-    assert "get it anew from" in done.stderr
+    assert "Download it again from" in done.stderr
     assert done.summary["checkpoint"] is None
 
 

@@ -1,1 +1,1 @@
-"""A Scrapy project of ordinary shape, with the add-on in its settings."""
+"""An ordinary Scrapy project with the add-on in its settings."""

@@ -1,10 +1,10 @@
-"""What the spider brings home."""
+"""The items that the spider yields."""
 
 import scrapy
 
 
 class Quote(scrapy.Item):
-    """A quotation, who said it, and where it stands."""
+    """A quotation, its author and its URL."""
 
     text = scrapy.Field()
     author = scrapy.Field()

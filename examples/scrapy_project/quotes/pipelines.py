@@ -1,16 +1,16 @@
-"""What becomes of the items."""
+"""The item pipeline of the project."""
 
 from itemadapter import ItemAdapter
 from scrapy.exceptions import DropItem
 
 
 class QuotesPipeline:
-    """Takes off the quotation marks, and drops what nobody said."""
+    """Strips the quotation marks, and drops quotations without an author."""
 
     def process_item(self, item):
-        """As Scrapy calls it for each item."""
+        """Cleans an item; Scrapy calls it for each."""
         quote = ItemAdapter(item)
         if not quote.get("author"):
-            raise DropItem("nobody said it")
+            raise DropItem("it has no author")
         quote["text"] = quote["text"].strip("“”")
         return item

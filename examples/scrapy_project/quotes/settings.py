@@ -1,4 +1,4 @@
-"""As ``scrapy startproject`` leaves it, and below that what the add-on needs."""
+"""The settings that ``scrapy startproject`` makes, followed by those of the add-on."""
 
 BOT_NAME = "quotes"
 SPIDER_MODULES = ["quotes.spiders"]

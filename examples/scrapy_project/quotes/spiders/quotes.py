@@ -1,4 +1,4 @@
-"""Quotations from all pages of a site."""
+"""The spider, which collects quotations from all pages of a site."""
 
 import scrapy
 
@@ -6,7 +6,7 @@ from quotes.items import Quote
 
 
 class QuotesSpider(scrapy.Spider):
-    """Follows "next" from page to page, and each author to their own page."""
+    """Follows the links to the next page, and to the page of each author."""
 
     name = "quotes"
 
@@ -15,7 +15,7 @@ class QuotesSpider(scrapy.Spider):
         self.start_urls = [start]
 
     def parse(self, response):
-        """A page of quotations."""
+        """Reads a page of quotations."""
         for quote in response.css("div.quote"):
             yield Quote(
                 text=quote.css("span.text::text").get(),
@@ -26,5 +26,5 @@ class QuotesSpider(scrapy.Spider):
         yield from response.follow_all(css="li.next a")
 
     def parse_author(self, response):
-        """What the author's own page says."""
+        """Reads the page of an author."""
         yield Quote(text=response.css("p::text").get(), author=response.css("h1::text").get(), url=response.url)
