@@ -1,1 +1,1 @@
-"""Measures against peers, in one run, as ratios."""
+"""Measures Forbear, and compares it with its peers in one run, as ratios."""

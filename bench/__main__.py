@@ -1,9 +1,9 @@
-"""``python -m bench [PIECE…]``: measures against peers, in turns, and prints a table of ratios.
+"""``python -m bench [PIECE…]``: compares Forbear with its peers, in turns, and prints a table of ratios.
 
-``--quick`` takes fewer rounds; ``--write`` puts the table into bench/RESULTS.md. ``readers`` prints the
-readers' shares instead, ``chain`` measures the chain over the log, ``questions`` what is asked of it, ``batch [N]``
-decisions over a data set of N rows, ``portal`` its pages, ``workers`` several worker processes on one PostgreSQL,
-``frontier [N]`` a crawl that knows N URLs, and ``limits`` what hostile files cost.
+``--quick`` runs fewer rounds; ``--write`` writes the table to bench/RESULTS.md. Other pieces print results of their
+own: ``readers`` the share of each reader, ``chain`` the cost of the chain over the log, ``questions`` queries of the
+log, ``batch [N]`` decisions about a data set of N rows, ``portal`` its pages, ``workers`` several worker processes on
+one PostgreSQL, ``frontier [N]`` a crawl that knows N URLs, and ``limits`` the cost of hostile files.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ PIECES = {
 
 
 def main() -> None:
-    """Runs the pieces named, or all of them."""
+    """Runs the named pieces, or all."""
     if sys.argv[1:2] and sys.argv[1] in OTHERS:
         OTHERS[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"any of: {', '.join(PIECES)} (all)")
+    parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"any of {', '.join(PIECES)}; all by default")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.pieces) - set(PIECES):
-        parser.error(f"no such piece: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown piece: {', '.join(sorted(unknown))}; choose among {', '.join((*PIECES, *OTHERS))}")
     found: list[Figure] = []
     for name in arguments.pieces or PIECES:
         found += PIECES[name](arguments.quick)

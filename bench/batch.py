@@ -1,10 +1,10 @@
-"""``python -m bench batch [N [WAY…]]``: decisions over a data set of N rows (1,000,000), from a snapshot of its hosts.
+"""``python -m bench batch [N [WAY…]]``: decisions about a data set of N rows (1,000,000), from a snapshot of its hosts.
 
-100 rows a host on average, hosts drawn at random. Each host has the robots.txt of a well-known site or a short one, one
-in ten a tdmrep.json. One way after the other, each in one process: ``arrow``, a table; ``arrow-known``, the same again
-with the hosts' rules in memory; ``duckdb``, through it into a file; ``grouped``, by ``forbear filter`` with its log;
-``datatrove``, a task of it; ``datatrove-alone``, the same without the step.
-Rows a second are those of the processor's time, beside which the clock's is shown.
+Each host has 100 rows on average, in random order, and the robots.txt of a well-known site or a short one; one in ten
+has a tdmrep.json. The ways run one after the other, each in one process: ``arrow`` decides about a table;
+``arrow-known`` repeats it with the hosts' rules in memory; ``duckdb`` writes a file through DuckDB; ``grouped`` runs
+``forbear filter`` with its log; ``datatrove`` runs a task; ``datatrove-alone`` runs it without the step. Rows per
+second are of processor time; elapsed time is shown beside it.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from forbear.optout.model import Capture
 from forbear.optout.protocols import PROTOCOLS
 
 A_HOST = 100
-"""Rows of a host, on average."""
+"""Average rows per host."""
 _PLAIN = (("Content-Type", "text/plain"),)
 _PLACES = sorted({place for protocol in PROTOCOLS for place in protocol.PLACES})
 _TDMREP = b'[{"location": "/reserved*", "tdm-reservation": 1}]'
 
 
 def main(words: list[str]) -> None:
-    """Prints a line for each way, or for those named after N; their counts have to agree."""
+    """Prints a line for each way, or for those named after N, and checks that their counts agree."""
     rows = int(words[0].replace(",", "")) if words else 1_000_000
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        made = _made(folder, rows)
+        made = _make(folder, rows)
         print(f"{rows:,} rows of {made.hosts:,} hosts, {made.answers:,} answers in the snapshot, ", end="")
         print(f"{(folder / 'hosts.parquet').stat().st_size / 1e6:.1f} MB", flush=True)
         found: list[Counter[str]] = []
@@ -64,18 +64,18 @@ def main(words: list[str]) -> None:
                 found.append(ways[name]())
                 clock, processor = time.perf_counter() - clock, _processor() - processor
                 rate = f"{rows / processor:>9,.0f} rows/s"
-                print(f"{name:<16} {processor:7.1f} s {rate}   {clock:7.1f} s by the clock", flush=True)
+                print(f"{name:<16} {processor:7.1f} s {rate}   {clock:7.1f} s elapsed", flush=True)
         print(", ".join(f"{count:,} {verdict}" for verdict, count in sorted(found[0].items())))
-        assert all(each == found[0] for each in found if each), "they do not agree"
+        assert all(each == found[0] for each in found if each), "the ways disagree"
 
 
 def _processor() -> float:
-    """Seconds of the processor, of this process and of those that it waited for."""
+    """Returns the processor time, in seconds, of this process and of those that it waited for."""
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def _made(folder: Path, rows: int) -> About:
-    """The table ``rows.parquet`` and the snapshot ``hosts.parquet``."""
+def _make(folder: Path, rows: int) -> About:
+    """Makes the table ``rows.parquet`` and the snapshot ``hosts.parquet``."""
     chance = random.Random(1)
     hosts = [f"h{number}.example" for number in range(max(rows // A_HOST, 1))]
     urls = (f"https://{chance.choice(hosts)}/{_path(chance)}" for _ in range(rows))
@@ -103,11 +103,11 @@ def _answers(hosts: list[str]) -> Iterator[Capture]:
     few = b"User-agent: *\nDisallow: /private/\nDisallow: /search\nAllow: /search/1\n"
     files += [few, few + b"Content-Usage: /reserved train-ai=n\n", b"", b"User-agent: *\nDisallow:\n"]
     for number, host in enumerate(hosts):
-        said = {"/robots.txt": files[number % len(files)]}
+        served = {"/robots.txt": files[number % len(files)]}
         if number % 10 == 0:
-            said["/.well-known/tdmrep.json"] = _TDMREP
+            served["/.well-known/tdmrep.json"] = _TDMREP
         for place in _PLACES:
-            body = said.get(place, b"")
+            body = served.get(place, b"")
             yield Capture(f"https://{host}{place}", 200 if body else 404, _PLAIN, body)
 
 
@@ -137,7 +137,7 @@ def _grouped(folder: Path) -> Counter[str]:
 
 
 def _datatrove(folder: Path, *, step: bool = True) -> Counter[str]:
-    from datatrove.pipeline.readers import ParquetReader  # noqa: PLC0415 the others need not wait for it
+    from datatrove.pipeline.readers import ParquetReader  # noqa: PLC0415 only this way needs it
     from datatrove.pipeline.writers import ParquetWriter  # noqa: PLC0415
 
     from forbear.batch.trove import RightsFilter  # noqa: PLC0415

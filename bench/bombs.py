@@ -1,4 +1,4 @@
-"""Files made to keep a reader busy: small to send, large to read, one for each kind of reader."""
+"""Hostile files, small to send and costly to read, one for each kind of reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _XMP = (
 
 
 class Bomb(NamedTuple):
-    """A file with its type; ``robots`` is what its site has as robots.txt."""
+    """A hostile file with its type and the robots.txt of its site."""
 
     name: str
     kind: str

@@ -1,10 +1,10 @@
-"""``python -m bench chain``: what the chain costs the writer, how large a decision is, how fast the log is verified.
+"""``python -m bench chain``: the cost of the chain to the writer, the size of a decision, the speed of verifying.
 
     python -m bench chain [DECISIONS] [--db URL]
 
-Decisions are handed to the writer as a crawl does: two for each page, at the stages of request and page, on hosts of 50
-pages; each rests on six files of well-known places, most of which are not there, and the second on the page too. Every
-page kept has 20 links, of which one is new. The shares are of the time that the writer takes, in one run.
+The writer gets decisions as from a crawl: two for each page, at the stages request and page, on hosts of 50 pages;
+each rests on six files at well-known places, most of them missing, and the second also on the page. Every kept page
+has 20 links, one of them new. The shares are of the writer's time, in one run.
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ PAGES = 50
 PLACES = ("robots.txt", ".well-known/tdmrep.json", "ai.txt", "trust.txt", "license.xml", ".well-known/rsl.xml")
 HEADERS = tuple((f"X-Header-{number}", f"a value of usual length, number {number}") for number in range(12))
 AHEAD = 48
-"""Jobs that are handed in before the first is waited for, as by 16 requests at a time with their links."""
+"""Jobs in flight, as with 16 requests at a time and their links."""
 
 
 def jobs(crawl: str, decisions: int) -> Iterator[Any]:
-    """What a crawl hands to the writer."""
+    """Yields the jobs that a crawl gives to the writer."""
     for number in range(decisions // 2):
         host, page = divmod(number, PAGES)
         if page == 0:
             files = _files(host)
         url = f"https://host{host}.example/section/{page}/an-article-of-usual-length?id={number}"
         verdict = Verdict.EXCLUDED if number % 5 == 4 else Verdict.ALLOWED
-        yield _decided(crawl, url, Stage.REQUEST, Verdict.ALLOWED, files)
+        yield _decision(crawl, url, Stage.REQUEST, Verdict.ALLOWED, files)
         capture = CaptureRecord(new_id(), now(), None, Capture(url, 200, HEADERS, b"<p>" * 9), Keep.QUOTED)
-        seen = _decided(crawl, url, Stage.PAGE, verdict, (*files, capture))
+        seen = _decision(crawl, url, Stage.PAGE, verdict, (*files, capture))
         yield seen
         if verdict is Verdict.ALLOWED:
             links = tuple(Link(f"https://host{host}.example/section/{(page + n) % PAGES}") for n in range(20))
@@ -93,15 +93,15 @@ def _files(host: int) -> tuple[CaptureRecord, ...]:
     return tuple(records)
 
 
-def _decided(
+def _decision(
     crawl: str, url: str, stage: Stage, verdict: Verdict, captures: tuple[CaptureRecord, ...]
 ) -> RecordDecision:
-    said = (Preference.DISALLOW, "<meta name='robots' content='noai, noimageai'>", url, "/html/head/meta[3]")
+    words = (Preference.DISALLOW, "<meta name='robots' content='noai, noimageai'>", url, "/html/head/meta[3]")
     statements = (
         Statement("robots", Preference.ALLOW, "Disallow: /private", captures[0].capture.url, "line 2", AI_USES),
-        Statement("robots-meta", *said, AI_USES),
+        Statement("robots-meta", *words, AI_USES),
     )
-    reasons = () if verdict is Verdict.ALLOWED else (Reason("robots-meta", *said, "1.3(1)(b)"),)
+    reasons = () if verdict is Verdict.ALLOWED else (Reason("robots-meta", *words, "1.3(1)(b)"),)
     verdicts = dict.fromkeys(Profile, verdict)
     decision = Decision(verdict, stage, url, reasons, statements, (), verdicts)
     ids = tuple(record.id for record in captures)
@@ -109,14 +109,14 @@ def _decided(
 
 
 class Clock:
-    """Adds up what functions take."""
+    """Adds up the time that functions take."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
         self.cpu: Counter[str] = Counter()
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, timed under a name."""
+        """Returns the function, with its time added under a name."""
 
         def call(*arguments: Any, **named: Any) -> Any:
             began, busy = time.perf_counter(), time.thread_time()
@@ -130,12 +130,12 @@ class Clock:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """While it lasts, the writer and its parts are timed."""
+        """Times the writer and its parts during the block."""
         with (
             patch.object(chain, "append", self.timed("chain", chain.append)),
-            patch.object(leaves, "of_decision", self.timed("chain", leaves.decision_leaf)),
-            patch.object(leaves, "of_capture", self.timed("chain", leaves.capture_leaf)),
-            patch.object(leaves, "of_page", self.timed("chain", leaves.page_leaf)),
+            patch.object(leaves, "decision_leaf", self.timed("chain", leaves.decision_leaf)),
+            patch.object(leaves, "capture_leaf", self.timed("chain", leaves.capture_leaf)),
+            patch.object(leaves, "page_leaf", self.timed("chain", leaves.page_leaf)),
             patch.object(evidence, "store", self.timed("evidence", evidence.store)),
             patch.object(Writer, "_transaction", self.timed("writer", Writer._transaction)),
         ):
@@ -143,7 +143,7 @@ class Clock:
 
 
 def write(engine: Engine, decisions: int) -> float:
-    """Has them written; how many seconds it took."""
+    """Writes the decisions, and returns the seconds it took."""
     record = CrawlRecord(
         "bench", "ForbearBot", "ForbearBot", "https://example.org/", Use.TRAIN_AI, Profile.STANDARD, False,
         policy.load(), {"bench": new_id()},
@@ -165,7 +165,7 @@ def write(engine: Engine, decisions: int) -> float:
 
 
 def sizes(engine: Engine) -> dict[str, int]:
-    """Octets of each table with its indexes; of PostgreSQL's parts, of all together."""
+    """Returns the bytes of each table with its indexes; partitions in PostgreSQL count for their table."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             asked = "SELECT coalesce(inhparent, c.oid)::regclass::text, sum(pg_total_relation_size(c.oid)) "
@@ -177,8 +177,8 @@ def sizes(engine: Engine) -> dict[str, int]:
         return {name: int(octets) for name, octets in connection.execute(text(asked))}
 
 
-def copied(engine: Engine) -> float:
-    """Seconds that COPY takes for every row of the log, in groups of 500, into tables alike but for foreign keys."""
+def copy_time(engine: Engine) -> float:
+    """Returns the seconds that COPY takes for all rows of the log, 500 at a time, into tables without foreign keys."""
     spent = 0.0
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
@@ -201,11 +201,11 @@ def main(words: list[str]) -> None:
     """Prints shares, sizes and rates."""
     parser = argparse.ArgumentParser(prog="python -m bench chain")
     parser.add_argument("decisions", nargs="?", type=int, default=20_000)
-    parser.add_argument("--db", help="an empty database; SQLite in a temporary folder, unless said otherwise")
+    parser.add_argument("--db", help="an empty database; by default SQLite in a temporary folder")
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as temporary:
         engine = open_database(arguments.db or f"sqlite:///{temporary}/forbear.db")
-        domain_of("www.example.org")  # the list of suffixes is read once in a process
+        domain_of("www.example.org")  # reads the Public Suffix List, once per process
         empty, clock = sizes(engine), Clock()
         with clock.watching():
             seconds = write(engine, arguments.decisions)
@@ -213,15 +213,15 @@ def main(words: list[str]) -> None:
         print(f"{engine.dialect.name}: {arguments.decisions:,} decisions written in {seconds:.1f} s")
         for name in ("chain", "evidence"):
             each, share = 1e6 * clock.cpu[name] / arguments.decisions, clock.cpu[name] / clock.cpu["writer"]
-            print(f"{name:<9} {clock.seconds[name] / total:6.1%} of the writer's time by the clock", end=", ")
+            print(f"{name:<9} {clock.seconds[name] / total:6.1%} of the writer's elapsed time", end=", ")
             print(f"{share:.1%} of its processor time, {each:,.0f} µs a decision")
         if engine.dialect.name == "postgresql":
-            peer = copied(engine)
+            peer = copy_time(engine)
             each = 1e6 * peer / arguments.decisions
             print(f"{peer / total:.2f}x of COPY of the same rows, {each:,.0f} µs a decision")
         grown = {name: octets - empty.get(name, 0) for name, octets in sizes(engine).items()}
         each = sum(grown.values()) / arguments.decisions
-        print(f"{each:,.0f} octets a decision, all tables with their indexes; most of them in")
+        print(f"{each:,.0f} bytes a decision, all tables with their indexes, most of them in")
         for name, octets in sorted(grown.items(), key=lambda of: -of[1])[:8]:
             print(f"    {name:<18} {octets / arguments.decisions:>6,.0f}")
         report, began = Report(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""What is measured, as rows of one table: a ratio or a figure with its spread, beside what it should reach."""
+"""The rows of the table of results: a ratio or a figure with its spread and its goal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A row: what it is, the median, lowest and highest with their unit, and the goal, empty if there is none."""
+    """A row: its name, the median with its unit, the lowest and highest, and the goal, if there is one."""
 
     name: str
     value: str
@@ -17,16 +17,16 @@ class Figure:
     goal: str = ""
 
     def __str__(self) -> str:
-        """As a row of Markdown."""
+        """Formats the row in Markdown."""
         return f"| {self.name} | {self.value} | {self.spread} | {self.goal} |"
 
 
 def ratios(name: str, of: Sequence[float], goal: float | None = None) -> Figure:
-    """Ratios of interleaved rounds; above 1 Forbear is the faster one."""
+    """Summarises the ratios of interleaved rounds; above 1, Forbear is faster."""
     spread = f"{min(of):.2f} to {max(of):.2f} in {len(of)}"
     return Figure(name, f"{statistics.median(of):.2f}x", spread, f"≥ {goal:g}x" if goal else "")
 
 
 def amounts(name: str, of: Sequence[float], unit: str, goal: str = "") -> Figure:
-    """Amounts of repeated rounds."""
+    """Summarises the amounts of repeated rounds."""
     return Figure(name, f"{statistics.median(of):,.0f} {unit}", f"{min(of):,.0f} to {max(of):,.0f} in {len(of)}", goal)

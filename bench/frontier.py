@@ -1,8 +1,8 @@
-"""``python -m bench frontier [N]``: what a crawl costs that knows N URLs (10 million), on SQLite and on PostgreSQL.
+"""``python -m bench frontier [N]``: the cost of a crawl that knows N URLs (10 million), on SQLite and PostgreSQL.
 
-Seconds from the start of the program to its first request, and from SIGTERM to its end; its resident set after the same
-work on frontiers of N / 100, N / 10 and N URLs; octets of a host that is known and idle. The frontier is filled by
-SQL, 100 URLs a host; the crawl is the real program, on a web where nothing is found.
+Prints the seconds from the start of the program to its first request and from SIGTERM to its end, its peak memory
+after the same work on frontiers of N / 100, N / 10 and N URLs, and the bytes of an idle host. SQL fills the frontier
+with 100 URLs per host; the crawl is the real program, on hosts that answer nothing but 404.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from forbear.storage.db.schema import hosts, queues
 from forbear.storage.frontier import frontier
 
 A_HOST = 100
-"""URLs of each host."""
+"""URLs per host."""
 
 HITS = 400
 """Requests after which a crawl is stopped."""
@@ -54,7 +54,7 @@ _FILL = {
 
 
 class Start(NamedTuple):
-    """Seconds to the first request and from the signal to the end; the most memory, in MiB."""
+    """Seconds to the first request and from the signal to the end; peak memory in MiB."""
 
     first: float
     end: float
@@ -62,7 +62,7 @@ class Start(NamedTuple):
 
 
 def fill(engine: Engine, crawl: str, known: int, wanted: int) -> None:
-    """Adds URLs to the frontier of a crawl, so that it knows so many."""
+    """Adds URLs to the frontier of a crawl until it knows as many as wanted."""
     at = now()
     with writing(engine) as connection:
         new = range(known // A_HOST, wanted // A_HOST)
@@ -78,8 +78,8 @@ def fill(engine: Engine, crawl: str, known: int, wanted: int) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def octets_of_a_host(engine: Engine, crawl: str, size: Callable[[], int], count: int = 20_000) -> float:
-    """What a row of ``hosts`` and one of ``queues`` take, with their indexes."""
+def bytes_per_host(engine: Engine, crawl: str, size: Callable[[], int], count: int = 20_000) -> float:
+    """Returns the bytes of a row of ``hosts`` and one of ``queues``, with their indexes."""
     before, at = size(), now()
     with writing(engine) as connection:
         names = [f"idle{number}.example" for number in range(count)]
@@ -90,7 +90,7 @@ def octets_of_a_host(engine: Engine, crawl: str, size: Callable[[], int], count:
 
 
 def start(url: str, folder: Path) -> Start:
-    """Runs the program for a moment."""
+    """Runs the program for HITS requests, and stops it."""
     hits: list[object] = []
     with Web({}, hits=hits) as web:  # type: ignore[arg-type]
         words = f"-m forbear crawl {SEED} --out {folder}/out --db {url} --delay 0 --proxy {web.proxy} --json"
@@ -104,30 +104,30 @@ def start(url: str, folder: Path) -> Start:
                 time.sleep(0.01)
             memory = _most_memory(process.pid)
             process.send_signal(signal.SIGTERM)
-            told = time.monotonic()
+            signalled = time.monotonic()
             assert process.stdout
             summary = json.loads(process.stdout.read())
             process.wait()
     if process.returncode or not summary["resumed"]:
-        raise RuntimeError(f"the crawl did not go on: {summary}")
-    return Start(first, time.monotonic() - told, memory)
+        raise RuntimeError(f"the crawl was not resumed: {summary}")
+    return Start(first, time.monotonic() - signalled, memory)
 
 
 def _most_memory(pid: int) -> float:
-    """The largest resident set that a process ever had, in MiB; getrusage(2) would count whoever started it too."""
+    """Returns the peak resident set of a process in MiB; getrusage(2) would include its parent."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def measure(name: str, url: str, folder: Path, sizes: list[int], size: Callable[[], int]) -> None:
-    """Prints what the crawl costs at each size."""
+    """Prints the cost of the crawl at each size."""
     engine = open_database(url)
     config = Config((SEED,), folder / "out", url, CONTACT, delay=0.0)
     with writing(engine) as connection:
         crawl = begin(connection, config, policy.load()).id
         frontier.add(connection, crawl, [Link(SEED)])
-    idle = octets_of_a_host(engine, crawl, size)
-    print(f"{name}: a host known and idle takes {idle:,.0f} octets")
+    idle = bytes_per_host(engine, crawl, size)
+    print(f"{name}: an idle host takes {idle:,.0f} bytes")
     known = 0
     for wanted in (A_HOST * 10, *(each for each in sizes if each > A_HOST * 10)):
         fill(engine, crawl, known, wanted)
@@ -149,7 +149,7 @@ def _temporary() -> Iterator[Path]:
 
 
 def main(words: list[str]) -> None:
-    """Measures on both databases."""
+    """Measures both databases."""
     number = int(words[0].replace("_", "")) if words else 10_000_000
     sizes = [number // 100, number // 10, number]
     with _temporary() as folder:
@@ -162,8 +162,8 @@ def main(words: list[str]) -> None:
         measure("SQLite", f"sqlite:///{path}", folder, sizes, octets)
     with _temporary() as folder, postgresql() as server:
         name, url = server.create()
-        asked = f"SELECT pg_database_size('{name}')"
-        measure("PostgreSQL", url, folder, sizes, lambda: int(server.ask(asked)[0][0]))
+        query = f"SELECT pg_database_size('{name}')"
+        measure("PostgreSQL", url, folder, sizes, lambda: int(server.ask(query)[0][0]))
 
 
 if __name__ == "__main__":

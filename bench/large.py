@@ -1,13 +1,13 @@
-"""A log of any size, made at once for measurements: rows go straight into the tables, by the database's fastest way.
+"""Makes a log of any size for measurements, by writing rows straight into the tables.
 
-Two crawls of the same hosts, 100 decisions a host. Each decision is one that the decision function makes from the
-captures it rests on, so a replay finds no difference. Most hosts reserve 15 of their 100 pages in robots.txt; a tenth
-does so in other words, and 5 pages more, when the second crawl comes. One in 20 reserves them in tdmrep.json while its
-robots.txt allows the use, and the robots.txt of one in 50 cannot be read. The first crawl kept ten pages of a host, and
-of that tenth those five too.
+The log has two crawls of the same hosts, with 100 decisions per host. The decision function makes each decision from
+its captures, so a replay finds no difference. Most hosts reserve 15 of their 100 pages in robots.txt; by the second
+crawl, a tenth words that differently and reserves 5 more pages. One host in 20 reserves the pages in tdmrep.json while
+its robots.txt allows the use, and the robots.txt of one in 50 cannot be read. The first crawl kept ten pages per host,
+and those 5 of that tenth.
 
-Three things keep it small: there is no chain over it, only the first 1,000 hosts name every capture that a decision
-rests on (all others robots.txt alone), and the files of the sites are few and stored once.
+Three things keep the log small: it has no chain, only decisions about the first 1,000 hosts refer to all their
+captures (the others only to robots.txt), and the files of the sites are few and stored once.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from forbear.storage.log import rollups
 from forbear.storage.log.crawls import CrawlRecord, CrawlState, begin, end
 
 A_HOST = 100
-"""Decisions of each crawl about a host."""
+"""Decisions about a host in each crawl."""
 
 WHOLE = 1_000
-"""Hosts of which every decision names all captures that it rests on."""
+"""Hosts whose decisions refer to all their captures."""
 
 BETWEEN = timedelta(days=30)
-"""From one crawl to the next."""
+"""The time from one crawl to the next."""
 
 FIRST = datetime(2026, 9, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -59,7 +59,7 @@ Rows = dict[Table, list[tuple[Any, ...]]]
 
 
 def fill(engine: Engine, count: int) -> list[str]:
-    """Two crawls with so many decisions together, in an empty database; their ids."""
+    """Fills an empty database with two crawls of this many decisions together, and returns their ids."""
     with writing(engine) as connection:
         partitions.make(connection, FIRST, datetime.now(UTC))
         found = [begin(connection, _record(number), FIRST + number * BETWEEN).id for number in range(2)]
@@ -68,7 +68,7 @@ def fill(engine: Engine, count: int) -> list[str]:
         with _filling(engine) as put:
             put(_shared(hosts))
         for number, crawl in enumerate(found):
-            made = _Made(crawl, number, engine.dialect.name == "sqlite")
+            made = _CrawlRows(crawl, number, engine.dialect.name == "sqlite")
             for start in range(0, len(hosts), _AT_ONCE):
                 with _filling(engine) as put:
                     put(made.hosts(hosts[start : start + _AT_ONCE]))
@@ -82,7 +82,7 @@ def fill(engine: Engine, count: int) -> list[str]:
 
 
 def name_of(host: int) -> str:
-    """The registrable domain of a host by its number."""
+    """Returns the registrable domain of a host."""
     return f"host{host}.example"
 
 
@@ -95,7 +95,7 @@ def _record(number: int) -> CrawlRecord:
 
 @contextmanager
 def _unindexed(engine: Engine) -> Iterator[None]:
-    """The indexes are made when all rows are there, which is much faster than to keep them."""
+    """Drops the indexes during the block: creating them afterwards is much faster than maintaining them."""
     indexes = [index for table in _FILLED for index in table.indexes]
     with writing(engine) as connection:
         for index in indexes:
@@ -108,11 +108,13 @@ def _unindexed(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def _filling(engine: Engine) -> Iterator[Any]:
-    """A transaction that checks no references and waits for no disk; takes rows as its driver wants them."""
+    """Opens a transaction without foreign keys and disk flushes, and yields a function that inserts rows."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as outside:
         raw: Any = outside.connection.driver_connection
         if engine.dialect.name == "postgresql":
-            raw.execute("SET session_replication_role = replica")  # a superuser's: no triggers of foreign keys
+            raw.execute(
+                "SET session_replication_role = replica"
+            )  # needs a superuser; disables the triggers of foreign keys
             with raw.transaction():
                 yield lambda rows: [_copy(raw, table, some) for table, some in rows.items() if some]
             raw.execute("SET session_replication_role = origin")
@@ -138,7 +140,7 @@ def _insert(raw: Any, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _shared(hosts: range) -> Rows:
-    """Hosts, and what their files say."""
+    """Makes the rows of hosts, and of the content of their files."""
     seen = FIRST.isoformat(timespec="microseconds")
     contents = {capture.body for site in range(A_HOST) for n in range(2) for capture in _site(site, n)[0].values()}
     return {
@@ -155,7 +157,7 @@ def _shared(hosts: range) -> Rows:
 
 @cache
 def _site(kind: int, number: int) -> tuple[dict[str, Capture], dict[str, Decision]]:
-    """Its captures by URL, and its decisions by path: what a host of a hundred has that a crawl comes to."""
+    """Returns the captures by URL and the decisions by path of one of a hundred kinds of host, in a crawl."""
     robots = "Disallow: /no/\nDisallow: /new/" if number and kind % 10 == 0 else "Disallow: /no"
     rights = b"[]"
     if kind % 20 == 3:
@@ -164,17 +166,17 @@ def _site(kind: int, number: int) -> tuple[dict[str, Capture], dict[str, Decisio
     status = 503 if kind % 50 == 7 else 200
     known: dict[str, Capture] = {}
 
-    def decided(path: str) -> Decision:
+    def decide_path(path: str) -> Decision:
         while True:
-            asked = Question(f"https://{_HOST}{path}", at=FIRST)
-            result = decide(asked, Captures(known.values()), policy.load())
+            question = Question(f"https://{_HOST}{path}", at=FIRST)
+            result = decide(question, Captures(known.values()), policy.load())
             if isinstance(result, Decision):
                 return result
             for place in result:
                 body = served.get(place.url.removeprefix(f"https://{_HOST}"))
                 known[place.url] = Capture(place.url, 404 if body is None else status, (), body or b"")
 
-    decisions = {path: decided(f"/{path}/1") for path in ("no", "new", "yes")}
+    decisions = {path: decide_path(f"/{path}/1") for path in ("no", "new", "yes")}
     return known, decisions
 
 
@@ -183,34 +185,34 @@ def _path(page: int) -> str:
 
 
 @dataclass
-class _Made:
-    """What one crawl leaves, host by host; times and JSON as the driver takes them."""
+class _CrawlRows:
+    """Makes the rows of one crawl, host by host, with times in the form that the driver takes."""
 
     crawl: str
     number: int
     as_text: bool
     verdicts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    said: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    speaking: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    reasons: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    protocol_hosts: dict[bytes, tuple[str, str]] = field(default_factory=dict)
     kept: dict[str, list[int]] = field(default_factory=dict)
     made: int = 0
 
     def hosts(self, some: range) -> Rows:
-        """The rows of these hosts."""
+        """Makes the rows of these hosts."""
         rows: Rows = {table: [] for table in _FILLED}
         for host in some:
             self._host(rows, host)
         return rows
 
     def sum_up(self, connection: Connection) -> None:
-        """Totals over all of it, as the writer keeps them."""
+        """Writes the totals over the crawl, as the writer does."""
         rollups.count(connection, sum_tables.daily_verdicts, [(*key, count) for key, count in self.verdicts.items()])
-        rollups.count(connection, sum_tables.daily_reasons, [(*key, count) for key, count in self.said.items()])
-        rollups.count_protocol_hosts(connection, self.speaking)
+        rollups.count(connection, sum_tables.daily_reasons, [(*key, count) for key, count in self.reasons.items()])
+        rollups.count_protocol_hosts(connection, self.protocol_hosts)
         rollups.count(connection, sum_tables.domain_bytes, [(domain, *sums) for domain, sums in self.kept.items()])
 
     def _id(self, at: datetime) -> str:
-        """A UUIDv7 of that time."""
+        """Makes a UUIDv7 of that time."""
         self.made += 1
         since = f"{int(at.timestamp() * 1000):012x}"
         return f"{since[:8]}-{since[8:]}-7000-8{self.number:03x}-{self.made:012x}"
@@ -234,7 +236,7 @@ class _Made:
             verdict = str(decision.verdict)
             rows[schema.decisions].append(self._decision(key, time, url, name, domain, decision))
             rows[schema.decision_captures] += [(key, place, capture) for place, capture in enumerate(whole)]
-            self._say(rows, key, name, decision)
+            self._add_words(rows, key, name, decision)
             counts[verdict] += 1
             last.append((url, verdict, time, key, decision))
             if not self.number and self._keeps(host, page, decision):
@@ -243,9 +245,9 @@ class _Made:
                 sums = self.kept.setdefault(domain, [0, 0])
                 sums[0] += 1
                 sums[1] += 20000
-        self._total(host, name, at, counts, decisions)
+        self._add_totals(host, name, at, counts, decisions)
         if self.number:
-            self._stand(rows, host, name, last)
+            self._add_urls(rows, host, name, last)
 
     def _keeps(self, host: int, page: int, decision: Decision) -> bool:
         reserved_later = _path(page) == "new" and host % 10 == 0
@@ -262,7 +264,7 @@ class _Made:
         about = ("request", None, None, None, "0.1.0", policy.load().digest, "standard", "train-ai", "ForbearBot")
         return (key, time, self.crawl, url, url, name, domain, str(decision.verdict), *about, *verdicts)
 
-    def _say(self, rows: Rows, key: str, name: str, decision: Decision) -> None:
+    def _add_words(self, rows: Rows, key: str, name: str, decision: Decision) -> None:
         for place, one in enumerate(decision.reasons):
             words = (key, place, one.protocol, one.quote, one.source.replace(_HOST, name), one.where)
             rows[schema.reasons].append((*words, str(one.preference), one.measure))
@@ -275,7 +277,9 @@ class _Made:
             defers = json.dumps(sorted(map(str, gap.defers)))
             rows[schema.gaps].append((*words, gap.detail.replace(_HOST, name), defers))
 
-    def _total(self, host: int, name: str, at: datetime, counts: Counter[str], decisions: dict[str, Decision]) -> None:
+    def _add_totals(
+        self, host: int, name: str, at: datetime, counts: Counter[str], decisions: dict[str, Decision]
+    ) -> None:
         day = rollups.day_of(at)
         for verdict, count in counts.items():
             self.verdicts[day, self.crawl, verdict, "request"] += count
@@ -283,14 +287,14 @@ class _Made:
             decision = decisions[_path(page)]
             for one in decision.reasons:
                 cause = one.quote if one.protocol == rollups.UNREACHABLE else ""
-                self.said[day, self.crawl, str(decision.verdict), one.protocol, one.measure, cause] += 1
+                self.reasons[day, self.crawl, str(decision.verdict), one.protocol, one.measure, cause] += 1
         for decision in decisions.values():
             for read in decision.statements:
                 pair = read.protocol, str(read.preference)
-                self.speaking[digest(*pair, name)] = pair
+                self.protocol_hosts[digest(*pair, name)] = pair
 
-    def _stand(self, rows: Rows, host: int, name: str, last: list[tuple[Any, ...]]) -> None:
-        """Where every URL of a host stands after the second crawl, and the sums over it."""
+    def _add_urls(self, rows: Rows, host: int, name: str, last: list[tuple[Any, ...]]) -> None:
+        """Adds the state of every URL of a host after the second crawl, and the sums over it."""
         began = FIRST + timedelta(seconds=host)
         before = _site(host % A_HOST, 0)[1]
         counts, reasons, kept = Counter[str](), Counter[tuple[Any, ...]](), 0

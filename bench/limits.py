@@ -1,8 +1,8 @@
-"""``python -m bench limits [FOLDER] [--only COMMAND]``: what hostile files cost each command that reads them.
+"""``python -m bench limits [FOLDER] [--only COMMAND]``: the cost of hostile files for each command that reads them.
 
-For each file and command: the verdict with what it quotes, the processor's seconds, and the most memory of the process
-itself and of its workers; for the portal, how long others waited for an answer of /health meanwhile. The files are
-those of ``bench.bombs`` and of a folder. ``python -m bench limits cost`` measures what workers cost ordinary answers.
+Prints for each file and command the verdict with its quotation, the processor time, and the peak memory of the process
+and of its workers; for the portal, also the longest wait of others for /health. The files are those of ``bench.bombs``
+and of a folder. ``python -m bench limits cost`` measures the overhead of workers for ordinary answers.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _PLAIN = (("Content-Type", "text/plain"),)
 
 @dataclass
 class Cost:
-    """What a command took: ``memory`` and ``workers`` in MiB at most, ``processor`` and ``stall`` in seconds."""
+    """The cost of a command: peak ``memory`` and ``workers`` in MiB, ``processor`` and ``stall`` in seconds."""
 
     verdict: str = "-"
     processor: float = 0.0
@@ -59,21 +59,21 @@ class Cost:
     stall: float | None = None
 
     def __str__(self) -> str:
-        """As cells of a table."""
+        """Formats the cost as cells of a table."""
         stall = "" if self.stall is None else f"{self.stall * 1e3:,.0f} ms"
         return f"{self.verdict} | {self.processor:.1f} s | {self.memory} MiB | {self.workers} MiB | {stall}"
 
 
 @dataclass
-class Watched:
-    """A program that was started, and what it and its children had in memory at most."""
+class Program:
+    """A running program, with the peak memory of it and its children."""
 
     process: subprocess.Popen[bytes]
     cost: Cost = field(default_factory=Cost)
     ended: bool = False
 
     def watch(self) -> None:
-        """Looks until it has ended."""
+        """Samples the memory until the program has ended."""
         while not self.ended:
             self.cost.memory = max(self.cost.memory, _peak(self.process.pid))
             for child in _children(self.process.pid):
@@ -96,10 +96,10 @@ def _children(pid: int) -> list[int]:
 
 
 @contextmanager
-def watched(words: Sequence[str], **options: Any) -> Iterator[Watched]:
-    """Starts ``forbear`` with these words, and watches it until it ends; whoever asks for it has to end it."""
+def watched(words: Sequence[str], **options: Any) -> Iterator[Program]:
+    """Starts ``forbear`` and watches it until it ends; the block has to make it end."""
     process = subprocess.Popen([*_PROGRAM, *words], **options)
-    program = Watched(process)
+    program = Program(process)
     thread = threading.Thread(target=program.watch)
     thread.start()
     try:
@@ -113,7 +113,7 @@ def watched(words: Sequence[str], **options: Any) -> Iterator[Watched]:
 
 
 def _read(words: Sequence[str], stdin: bytes = b"") -> tuple[Cost, str]:
-    """What a command that prints JSON took, and its first line."""
+    """Runs a command that prints JSON, and returns its cost and the first line."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out:
         given.write(stdin)
         given.seek(0)
@@ -123,18 +123,18 @@ def _read(words: Sequence[str], stdin: bytes = b"") -> tuple[Cost, str]:
         return program.cost, out.read().decode().partition("\n")[0]
 
 
-def _said(reasons: list[dict[str, str]]) -> str:
+def _quotes(reasons: list[dict[str, str]]) -> str:
     return ", ".join(dict.fromkeys(reason["quote"][:30] for reason in reasons))
 
 
 def _of_decision(cost: Cost, line: str) -> Cost:
     answer = json.loads(line) if line else {"verdict": "none", "reasons": []}
-    cost.verdict = f"{answer['verdict']} {_said(answer['reasons'])}".strip()
+    cost.verdict = f"{answer['verdict']} {_quotes(answer['reasons'])}".strip()
     return cost
 
 
 def by_decide(bomb: Bomb, body: bytes, _web: Web, _folder: Path) -> Cost:
-    """``forbear decide``."""
+    """Measures ``forbear decide``."""
     exchanges = [{"url": URL, "status": 200, "headers": [["Content-Type", bomb.kind]]}]
     exchanges[0]["body_b64"] = base64.b64encode(body).decode()
     robots = {"url": f"http://{HOST}/robots.txt", "status": 200, "headers": [["Content-Type", "text/plain"]]}
@@ -143,7 +143,7 @@ def by_decide(bomb: Bomb, body: bytes, _web: Web, _folder: Path) -> Cost:
 
 
 def by_check(_bomb: Bomb, _body: bytes, web: Web, _folder: Path) -> Cost:
-    """``forbear check``."""
+    """Measures ``forbear check``."""
     return _of_decision(*_read(["check", "--json", "--proxy", web.proxy, URL]))
 
 
@@ -160,7 +160,7 @@ def _of_log(cost: Cost, database: Path) -> Cost:
 
 
 def by_crawl(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
-    """``forbear crawl``."""
+    """Measures ``forbear crawl``."""
     words = ["crawl", URL, "--out", str(folder / "out"), "--db", f"sqlite:///{folder}/crawl.db", "--sitemaps"]
     options = ["--contact", "https://operator.example/bot", "--delay", "0", "--retries", "0", "--json"]
     cost, _ = _read([*words, *options, "--proxy", web.proxy])
@@ -168,7 +168,7 @@ def by_crawl(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
 
 
 def by_filter(bomb: Bomb, body: bytes, web: Web, folder: Path) -> Cost:
-    """``forbear filter`` of a WARC file."""
+    """Measures ``forbear filter`` on a WARC file."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {bomb.kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     record = (
         "WARC/1.1\r\nWARC-Type: response\r\nWARC-Date: 2026-01-01T00:00:00Z\r\n"
@@ -184,8 +184,10 @@ def by_filter(bomb: Bomb, body: bytes, web: Web, folder: Path) -> Cost:
 
 
 def by_portal(_bomb: Bomb, _body: bytes, web: Web, folder: Path) -> Cost:
-    """The live check of ``forbear serve``, while somebody else asks for /health."""
-    subprocess.run([*_PROGRAM, "db", "--db", f"sqlite:///{folder}/portal.db"], check=False, capture_output=True)
+    """Measures the live check of ``forbear serve``, while another client requests /health."""
+    subprocess.run(
+        [*_PROGRAM, "db", "upgrade", "--db", f"sqlite:///{folder}/portal.db"], check=False, capture_output=True
+    )
     port = random.randrange(20_000, 30_000)
     words = ["serve", "--port", str(port), "--db", f"sqlite:///{folder}/portal.db", "--proxy", web.proxy]
     with (
@@ -248,7 +250,7 @@ def _files(folder: Path | None) -> Iterator[Bomb]:
 
 def costs(folder: Path | None, only: Sequence[str]) -> None:
     """Prints a line for each file and command."""
-    print("| file | octets | command | verdict | processor | memory | workers | /health |")
+    print("| file | bytes | command | verdict | processor | memory | workers | /health |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for bomb in _files(folder):
         body = bomb.make()
@@ -260,11 +262,11 @@ def costs(folder: Path | None, only: Sequence[str]) -> None:
                     print(f"| {bomb.name} | {len(body):,} | {name} | {run(bomb, body, web, Path(place))} |", flush=True)
 
 
-# --- what it costs ordinary answers
+# --- the cost for ordinary answers
 
 
 def ordinary() -> None:
-    """Prints what decisions take with and without a BoundedReader, in turns, about the same answers."""
+    """Compares decisions with and without a BoundedReader, in turns, about the same answers."""
     law = policy.load()
     light = [page for page in pages() if len(page[2]) <= LIGHT][:300]
     for what, of in (("pages of a real site", light), ("pictures", photographs()[:300])):
@@ -290,12 +292,12 @@ def _seconds(
 
 
 def main(words: list[str]) -> None:
-    """Measures what the command line names."""
+    """Runs the measurement that the arguments name."""
     if words == ["cost"]:
         ordinary()
         return
     parser = argparse.ArgumentParser(prog="python -m bench limits", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="further files, of the types that their names tell")
-    parser.add_argument("--only", action="append", choices=COMMANDS, default=[], help="these commands alone")
+    parser.add_argument("folder", nargs="?", type=Path, help="more files, with types by their names")
+    parser.add_argument("--only", action="append", choices=COMMANDS, default=[], help="only these commands")
     chosen = parser.parse_args(words)
     costs(chosen.folder, chosen.only)

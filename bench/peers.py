@@ -1,7 +1,7 @@
-"""``python -m bench.peers NAME PROXY FOLDER URL…``: the peers, Scrapy spiders that follow every link of their host.
+"""``python -m bench.peers NAME PROXY FOLDER URL…``: runs a peer, a Scrapy spider that follows every link of its host.
 
-``bare`` has Scrapy's default settings and keeps nothing; ``obey`` adds ROBOTSTXT_OBEY; ``usual`` is how such a crawl
-is commonly put together: LinkExtractor, trafilatura, warcio, and an ORM row a page, committed.
+``bare`` has Scrapy's default settings and keeps nothing; ``obey`` adds ROBOTSTXT_OBEY; ``usual`` is a
+common combination: LinkExtractor, trafilatura, warcio, and one committed ORM row per page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from warcio.warcwriter import WARCWriter
 
 
 class Bare(scrapy.Spider):
-    """Follows every link of the host it is on, and keeps nothing."""
+    """Follows every link of its host, and keeps nothing."""
 
     name = "bare"
 
@@ -35,7 +35,7 @@ class Bare(scrapy.Spider):
         self.proxy, self.folder, self.urls = proxy, Path(folder), urls
 
     async def start(self) -> AsyncIterator[Any]:
-        """The seeds."""
+        """Yields the seeds."""
         for url in self.urls:
             yield self._ask(url)
 
@@ -43,7 +43,7 @@ class Bare(scrapy.Spider):
         return scrapy.Request(url, meta={"proxy": self.proxy})
 
     def parse(self, response: Response, **kwargs: Any) -> Iterator[Any]:
-        """The page as an item, and its links."""
+        """Yields the page as an item, and its links."""
         yield {"url": response.url}
         if isinstance(response, HtmlResponse):
             host = urlsplit(response.url).netloc
@@ -52,16 +52,16 @@ class Bare(scrapy.Spider):
                     yield self._ask(url)
 
     def links(self, response: HtmlResponse) -> Iterator[str]:
-        """As the documentation of Scrapy shows it."""
+        """Extracts the links as Scrapy's documentation shows."""
         return (response.urljoin(link) for link in response.css("a::attr(href)").getall())
 
 
 class Base(DeclarativeBase):
-    """The one table of the usual stack."""
+    """The base of the table."""
 
 
 class Row(Base):
-    """A page that was kept."""
+    """A kept page."""
 
     __tablename__ = "pages"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -71,7 +71,7 @@ class Row(Base):
 
 
 class Usual(Bare):
-    """Keeps each page in a WARC file, its text in a database."""
+    """Keeps each page in a WARC file, and its text in a database."""
 
     name = "usual"
 
@@ -95,7 +95,7 @@ class Usual(Bare):
         yield from super().parse(response)
 
     def links(self, response: HtmlResponse) -> Iterator[str]:
-        """By Scrapy's own extractor."""
+        """Extracts the links with LinkExtractor."""
         return (link.url for link in self.extractor.extract_links(response))
 
 
@@ -107,7 +107,7 @@ PEERS: dict[str, tuple[type[Bare], dict[str, Any]]] = {
 
 
 def main() -> None:
-    """Prints how many pages it met."""
+    """Prints the number of pages."""
     name, proxy, folder, *urls = sys.argv[1:]
     spider, settings = PEERS[name]
     process = AsyncCrawlerProcess({"LOG_ENABLED": False} | settings)

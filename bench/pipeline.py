@@ -1,7 +1,7 @@
-"""``python -m bench pipeline``: the whole crawl against its peers on the same pages, in turns, as ratios.
+"""``python -m bench pipeline``: compares a whole crawl with its peers on the same pages, in turns, as ratios.
 
-A server on loopback plays many hosts from memory, in a process of its own. The wall clock counts what others do on the
-machine too, so the processor's time of each crawl stands beside it.
+A server process on loopback simulates many hosts from memory. Elapsed time depends on what else the machine does, so
+the processor time of each crawl is shown beside it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMES = {
 
 
 class Run(NamedTuple):
-    """Pages kept; seconds by the wall clock, and of the processor."""
+    """The kept pages, and the elapsed and processor time in seconds."""
 
     pages: int
     wall: float
@@ -42,21 +42,21 @@ class Run(NamedTuple):
 def _play(path: Path, hosts: int, ready: Connection) -> None:
     pages = {f"/{file.relative_to(path)}": Reply(file.read_bytes()) for file in path.rglob("*.html")}
     pages["/robots.txt"] = Reply(ROBOTS, headers=(("Content-Type", "text/plain"),))
-    with Web({f"docs{number}.example": pages for number in range(hosts)}, hits=_Forgetful()) as web:
+    with Web({f"docs{number}.example": pages for number in range(hosts)}, hits=_NoHits()) as web:
         ready.send(web.proxy)
         ready.recv()
 
 
-class _Forgetful(list):  # type: ignore[type-arg]
-    """No memory of a hundred thousand requests."""
+class _NoHits(list):  # type: ignore[type-arg]
+    """A list that stays empty: the server would remember every request otherwise."""
 
     def append(self, item: object) -> None:
-        """Nothing."""
+        """Ignores the item."""
 
 
 @contextmanager
 def served(hosts: int) -> Iterator[str]:
-    """The site under so many names, as a proxy's address."""
+    """Serves the site under this many host names, and yields the address of a proxy for them."""
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=_play, args=(folder(), hosts, there), daemon=True)
     server.start()
@@ -68,7 +68,7 @@ def served(hosts: int) -> Iterator[str]:
 
 
 def command(name: str, proxy: str, temporary: str, seeds: list[str]) -> list[str]:
-    """What a peer, or ``forbear``, is called by."""
+    """Returns the command line of a peer or of ``forbear``."""
     if name != "forbear":
         return [sys.executable, "-m", "bench.peers", name, proxy, temporary, *seeds]
     options = f"--out {temporary}/out --db sqlite:///{temporary}/f.db --delay 0 --proxy {proxy} --json"
@@ -77,7 +77,7 @@ def command(name: str, proxy: str, temporary: str, seeds: list[str]) -> list[str
 
 
 def timed(command: list[str]) -> Run:
-    """Runs a crawl that prints how many pages it kept."""
+    """Runs a crawl that prints the number of kept pages."""
     start = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -90,7 +90,7 @@ def timed(command: list[str]) -> Run:
 
 
 def measure(rounds: int, hosts: int) -> list[Figure]:
-    """The crawl against each peer: pages a second, and processor time a page, as ratios above 1 where it is faster."""
+    """Compares pages per second and processor time per page with each peer; a ratio above 1 means Forbear is faster."""
     seeds = [f"http://docs{number}.example/index.html" for number in range(hosts)]
     runs: dict[str, list[Run]] = {name: [] for name in ("forbear", *GOALS)}
     with served(hosts) as proxy:

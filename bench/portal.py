@@ -1,11 +1,11 @@
-"""``python -m bench portal``: how long each page of the portal takes on a large log, at so many requests a second.
+"""``python -m bench portal``: measures each page of the portal on a large log, at a fixed rate of requests.
 
     python -m bench portal [DECISIONS] [--db URL] [--rate 50] [--seconds 40]
 
-The log is that of ``questions`` unless a database is named. The portal is started as ``forbear serve`` starts it, and
-asked for its pages in turn, each with other words every time; a request is sent when it is due, whether those before
-have been answered or not. The time of a page is from the request until its last octet, over loopback; this program
-needs some of the same cores. Before, each page is asked for alone, to see what it costs the processor.
+The log is that of ``questions`` unless a database is given. ``forbear serve`` runs the portal; its pages are requested
+in turn, with new parameters each time, and every request is sent when it is due, even if earlier ones are unanswered.
+The time of a page is from the request to its last byte, over loopback; this program uses some of the same cores.
+First, each page is requested alone, to measure its processor time.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ from forbear.storage.reads import browse
 
 PASSWORD = "a password for measuring only"
 WARM = 3
-"""How often each page is asked for before anything counts: what is loaded once is loaded then."""
+"""Requests of each page before the measurement, which load what is loaded once."""
 
 ALONE = 10
-"""How often each page is asked for, one request after the other, to see what it costs the processor."""
+"""Requests of each page, one after the other, that measure its processor time."""
 
 Paths = dict[str, Callable[[], str]]
 
 
 @dataclass(slots=True)
 class Page:
-    """Milliseconds of each answer, and of the server's processors for one."""
+    """Milliseconds of each answer, and of processor time for one."""
 
     took: list[float]
     processor: float = 0.0
 
     @property
     def p95(self) -> float:
-        """What 95 of 100 answers did not take longer than."""
+        """The 95th percentile of the answers."""
         return statistics.quantiles(self.took, n=20, method="inclusive")[18]
 
 
@@ -70,21 +70,21 @@ Times = dict[str, Page]
 
 
 class Server(NamedTuple):
-    """A portal that runs."""
+    """A running portal."""
 
     url: str
     pid: int
 
     def processor(self) -> float:
-        """Milliseconds that its threads were on a processor."""
-        told = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(file.read_text().split()[0]) for file in told) / 1e6
+        """Returns the processor time of its threads, in milliseconds."""
+        files = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(file.read_text().split()[0]) for file in files) / 1e6
 
 
 def _paths(engine: Engine, chosen: random.Random) -> Paths:
-    """Every page, with words that are other ones each time."""
+    """Returns a function for every page that makes its path, with new parameters on each call."""
     with writing(engine) as connection:
-        hosts = _some(connection)
+        hosts = _sample(connection)
         secrets = {}
         for host, _, _ in hosts[:20]:
             secret, control = domain_verification.request_proof(connection, host, now())
@@ -92,7 +92,7 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
             secrets[host] = secret
         notice = Notice("Ada", "ada@a.example", "", "A work", (f"https://{hosts[0][0]}/",), "It was kept.", True)
         made = [complaints.receive(connection, notice, now()) for _ in range(20)]
-        said = connection.scalars(select(reasons.c.protocol).distinct()).all()
+        protocols = connection.scalars(select(reasons.c.protocol).distinct()).all()
         crawls = [one["id"] for one in browse.newest_crawls(connection)]
 
     def host() -> str:
@@ -116,7 +116,7 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
         "/api/v1/decisions/…": lambda: f"/api/v1/decisions/{chosen.choice(hosts)[1]}",
     }
     queries = ("verdict=excluded", "verdict=deferred", "measure=1.3(1)(b)", "strict=excluded&standard=allowed")
-    for query in (*queries, *(f"protocol={protocol}" for protocol in sorted(said))):
+    for query in (*queries, *(f"protocol={protocol}" for protocol in sorted(protocols))):
         paths[f"/dashboard/log, {query}"] = partial(str, f"/dashboard/log?{query}")
     plain = (
         "/", "/check", "/control", "/crawlers", "/crawlers/card.json", "/crawlers/feed.atom", "/crawlers/changes",
@@ -127,8 +127,8 @@ def _paths(engine: Engine, chosen: random.Random) -> Paths:
     return {path: partial(str, path) for path in plain} | paths
 
 
-def _some(connection: Connection) -> list[tuple[str, str, str]]:
-    """Hosts from all over the log, each with the id of a decision and a cursor there."""
+def _sample(connection: Connection) -> list[tuple[str, str, str]]:
+    """Returns hosts from all parts of the log, each with the id of a decision and a cursor."""
     of = decisions.c
     first, last = connection.execute(select(func.min(of.at), func.max(of.at))).one()
     found = []
@@ -140,7 +140,7 @@ def _some(connection: Connection) -> list[tuple[str, str, str]]:
 
 
 def _signed_in(engine: Engine) -> dict[str, str]:
-    """Header fields of somebody who may see everything, with a token for the API."""
+    """Creates an administrator, and returns the header fields of their session and of an API token."""
     with writing(engine) as connection:
         account = accounts.find(connection, "bench") or accounts.add(connection, "bench", Role.ADMIN, PASSWORD, now())
         connection.execute(staff.update().where(staff.c.id == account.id).values(enrolled_at=now()))
@@ -151,7 +151,7 @@ def _signed_in(engine: Engine) -> dict[str, str]:
 
 @contextmanager
 def _served(db: str) -> Iterator[Server]:
-    """The portal as ``forbear serve`` starts it."""
+    """Runs ``forbear serve`` during the block."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     words = ["serve", "--db", db, "--contact", "https://operator.example/bot", "--port", str(port)]
@@ -180,8 +180,8 @@ def _await(port: int) -> None:
             return
 
 
-async def _asked(server: Server, paths: Paths, headers: dict[str, str], rate: float, seconds: float) -> Times:
-    """Milliseconds of each answer, by page. Each request comes from a client of its own, as far as limits go."""
+async def _measure(server: Server, paths: Paths, headers: dict[str, str], rate: float, seconds: float) -> Times:
+    """Measures the answers by page; each request has its own client address, because of the rate limits."""
     times: Times = {name: Page([]) for name in paths}
     numbers = itertools.count()
 
@@ -217,22 +217,22 @@ def main(words: list[str]) -> None:
     """Prints a table: p50 and p95 of each page, in milliseconds."""
     parser = argparse.ArgumentParser(prog="python -m bench portal", description=__doc__)
     parser.add_argument("decisions", nargs="?", type=int, default=1_000_000)
-    parser.add_argument("--db", help="a database that is filled already; a new SQLite file unless given")
-    parser.add_argument("--rate", type=float, default=50, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=60, help="for how long")
-    asked = parser.parse_args(words)
+    parser.add_argument("--db", help="a filled database; by default a new SQLite file")
+    parser.add_argument("--rate", type=float, default=50, help="requests per second")
+    parser.add_argument("--seconds", type=float, default=60, help="duration")
+    arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        db = asked.db or f"sqlite:///{Path(folder) / 'bench.db'}"
+        db = arguments.db or f"sqlite:///{Path(folder) / 'bench.db'}"
         engine = open_database(db)
-        if not asked.db:
-            large.fill(engine, asked.decisions)
+        if not arguments.db:
+            large.fill(engine, arguments.decisions)
         headers, paths = _signed_in(engine), _paths(engine, random.Random(1))
         with _served(db) as server:
-            times = asyncio.run(_asked(server, paths, headers, asked.rate, asked.seconds))
+            times = asyncio.run(_measure(server, paths, headers, arguments.rate, arguments.seconds))
         with engine.connect() as connection:
             size = connection.scalar(select(func.count()).select_from(decisions))
         engine.dispose()
-    print(f"{size:,} decisions, {asked.rate:g} requests a second for {asked.seconds:g} s\n")
+    print(f"{size:,} decisions, {arguments.rate:g} requests a second for {arguments.seconds:g} s\n")
     print("| page | answers | p50 ms | p95 ms | worst ms | processor ms |\n| --- | --- | --- | --- | --- | --- |")
     for name, page in sorted(times.items(), key=lambda item: -item[1].p95):
         middle, worst = statistics.median(page.took), max(page.took)

@@ -1,11 +1,11 @@
-"""``python -m bench questions``: how long questions of legal teams take on a large log, and how fast it is replayed.
+"""``python -m bench questions``: measures the queries of legal teams and a replay on a large log.
 
     python -m bench questions [DECISIONS] [--db URL [--filled]] [--rounds N]
 
-The log is that of bench/large.py. Questions about one domain are asked of another one each time; p50 and p99 are over
-the rounds, those about the whole log are asked three times. The whole command ``forbear lookup`` is timed in turns
-with an interpreter that loads SQLAlchemy and does nothing; *cold* means that the system has dropped the database's
-pages from its memory first, which it does for a file (SQLite) alone.
+The log is that of bench/large.py. Queries about one domain use a different domain each time; p50 and p99 are over the
+rounds. Queries about the whole log run three times. The whole command ``forbear lookup`` is timed in turns with an
+interpreter that only loads SQLAlchemy; *cold* means that the system has dropped the database from its page cache,
+which is only possible for a file (SQLite).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _of_the_log(crawls: list[str]) -> dict[str, Callable[[Any], object]]:
 
 
 def _timed(engine: Engine, question: Callable[[Any], object]) -> tuple[float, int]:
-    """Milliseconds, and rows."""
+    """Returns milliseconds and the number of rows."""
     with engine.connect() as connection:
         start = time.perf_counter()
         found = question(connection)
@@ -76,34 +76,34 @@ def _timed(engine: Engine, question: Callable[[Any], object]) -> tuple[float, in
 
 
 def main(words: list[str]) -> None:
-    """Prints milliseconds for each question, and rows a second of a replay."""
+    """Prints milliseconds for each query, and the rows per second of a replay."""
     parser = argparse.ArgumentParser(prog="python -m bench questions", description=__doc__)
     parser.add_argument("decisions", nargs="?", type=int, default=1_000_000)
-    parser.add_argument("--db", help="an empty database; a new SQLite file unless given")
-    parser.add_argument("--filled", action="store_true", help="it was filled before")
+    parser.add_argument("--db", help="an empty database; by default a new SQLite file")
+    parser.add_argument("--filled", action="store_true", help="the database was filled before")
     parser.add_argument("--rounds", type=int, default=100)
-    asked = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        db = asked.db or f"sqlite:///{Path(folder) / 'bench.db'}"
+        db = arguments.db or f"sqlite:///{Path(folder) / 'bench.db'}"
         engine = open_database(db)
         start = time.monotonic()
-        if not asked.filled:
-            fill(engine, asked.decisions)
+        if not arguments.filled:
+            fill(engine, arguments.decisions)
         with engine.connect() as connection:
             crawls = list(connection.scalars(select(schema.crawls.c.id).order_by(schema.crawls.c.started_at)))
             hosts = connection.scalar(select(func.count()).select_from(schema.hosts)) or 1
         seconds = time.monotonic() - start
-        made = f"made in {seconds:.0f} s" if not asked.filled else "there already"
+        made = f"made in {seconds:.0f} s" if not arguments.filled else "existing"
         print(f"{engine.dialect.name}: {hosts * 2 * A_HOST:,} decisions {made}, ", end="")
-        print(f"{_size(engine) / hosts / 2 / A_HOST:,.0f} octets a decision")
-        _ask(engine, crawls, hosts, asked.rounds)
-        _command(db, engine, hosts, max(1, asked.rounds // 5))
+        print(f"{_size(engine) / hosts / 2 / A_HOST:,.0f} bytes a decision")
+        _ask(engine, crawls, hosts, arguments.rounds)
+        _command(db, engine, hosts, max(1, arguments.rounds // 5))
         _replay(db, crawls[0])
         engine.dispose()
 
 
 def _size(engine: Engine) -> int:
-    """Octets of the database."""
+    """Returns the bytes of the database."""
     if engine.dialect.name == "sqlite":
         return Path(str(engine.url.database)).stat().st_size
     with engine.connect() as connection:
@@ -129,14 +129,18 @@ def _both(found: list[float]) -> str:
 
 
 def _command(db: str, engine: Engine, hosts: int, rounds: int) -> None:
-    """The whole program, with its start."""
+    """Times the whole program, including its start."""
     chosen = random.Random(2)
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        asked = [sys.executable, "-m", "forbear", "lookup", name_of(chosen.randrange(hosts)), "--db", db]
-        runs = {"lookup cold": asked, "lookup warm": asked, "SQLAlchemy": [sys.executable, "-c", "import sqlalchemy"]}
+        command = [sys.executable, "-m", "forbear", "lookup", name_of(chosen.randrange(hosts)), "--db", db]
+        runs = {
+            "lookup cold": command,
+            "lookup warm": command,
+            "SQLAlchemy": [sys.executable, "-c", "import sqlalchemy"],
+        }
         for name, words in runs.items():
-            if name == "lookup cold" and not _forgotten(engine):
+            if name == "lookup cold" and not _drop_page_cache(engine):
                 continue
             start, before = time.perf_counter(), _processor()
             subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
@@ -147,13 +151,13 @@ def _command(db: str, engine: Engine, hosts: int, rounds: int) -> None:
 
 
 def _processor() -> float:
-    """Milliseconds that the programs started so far have computed."""
+    """Returns the processor time of the programs started so far, in milliseconds."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * (spent.ru_utime + spent.ru_stime)
 
 
-def _forgotten(engine: Engine) -> bool:
-    """Whether the system has no page of the database in memory any more."""
+def _drop_page_cache(engine: Engine) -> bool:
+    """Makes the system drop the database from its page cache; False for PostgreSQL, where it cannot."""
     if engine.dialect.name != "sqlite":
         return False
     engine.dispose()
@@ -172,4 +176,4 @@ def _replay(db: str, crawl: str) -> None:
     seconds = time.monotonic() - start
     decided = sum(batch.decisions for batch in batches)
     different = sum(len(batch.differences) for batch in batches)
-    print(f"replay: {decided:,} decisions, {different} otherwise, {decided / seconds:,.0f} a second")
+    print(f"replay: {decided:,} decisions, {different} different, {decided / seconds:,.0f} a second")

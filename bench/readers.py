@@ -1,7 +1,7 @@
-"""``python -m bench readers``: what each reader takes of a decision, over a real site and 1,000 pictures, as shares.
+"""``python -m bench readers``: the share of each reader in a decision, over a real site and 1,000 pictures.
 
-What several readers share, a page's tags and a picture's XMP, is taken apart once and has a line of its own. The
-robots.txt of the host has been read before, as in a crawl.
+What several readers share, the tags of a page and the XMP of a picture, is parsed once and has its own line. The host's
+robots.txt was read before, as in a crawl.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIF
 
 
 def pages() -> list[tuple[str, tuple[tuple[str, str], ...], bytes]]:
-    """The HTML of a real site: path, headers, body."""
+    """Returns the HTML pages of a real site: path, headers, body."""
     return [(f"/{file.relative_to(folder())}", _HTML, file.read_bytes()) for file in sorted(folder().rglob("*.html"))]
 
 
 def photographs() -> list[tuple[str, tuple[tuple[str, str], ...], bytes]]:
-    """Pictures of 320 by 240 pixels in five formats: one in five has XMP, one in fifty of these JPEG a manifest."""
+    """Makes pictures of 320 by 240 pixels in five formats: one in five has XMP, one in fifty JPEGs a manifest."""
     chance = random.Random(4)
     xmp = pictures.packet("xmlns:dc='http://purl.org/dc/elements/1.1/' dc:format='image/jpeg'>")
     assertion = manifests.training({"cawg.ai_training": "allowed"})
@@ -59,8 +59,8 @@ def photographs() -> list[tuple[str, tuple[tuple[str, str], ...], bytes]]:
     return made
 
 
-def measured(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Counter[str]:
-    """Seconds of processor time of each reader; of a whole decision; of taking the text out, as the corpus has it."""
+def measure(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Counter[str]:
+    """Returns the processor time of each reader, of a whole decision, and of extracting the text, in seconds."""
     spent: Counter[str] = Counter()
     rules = policy.load()
     known = Captures([Capture(f"{ORIGIN}/robots.txt", 200, (("Content-Type", "text/plain"),), ROBOTS)], complete=True)
@@ -69,7 +69,7 @@ def measured(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Co
         question = Question(url)
         page = Capture(url, 200, headers, body)
         known.add(page)
-        asked = Hop(question, urls.parse(url), known, page, rules)
+        hop = Hop(question, urls.parse(url), known, page, rules)
         for name, read in SHARED.items():
             begin = time.process_time()
             with suppress(Unreadable):
@@ -77,7 +77,7 @@ def measured(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Co
             spent[name] += time.process_time() - begin
         for protocol in PROTOCOLS:
             begin = time.process_time()
-            for _ in protocol.read(asked):
+            for _ in protocol.read(hop):
                 pass
             spent[protocol.NAME] += time.process_time() - begin
         fresh = Capture(url, 200, headers, body)
@@ -93,19 +93,19 @@ def measured(of: Iterable[tuple[str, tuple[tuple[str, str], ...], bytes]]) -> Co
 
 
 def main() -> None:
-    """Prints the shares, for pages and for pictures."""
+    """Prints the shares for pages and for pictures."""
     for what, of in (("pages of a real site", pages()), ("pictures", photographs())):
-        rounds = [measured(of) for _ in range(ROUNDS)]
-        spent = min(rounds, key=lambda one: one["decision"])  # what others do on this machine only ever adds
+        rounds = [measure(of) for _ in range(ROUNDS)]
+        spent = min(rounds, key=lambda one: one["decision"])  # other load on this machine can only add
         reading = sum(spent.values()) - spent["decision"] - spent["text"]
         size = sum(len(body) for _, _, body in of)
         print(f"{len(of):,} {what}, {size / len(of) / 1024:.0f} KiB each: share of the readers' time")
         for name, seconds in spent.most_common():
             if name not in ("decision", "text"):
                 print(f"  {name:<16}{100 * seconds / reading:6.1f} %")
-        print(f"  a decision takes {spent['decision'] / reading:.2f} times what its readers take")
+        print(f"  a decision takes {spent['decision'] / reading:.2f} times as long as its readers")
         if spent["text"]:
-            print(f"  a decision takes {spent['decision'] / spent['text']:.2f} times what taking the text out takes")
+            print(f"  a decision takes {spent['decision'] / spent['text']:.2f} times as long as extracting the text")
 
 
 if __name__ == "__main__":

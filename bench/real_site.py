@@ -1,4 +1,4 @@
-"""``python -m bench.real_site``: crawls a real site whole, and counts its pages again by a plain link walk."""
+"""``python -m bench.real_site``: crawls a whole real site, and counts its pages again by following links."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pyarrow.parquet
 from lxml import html
 from warcio.archiveiterator import ArchiveIterator
 
-from bench.site import folder, served
+from bench.site import folder, serve
 
 _LINKS = ".//a[@href]/@href | .//area[@href]/@href | .//iframe[@src]/@src | .//frame[@src]/@src"
 
 
 def walk(start: str) -> set[str]:
-    """Every URL of the host that links lead to and that answers 200: nothing of Forbear's code takes part."""
+    """Returns every URL of the host that links lead to and that answers 200, without any code of Forbear."""
     port = urlsplit(start).port
     connection = http.client.HTTPConnection("127.0.0.1", port)
     host = urlsplit(start).netloc
@@ -35,7 +35,7 @@ def walk(start: str) -> set[str]:
         elif response.status == 200:
             found.add(url)
             is_html = response.headers["Content-Type"].startswith("text/html")
-            # The lxml parser takes the page as HTML whatever its declaration, as browsers do.
+            # lxml parses the page as HTML whatever it declares, like browsers.
             references = html.fromstring(body).xpath(_LINKS) if is_html and body.strip() else []
         else:
             continue
@@ -51,8 +51,8 @@ def walk(start: str) -> set[str]:
 
 
 def main() -> int:
-    """Prints the counts; 0 if crawl and walk found the same pages."""
-    with tempfile.TemporaryDirectory() as temporary, served(folder()) as site:
+    """Prints the counts, and returns 0 if crawl and walk found the same pages."""
+    with tempfile.TemporaryDirectory() as temporary, serve(folder()) as site:
         out, db = Path(temporary, "corpus"), f"sqlite:///{temporary}/forbear.db"
         port = urlsplit(site).port
         command = (

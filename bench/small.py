@@ -1,4 +1,4 @@
-"""``python -m bench rules worst log``: single parts against what does the same work without a quotation or a record."""
+"""``python -m bench rules worst log``: single parts against tools that do the same without quotation or record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AGENT = "ForbearBot"
 
 
 def _robots(octets: int, rules: int) -> bytes:
-    """A file of ordinary rules: so many, or so many octets of them."""
+    """Makes a robots.txt of ordinary rules, of at least this size and with more than this many rules."""
     chance = random.Random(rules)
     lines, size = [b"User-agent: *"], 0
     while size < octets or len(lines) <= rules:
@@ -54,7 +54,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def rules(quick: bool) -> list[Figure]:
-    """A decision with its quotation, host rules in memory, against Protego's yes or no; URLs that differ each time."""
+    """Compares decisions with their quotations, from host rules in memory, with Protego; every URL is new."""
     found = []
     law = policy.load()
     for name, body, goal, number in (
@@ -75,7 +75,7 @@ def rules(quick: bool) -> list[Figure]:
 
 
 def _real(law: policy.Policy) -> list[Figure]:
-    """The same by the real robots.txt files of tests/corpus; the first round reads them and is not told."""
+    """Compares the same with the real robots.txt files of tests/corpus; the first round warms up and does not count."""
     with gzip.open(Path(__file__).parents[1] / "tests/corpus/robots.jsonl.gz", "rt", encoding="utf-8") as lines:
         files = [json.loads(line) for line in lines]
     bodies = {f"https://{one['host']}": one["body"].encode() for one in files if "body" in one}
@@ -117,7 +117,7 @@ def _table(name: str, hosts: Hosts, urls: list[str]) -> Figure:
 
 
 def worst(_: bool) -> list[Figure]:
-    """A robots.txt made to be costly, read and asked once: time, and memory beyond what was there."""
+    """Measures robots.txt files made to be costly, read and used once: time, and additional memory."""
     bombs = {
         "groups": b"".join(b"User-agent: a%d\nDisallow: /%d\n" % (i, i) for i in range(20_000)),
         "wildcards": b"User-agent: *\n" + b"".join(b"Disallow: /" + b"*a" * 200 + b"%d\n" % i for i in range(1_200)),
@@ -127,12 +127,12 @@ def worst(_: bool) -> list[Figure]:
     for name, bomb in bombs.items():
         body = bomb[:524_288]
 
-        def asked(body: bytes = body) -> None:
+        def decide_once(body: bytes = body) -> None:
             decide(Question(f"{SITE}/" + "a" * 2_000, AGENT), _known(SITE, body), policy.load())
 
-        spent = [1000 * _seconds(asked) for _ in range(ROUNDS)]
+        spent = [1000 * _seconds(decide_once) for _ in range(ROUNDS)]
         tracemalloc.start()
-        asked()
+        decide_once()
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         found.append(amounts(f"worst robots.txt, {name}: read and asked once", spent, "ms", "≤ 250 ms"))
@@ -141,17 +141,17 @@ def worst(_: bool) -> list[Figure]:
 
 
 def log(quick: bool) -> list[Figure]:
-    """What ``forbear lookup`` takes on a log."""
+    """Measures ``forbear lookup`` on a log."""
     number = 2_000 if quick else 40_000
     with tempfile.TemporaryDirectory() as folder:
-        writer.written(folder, number, writer.FULL)
-        looked = [_looked_up(folder) for _ in range(ROUNDS)]
-    name = f"forbear lookup on {number:,} decisions, whole command, of the processor"
-    return [amounts(name, looked, "ms", "< 400 ms on 10 M")]
+        writer.write_log(folder, number, writer.FULL)
+        times = [_lookup_time(folder) for _ in range(ROUNDS)]
+    name = f"forbear lookup on {number:,} decisions, whole command, processor time"
+    return [amounts(name, times, "ms", "< 400 ms on 10 M")]
 
 
-def _looked_up(folder: str) -> float:
-    """Milliseconds of the processor, from the start of Python to its end."""
+def _lookup_time(folder: str) -> float:
+    """Returns processor time in milliseconds, from the start of Python to its end."""
     command = [sys.executable, "-m", "forbear", "lookup", "host1.example", "--db", f"sqlite:///{folder}/log.db"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -1,8 +1,8 @@
-"""``python -m bench workers``: one, two, four and eight worker processes on one PostgreSQL, over a web of many hosts.
+"""``python -m bench workers``: compares one to eight worker processes on one PostgreSQL, over many hosts.
 
-Pages a second in total and requests a host, as ratios to one worker, in one run; and what the database does for a page,
-by its own statistics: time at work, transactions, rows, octets. Statements are counted in a run of their own, since
-PostgreSQL has to write them down for it.
+Prints total pages per second and requests per host, as ratios to one worker, in one run, and what the database does
+for a page by its own statistics: active time, transactions, rows, bytes. Statements are counted in a separate run,
+because PostgreSQL has to log them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HTML = (("Content-Type", "text/html; charset=utf-8"),)
 
 
 class Run(NamedTuple):
-    """What so many workers did together: pages, seconds of the one that took longest, requests, the database's work."""
+    """The result of a crawl by several workers: pages, longest time in seconds, requests, the work of the database."""
 
     workers: int
     pages: int
@@ -40,24 +40,24 @@ class Run(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Pages a second."""
+        """Pages per second."""
         return self.pages / self.seconds
 
 
 class _Counted(list):  # type: ignore[type-arg]
-    """Counts requests, and forgets them."""
+    """Counts requests without storing them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def append(self, item: object) -> None:
-        """One more."""
+        """Counts one more."""
         self.count += 1
 
 
 def site(number: int, pages: int) -> dict[str, Reply]:
-    """A host whose pages have about 6 kB of words of their own and 20 links each."""
+    """Makes a host whose pages have about 6 kB of unique text and 20 links each."""
 
     def page(at: int) -> Reply:
         links = "".join(f'<a href="/{(at * 7 + step) % pages}">on</a> ' for step in range(20))
@@ -67,7 +67,7 @@ def site(number: int, pages: int) -> dict[str, Reply]:
     return {"/robots.txt": ROBOTS, "/": page(0)} | {f"/{at}": page(at) for at in range(pages)}
 
 
-def _play(hosts: int, pages: int, ready: Connection) -> None:
+def _serve(hosts: int, pages: int, ready: Connection) -> None:
     hits = _Counted()
     with Web({f"h{number}.example": site(number, pages) for number in range(hosts)}, hits=hits) as web:
         ready.send(web.proxy)
@@ -77,9 +77,9 @@ def _play(hosts: int, pages: int, ready: Connection) -> None:
 
 @contextmanager
 def served(hosts: int, pages: int) -> Iterator[tuple[str, Connection]]:
-    """The web as a proxy's address, and whom to ask how many requests came."""
+    """Serves the hosts; yields the address of their proxy, and a connection that returns the number of requests."""
     here, there = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=_play, args=(hosts, pages, there), daemon=True)
+    server = multiprocessing.Process(target=_serve, args=(hosts, pages, there), daemon=True)
     server.start()
     try:
         yield here.recv(), here
@@ -89,7 +89,7 @@ def served(hosts: int, pages: int) -> Iterator[tuple[str, Connection]]:
 
 
 def _statistics(server: PostgreSQL, name: str) -> dict[str, float]:
-    time.sleep(1.5)  # PostgreSQL's processes tell their statistics once a second
+    time.sleep(1.5)  # PostgreSQL publishes its statistics once a second
     [row] = server.ask(
         "SELECT xact_commit AS transactions, tup_inserted + tup_updated + tup_deleted AS rows,"
         f" active_time AS milliseconds, idle_in_transaction_time AS idle, pg_database_size(datname) AS octets"
@@ -99,7 +99,7 @@ def _statistics(server: PostgreSQL, name: str) -> dict[str, float]:
 
 
 def crawl(server: PostgreSQL, proxy: str, hits: Connection, hosts: int, workers: int) -> Run:
-    """One crawl by so many workers into a new database."""
+    """Runs a crawl with this many workers into a new database."""
     name, url = server.create()
     seeds = "\n".join(f"http://h{number}.example/" for number in range(hosts))
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def crawl(server: PostgreSQL, proxy: str, hits: Connection, hosts: int, workers:
         words = [sys.executable, "-m", "forbear", "crawl", *options.split(), "--contact", contact]
         before = _statistics(server, name)
         hits.send(True)
-        asked = hits.recv()
+        before_crawl = hits.recv()
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         started = [subprocess.Popen(words, **pipes) for _ in range(workers)]
         for process in started:
@@ -118,7 +118,7 @@ def crawl(server: PostgreSQL, proxy: str, hits: Connection, hosts: int, workers:
         if any(process.wait() for process in started):
             raise RuntimeError("a worker failed")
         hits.send(True)
-        requests = hits.recv() - asked
+        requests = hits.recv() - before_crawl
         after = _statistics(server, name)
     server.ask(f"DROP DATABASE {name} WITH (FORCE)")
     pages = sum(each["kept"] for each in summaries)
@@ -127,7 +127,7 @@ def crawl(server: PostgreSQL, proxy: str, hits: Connection, hosts: int, workers:
 
 
 def statements(server: PostgreSQL, proxy: str, hits: Connection, hosts: int) -> tuple[float, Counter[str], float]:
-    """Statements a page of one worker, the first words of the most frequent, and statements a second."""
+    """Returns statements per page of one worker, counts by the first words, and statements per second."""
     server.ask("ALTER SYSTEM SET log_statement = 'all'")
     server.ask("SELECT pg_reload_conf()")
     time.sleep(0.5)
@@ -139,10 +139,10 @@ def statements(server: PostgreSQL, proxy: str, hits: Connection, hosts: int) -> 
     with server.log.open("rb") as log:
         log.seek(start)
         for line in log:
-            _, marker, said = line.decode("utf-8", "replace").partition("LOG:  ")
-            if marker and said.startswith(("statement: ", "execute ")):
-                words = said.partition(": ")[2].split() or ["(begins"]  # on a line of its own
-                if words[0] in ("ALTER", "COMMENT", "CREATE"):  # the database is made
+            _, marker, message = line.decode("utf-8", "replace").partition("LOG:  ")
+            if marker and message.startswith(("statement: ", "execute ")):
+                words = message.partition(": ")[2].split() or ["(begins"]  # the statement is on the next line
+                if words[0] in ("ALTER", "COMMENT", "CREATE"):  # the schema is created
                     continue
                 found[" ".join(words[: 3 if words[0] in ("INSERT", "DELETE") else 2])] += 1
     return found.total() / run.pages, found, found.total() / run.seconds
@@ -151,16 +151,16 @@ def statements(server: PostgreSQL, proxy: str, hits: Connection, hosts: int) -> 
 def main(words: list[str]) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench workers", description=__doc__)
-    parser.add_argument("--hosts", type=int, default=48, help="hosts of the web")
-    parser.add_argument("--pages", type=int, default=25, help="pages of each")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8], help="how many side by side")
+    parser.add_argument("--hosts", type=int, default=48, help="number of hosts")
+    parser.add_argument("--pages", type=int, default=25, help="pages per host")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8], help="numbers of workers to compare")
     arguments = parser.parse_args(words)
     with served(arguments.hosts, arguments.pages) as (proxy, hits), postgresql() as server:
         runs = [crawl(server, proxy, hits, arguments.hosts, workers) for workers in arguments.workers]
         each, kinds, a_second = statements(server, proxy, hits, arguments.hosts)
     one = runs[0]
     heads = (
-        "workers | pages | pages/s | to one | requests a host | to one | database ms a page | rows | octets | commits"
+        "workers | pages | pages/s | to one | requests a host | to one | database ms a page | rows | bytes | commits"
     )
     print(f"| {heads} |")
     print("| --- " * 10 + "|")

@@ -1,8 +1,8 @@
-"""``python -m bench writer``: the log's writer against sqlite3's executemany of the same rows, in turns.
+"""``python -m bench writer``: compares the log's writer with sqlite3's executemany of the same rows.
 
-The other has the rows ready, in groups of 500 of one table, on a connection with the same settings: what it does is
-what the database does. The writer makes the rows from what a crawl hands to it, puts them into the chain, looks up what
-is there already, and brings the sums up to date.
+executemany has the rows ready, 500 of one table at a time, on a connection with the same settings, so it measures the
+database alone. The writer makes the rows from the jobs of a crawl, adds them to the chain, looks up existing rows, and
+updates the sums.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ AGENT = "ForbearBot"
 
 
 FULL = 2 * BATCH
-"""Jobs in flight by which the writer always has a whole group to write next."""
+"""Jobs in flight that always give the writer a full batch."""
 
 
 class Spent(NamedTuple):
-    """Seconds."""
+    """Elapsed and processor time in seconds."""
 
     wall: float
     cpu: float
 
 
-class Watch:
-    """Adds up the time between ``go`` and ``stop``."""
+class Stopwatch:
+    """Adds up the time spent in blocks."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0.0
@@ -57,27 +57,27 @@ class Watch:
 
     @property
     def spent(self) -> Spent:
-        """So far."""
+        """The time so far."""
         return Spent(self.wall, self.cpu)
 
 
 def measure(quick: bool) -> list[Figure]:
-    """The writer in turns with the plain module, which copies the rows that it wrote."""
+    """Compares the writer, in turns, with sqlite3, which copies the rows that it wrote."""
     number, rounds = (2_000, 3) if quick else (10_000, 5)
-    domain_of("www.example.org")  # the list of suffixes is read once in a process
+    domain_of("www.example.org")  # reads the Public Suffix List, once per process
     found: list[Figure] = []
     for ahead in (FULL, AHEAD):
         ours, theirs = [], []
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
-                ours.append(written(folder, number, ahead))
-                spent, rows, octets = _copied(folder)
+                ours.append(write_log(folder, number, ahead))
+                spent, rows, octets = _copy(folder)
                 theirs.append(spent)
         found += _figures(ahead, ours, theirs, number)
     return [
         *found,
-        Figure("rows of all tables for each decision", f"{rows / number:.1f}"),
-        Figure("octets of the SQLite file for each decision", f"{octets / number:,.0f}"),
+        Figure("rows of all tables per decision", f"{rows / number:.1f}"),
+        Figure("bytes of the SQLite file per decision", f"{octets / number:,.0f}"),
     ]
 
 
@@ -85,15 +85,15 @@ def _figures(ahead: int, ours: list[Spent], theirs: list[Spent], number: int) ->
     pairs = list(zip(ours, theirs, strict=True))
     name = f"log writer, {ahead} jobs in flight, against sqlite3 executemany of the same rows"
     return [
-        ratios(f"{name}, by the processor's time", [b.cpu / a.cpu for a, b in pairs], 0.8),
-        ratios("the same by the clock", [b.wall / a.wall for a, b in pairs], 0.8),
-        amounts("the writer's time for each decision, of the processor", [1e6 * a.cpu / number for a in ours], "µs"),
+        ratios(f"{name}, processor time", [b.cpu / a.cpu for a, b in pairs], 0.8),
+        ratios("the same, elapsed time", [b.wall / a.wall for a, b in pairs], 0.8),
+        amounts("the writer's processor time per decision", [1e6 * a.cpu / number for a in ours], "µs"),
         amounts("executemany's", [1e6 * b.cpu / number for b in theirs], "µs"),
     ]
 
 
-def written(folder: str, number: int, ahead: int) -> Spent:
-    """Has decisions written into a new log, handed in as a crawl does."""
+def write_log(folder: str, number: int, ahead: int) -> Spent:
+    """Writes decisions to a new log, as a crawl does."""
     engine = open_database(f"sqlite:///{folder}/log.db")
     contact = "https://example.org/bot"
     settings = {"bench": "log"}
@@ -103,10 +103,10 @@ def written(folder: str, number: int, ahead: int) -> Spent:
     with writing(engine) as connection:
         crawl = begin(connection, record, now()).id
     made = list(jobs(crawl, number))
-    writer, watch = Writer(engine), Watch()
+    writer, watch = Writer(engine), Stopwatch()
     writer.start()
     gc.collect()
-    gc.freeze()  # what a crawl hands in is not all in memory at once, to be looked through again and again
+    gc.freeze()  # a crawl does not hold all jobs in memory, so collecting them would distort the result
     with watch:
         waiting: deque[Future[int]] = deque()
         for job in made:
@@ -121,13 +121,13 @@ def written(folder: str, number: int, ahead: int) -> Spent:
     return watch.spent
 
 
-def _copied(folder: str) -> tuple[Spent, int, int]:
-    """What the plain module takes for every row of the log, in groups of 500; how many; the file's octets."""
+def _copy(folder: str) -> tuple[Spent, int, int]:
+    """Copies all rows of the log with sqlite3, 500 at a time; returns the time, the rows, and the bytes of the log."""
     open_database(f"sqlite:///{folder}/copy.db").dispose()
     source, target = (sqlite3.connect(f"{folder}/{name}.db", isolation_level=None) for name in ("log", "copy"))
     for pragma in PRAGMAS:
         target.execute(f"PRAGMA {pragma}")
-    watch, number = Watch(), 0
+    watch, number = Stopwatch(), 0
     for table in metadata.sorted_tables:
         rows = source.execute(f"SELECT * FROM {table.name}").fetchall()
         if not rows:
