@@ -1,1 +1,1 @@
-"""The storage room remembers: the audit log, the evidence behind it, and the frontier of each crawl."""
+"""Keeps the audit log, the evidence behind it, and the frontier of each crawl."""

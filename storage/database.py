@@ -1,4 +1,4 @@
-"""Opens, creates and upgrades the database: SQLite (WAL) by default, PostgreSQL through psycopg 3 by URL."""
+"""Opens, creates and upgrades the database: SQLite (WAL) by default, PostgreSQL (psycopg 3) by URL."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ __all__ = [  # Connection and Engine for annotations: SQLAlchemy itself is impor
 ]
 
 BUSY_SECONDS = 30
-"""How long a process waits for another one's write to the same SQLite file."""
+"""How long a process waits while another one writes to the same SQLite file."""
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
-"""What is set for each connection to SQLite."""
+"""Settings of each SQLite connection."""
 
 _PREPARED = 512
-"""Statements that a connection to SQLite keeps: those of a writer have several lengths each (dialects)."""
+"""Prepared statements kept per SQLite connection: the writer uses several lengths of each (dialects)."""
 
 
 def open_database(url: str, *, create: bool = True, evidence: str | None = None, idle: float | None = None) -> Engine:
-    """The engine of a database whose schema is the present one; with ``create``, a new one is made by migrations.
+    """Opens a database that has the current schema; with ``create``, makes a missing one.
 
-    ``evidence`` is the folder or bucket for the content of captures (contents.py), which is in the database otherwise.
-    ``idle``: seconds after which PostgreSQL ends a transaction whose process says nothing, as one that is paused: it
-    would keep all others waiting.
+    ``evidence`` is the folder or bucket for the content of captures (blobs.py); without it, content is in the database.
+    ``idle`` is how many seconds PostgreSQL waits before it ends the transaction of a process that sends nothing, such
+    as a paused one, which would block all others.
 
-    Raises StorageError (unknown URL, unreachable, unwritable, not there, of an unknown schema) and OutOfDate.
+    Raises StorageError (unknown URL, unreachable, unwritable, missing, unknown schema) and OutOfDate.
     """
     engine = _engine(url, create=create)
     if idle is not None and engine.dialect.name == "postgresql":
@@ -69,10 +69,7 @@ def open_database(url: str, *, create: bool = True, evidence: str | None = None,
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
-    """Creates the database, or upgrades an older one; returns the revision it had, None if it was empty, and has now.
-
-    Raises StorageError as ``open_database`` does.
-    """
+    """Creates the database, or upgrades an older one to the current schema; returns its revision."""
     engine = _engine(url, create=True)
     try:
         with translated(engine.url), writing(engine) as connection:
@@ -84,14 +81,14 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that means to write: committed at the end, rolled back on an error."""
+    """Opens a connection in a write transaction: committed at the end, rolled back on an error."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one state of the database throughout, whatever is written meanwhile."""
+    """Opens a connection that sees one snapshot of the database, whatever is written meanwhile."""
     options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**options) as connection:
         yield connection
@@ -99,7 +96,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading_only(engine: Engine) -> Iterator[Connection]:
-    """A connection that can read and nothing else, whatever it is asked: the database itself refuses the rest."""
+    """Opens a connection that can only read: the database itself refuses everything else."""
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
@@ -111,16 +108,16 @@ def reading_only(engine: Engine) -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            connection.invalidate()  # it is not used again with such limits
+            connection.invalidate()  # so restricted, it must not return to the pool
 
 
 def ping(connection: Connection) -> None:
-    """Asks the database for an answer; raises what SQLAlchemy raises where none comes."""
+    """Asks the database for an answer; raises what SQLAlchemy raises if there is none."""
     connection.execute(select(1))
 
 
 def _only_reading(action: int, *_about: str | None) -> int:
-    """SQLite's question about each step of a statement: no other file is attached, no setting changed."""
+    """Lets SQLite's authorizer pass reads only: no other file is attached, no setting changed."""
     known = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
     return sqlite3.SQLITE_OK if action in known else sqlite3.SQLITE_DENY
 
@@ -135,7 +132,7 @@ def translated(url: URL) -> Iterator[None]:
 
 
 def storage_error(url: URL, error: SQLAlchemyError) -> StorageError:
-    """What the database libraries raised, as a sentence."""
+    """Puts what the database libraries raised into a sentence."""
     return StorageError(f"{_shown(url)} cannot be used: {_first_line(error)}.")
 
 
@@ -149,7 +146,7 @@ def _engine(url: str, *, create: bool) -> Engine:
         parsed = make_url(url)
     except ArgumentError:
         raise StorageError(
-            f"{url!r} is no database URL: write sqlite:///forbear.db or postgresql+psycopg://user@host/name."
+            f"{url!r} is not a database URL: write sqlite:///forbear.db or postgresql+psycopg://user@host/name."
         ) from None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _sqlite(parsed, create=create)
@@ -164,7 +161,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         raise StorageError("The database must be a file, since it is shared by threads: write sqlite:///forbear.db.")
     path = Path(url.database)
     if not path.parent.is_dir():
-        raise StorageError(f"{path} cannot be made, since there is no directory {path.parent}: create it first.")
+        raise StorageError(f"{path} cannot be made: there is no directory {path.parent}. Create it first.")
     if not create and not path.exists():
         raise NoDatabase(f"There is no database {path}: name the right one with --db, or crawl first.")
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "cached_statements": _PREPARED})
@@ -210,7 +207,7 @@ def _make_parts(connection: Connection) -> None:
 
 
 def _refuse_strangers(connection: Connection, url: URL) -> str | None:
-    """The revision of the database, none if it is empty; raises StorageError for one that is not ours to change."""
+    """Returns the database's revision, None if it is empty; raises StorageError for one that is not ours."""
     revision = _revision(connection)
     if revision is not None and revision not in revisions():
         raise StorageError(
@@ -223,7 +220,7 @@ def _refuse_strangers(connection: Connection, url: URL) -> str | None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """What Alembic has noted in its table; None if there is none, or nothing in it."""
+    """Reads Alembic's table; None if it is missing or empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -231,7 +228,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def hide_password(url: str) -> str:
-    """A database URL as it may be printed: without its password."""
+    """Returns a database URL without its password, for messages."""
     return _shown(make_url(url))
 
 

@@ -36,7 +36,7 @@ def bundled(portal: Portal, wanted: Filter, asked: list[tuple[str, str]], name: 
     with translated(portal.engine.url), reading(portal.engine) as connection:
         found = sum(map(len, queries.ids(connection, replace(wanted, limit=MOST + 1))))
         if not found:
-            raise HTTPException(404, "No decision is like that, so there is nothing to bundle.")
+            raise HTTPException(404, "No decisions match, so there is nothing to bundle.")
         if found > MOST:
             raise HTTPException(
                 422, f"These are more than {MOST:,} decisions: narrow the filters, or run `forbear log --bundle`."

@@ -1,7 +1,7 @@
-"""Accounts of the portal: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), roles.
+"""Portal accounts: passwords (Argon2id, RFC 9106), one-time codes (TOTP, RFC 6238), roles.
 
-An answer tells nothing to somebody who guesses: an unknown name, a wrong password, a wrong code and an attempt that has
-to wait (forbear.storage.accounts.attempts) are refused alike, and take the same work.
+Answers reveal nothing to somebody who guesses: an unknown name, a wrong password, a wrong code and an attempt that must
+wait (forbear.storage.accounts.attempts) are refused alike, and take the same work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from forbear.storage.db.account_tables import accounts, saved_queries, sessions,
 from forbear.storage.db.records import new_id
 
 SHORTEST = 12
-"""Characters of a password (OWASP ASVS 5.0, 6.2.1, asks for 8)."""
+"""Minimum password length (OWASP ASVS 5.0, 6.2.1, asks for 8)."""
 LONGEST = 1024
 
 _hasher = PasswordHasher()  # the library's parameters are RFC 9106's second choice: 64 MiB, three passes
@@ -34,7 +34,7 @@ _hashing = threading.BoundedSemaphore(4)  # strangers make the portal hash, and 
 
 
 class Role(StrEnum):
-    """What somebody works as."""
+    """The role of an account."""
 
     VIEWER = "viewer"
     LEGAL = "legal"
@@ -42,7 +42,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What may be done: in a session by role, with a token by the scopes it was given."""
+    """A permission: in a session by role, with a token by the scopes it was given."""
 
     LOG = "log"
     COMPLAINTS = "complaints"
@@ -54,16 +54,16 @@ SCOPES: Mapping[Role, frozenset[Scope]] = {
     Role.LEGAL: frozenset({Scope.LOG, Scope.COMPLAINTS}),
     Role.ADMIN: frozenset(Scope),
 }
-"""What each role may do."""
+"""The permissions of each role."""
 
 
 class BadAccount(ValueError):
-    """An account that cannot be made or is not there; the message is a sentence for a person."""
+    """An account that cannot be made or does not exist; the message is a sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may sign in; ``enrolled``: they gave a code once; ``totp``: the secret of their codes, as it is stored."""
+    """An account; ``enrolled``: its owner has given a code once; ``totp``: the secret of the codes, as stored."""
 
     id: str
     name: str
@@ -73,22 +73,22 @@ class Account:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """What they may do."""
+        """Returns the permissions of its role."""
         return SCOPES[self.role]
 
 
 def code_secret(connection: Connection, account: Account) -> str:
-    """The secret of the codes, in base32. Raises WrongKey."""
+    """Returns the secret of the codes, in base32. Raises WrongKey."""
     return decrypt_secret(connection, account.id, account.totp)
 
 
 def otpauth_uri(secret: str, name: str, issuer: str) -> str:
-    """What an authenticator app reads from the QR code (otpauth, Key Uri Format)."""
+    """Returns the content of the QR code for an authenticator app (otpauth, Key Uri Format)."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
 
 
 def undecryptable(connection: Connection) -> list[str]:
-    """The names of accounts whose codes are encrypted with another secret than the one at hand."""
+    """Returns the names of accounts whose codes are encrypted with another secret."""
     names = []
     for row in connection.execute(select(accounts).order_by(accounts.c.name)):
         try:
@@ -99,9 +99,9 @@ def undecryptable(connection: Connection) -> list[str]:
 
 
 def add(connection: Connection, name: str, role: Role, password: str, at: datetime, *, subject: str = "") -> Account:
-    """A new account; with ``subject`` (issuer and subject) it is signed in by that issuer. Raises BadAccount."""
+    """Adds an account; with ``subject`` (issuer and subject), that issuer signs it in. Raises BadAccount."""
     if not name or len(name) > 100 or not name.isprintable() or name != name.strip():
-        raise BadAccount(f"{name!r} is no name to sign in with: take up to 100 letters, without spaces around")
+        raise BadAccount(f"{name!r} is not a valid sign-in name: take up to 100 letters, without spaces around")
     if find(connection, name) is not None:
         raise BadAccount(f"There is an account {name} already: take another name")
     key = new_id()
@@ -115,27 +115,27 @@ def add(connection: Connection, name: str, role: Role, password: str, at: dateti
 
 
 def hash_password(password: str) -> str:
-    """The hash of a new password; raises BadAccount for one that is too short or too long."""
+    """Hashes a new password; raises BadAccount if it is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise BadAccount(f"A password has {SHORTEST} to {LONGEST} characters: take a sentence")
     return _hasher.hash(password)
 
 
 def find(connection: Connection, name: str) -> Account | None:
-    """The account of a name, disabled or not."""
+    """Finds an account by name, disabled or not."""
     row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
     return _read(row) if row else None
 
 
 def by_subject(connection: Connection, subject: str) -> Account | None:
-    """The account that an issuer signs in to."""
+    """Finds the active account that an issuer signs in."""
     wanted = accounts.c.subject == subject, accounts.c.disabled_at.is_(None)
     row = connection.execute(select(accounts).where(*wanted)).one_or_none()
     return _read(row) if row else None
 
 
 def list_accounts(connection: Connection) -> list[dict[str, Any]]:
-    """All accounts, without what is secret of them."""
+    """Returns all accounts, without their secrets."""
     columns = accounts.c
     shown = columns.name, columns.role, columns.created_at, columns.enrolled_at, columns.disabled_at
     return [dict(row._mapping) for row in connection.execute(select(*shown).order_by(columns.name))]
@@ -143,7 +143,7 @@ def list_accounts(connection: Connection) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a sign-in with a password is checked against; those that no account has are wrong whatever is given."""
+    """What a sign-in with a password is checked against; without an account, nothing is right."""
 
     account: Account | None
     password: str = field(repr=False)
@@ -153,14 +153,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class SignInCheck:
-    """How a sign-in went: ``counter`` is the time step of its code (or that of the last), None if anything is wrong."""
+    """The result of a check: ``counter`` is the time step of the code (or the last one), None if anything is wrong."""
 
     knew_password: bool
     counter: int | None
 
 
 def credentials(connection: Connection, name: str) -> Credentials:
-    """Those of the account with this name. Raises WrongKey."""
+    """Reads the credentials of the account with this name. Raises WrongKey."""
     wanted = accounts.c.name == name, accounts.c.password != "", accounts.c.disabled_at.is_(None)
     row = connection.execute(select(accounts).where(*wanted)).one_or_none()
     if row is None:
@@ -169,7 +169,7 @@ def credentials(connection: Connection, name: str) -> Credentials:
 
 
 def check(known: Credentials, password: str, code: str, at: datetime) -> SignInCheck:
-    """Checks what was given, which takes a tenth of a second of work: no transaction waits for it.
+    """Checks a password and code, a tenth of a second of work: call it outside of any transaction.
 
     An account that never gave a code needs none: it has to enrol before anything else.
     """
@@ -182,14 +182,14 @@ def check(known: Credentials, password: str, code: str, at: datetime) -> SignInC
 
 
 def sign_in(connection: Connection, known: Credentials, checked: SignInCheck, password: str) -> Account | None:
-    """The account that was signed in to; None if anything is wrong or changed meanwhile. In a writing transaction."""
+    """Returns the account; None if anything is wrong or has changed meanwhile. In a write transaction."""
     account = known.account
     if account is None or checked.counter is None:
         return None
     values: dict[str, Any] = {"counter": checked.counter}
     if _hasher.check_needs_rehash(known.password):
         values["password"] = _hasher.hash(password)
-    if known.code_secret == account.totp:  # from before there was a vault, if there is one now
+    if known.code_secret == account.totp:  # stored before the portal had a vault
         values["totp"] = encrypt_secret(connection, account.id, known.code_secret)
     # Each code is taken once, also where two come at the same time: the counter has to be the one that was read.
     same = accounts.c.id == account.id, accounts.c.password == known.password, accounts.c.counter == known.counter
@@ -199,7 +199,7 @@ def sign_in(connection: Connection, known: Credentials, checked: SignInCheck, pa
 
 
 def enrol(connection: Connection, account: Account, code: str, at: datetime) -> bool:
-    """Notes that the owner has the codes, if this is one. In a writing transaction."""
+    """Records that the owner has the codes, if this is a valid one. In a write transaction."""
     counter = _counter(code_secret(connection, account), code, at)
     if counter is None:
         return False
@@ -215,14 +215,14 @@ def change(connection: Connection, name: str, **values: Any) -> None:
 
 
 def set_password(connection: Connection, name: str, password: str) -> None:
-    """A new password, and new codes, which the owner enrols anew. Raises BadAccount."""
+    """Sets a new password and new codes, which the owner has to enrol again. Raises BadAccount."""
     code_secret = encrypt_secret(connection, _named(connection, name).id, pyotp.random_base32())
     change(connection, name, password=hash_password(password), enrolled_at=None, counter=0, totp=code_secret)
     attempts.forget(connection, name)
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Erases an account with its sessions, tokens and queries; what it looked at stays. Raises BadAccount."""
+    """Deletes an account with its sessions, tokens and queries; its access log stays. Raises BadAccount."""
     found = _named(connection, name)
     for table in (sessions, tokens, saved_queries):
         connection.execute(delete(table).where(table.c.account == found.id))
@@ -247,12 +247,12 @@ def _verify(hash_: str, password: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _nobody() -> str:
-    """A hash that no password has: an unknown name takes as long as a known one."""
+    """Returns a hash that no password has, so that an unknown name takes as long as a known one."""
     return _hasher.hash(secrets.token_hex())
 
 
 def _counter(secret: str, code: str, at: datetime) -> int | None:
-    """The time step that a code is of: this one, or its neighbours (RFC 6238 5.2); None if it is of none of them."""
+    """Returns the time step of a code: this one or a neighbour (RFC 6238 5.2); None if it is wrong."""
     digits = "".join(code.split())
     totp = pyotp.TOTP(secret)
     step = int(at.timestamp()) // totp.interval

@@ -1,24 +1,23 @@
-"""Limits guesses at passwords and codes: after failed sign-ins, the next one has to wait.
+"""Limits guesses at passwords and codes: after failed sign-ins, the next attempt has to wait.
 
-An account that is locked after some failures is locked by anybody who knows its name; one that is not can be guessed at
-for ever. NIST SP 800-63B 5.2.2 allows 100 failed attempts in a row, and names two ways to keep strangers from locking
-the owner out: a wait that grows, and attempts from addresses that the owner has signed in from before. OWASP's "Slow
-Down Online Guessing Attacks with Device Cookies" says how they go together: clients that have signed in are counted
-each for itself, all others together. So it is here, with the client (an IPv4 address, an IPv6 network of 64 bits) in
-the place of the cookie:
+If failures lock an account, anybody who knows its name can lock it; if they do not, it can be guessed at for ever. NIST
+SP 800-63B 5.2.2 allows 100 failed attempts in a row, and names two ways to keep strangers from locking the owner out: a
+growing wait, and attempts from addresses that the owner has signed in from before. OWASP's "Slow Down Online Guessing
+Attacks with Device Cookies" combines them: each client that has signed in is counted by itself, all others together. It
+is done so here, with the client (an IPv4 address, an IPv6 network of 64 bits) in place of the cookie:
 
 - A client that failed FREE times with a name waits, longer each time, up to a quarter of an hour. Others do not.
-- Strangers are the clients that have not signed in with the name for KNOWN. All strangers together have FREE_TOGETHER
+- Strangers are clients that have not signed in with the name for KNOWN. All strangers together have FREE_TOGETHER
   failures, and then wait for each other, up to an hour. Guesses from any number of addresses are about 107 a day then.
-- Of these, FREE_CODES may have the right password and a wrong code; from then on it is 24 a day. A guessed code is
-  right three times in a million (6 digits, 3 time steps), so somebody who has the password needs 25 years for an even
-  chance, and the log of visits says "wrong code" each time.
-- The address that the owner has signed in from waits for its own failures alone, and a session goes on whatever happens
-  here. While many addresses guess, the owner may have to wait at a new address: it cannot be told from theirs.
+- Of these, FREE_CODES may have the right password and a wrong code; after that it is 24 a day. A guessed code is right
+  three times in a million (6 digits, 3 time steps), so somebody who has the password needs 25 years for an even chance,
+  and the access log has "wrong code" each time.
+- An address that the owner has signed in from waits for its own failures only, and a session is never affected. While
+  many addresses guess, the owner may have to wait at a new address: it looks like theirs.
 
-An attempt is counted before it is checked, so that many at the same time are no more than many one after the other. One
-that has to wait is refused like a wrong one, takes the same work, and is not counted. Names that no account has are
-counted alike. The counts are in the database: all processes of a portal share them, and a restart forgets nothing.
+An attempt is counted before it is checked, so many at once are no more than many in a row. One that has to wait is
+refused like a wrong one, takes the same work, and is not counted. Names without an account are counted alike. Counts
+are in the database, so all processes of a portal share them, and a restart forgets nothing.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ from forbear.storage.db.account_tables import accounts, attempts
 from forbear.storage.db.dialects import insert
 
 FREE = 5
-"""Failures of one client with one name that cost no wait."""
+"""Failures of one client with one name without a wait."""
 
 FREE_TOGETHER = 100
-"""Failures of all strangers with one name that cost no wait."""
+"""Failures of all strangers with one name without a wait."""
 
 FREE_CODES = 10
 """Of these, the ones with the right password."""
@@ -48,14 +47,14 @@ LONGEST = timedelta(minutes=15)
 LONGEST_TOGETHER = timedelta(hours=1)
 
 MEMORY = timedelta(hours=24)
-"""How long the failures of a client count after the last of them."""
+"""How long the failures of a client count after the last one."""
 
 KNOWN = timedelta(days=90)
-"""How long a client is no stranger after it has signed in."""
+"""How long a client is not a stranger after it has signed in."""
 
 
 def begin_attempt(connection: Connection, name: str, client: str, at: datetime) -> bool:
-    """Whether a sign-in may be checked now; counts it as failed until ``finish_attempt``. In a writing transaction."""
+    """Checks whether a sign-in may go on; counts it as failed until ``finish_attempt``. In a write transaction."""
     connection.execute(select(accounts.c.id).where(accounts.c.name == name).with_for_update())  # one after the other
     rows = connection.execute(select(attempts).where(attempts.c.name == name)).all()
     failed = [row for row in rows if row.failed_at is not None and row.failed_at > at - MEMORY]
@@ -80,20 +79,20 @@ def begin_attempt(connection: Connection, name: str, client: str, at: datetime) 
 def finish_attempt(
     connection: Connection, name: str, client: str, at: datetime, *, succeeded: bool, knew: bool
 ) -> None:
-    """Says how an attempt that was admitted went; ``knew``: the password was right. In a writing transaction."""
+    """Records how an attempt went; ``knew``: the password was right. In a write transaction."""
     values: dict[str, Any] = {"wrong_codes": attempts.c.wrong_codes - (0 if knew else 1)}
-    if succeeded:  # earlier failures from the same address are disregarded then (NIST SP 800-63B 5.2.2)
+    if succeeded:  # this clears earlier failures from the address (NIST SP 800-63B 5.2.2)
         values = {"failures": 0, "wrong_codes": 0, "failed_at": None, "signed_in_at": at, "forget_at": at + KNOWN}
     connection.execute(attempts.update().where(attempts.c.name == name, attempts.c.client == client).values(values))
 
 
 def forget(connection: Connection, name: str) -> None:
-    """Forgets what was counted for a name, as when its account gets a new password."""
+    """Deletes the counts of a name, as when its account gets a new password."""
     connection.execute(delete(attempts).where(attempts.c.name == name))
 
 
 def expire(connection: Connection, at: datetime) -> None:
-    """Removes what counts no more."""
+    """Deletes counts that no longer matter."""
     connection.execute(delete(attempts).where(attempts.c.forget_at <= at))
 
 
@@ -102,7 +101,7 @@ def _is_known(row: Row[Any], at: datetime) -> bool:
 
 
 def _until(rows: Sequence[Row[Any]], counted: str, free: int, longest: timedelta) -> datetime | None:
-    """When the next attempt may be checked, after the failures of these rows; None: at once."""
+    """Returns when the next attempt may be checked, after the failures of these rows; None: at once."""
     over: int = sum(getattr(row, counted) for row in rows) - free
     if over < 0:
         return None

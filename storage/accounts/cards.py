@@ -1,4 +1,4 @@
-"""The versions of what is published about the crawlers: a new one whenever anything in it changed."""
+"""Published versions of the crawlers' card: a new one whenever anything in it changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Version:
 
 
 def publish(connection: Connection, content: Mapping[str, Any], at: datetime) -> Version | None:
-    """Stores the card if it is another than the latest, and returns it then; None if nothing changed."""
+    """Stores and returns the card if it differs from the latest version; returns None otherwise."""
     text = canonical(dict(content))
     digest = hashlib.sha256(text.encode()).hexdigest()
     newest = select(cards.c.id).order_by(cards.c.published_at.desc()).limit(1)
@@ -42,7 +42,7 @@ def publish(connection: Connection, content: Mapping[str, Any], at: datetime) ->
 
 
 def versions(connection: Connection, limit: int) -> list[Version]:
-    """The newest versions, the newest first."""
+    """Returns the newest versions, newest first."""
     newest = select(cards).order_by(cards.c.published_at.desc(), cards.c.id.desc()).limit(limit)
     return [
         Version(row.id, row.published_at, row.digest, json.loads(row.content)) for row in connection.execute(newest)

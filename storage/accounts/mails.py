@@ -1,4 +1,4 @@
-"""Mails on their way: written in the transaction of what they tell about, sent later, tried again when that fails."""
+"""Outgoing mail: queued in the transaction it is about, sent later, retried when that fails."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from forbear.storage.db.portal_tables import mails
 from forbear.storage.db.records import new_id
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
-"""How long after each failure a mail is tried again; after the last it is given up."""
+"""The pause after each failure; after the last one the mail is given up."""
 
 TIME_TO_SEND = timedelta(minutes=30)
-"""After that, whoever claimed a mail is taken to have failed without a word."""
+"""A claimed mail that is not reported sent by then counts as failed."""
 
 
 _FORGOTTEN = {"recipient": "", "body": "", "unsubscribe": None}
@@ -23,7 +23,7 @@ _FORGOTTEN = {"recipient": "", "body": "", "unsubscribe": None}
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail of plain text to one address; ``unsubscribe`` ends the subscription that it is part of."""
+    """A plain-text mail to one address; ``unsubscribe`` ends the subscription that it belongs to."""
 
     id: str
     recipient: str
@@ -36,13 +36,13 @@ class Mail:
 def queue(
     connection: Connection, recipient: str, subject: str, body: str, at: datetime, *, unsubscribe: str | None = None
 ) -> None:
-    """Has a mail sent."""
+    """Queues a mail."""
     row = {"id": new_id(), "recipient": recipient, "subject": subject, "body": body, "queued_at": at, "due_at": at}
     connection.execute(mails.insert(), row | {"attempts": 0, "unsubscribe": unsubscribe})
 
 
 def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
-    """Mails to be sent now, the oldest first, and nobody else gets them for a while; needs a writing transaction."""
+    """Returns mails to send now, oldest first, and reserves them for a while; in a write transaction."""
     columns = mails.c
     waiting = select(*(columns[one.name] for one in fields(Mail)))
     waiting = waiting.where(columns.due_at <= at).order_by(columns.due_at, columns.id).limit(limit)
@@ -53,13 +53,13 @@ def claim(connection: Connection, at: datetime, limit: int) -> Sequence[Mail]:
 
 
 def mark_sent(connection: Connection, mail: Mail, at: datetime) -> None:
-    """Notes that the mail server took it; address and text are forgotten."""
+    """Records that the mail server accepted it, and deletes address and text."""
     done = {**_FORGOTTEN, "due_at": None, "sent_at": at, "attempts": mail.attempts + 1, "error": None}
     connection.execute(mails.update().where(mails.c.id == mail.id).values(done))
 
 
 def mark_failed(connection: Connection, mail: Mail, at: datetime, error: str) -> None:
-    """Notes that it could not be sent; it is tried again after a pause, or given up and forgotten."""
+    """Records a failure: the mail is retried after a pause, or given up and its address and text deleted."""
     values: dict[str, object] = {"attempts": mail.attempts + 1, "error": error}
     if mail.attempts < len(PAUSES):
         values |= {"due_at": at + PAUSES[mail.attempts]}

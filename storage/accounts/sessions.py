@@ -1,4 +1,4 @@
-"""Who is signed in: sessions on the server, found by the secret in a cookie, of which only the digest is stored."""
+"""Sessions on the server, found by the secret in a cookie, of which only the digest is stored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from forbear.storage.db.account_tables import accounts, saved_queries, sessions,
 from forbear.storage.db.records import new_id
 
 IDLE = timedelta(minutes=30)
-"""After so long without a request a session ends."""
+"""A session ends after so long without a request."""
 
 LONGEST = timedelta(hours=12)
 ENROLMENT = timedelta(minutes=10)
 ROTATION = timedelta(minutes=15)
-"""After so long it gets another secret; the old one is taken a moment longer, for requests that are on their way."""
+"""After so long it gets a new secret; the old one is accepted a moment longer, for requests under way."""
 
 _GRACE = timedelta(seconds=30)
 _STEP = timedelta(minutes=1)
@@ -32,7 +32,7 @@ ENROL = "enrolment"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose session it is; ``fresh`` is the secret that its cookie has from now on, empty if it stays."""
+    """A session; ``fresh`` is the new secret for its cookie, empty if it stays."""
 
     id: str
     account: Account
@@ -42,16 +42,16 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who sent a token, and what it may do."""
+    """The owner of a token, and what it permits."""
 
     name: str
     scopes: frozenset[Scope]
 
 
 def begin(connection: Connection, account: Account, at: datetime, *, full: bool = False) -> str:
-    """A new session; the secret of its cookie. An account that has not enrolled may do that and nothing else.
+    """Begins a session; returns the secret for its cookie. Without enrolment, only enrolling is permitted.
 
-    ``full`` is for one that somebody else has signed in: it has no codes of ours.
+    ``full`` is for an account that an issuer has signed in: it has no codes of ours.
     """
     connection.execute(delete(sessions).where(or_(sessions.c.expires_at <= at, sessions.c.seen_at <= at - IDLE)))
     enrolled = full or account.enrolled
@@ -69,18 +69,18 @@ def find_session(connection: Connection, secret: str, at: datetime) -> Session |
 
 
 def needs_refresh(connection: Connection, secret: str, at: datetime) -> bool:
-    """Whether ``refresh`` has something to write."""
+    """Checks whether ``refresh`` has something to write."""
     row = connection.execute(_joined(secret, at)).one_or_none()
     return row is not None and (row.seen_at <= at - _STEP or row.rotated_at <= at - ROTATION)
 
 
 def refresh(connection: Connection, secret: str, at: datetime) -> str:
-    """Notes that a session is used; another secret for its cookie where one is due, else nothing."""
+    """Records that a session is used; returns a new secret for its cookie if one is due, else empty."""
     row = connection.execute(_joined(secret, at).with_for_update()).one_or_none()
     if row is None:
         return ""
     this = sessions.update().where(sessions.c.id == row.id)
-    # The old id of a session that was rotated ends soon: it is not prolonged, and not rotated twice.
+    # The old id of a rotated session ends soon: do not extend it, or rotate it twice.
     if row.expires_at - at <= _GRACE or row.rotated_at > at - ROTATION:
         connection.execute(this.values(seen_at=at))
         return ""
@@ -96,7 +96,7 @@ def end(connection: Connection, account: Account) -> None:
 def issue(
     connection: Connection, name: str, label: str, scopes: Collection[Scope], lasts: timedelta, at: datetime
 ) -> str:
-    """A new token for the JSON API, which is not stored; raises ValueError for scopes beyond the account's role."""
+    """Issues a token for the JSON API, which is not stored; raises ValueError for scopes beyond the role."""
     account = find(connection, name)
     if account is None:
         raise ValueError(f"There is no account {name}: look at `forbear user list`")
@@ -113,7 +113,7 @@ def issue(
 
 
 def find_bearer(connection: Connection, token: str, at: datetime) -> Bearer | None:
-    """Who sent a token; None if it is none, or has ended, or its account is shut."""
+    """Finds the owner of a token; None if it is unknown or expired, or its account is disabled."""
     wanted = tokens.c.id == _digest(token), tokens.c.expires_at > at, accounts.c.disabled_at.is_(None)
     found = select(accounts.c.name, accounts.c.role, tokens.c.scopes).join_from(tokens, accounts).where(*wanted)
     row = connection.execute(found).one_or_none()
@@ -123,19 +123,19 @@ def find_bearer(connection: Connection, token: str, at: datetime) -> Bearer | No
 
 
 def revoke(connection: Connection, name: str, label: str) -> int:
-    """Ends the tokens of an account with this label; how many these were."""
+    """Revokes the tokens of an account with this label; returns how many."""
     account = select(accounts.c.id).where(accounts.c.name == name).scalar_subquery()
     return connection.execute(delete(tokens).where(tokens.c.account == account, tokens.c.label == label)).rowcount
 
 
 def log_access(connection: Connection, name: str, client: str, event: str, what: str, at: datetime) -> None:
-    """Writes a sign-in or a view down."""
+    """Records a sign-in or a view."""
     row = {"id": new_id(), "at": at, "name": name[:100], "client": client, "event": event, "what": what[:4000]}
     connection.execute(visits.insert(), row)
 
 
 def access_log(connection: Connection, name: str = "", before: str = "", limit: int = 100) -> Sequence[dict[str, Any]]:
-    """What was written down, newest first, those before an id; of one name, if it is given."""
+    """Returns recorded sign-ins and views, newest first, those before an id; of one name, if given."""
     columns = visits.c
     wanted = select(visits).order_by(columns.id.desc()).limit(limit)
     if name:
@@ -146,7 +146,7 @@ def access_log(connection: Connection, name: str = "", before: str = "", limit: 
 
 
 def save_query(connection: Connection, account: Account, label: str, query: str, at: datetime) -> None:
-    """Saves filters of the log; an older query with the same label is replaced."""
+    """Saves filters of the log, replacing an older query with the same label."""
     columns = saved_queries.c
     connection.execute(delete(saved_queries).where(columns.account == account.id, columns.label == label))
     row = {"id": new_id(), "account": account.id, "label": label, "query": query, "created_at": at}
@@ -154,14 +154,14 @@ def save_query(connection: Connection, account: Account, label: str, query: str,
 
 
 def queries(connection: Connection, account: Account) -> Sequence[tuple[str, str, str]]:
-    """Saved queries of an account as id, label and query, by label."""
+    """Returns an account's saved queries as id, label and query, by label."""
     columns = saved_queries.c
     wanted = select(columns.id, columns.label, columns.query).where(columns.account == account.id)
     return [(row.id, row.label, row.query) for row in connection.execute(wanted.order_by(columns.label).limit(200))]
 
 
 def forget_query(connection: Connection, account: Account, query: str) -> None:
-    """Removes a saved query by its id."""
+    """Deletes a saved query by its id."""
     columns = saved_queries.c
     connection.execute(delete(saved_queries).where(columns.account == account.id, columns.id == query))
 

@@ -1,4 +1,4 @@
-"""Who is told by mail when the crawlers' card changes: asked for, confirmed by whoever reads that address, ended."""
+"""Mail subscriptions to changes of the crawlers' card: requested, confirmed by the owner of the address, ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from forbear.storage.db.portal_tables import subscriptions
 from forbear.storage.db.records import new_id
 
 TIME_TO_CONFIRM = timedelta(hours=48)
-"""After that a request is forgotten."""
+"""After that a request is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An address that is told, or asked to be; ``token`` is the end of its links."""
+    """A subscribed address, or a request for one; ``token`` is the end of its links."""
 
     email: str
     token: str
@@ -27,7 +27,7 @@ class Subscription:
 
 
 def request(connection: Connection, email: str, at: datetime) -> Subscription | None:
-    """Notes the wish; None if that address is subscribed or asked already: others cannot have it sent mails again."""
+    """Stores a request; None if the address has one already: others cannot have it sent more mails."""
     expire(connection, at)
     row = {"id": new_id(), "email": email, "token": secrets.token_urlsafe(24), "asked_at": at}
     inserted = insert(connection, subscriptions).on_conflict_do_nothing().returning(subscriptions.c.token)
@@ -36,29 +36,29 @@ def request(connection: Connection, email: str, at: datetime) -> Subscription | 
 
 
 def find(connection: Connection, token: str) -> Subscription | None:
-    """The subscription of a link."""
+    """Finds the subscription of a link."""
     row = connection.execute(select(subscriptions).where(subscriptions.c.token == token)).one_or_none()
     return Subscription(row.email, row.token, row.confirmed_at is not None) if row else None
 
 
 def confirm(connection: Connection, token: str, at: datetime) -> None:
-    """Begins to tell."""
+    """Activates a subscription."""
     waiting = subscriptions.update().where(subscriptions.c.token == token, subscriptions.c.confirmed_at.is_(None))
     connection.execute(waiting.values(confirmed_at=at))
 
 
 def end(connection: Connection, token: str) -> None:
-    """Forgets the address."""
+    """Deletes the address."""
     connection.execute(subscriptions.delete().where(subscriptions.c.token == token))
 
 
 def expire(connection: Connection, at: datetime) -> None:
-    """Forgets the addresses that were not confirmed in time."""
+    """Deletes addresses that were not confirmed in time."""
     late = subscriptions.c.confirmed_at.is_(None) & (subscriptions.c.asked_at < at - TIME_TO_CONFIRM)
     connection.execute(subscriptions.delete().where(late))
 
 
 def confirmed(connection: Connection) -> Sequence[Subscription]:
-    """All that are told."""
-    told = select(subscriptions).where(subscriptions.c.confirmed_at.is_not(None)).order_by(subscriptions.c.id)
-    return [Subscription(row.email, row.token, True) for row in connection.execute(told)]
+    """Returns all active subscriptions."""
+    active = select(subscriptions).where(subscriptions.c.confirmed_at.is_not(None)).order_by(subscriptions.c.id)
+    return [Subscription(row.email, row.token, True) for row in connection.execute(active)]

@@ -1,7 +1,7 @@
-"""Secrets of one-time codes, encrypted with a key that the database does not have (AES-256-GCM, HKDF of RFC 5869).
+"""Encrypts secrets of one-time codes with a key that is not in the database (AES-256-GCM, HKDF of RFC 5869).
 
-The vault is an option of the engine (``execution_options(vault=…)``). Without one, secrets are stored as they are; one
-that was stored so is encrypted when its owner next signs in to a portal that has a vault.
+The cipher is an option of the engine (``execution_options(vault=…)``). Without one, secrets are stored in plain; such a
+secret is encrypted when its owner next signs in to a portal that has a cipher.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ _NONCE = 12
 
 
 class WrongKey(StorageError):
-    """A secret is encrypted with another key than the one at hand, or with none; the message is a sentence."""
+    """A secret is encrypted with another key, or there is no key; the message is a sentence."""
 
 
 class TotpCipher:
-    """Encrypts with a key that is derived from the secret of the portal."""
+    """Encrypts with a key derived from the secret of the portal."""
 
     def __init__(self, secret: bytes) -> None:
         derived = HKDF(SHA256(), 32, None, b"forbear: secrets of one-time codes").derive(secret)
         self._cipher = AESGCM(derived)
 
     def encrypt(self, account: str, secret: str) -> str:
-        """The secret as it is stored; it can be opened for this account alone."""
+        """Encrypts a secret, for this account alone."""
         nonce = os.urandom(_NONCE)
-        octets = nonce + self._cipher.encrypt(nonce, secret.encode(), account.encode())
-        return _PREFIX + base64.b64encode(octets).decode()
+        sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), account.encode())
+        return _PREFIX + base64.b64encode(sealed).decode()
 
     def decrypt(self, account: str, stored: str) -> str:
-        """The secret that was sealed; raises WrongKey."""
+        """Decrypts a secret; raises WrongKey."""
         try:
-            octets = base64.b64decode(stored.removeprefix(_PREFIX), validate=True)
-            return self._cipher.decrypt(octets[:_NONCE], octets[_NONCE:], account.encode()).decode()
+            sealed = base64.b64decode(stored.removeprefix(_PREFIX), validate=True)
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], account.encode()).decode()
         except (InvalidTag, binascii.Error, ValueError):
             raise WrongKey("The codes are encrypted with another secret than this portal's.") from None
 
 
 def encrypt_secret(connection: Connection, account: str, secret: str) -> str:
-    """A secret as it is stored in this database."""
+    """Returns a secret as this database stores it."""
     vault: TotpCipher | None = connection.get_execution_options().get("vault")
     return vault.encrypt(account, secret) if vault else secret
 
 
 def decrypt_secret(connection: Connection, account: str, stored: str) -> str:
-    """The secret that is stored; raises WrongKey."""
+    """Returns a stored secret in plain; raises WrongKey."""
     if not stored.startswith(_PREFIX):
         return stored
     vault: TotpCipher | None = connection.get_execution_options().get("vault")

@@ -1,6 +1,6 @@
 """The chain: every row of the log is a leaf of one Merkle tree, appended in the transaction that writes the row.
 
-Positions have no gaps: on SQLite one transaction writes at a time, on PostgreSQL they take turns at the end of each.
+Positions have no gaps: on SQLite one transaction writes at a time; on PostgreSQL writers take turns at their end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from forbear.storage.db.schema import chain, decision_captures, events, subtrees
 from forbear.storage.db.types import iso_utc
 
 _LOCK = 0x666F7263
-"""Of PostgreSQL: whoever appends holds it until the end of the transaction, so it is taken as late as possible."""
+"""PostgreSQL's advisory lock for appending, held until the transaction ends, so it is taken as late as possible."""
 
 
 class ChainDamaged(StorageError):
@@ -30,7 +30,7 @@ class ChainDamaged(StorageError):
 
 
 class ChainRow(NamedTuple):
-    """A row of the log as it is hashed; ``salt`` (hexadecimal) and ``payload`` are None where there is none (any more).
+    """A row of the log as it is hashed; ``salt`` (hexadecimal) and ``payload`` are None if it never had any, or erased.
 
     ``record`` and ``payload`` are canonical JSON; SHA-256 of 0x00 and ``record`` is ``leaf``.
     """
@@ -45,7 +45,7 @@ class ChainRow(NamedTuple):
 
 
 def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
-    """Adds rows to the chain, in order; to be called last in the transaction that writes them."""
+    """Appends rows to the chain, in order; call it last in the transaction that writes them."""
     if not entries:
         return
     chance = os.urandom(leaves.SALT * len(entries))
@@ -71,19 +71,19 @@ def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
 
 
 def append_event(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:
-    """Puts on record what was done, as an event; in the transaction that does it, and last."""
+    """Records an action as an event; call it last in the transaction of that action."""
     row = {"id": new_id(), "at": at, "event": event, "content": dict(content)}
     connection.execute(events.insert(), row)
     append(connection, [leaves.new_leaf("event", row)])
 
 
 def event_contents(connection: Connection, event: str) -> Iterator[Any]:
-    """Yields what the events of one kind have on record, in no particular order."""
+    """Yields the contents of all events of one kind, in no particular order."""
     yield from connection.scalars(select(events.c.content).where(events.c.event == event))
 
 
 def _next_position(connection: Connection) -> tuple[int, datetime]:
-    """The next position and the time of what is written there; nobody else gets either before this transaction ends."""
+    """Returns the next position and its time, which no other transaction gets before this one ends."""
     if connection.dialect.name == "postgresql":
         execute(connection, "SELECT pg_advisory_xact_lock(?)", (_LOCK,))
     for position, at in execute(connection, "SELECT position, at FROM chain ORDER BY position DESC LIMIT 1", ()):
@@ -92,13 +92,13 @@ def _next_position(connection: Connection) -> tuple[int, datetime]:
 
 
 def size(connection: Connection) -> int:
-    """How many leaves the chain has."""
+    """Returns the number of leaves."""
     last = connection.scalar(select(func.max(chain.c.position)))
     return 0 if last is None else last + 1
 
 
 def tree(connection: Connection, leaves: int) -> merkle.Tree:
-    """The Merkle tree of the first so many leaves; it raises Broken where some of them are missing."""
+    """Returns the Merkle tree of the first so many leaves; reading it raises ChainDamaged where some are missing."""
     return merkle.Tree(leaves, _fetch(connection))
 
 
@@ -117,9 +117,9 @@ def _fetch(connection: Connection) -> merkle.Fetch:
 
 
 def chain_rows(connection: Connection, kind: str, refs: Sequence[str]) -> list[ChainRow]:
-    """Rows of a kind by their ids, as they are hashed, in the order of the chain; unknown ids are left out.
+    """Returns rows of a kind by their ids, as they are hashed, in the order of the chain; skips unknown ids.
 
-    What the record says is taken from the rows as they stand now: whether it has the leaf is for ``verify`` to tell.
+    The record is computed from the row as it is now: that it still matches the leaf is for ``verify`` to check.
     """
     found: list[ChainRow] = []
     for some in chunks(refs):
@@ -130,14 +130,14 @@ def chain_rows(connection: Connection, kind: str, refs: Sequence[str]) -> list[C
 
 
 def chain_row(row: Row[Any], entry: NewLeaf) -> ChainRow:
-    """A row of the chain with what it stands for; of a payload that was erased, its commitment is all there is."""
+    """Joins a row of the chain with the row of the log; of an erased payload only the commitment is left."""
     sealed = record(row.kind, row.at, row.payload, row.position, entry.row)
     salt = row.salt.hex() if row.salt is not None else None
     return ChainRow(row.position, row.kind, row.ref, row.leaf, sealed, salt, entry.payload if salt else None)
 
 
 def read(connection: Connection, kind: str, refs: Sequence[str]) -> dict[str, NewLeaf]:
-    """The rows of a kind, by their ids, as they would be hashed now; ids without a row are left out. At most 1,000."""
+    """Reads rows of a kind by id, as they would be hashed now; skips ids without a row. At most 1,000."""
     form = FORMS[kind]
     found = connection.execute(select(form.table).where(form.ref.in_(refs)))
     rows = [row._asdict() for row in found]

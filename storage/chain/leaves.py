@@ -1,11 +1,27 @@
-"""What is hashed of each row of the log: its record, as canonical JSON (RFC 8785), with a commitment to its words.
+"""Defines what is hashed of each row of the log: a record in canonical JSON, with a commitment to erasable words.
 
-The *record* is ``{"kind", "logged", "payload", "position", "row"}``. ``row`` holds what stays for ever: the columns
-that name nobody, and the same of a decision's reasons, statements and gaps; columns that are empty are left out, so
-that a column added later changes no older record. What may have to be erased, since it can name a person (URLs, hosts,
-headers, quotations), is the *payload*; the record has SHA-256(salt ‖ canonical payload) of it, with a salt of 16
-octets of its own. Once salt and payload are gone, the record still hashes to the same leaf, and nobody can find out by
-trying which payload it was.
+A log that proves its past cannot drop a word, and a log with personal data must be able to. So each row is split in
+two. The *record* is hashed, and holds what stays for ever: columns that name nobody. The *payload* is what may have to
+be erased, since it can name a person: URLs, hosts, headers, quotations. The record holds only a commitment to it,
+SHA-256(salt ‖ canonical payload), with 16 random bytes of salt for each row.
+
+A kept page, for example, becomes
+
+    payload  {"url":"https://a.example/ada"}
+    salt     5f1c…
+    record   {"kind":"page","logged":"2026-03-01T02:41:15.000000+00:00","payload":"9b2e…","position":7,
+              "row":{"bytes":512,"crawl":"0195…","decision":"0195…","kept_at":"…","media_type":"text/html","sha256":"…"}}
+    leaf     SHA-256(0x00 ‖ record)
+
+where ``9b2e…`` is SHA-256(salt ‖ payload). To erase the page, delete its payload and salt: the record is unchanged, so
+it still has its leaf and the tree its root. Without the salt nobody can find the payload by trying likely URLs.
+
+A record leaves out empty columns, so a column that is added later changes no older record; it also leaves out columns
+whose value may change (``LeafFormat.changing``). A decision's record and payload include its reasons, statements and
+gaps, which have no leaves of their own.
+
+``new_leaf`` builds a leaf from a row of any kind. ``decision_leaf``, ``capture_leaf`` and ``page_leaf`` build the same
+JSON by hand from a tuple of column values, for the rows that a crawl writes by the thousand; tests compare the two.
 """
 
 from __future__ import annotations
@@ -25,13 +41,13 @@ from forbear.storage.db.canonical_json import canonical
 from forbear.storage.db.types import Instant, SafeText, iso_utc, printable
 
 SALT = 16
-"""Octets of a salt."""
+"""Bytes of a salt."""
 
 WORDS = frozenset({"quote", "source", "place", "note", "detail"})
-"""The columns of reasons, statements and gaps that are payload."""
+"""Columns of reasons, statements and gaps that are payload."""
 
 NOTHING = "null"
-"""JSON of no value, as the database has it."""
+"""How the database stores JSON of no value."""
 
 Row = Mapping[str, Any]
 Tuple = tuple[Any, ...]
@@ -41,7 +57,7 @@ Tuples = Sequence[tuple[Any, ...]]
 class LeafFormat(NamedTuple):
     """How rows of a kind are hashed: their table, its key, and which columns are payload or left out.
 
-    Where the key is of several columns, the id of a row is their values with a slash between them.
+    If the key has several columns, the id of a row is their values joined by slashes.
     """
 
     table: Table
@@ -51,14 +67,14 @@ class LeafFormat(NamedTuple):
 
     @property
     def ref(self) -> ColumnElement[str]:
-        """The id of a row, in SQL."""
+        """Returns the id of a row, as an SQL expression."""
         if isinstance(self.key, str):
             return self.table.c[self.key]
         first, *others = (cast(self.table.c[name], Text) for name in self.key)
         return functools.reduce(lambda left, right: left + "/" + right, others, first)
 
     def ref_of(self, row: Row) -> str:
-        """The id of a row."""
+        """Returns the id of a row."""
         return str(row[self.key]) if isinstance(self.key, str) else "/".join(str(row[name]) for name in self.key)
 
 
@@ -72,14 +88,14 @@ FORMS: dict[str, LeafFormat] = {
         schema.captures, "id", frozenset({"url", "headers", "excerpts"}), changing=frozenset({"url_key", "body"})
     ),
     "decision": LeafFormat(schema.decisions, "id", frozenset({"url", "canonical", "host"})),
-    # Where a page stands changes when others leave the file before it.
+    # A page moves within its file when pages before it leave.
     "page": LeafFormat(
         schema.pages, "decision", frozenset({"url"}), changing=frozenset({"warc_file", "warc_offset", "warc_length"})
     ),
     "removal": LeafFormat(schema.removals, "page", changing=frozenset({"erased_at"})),
     "checkpoint": LeafFormat(schema.checkpoints, "id"),
     "event": LeafFormat(schema.events, "id"),
-    # Where a complaint stands is what its last step says (forbear.storage.chain.mutable_state).
+    # The state of a complaint is that of its last step (forbear.storage.chain.mutable_state).
     "complaint": LeafFormat(
         portal_tables.complaints,
         "id",
@@ -94,7 +110,7 @@ FORMS: dict[str, LeafFormat] = {
         changing=frozenset({"content"}),
     ),
     "list": LeafFormat(schema.list_sources, "sha256", changing=frozenset({"content"})),
-    # When an entry ended, and who let it in, are events.
+    # That an entry ended, and who accepted it, are events.
     "listing": LeafFormat(
         schema.list_entries, "id", changing=frozenset({"until", "accepted_at", "accepted_by", "accepted_why"})
     ),
@@ -102,11 +118,11 @@ FORMS: dict[str, LeafFormat] = {
 """Every kind of row in the chain."""
 
 CHILDREN = {"reasons": schema.reasons, "statements": schema.statements, "gaps": schema.gaps}
-"""What belongs to a decision, beside the captures it rests on."""
+"""What belongs to a decision, besides the captures it rests on."""
 
 
 class NewLeaf(NamedTuple):
-    """A row on its way into the chain: ``row`` as canonical JSON, ``payload`` too, or None if the kind has none."""
+    """A row to be appended: ``row`` and ``payload`` as canonical JSON; ``payload`` is None if the kind has none."""
 
     kind: str
     ref: str
@@ -115,19 +131,19 @@ class NewLeaf(NamedTuple):
 
 
 def commitment(salt: bytes, payload: str) -> str:
-    """What the record says of a payload: SHA-256(salt ‖ payload), in hexadecimal."""
+    """Returns the record's commitment to a payload: SHA-256(salt ‖ payload), in hexadecimal."""
     return sha256(salt + payload.encode()).hexdigest()
 
 
 def record(kind: str, logged: datetime | str, payload: str | None, position: int, row: str) -> str:
-    """The record that is hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
+    """Returns the record to be hashed, as canonical JSON; ``row`` is JSON already, ``payload`` a commitment."""
     committed = f'"payload":"{payload}",' if payload else ""
     at = logged if isinstance(logged, str) else iso_utc(logged)
     return f'{{"kind":"{kind}","logged":"{at}",{committed}"position":{position},"row":{row}}}'
 
 
 def blank(payload: str) -> bool:
-    """Whether nothing is left in a payload but the names of its parts."""
+    """Checks that nothing is left in a payload but its keys."""
     return not any(_texts(json.loads(payload)))
 
 
@@ -144,7 +160,7 @@ def _texts(value: Any) -> Iterator[str]:
 def new_leaf(
     kind: str, row: Row, children: Mapping[str, Sequence[Row]] | None = None, captures: Sequence[str] = ()
 ) -> NewLeaf:
-    """The entry of a row, given as it is inserted or as it was read; a decision comes with all that belongs to it."""
+    """Builds the leaf of a row, as inserted or as read; a decision comes with all that belongs to it."""
     parts = _PARTS[kind]
     fixed = {**row, **{name: _as_text(row[name]) for name in parts.as_text if row.get(name) is not None}}
     payload = {**row, **{name: printable(row[name]) for name in parts.shown}}
@@ -159,7 +175,7 @@ def new_leaf(
 
 
 def _as_text(value: datetime | date | str) -> str:
-    """Times, days and text from outside, as they are in the database."""
+    """Converts times, days and text from outside to the database's form."""
     if isinstance(value, str):
         return printable(value)
     return iso_utc(value) if isinstance(value, datetime) else value.isoformat()
@@ -171,17 +187,16 @@ def _json_of(row: Row, names: Sequence[str]) -> str:
 
 
 def decision_leaf(row: Tuple, captures: Sequence[str], reasons: Tuples, statements: Tuples, gaps: Tuples) -> NewLeaf:
-    """``new_leaf`` of a decision on its way into the database: tuples of its columns' values, as they are stored there.
+    """Builds the leaf of a decision from tuples of column values in the database's form.
 
-    So for all rows that a crawl writes by thousands: the JSON is put together from what stands in the row, at a
-    fraction of the time.
+    A fraction of the cost of ``new_leaf``: the JSON is put together from the values as they are.
     """
     (
-        id_, at, crawl, url, canonical_url, host, domain, verdict, stage, status, content, octets, engine, policy,
+        id_, at, crawl, url, canonical_url, host, domain, verdict, stage, status, content, size, engine, policy,
         profile, use, agent, standard, strict,
     ) = row  # fmt: skip
     fixed = (
-        f'{{"agent":{_quoted(agent)},"at":"{at}",{_number("bytes", octets)}"captures":[{_list(captures)}],'
+        f'{{"agent":{_quoted(agent)},"at":"{at}",{_number("bytes", size)}"captures":[{_list(captures)}],'
         f'{_text("content_sha256", content)}"crawl":{_quoted(crawl)},"domain":{_quoted(domain)},'
         f'"engine":{_quoted(engine)},"gaps":[{",".join([_gap(gap[2], gap[7]) for gap in gaps])}],"id":{_quoted(id_)},'
         f'"policy":{_quoted(policy)},"profile":{_quoted(profile)},'
@@ -200,10 +215,10 @@ def decision_leaf(row: Tuple, captures: Sequence[str], reasons: Tuples, statemen
 
 
 def capture_leaf(row: Tuple) -> NewLeaf:
-    """The same of a capture; its headers and excerpts are canonical JSON already."""
-    id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, octets, _, excerpts = row
+    """Like ``decision_leaf``, for a capture; its headers and excerpts are canonical JSON already."""
+    id_, crawl, url, _, fetched_at, expires_at, status, error, headers, content, size, _, excerpts = row
     fixed = (
-        f'{{"body_bytes":{octets},"body_sha256":{_quoted(content)},"crawl":{_quoted(crawl)},{_text("error", error)}'
+        f'{{"body_bytes":{size},"body_sha256":{_quoted(content)},"crawl":{_quoted(crawl)},{_text("error", error)}'
         f'{_text("expires_at", expires_at)}"fetched_at":"{fetched_at}","id":{_quoted(id_)}{_last("status", status)}}}'
     )
     words = "" if excerpts == NOTHING else f'"excerpts":{excerpts},'
@@ -211,10 +226,10 @@ def capture_leaf(row: Tuple) -> NewLeaf:
 
 
 def page_leaf(row: Tuple) -> NewLeaf:
-    """The same of a page."""
-    decision, crawl, url, kept_at, _, _, _, content, media_type, octets = row
+    """Like ``decision_leaf``, for a page."""
+    decision, crawl, url, kept_at, _, _, _, content, media_type, size = row
     fixed = (
-        f'{{"bytes":{octets},"crawl":{_quoted(crawl)},"decision":{_quoted(decision)},"kept_at":"{kept_at}",'
+        f'{{"bytes":{size},"crawl":{_quoted(crawl)},"decision":{_quoted(decision)},"kept_at":"{kept_at}",'
         f'"media_type":{_quoted(media_type)},"sha256":{_quoted(content)}}}'
     )
     return NewLeaf("page", decision, fixed, f'{{"url":{_quoted(url)}}}')
@@ -253,7 +268,7 @@ def _gap(protocol: str, defers: str) -> str:
 
 
 def _words(name: str, more: str, words: Tuple) -> str:
-    """What is payload of a reason, statement or gap; ``name`` sorts before the names that all have."""
+    """Builds the payload of a reason, statement or gap; ``name`` must sort before the names that all have."""
     first = f'"{name}":{_quoted(more)},' if name else ""
     return f'{{{first}"place":{_quoted(words[5])},"quote":{_quoted(words[3])},"source":{_quoted(words[4])}}}'
 
@@ -280,7 +295,7 @@ def _parts(kind: str, form: LeafFormat) -> _Parts:
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    """Sorted, and plain text: SQLAlchemy's own kind of names is slow to write."""
+    """Sorts names, as plain str: SQLAlchemy's own string type is slow to write."""
     return tuple(sorted(map(str, names)))
 
 

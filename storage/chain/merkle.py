@@ -1,8 +1,22 @@
-"""The Merkle tree of RFC 9162 2.1 (the same as RFC 6962's) with SHA-256: roots, inclusion and consistency proofs.
+r"""The Merkle tree of RFC 9162 2.1 (as in RFC 6962) with SHA-256: roots, inclusion and consistency proofs.
 
-Pure: a tree is read through a function that gives stored hashes. Stored are the leaves and, for each full group of
-256 hashes of a level, their root one level up (the tiles of C2SP tlog-tiles, of height 8): a proof in a tree of
-sixteen million leaves reads at most a few such groups.
+A leaf is SHA-256(0x00 ‖ record), a node SHA-256(0x01 ‖ left ‖ right). The left subtree of n leaves has the largest
+power of two below n, so the tree of five leaves is
+
+            root
+           /    \
+         abcd    e        inclusion proof of c:       d, ab, e   hash c with d, ab with that, that with e: the root
+        /    \            consistency proof, 3 to 5:  c, d, ab, e   rebuilds both roots from the same subtrees
+       ab    cd
+      /  \  /  \
+      a  b  c  d
+
+and a subtree that is full, like ``abcd``, never changes again. So the database stores the leaves (level 0) and the root
+of every full group of 256 hashes one level up: level 1 has the roots of 256 leaves each, level 2 of 65,536 (the tiles
+of C2SP tlog-tiles, of height 8). Everything else is computed when asked for: a proof among sixteen million leaves reads
+at most a few groups.
+
+Pure: a tree reads stored hashes through the function that it is given.
 """
 
 from __future__ import annotations
@@ -12,31 +26,31 @@ from functools import lru_cache
 from hashlib import sha256
 
 WIDTH = 256
-"""Hashes of one level that are taken together into one of the next level stored."""
+"""Hashes of one level whose root is one hash of the next stored level."""
 
 _HEIGHT = 8
 _TILES = 1024
-"""Groups held in memory by a tree: 8 MiB."""
+"""Groups that a tree holds in memory: 8 MiB."""
 
 EMPTY = sha256().digest()
 """The root of a tree without leaves (RFC 9162 2.1.1)."""
 
 Fetch = Callable[[int, int, int], Sequence[bytes]]
-"""(level, first, count) → that many stored hashes: of level 0 the leaves, of level n the roots of 256**n leaves."""
+"""(level, first, count) → so many stored hashes: leaves at level 0, roots of 256**n leaves at level n."""
 
 
 def leaf_hash(record: bytes) -> bytes:
-    """The hash of a leaf (RFC 9162 2.1.1)."""
+    """Returns the hash of a leaf (RFC 9162 2.1.1)."""
     return sha256(b"\0" + record).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of a node with two children (RFC 9162 2.1.1)."""
+    """Returns the hash of a node with two children (RFC 9162 2.1.1)."""
     return sha256(b"\1" + left + right).digest()
 
 
 def root_of(hashes: Sequence[bytes]) -> bytes:
-    """The root over hashes of one level; what is left over on the right is taken up as it is."""
+    """Returns the root over hashes of one level; an odd one at the right end moves up as it is."""
     if not hashes:
         return EMPTY
     level = list(hashes)
@@ -47,9 +61,9 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
 
 
 def full_subtrees(fetch: Fetch, size: int, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """What is to be stored above the leaves when these join a tree of ``size``: (level, number, hash), level from 1.
+    """Yields what to store above new leaves of a tree of ``size``: (level, number, hash), level from 1.
 
-    ``fetch`` is asked for what is stored already: of each level at most the 255 hashes of the group not yet full.
+    ``fetch`` gives what is stored already: of each level, at most the 255 hashes of the group that is not full yet.
     """
     level, fresh = 0, list(leaves)
     while size % WIDTH + len(fresh) >= WIDTH:
@@ -62,7 +76,7 @@ def full_subtrees(fetch: Fetch, size: int, leaves: Sequence[bytes]) -> Iterator[
 
 
 class Tree:
-    """The first ``size`` leaves of a log."""
+    """The tree of the first ``size`` leaves of a log."""
 
     def __init__(self, size: int, fetch: Fetch) -> None:
         self.size = size
@@ -70,11 +84,11 @@ class Tree:
         self._fetched = fetch
 
     def root(self) -> bytes:
-        """The root hash."""
+        """Returns the root hash."""
         return self._range(0, self.size) if self.size else EMPTY
 
     def inclusion(self, position: int) -> list[bytes]:
-        """The audit path of a leaf (RFC 9162 2.1.3.1). Raises IndexError for a position beyond the size."""
+        """Returns the audit path of a leaf (RFC 9162 2.1.3.1). Raises IndexError for a position beyond the size."""
         if not 0 <= position < self.size:
             raise IndexError(f"position {position} is not in a tree of {self.size}")
         path: list[bytes] = []
@@ -119,7 +133,7 @@ class Tree:
         return node_hash(self._range(start, middle), self._range(middle, end))
 
     def _node(self, height: int, index: int) -> bytes:
-        """The root of the 2**height leaves from index * 2**height, all of which are there."""
+        """Returns the root of the 2**height leaves from index * 2**height, all of which exist."""
         level, above = divmod(height, _HEIGHT)
         first = index << above
         offset = first % WIDTH
@@ -131,12 +145,12 @@ class Tree:
 
 
 def _split(size: int) -> int:
-    """The largest power of two below a size of at least two."""
+    """Returns the largest power of two below a size of at least two."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
 def root_from_inclusion(leaf: bytes, position: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root that an audit path leads to (RFC 9162 2.1.3.2); None if the path cannot be one."""
+    """Returns the root that an audit path leads to (RFC 9162 2.1.3.2); None if the path is invalid."""
     if not 0 <= position < size:
         return None
     node, last, root = position, size - 1, leaf
@@ -154,7 +168,7 @@ def root_from_inclusion(leaf: bytes, position: int, size: int, path: Sequence[by
 
 
 def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether a consistency proof shows that the old tree is the beginning of the other (RFC 9162 2.1.4.2)."""
+    """Checks a proof that the old tree is the beginning of the new one (RFC 9162 2.1.4.2)."""
     if old in (0, size):
         return not proof and (root if old else EMPTY) == old_root
     if not 0 < old < size or not proof:
@@ -178,14 +192,14 @@ def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof:
 
 
 class TreeBuilder:
-    """A tree that takes leaf after leaf and remembers only what its root needs: one hash for each power of two."""
+    """Builds a tree leaf by leaf, holding only what its root needs: one hash for each power of two."""
 
     def __init__(self) -> None:
         self.size = 0
         self._roots: list[bytes] = []
 
     def push(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Takes a leaf; the hashes of the levels that ``full_subtrees`` stores which are complete with it."""
+        """Adds a leaf; returns the hashes stored by ``full_subtrees`` that it completes."""
         complete: list[tuple[int, int, bytes]] = []
         index, height, node = self.size, 0, leaf
         while index % 2:
@@ -198,7 +212,7 @@ class TreeBuilder:
         return complete
 
     def root(self) -> bytes:
-        """The root over the leaves taken so far."""
+        """Returns the root over the leaves so far."""
         if not self._roots:
             return EMPTY
         *others, root = self._roots

@@ -1,7 +1,7 @@
-"""Whether that which changes stands as the chain says: complaints as their last step left them, lists as events did.
+"""Checks that mutable rows (complaint state, list entries) agree with the events in the chain.
 
-Rows of the chain never change. Where a complaint stands, what it blocks, until when a site is listed and who let it in
-do, and each change is put on record as a row of its own; here the two are compared.
+Rows of the chain never change. The state of a complaint, what it blocks, how long a site is listed and who accepted it
+do change, and each change is recorded as a row of its own; here the two are compared.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from forbear.storage.db.schema import events, list_entries, list_sources
 from forbear.storage.db.types import iso_utc
 
 LET_IN = "listing let in"
-"""The event of a person who lets entries in that were held back."""
+"""The event of a person who accepts entries that were held back."""
 
 ENDED = "listing ended"
-"""The event of an issue that does not name entries any more."""
+"""The event of an issue that no longer names entries."""
 
 Difference = tuple[str, str, str]
 """Kind and id of a row, and a sentence."""
 
 
 def differences(connection: Connection) -> Iterator[Difference]:
-    """Rows that stand otherwise than the chain says."""
+    """Yields the rows that do not agree with the chain."""
     yield from _complaints(connection)
     yield from _attachments(connection)
     yield from _sources(connection)
@@ -51,7 +51,7 @@ def _complaints(connection: Connection) -> Iterator[Difference]:
             yield "complaint", row.id, f"It is {row.state}, and its last step left it {row.left}."
         if row.duplicate_of != row.repeats:
             yield "complaint", row.id, "It does not repeat the complaint that its last step named."
-        erased = not row.by  # what is blocked stays in force
+        erased = not row.by  # what it blocks stays in force
         if not erased and sorted(blocked.get(row.id, [])) != sorted(row.blocks or []):
             yield "complaint", row.id, "What it blocks is not what its last step named."
 
@@ -78,14 +78,14 @@ def _sources(connection: Connection) -> Iterator[Difference]:
 def _entries(connection: Connection) -> Iterator[Difference]:
     ended: dict[str, Any] = {}
     let_in: dict[str, tuple[Any, ...]] = {}
-    told = select(events).where(events.c.event.in_([ENDED, LET_IN])).order_by(events.c.at, events.c.id)
-    for event in connection.execute(told):
-        with suppress(TypeError, KeyError):  # one that cannot be read says nothing
-            said = event.content
+    recorded = select(events).where(events.c.event.in_([ENDED, LET_IN])).order_by(events.c.at, events.c.id)
+    for event in connection.execute(recorded):
+        with suppress(TypeError, KeyError):  # an unreadable event has no effect
+            content = event.content
             if event.event == ENDED:
-                ended |= dict.fromkeys(said["entries"], said["until"])
+                ended |= dict.fromkeys(content["entries"], content["until"])
             else:
-                let_in |= dict.fromkeys(said["entries"], (iso_utc(event.at), said["by"], said["why"]))
+                let_in |= dict.fromkeys(content["entries"], (iso_utc(event.at), content["by"], content["why"]))
     columns = list_entries.c
     wanted = select(columns.id, columns.until, columns.accepted_at, columns.accepted_by, columns.accepted_why)
     for row in connection.execute(wanted):

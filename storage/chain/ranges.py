@@ -1,4 +1,4 @@
-"""Sets of positions of the chain, as short texts: ``3-5 9``."""
+"""Sets of chain positions as short text: ``3-5 9``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def join(positions: Iterable[int]) -> str:
-    """The positions, ascending, as ranges."""
+    """Joins ascending positions to ranges."""
     ranges: list[list[int]] = []
     for position in positions:
         if ranges and ranges[-1][1] == position - 1:
@@ -18,7 +18,7 @@ def join(positions: Iterable[int]) -> str:
 
 
 class PositionSet:
-    """Positions that were written so. Raises ValueError for a text that was not."""
+    """The positions of such texts. Raises ValueError for a malformed one."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         ranges = sorted(_range(part) for text in texts for part in text.split())
@@ -26,7 +26,7 @@ class PositionSet:
         self._last = [last for _, last in ranges]
 
     def __contains__(self, position: int) -> bool:
-        """Whether one of the ranges has it; ranges do not overlap."""
+        """Checks whether a range has the position; ranges do not overlap."""
         index = bisect_right(self._first, position) - 1
         return index >= 0 and position <= self._last[index]
 

@@ -1,7 +1,6 @@
 """Signed notes and checkpoints as text (C2SP signed-note v1.0.0 and tlog-checkpoint v1.0.0), with Ed25519 keys.
 
-Pure: text and keys in, text out. A note that is not in the form, or whose signature fails, raises BadNote with a
-sentence.
+Pure: text and keys in, text out. A malformed note, or one whose signature fails, raises BadNote with a sentence.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ _LONGEST = 65536
 
 
 class BadNote(ValueError):
-    """A text is no signed note, no checkpoint or no key, or is signed by somebody else; the message is a sentence."""
+    """A text is not a signed note, checkpoint or key, or has the wrong signer; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """The public half of a key: its name, such as ``example.org/forbear``, and 32 octets."""
+    """The public half of a key: its name, such as ``example.org/forbear``, and 32 bytes."""
 
     name: str
     public: bytes
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """A key as ``NAME+ID+BASE64``. Raises BadNote."""
+        """Reads a key written as ``NAME+ID+BASE64``. Raises BadNote."""
         name, _, rest = text.strip().partition("+")
         _, _, encoded = rest.partition("+")
         try:
@@ -42,17 +41,19 @@ class VerifierKey:
             public = b""
         key = cls(name, public[1:])
         if len(public) != 33 or public[:1] != _ED25519 or key.text != text.strip():
-            raise BadNote(f"{text.strip()[:100]!r} is no verifier key: it looks like example.org/log+1234abcd+BASE64.")
+            raise BadNote(
+                f"{text.strip()[:100]!r} is not a verifier key: it looks like example.org/log+1234abcd+BASE64."
+            )
         return key
 
     @property
     def id(self) -> bytes:
-        """The first four octets of SHA-256 over name, type and key."""
+        """Returns the first four bytes of SHA-256 over name, type and key."""
         return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
 
     @property
     def text(self) -> str:
-        """The key as ``NAME+ID+BASE64``."""
+        """Returns the key as ``NAME+ID+BASE64``."""
         return f"{self.name}+{self.id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
 
 
@@ -65,27 +66,27 @@ class SignerKey:
 
     @property
     def verifier(self) -> VerifierKey:
-        """The other half."""
+        """Returns the public half."""
         return VerifierKey(self.name, self.private.public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
-        """The note: the text, which ends in a newline, with the signature below."""
+        """Returns the note: the text, which ends in a newline, with the signature below."""
         signature = base64.b64encode(self.verifier.id + self.private.sign(text.encode())).decode()
         return f"{text}\n— {self.name} {signature}\n"
 
 
 def check_name(name: str) -> str:
-    """The name of a key; raises BadNote for one with spaces, plus signs, or nothing in it."""
+    """Returns the name of a key; raises BadNote if it is empty or has spaces or plus signs."""
     if not _NAME.fullmatch(name):
         raise BadNote(
-            f"{name!r} is no name for a key: write one like example.org/forbear, without spaces and plus signs."
+            f"{name!r} is not a valid key name: write one like example.org/forbear, without spaces and plus signs."
         )
     return name
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of a log: ``size`` leaves with this root hash of 32 octets; ``origin`` names the log."""
+    """The state of a log: ``size`` leaves with this root hash of 32 bytes; ``origin`` names the log."""
 
     origin: str
     size: int
@@ -93,17 +94,17 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The text that is signed."""
+        """Returns the text that is signed."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
 def parse(note: str) -> Checkpoint:
-    """The checkpoint of a signed note, whoever signed it. Raises BadNote."""
+    """Reads the checkpoint of a signed note, without checking signatures. Raises BadNote."""
     return _read(note)[0]
 
 
 def verify(note: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint of a note that this key signed. Raises BadNote if it did not, or if the signature is wrong."""
+    """Returns the checkpoint of a note that this key signed. Raises BadNote if it did not sign, or wrongly."""
     checkpoint, text, signatures = _read(note)
     signed = [signature[4:] for name, signature in signatures if name == key.name and signature[:4] == key.id]
     if not signed:
@@ -131,7 +132,7 @@ def _read(note: str) -> tuple[Checkpoint, str, list[tuple[str, bytes]]]:
             raise ValueError
         signed = [_signature(line) for line in signatures[:-1].split("\n")]
     except ValueError:
-        raise BadNote("This is no signed checkpoint (C2SP tlog-checkpoint).") from None
+        raise BadNote("This is not a signed checkpoint (C2SP tlog-checkpoint).") from None
     return Checkpoint(origin, int(size), decoded), f"{body}\n", signed
 
 

@@ -1,6 +1,6 @@
-"""Tables of those who work with the log in the portal: their accounts, sessions and tokens, and what they looked at.
+"""Tables of portal users: accounts, sessions, tokens, and the access log.
 
-They name people, so nothing here is part of the chain: it must be erasable.
+They name people, so none of this is in the chain: it must be erasable.
 """
 
 from __future__ import annotations
@@ -95,4 +95,4 @@ saved_queries = Table(
 )
 
 SECRET = (accounts, attempts, sessions, tokens)
-"""What only the portal reads: with these, somebody could sign in."""
+"""Tables that only the portal reads: they are enough to sign in."""

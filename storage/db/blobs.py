@@ -1,6 +1,6 @@
-"""Content of captures outside of the database: files in a folder or an S3-compatible bucket, named by their SHA-256.
+"""Content of captures outside the database: files in a folder or an S3-compatible bucket, named by SHA-256.
 
-The content with the digest ``ab12…`` is the file ``ab/ab12….gz`` (RFC 1952), so that anybody can unpack and check it.
+Content with the digest ``ab12…`` is the file ``ab/ab12….gz`` (RFC 1952), so that anybody can unpack and check it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_A_TIME = 16
-"""Requests to a bucket at the same time."""
+"""Parallel requests to a bucket."""
 
 
 @lru_cache(maxsize=16)
 def blob_store(url: str) -> BlobStore:
-    """The store at this URL; raises StorageError (unknown kind, a password in it, unreachable)."""
+    """Opens the store at this URL; raises StorageError (unknown kind, a password in it, unreachable)."""
     return BlobStore(url)
 
 
 class BlobStore:
     """A folder (``/path``, ``file:///path``) or a bucket (``s3://bucket/folder?region=…&endpoint_override=…``).
 
-    The keys to a bucket come from where AWS's own programs take them: environment, ~/.aws, the machine's role. What is
-    written here is whole or not there, and on the disk itself when ``put`` returns.
+    Credentials come from where AWS's own programs take them: environment, ~/.aws, the machine's role. Files are written
+    whole or not at all, and are on disk when ``put`` returns.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,12 +51,12 @@ class BlobStore:
         self._all(lambda item: self._put(*item), packed.items())
 
     def get(self, digests: Iterable[str]) -> dict[str, bytes]:
-        """BlobStore by their digests, unpacked; those that are not there whole are left out. Raises StorageError."""
+        """Returns unpacked contents by digest, without the missing and damaged ones. Raises StorageError."""
         found = self._all(self._get, digests)
         return {sha256: content for sha256, content in found if content is not None}
 
     def remove(self, digests: Iterable[str]) -> None:
-        """Removes contents; what is not there is no error. Raises StorageError."""
+        """Removes contents; a missing one is not an error. Raises StorageError."""
         self._all(self._remove, digests)
 
     def _all(self, function: Callable[[T], R], arguments: Iterable[T]) -> list[R]:
@@ -94,7 +94,7 @@ class BlobStore:
 
 
 def pack(content: bytes) -> bytes:
-    """Content as it is stored outside of the database; the same content gives the same octets."""
+    """Compresses content for storage outside the database; the same content gives the same bytes."""
     return gzip.compress(content, mtime=0)
 
 
@@ -102,7 +102,7 @@ def _opened(url: str) -> tuple[AbstractFileSystem, str]:
     kind, _, rest = url.partition("://")
     if "@" in rest.partition("/")[0]:
         raise StorageError(
-            "A key has no place in the URL of the evidence: give it in AWS_SECRET_ACCESS_KEY and the like."
+            "The URL of the evidence must not hold a key: set AWS_SECRET_ACCESS_KEY and the like instead."
         )
     try:
         if rest and kind == "s3":
@@ -110,5 +110,5 @@ def _opened(url: str) -> tuple[AbstractFileSystem, str]:
             return ArrowFSWrapper(arrow), root.rstrip("/")
         fs, root = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError, OSError, ArrowException) as error:
-        raise StorageError(f"{url} is no place for evidence: write a folder or s3://BUCKET/FOLDER ({error}).") from None
+        raise StorageError(f"{url} cannot hold evidence: write a folder or s3://BUCKET/FOLDER ({error}).") from None
     return fs, root.rstrip("/")

@@ -1,7 +1,7 @@
-"""What SQLite and PostgreSQL say differently: adding many rows, adding only what is new, and lists of any length.
+"""What SQLite and PostgreSQL do differently: bulk inserts, inserts of new rows only, lists of any length.
 
-What a crawl writes for every page goes to the driver as it is, tuples to statements prepared once: converting each
-value by the type of its column takes longer than all the rest of the writing.
+Rows that a crawl writes for every page go to the driver as plain tuples, with statements prepared once: converting each
+value by its column type would take longer than all the rest of the writing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 Tuples = Sequence[tuple[Any, ...]]
 
 TOGETHER = (128, 32)
-"""Rows in one INSERT. The database then works for many rows at a time, while other threads of Python run.
+"""Rows in one INSERT: while the database works through them, other Python threads run.
 
-Few different numbers, so that few different statements are prepared.
+Few different sizes mean few different prepared statements.
 """
 
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that knows ON CONFLICT, in the words of this database."""
+    """Returns an INSERT of this database's dialect, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415 with it come drivers that SQLite's users do not need
 
@@ -39,15 +39,14 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
 
 
 def chunks(values: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
-    """The values in slices: a statement takes 32,766 parameters in SQLite, 65,535 in PostgreSQL."""
+    """Slices values: a statement takes at most 32,766 parameters in SQLite, 65,535 in PostgreSQL."""
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str] | None = None) -> None:
-    """Adds rows, by COPY on PostgreSQL, which is the faster way there; ``columns`` are all, unless said otherwise.
+    """Adds rows, on PostgreSQL by COPY, which is faster there; ``columns`` defaults to all.
 
-    Values are as the database has them: times in ISO 8601 with their offset, JSON as text. Raises what SQLAlchemy
-    raises.
+    Values are in the database's form: times in ISO 8601 with their offset, JSON as text. Raises what SQLAlchemy raises.
     """
     if not rows:
         return
@@ -71,7 +70,7 @@ def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[st
 
 
 def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str], key: str) -> set[Any]:
-    """Adds the rows that are not there yet; returns what they have in the column ``key``. Values as for ``add``."""
+    """Adds the rows that do not exist yet; returns their values of column ``key``. Values as for ``add``."""
     made: set[Any] = set()
     tail = f" ON CONFLICT DO NOTHING RETURNING {key}"
     for some in chunks(rows, TOGETHER[0]):
@@ -81,7 +80,7 @@ def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequenc
 
 
 def count_up(connection: Connection, table: Table, rows: Tuples, sums: str) -> None:
-    """Adds rows; where one with their primary key is, ``sums`` says how it changes (SET, with ``excluded``)."""
+    """Adds rows, or updates those whose primary key exists by ``sums`` (SET …, with ``excluded``)."""
     keys = ", ".join(column.name for column in table.primary_key)
     statement = _insert(table.name, tuple(table.c.keys()), 1, f" ON CONFLICT ({keys}) DO UPDATE SET {sums}")
     many(connection, statement, rows)
@@ -90,9 +89,9 @@ def count_up(connection: Connection, table: Table, rows: Tuples, sums: str) -> N
 def find(
     connection: Connection, wanted: str, values: Sequence[Any], ending: str = "", before: tuple[Any, ...] = ()
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of a statement that ends with a column which must have one of the values; ``ending`` follows that.
+    """Selects the rows whose last-named column has one of the values; ``ending`` is appended to the statement.
 
-    ``before`` are the values for each ``?`` in it. All is read from the database at once.
+    ``before`` are the values of each ``?`` in it. Everything is read from the database at once.
     """
     if connection.dialect.name == "postgresql":
         parts = [(f"{wanted} = ANY(?){ending}", (*before, list(values)))] if values else []
@@ -105,7 +104,7 @@ def find(
 
 
 def execute(connection: Connection, statement: str, values: Any) -> list[tuple[Any, ...]]:
-    """Runs a statement with ``?`` for each value, in the connection's transaction; the rows that it gives, if any."""
+    """Runs a statement with ``?`` for each value, in the connection's transaction; returns its rows, if any."""
     driver: Any = connection.connection.driver_connection
     try:
         if connection.dialect.name == "postgresql":
@@ -117,7 +116,7 @@ def execute(connection: Connection, statement: str, values: Any) -> list[tuple[A
 
 
 def many(connection: Connection, statement: str, rows: Tuples) -> None:
-    """Runs a statement that gives no rows for each tuple of values."""
+    """Runs a statement that returns no rows, once for each tuple of values."""
     if not rows:
         return
     driver: Any = connection.connection.driver_connection
@@ -152,12 +151,12 @@ def _pyformat(statement: str) -> str:
 
 
 def _padded(values: Sequence[T]) -> list[T]:
-    """The last one again and again, up to a power of two: few different statements are prepared."""
+    """Repeats the last value up to a power of two, so that few different statements are prepared."""
     return [*values, *([values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values)))]
 
 
 def _failed(connection: Connection, statement: str, error: BaseException) -> BaseException:
-    """The failure as SQLAlchemy's: the writer tells what was refused from what may be tried again."""
+    """Wraps a driver's error as SQLAlchemy does: so that the writer can distinguish refused rows from failures."""
     dialect, driver = connection.dialect, connection.connection.driver_connection
     if dialect.is_disconnect(error, driver, None):  # type: ignore[arg-type]
         connection.invalidate(error)

@@ -1,10 +1,10 @@
-"""What the storage room raises for people to read."""
+"""Errors of storage, with messages for people."""
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """The database cannot be used; the message is one sentence: what happened, to what, what to do."""
+    """The database cannot be used; the message is one sentence: what happened, to what, what to do next."""
 
 
 class OutOfDate(StorageError):
@@ -12,4 +12,4 @@ class OutOfDate(StorageError):
 
 
 class NoDatabase(StorageError):
-    """There is no database, or nothing in it yet."""
+    """The database does not exist, or is still empty."""

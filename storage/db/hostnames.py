@@ -1,4 +1,4 @@
-"""Host names as the database keeps them: A-labels, U-labels, registrable domain (Public Suffix List, bundled)."""
+"""Host names as the database keeps them: A-labels, U-labels, registrable domain (bundled Public Suffix List)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from tldextract import TLDExtract
 
 _LONGEST = 255
-"""RFC 1035 2.3.4: no longer name can be asked for, but a link may hold one, and an index cannot."""
+"""RFC 1035 2.3.4: DNS has no longer name, but a link may hold one, which an index cannot."""
 
 
 def host_of(url: Url) -> str:
-    """The host as it is stored; one longer than any DNS name is cut at its left end."""
+    """Returns the host as it is stored; one longer than any DNS name is cut at its left end."""
     return url.host[-_LONGEST:]
 
 
 @lru_cache(maxsize=4096)
 def host_in(canonical: str) -> str:
-    """The same of a URL in canonical form, without reading it again."""
+    """Like ``host_of``, from a canonical URL, without parsing it."""
     authority = canonical.split("/", 3)[2]
     host = authority.rpartition("@")[2]
     hostname, colon, port = host.rpartition(":")
@@ -31,9 +31,9 @@ def host_in(canonical: str) -> str:
 
 @lru_cache(maxsize=65536)
 def domain_of(host: str) -> str:
-    """The registrable domain of a host; the host itself for an IP address, a single label or a public suffix.
+    """Returns the registrable domain of a host; the host itself for an IP address, single label or public suffix.
 
-    A top-level domain that the list does not have is a public suffix (its default rule, ``*``).
+    A top-level domain that the list does not have counts as a public suffix (the list's default rule, ``*``).
     """
     parts = _suffixes()(host)
     if not parts.suffix and parts.subdomain and not parts.ipv4 and not parts.ipv6:
@@ -42,19 +42,19 @@ def domain_of(host: str) -> str:
 
 
 def is_delegated(host: str) -> bool:
-    """Whether the host is below a top-level domain that the Public Suffix List has, as it does those of the root."""
+    """Checks that the host's top-level domain is in the Public Suffix List, which has all of the root's."""
     return bool(_suffixes()(host).suffix)
 
 
 @cache
 def _suffixes() -> TLDExtract:
-    from tldextract import TLDExtract  # noqa: PLC0415 it loads a client for HTTP, and a look-up does without both
+    from tldextract import TLDExtract  # noqa: PLC0415 it loads an HTTP client; look-ups need neither
 
     return TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def unicode_of(host: str) -> str:
-    """The host as people write it (U-labels)."""
+    """Returns the host as people write it (U-labels)."""
     try:
         return parse(f"https://{host}/").unicode_host
     except NotAUrl:  # cut at its left end
@@ -62,14 +62,16 @@ def unicode_of(host: str) -> str:
 
 
 def read(text: str) -> Url:
-    """A domain or URL as somebody typed or pasted it (``Bücher.example``, ``https://a.example/x``); raises NotAUrl."""
+    """Parses a domain or URL as people type it (``Bücher.example``, ``https://a.example/x``); raises NotAUrl."""
     text = text.strip()
     try:
         return parse(text if "://" in text else f"https://{text.rstrip('.')}")
     except NotAUrl:
-        raise NotAUrl(f"{text!r} is no domain or URL: write one like example.org or https://example.org/page") from None
+        raise NotAUrl(
+            f"{text!r} is not a domain or URL: write one like example.org or https://example.org/page"
+        ) from None
 
 
 def digest(*parts: str) -> bytes:
-    """16 octets of BLAKE2b over texts of any length, to index and compare them by."""
+    """Hashes texts of any length to 16 bytes (BLAKE2b), to index and compare them by."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""On PostgreSQL, decisions are kept in a part for each month (partitioning by the time in their ids, UUIDv7).
+"""Partitions ``decisions`` on PostgreSQL by month, by the time in their ids (UUIDv7).
 
-The parts are made ahead whenever a process opens the database that may do so; ``decisions_others`` takes what no part
-is for, such as decisions of a crawl that ran for two years without anybody opening the database.
+Any process that opens the database, and owns the table, makes the partitions of the next months. ``decisions_others``
+takes rows without a partition, such as those of a crawl that ran for two years while nobody opened the database.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 TABLE = "decisions"
 OTHERS = f"{TABLE}_others"
 AHEAD = 24
-"""Months for which there are parts in advance."""
+"""Months for which partitions exist in advance."""
 
 NAME = re.compile(rf"{TABLE}_(?:[0-9]{{4}}_[0-9]{{2}}|others)")
 
@@ -23,23 +23,23 @@ _LOCK = 0x666F7270
 
 
 def bound(moment: datetime) -> str:
-    """The first id that could be made at a moment (RFC 9562 5.7: milliseconds since 1970 in the first 48 bits)."""
+    """Returns the lowest id of a moment (RFC 9562 5.7: milliseconds since 1970 in the first 48 bits)."""
     digits = f"{int(moment.timestamp() * 1000):012x}"
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
 
 def moment(made: str) -> datetime | None:
-    """When an id was made; None if it does not tell."""
+    """Returns when an id was made; None if it is not a UUIDv7."""
     if not re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", made):
         return None
     return datetime.fromtimestamp(int(made[:8] + made[9:13], 16) / 1000, UTC)
 
 
 def make(connection: Connection, since: datetime, until: datetime) -> list[str]:
-    """Makes the parts that are missing from the month of one moment to AHEAD months after another; their names.
+    """Makes the missing partitions from the month of ``since`` to AHEAD months after ``until``; returns their names.
 
-    Nothing is done on SQLite, or by a role that does not own the table: then the owner's ``forbear db upgrade`` is
-    what makes them ahead.
+    Does nothing on SQLite, or for a role that does not own the table: then the owner's ``forbear db upgrade`` makes
+    them.
     """
     if connection.dialect.name != "postgresql" or not _may(connection):
         return []
@@ -55,7 +55,7 @@ def make(connection: Connection, since: datetime, until: datetime) -> list[str]:
             text(f"SELECT 1 FROM {OTHERS} WHERE id >= :first AND id < :after LIMIT 1"),  # noqa: S608 our own names
             {"first": first, "after": after},
         )
-        if taken is None:  # what stands among the others stays there, and what belongs with it joins it
+        if taken is None:  # rows of the month that are among the others stay there
             connection.execute(
                 text(f"CREATE TABLE {name} PARTITION OF {TABLE} FOR VALUES FROM ('{first}') TO ('{after}')")
             )
@@ -74,7 +74,7 @@ def _known(connection: Connection) -> set[str]:
 
 
 def _months(since: datetime, until: datetime) -> Iterator[tuple[str, str, str]]:
-    """Name, first id and first id no more of each month."""
+    """Yields the name, first id and end (exclusive) of each month."""
     last = until.year * 12 + until.month - 1 + AHEAD
     for month in range(since.year * 12 + since.month - 1, last + 1):
         first, after = (datetime(m // 12, m % 12 + 1, 1, tzinfo=UTC) for m in (month, month + 1))

@@ -1,8 +1,8 @@
-"""Tables of the portal: what is published about the crawlers, who is told, who proved what, who complained.
+"""Tables of the portal: published cards, subscribers, proofs of domain control, complaints.
 
-They hold what people wrote and how to reach them, so all that must be erasable. Complaints, their steps and what was
-sent along are rows of the chain, by commitments to the words (forbear.storage.chain.leaves). What a complaint changes
-in a decision stands in the log, as a line of the operator's list that the decision quotes.
+They hold what people wrote and how to reach them, so everything must be erasable. Complaints, their steps and
+attachments are in the chain, by commitments to the words (forbear.storage.chain.leaves). What a complaint changes in a
+decision is in the log, as a line of the operator's list that the decision quotes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ subscriptions = Table(
     Column("token", Text, nullable=False, unique=True, comment="What the links in mails end with: confirms, ends it."),
     Column("asked_at", Instant, nullable=False, comment="When somebody asked for it (UTC)."),
     Column("confirmed_at", Instant, comment="When the reader of that address confirmed (UTC); empty: not yet."),
-    comment="Who is told by mail when the card changes. Rows go when it ends, or is not confirmed in time.",
+    comment="Mail subscriptions to changes of the card. Rows go when one ends, or is not confirmed in time.",
 )
 
 mails = Table(
@@ -77,9 +77,9 @@ complaints = Table(
     Column("due_at", Instant, comment="By when the next step is due (UTC); empty: decided."),
     Column("name", SafeText, nullable=False, comment="Who complains."),
     Column("email", SafeText, nullable=False, comment="How they are reached."),
-    Column("on_behalf", SafeText, nullable=False, comment="Of whom, and by what right; empty: of themselves."),
+    Column("on_behalf", SafeText, nullable=False, comment="For whom, and by what right; empty: for themselves."),
     Column("works", SafeText, nullable=False, comment="Which works or other subject matter it is about."),
-    Column("urls", JSON, nullable=False, comment="Where they stand: domains and URLs, as a list."),
+    Column("urls", JSON, nullable=False, comment="Where they are: domains and URLs, as a list."),
     Column("what", SafeText, nullable=False, comment="What went wrong, in their words."),
     Column("good_faith", Boolean, nullable=False, comment="Whether they stated that it is accurate and in good faith."),
     Column("duplicate_of", Text, ForeignKey("complaints.id"), comment="The earlier complaint about the same."),
@@ -95,7 +95,7 @@ complaint_steps = Table(
     Column("at", Instant, nullable=False, comment="When (UTC)."),
     Column("by", SafeText, nullable=False, comment="Who took the step."),
     Column("state", Text, nullable=False, comment="The state from then on."),
-    Column("reason", SafeText, nullable=False, comment="Why; told to whoever complained."),
+    Column("reason", SafeText, nullable=False, comment="Why; shown to the person who complained."),
     Column("blocks", JSON, comment="What it blocks from then on, as a list; empty: nothing."),
     Column("duplicate_of", Text, comment="The earlier complaint, of a step that closes it as a duplicate."),
     comment="How each complaint was handled: every step with its time, its person and its reason.",
@@ -107,10 +107,10 @@ complaint_files = Table(
     Column("complaint", Text, ForeignKey("complaints.id"), primary_key=True, comment="The complaint."),
     Column("position", Integer, primary_key=True, comment="Order, from 0."),
     Column("name", SafeText, nullable=False, comment="Its name, as it was sent."),
-    Column("media_type", Text, nullable=False, comment="What its first octets say that it is."),
-    Column("size", Count, nullable=False, comment="Octets."),
+    Column("media_type", Text, nullable=False, comment="Media type, by its first bytes."),
+    Column("size", Count, nullable=False, comment="Bytes."),
     Column("sha256", Text, nullable=False, comment="SHA-256 of the content, in hexadecimal."),
-    Column("content", LargeBinary, nullable=False, comment="The octets."),
+    Column("content", LargeBinary, nullable=False, comment="The bytes."),
     comment="What was sent along with complaints; it is only ever handed out as a download.",
 )
 
@@ -121,5 +121,5 @@ complaint_blocks = Table(
     Column("match", SafeText, primary_key=True, comment="A domain with all below it, or what URLs begin with."),
     Column("at", Instant, nullable=False, comment="When it was accepted (UTC)."),
     Column("by", SafeText, nullable=False, comment="Who accepted it."),
-    comment="What accepted complaints add to the operator's list, while they stand as accepted.",
+    comment="What accepted complaints add to the operator's list, while they stay accepted.",
 )

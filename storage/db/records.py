@@ -1,4 +1,4 @@
-"""What is handed to the writer: records of what happened, and the jobs that each become one transaction."""
+"""Records of what happened, and the jobs for the writer, each written in one transaction."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from forbear.optout.model import Capture, Decision
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562 5.7): it sorts by the time at which it was made."""
+    """Makes a UUIDv7 (RFC 9562 5.7), which sorts by the time it was made."""
     return str(uuid_utils.uuid7())
 
 
 class EntryState(StrEnum):
-    """Where an entry of the frontier stands."""
+    """The state of a frontier entry."""
 
     WAITING = "waiting"
     """To be decided and fetched."""
     DEFERRED = "deferred"
-    """It cannot be known now; asked again at ``due_at``."""
+    """Not known yet; asked again at ``due_at``."""
     ALLOWED = "allowed"
     """May be requested, and is being fetched; after a crash it goes back to waiting."""
     KEPT = "kept"
@@ -36,9 +36,9 @@ class EntryState(StrEnum):
     SKIPPED = "skipped"
     """Allowed but not wanted: its type, its size, a limit of the operator."""
     UNCHANGED = "unchanged"
-    """Asked again (recheck): the same page, which nobody has reserved since."""
+    """Rechecked: the same page, still not reserved."""
     CHANGED = "changed"
-    """Asked again (recheck): another content, which is not reserved either."""
+    """Rechecked: other content, not reserved either."""
     ABANDONED = "abandoned"
     """Deferred so often that it is not asked again in this crawl."""
 
@@ -47,14 +47,14 @@ class Keep(StrEnum):
     """How much of a capture's body is stored."""
 
     WHOLE = "whole"
-    """All of it: well-known files, by which a decision can be made again."""
+    """All of it: well-known files, from which a decision can be made again."""
     QUOTED = "quoted"
     """Digest, size, headers and the words that decided: pages, whose text is in the corpus or nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRecord:
-    """A capture as evidence. ``expires_at``: until when it is used again without asking; None for pages."""
+    """A capture as evidence, which may be reused without a request until ``expires_at``; None for pages."""
 
     id: str
     fetched_at: datetime
@@ -67,8 +67,8 @@ class CaptureRecord:
 class DecisionRecord:
     """A decision as a row of the log.
 
-    ``url`` is as it was asked about; ``captures`` are the ids it rests on; ``status``, ``content_sha256`` (hexadecimal)
-    and ``bytes`` are of the page, None at stage ``request``.
+    ``url`` is the URL as asked; ``captures`` are the ids of its evidence; ``status``, ``content_sha256`` (hexadecimal)
+    and ``bytes`` describe the page, None at stage ``request``.
     """
 
     id: str
@@ -84,7 +84,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class PageRecord:
-    """A page in the corpus. ``warc_offset`` and ``warc_length`` are octets of its compressed response record."""
+    """A page in the corpus; ``warc_offset`` and ``warc_length`` locate its compressed response record, in bytes."""
 
     decision: str
     crawl: str
@@ -100,7 +100,7 @@ class PageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A URL found. ``found_on`` is the entry whose page has it; ``redirects`` how many redirects in a row led to it."""
+    """A URL found on the page of entry ``found_on``; ``redirects`` counts the redirects in a row that led to it."""
 
     url: str
     depth: int = 0
@@ -110,7 +110,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class EntryUpdate:
-    """A change of an entry of the frontier; ``due_at`` says when a deferred one is asked again."""
+    """A change of a frontier entry; ``due_at`` is when a deferred one is asked again."""
 
     entry: int
     state: EntryState
@@ -119,9 +119,9 @@ class EntryUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RecordDecision:
-    """A decision with its evidence, and what it changes in the frontier.
+    """A decision with its evidence, and its effect on the frontier.
 
-    ``captures`` may hold some that are stored already: they are not stored twice.
+    ``captures`` may include some that are stored already; they are not stored twice.
     """
 
     decision: DecisionRecord
@@ -141,7 +141,7 @@ class RecordPage:
 
 @dataclass(frozen=True, slots=True)
 class AddLinks:
-    """URLs for the frontier of a crawl: seeds, sitemaps."""
+    """URLs to add to the frontier of a crawl: seeds, sitemaps."""
 
     crawl: str
     links: tuple[Link, ...]
@@ -149,7 +149,7 @@ class AddLinks:
 
 @dataclass(frozen=True, slots=True)
 class UpdateEntry:
-    """An entry that ends, or waits, without a decision of its own: a 404, a type that is not wanted."""
+    """An entry that ends, or waits, without a decision of its own: a 404, an unwanted type."""
 
     settle: EntryUpdate
     decision: str | None = None
@@ -159,5 +159,5 @@ Job = RecordDecision | RecordPage | AddLinks | UpdateEntry
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """Returns the current time, in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Who may do what on PostgreSQL: the role that crawls may add to the log, the one that asks may read it."""
+"""Grants rights on PostgreSQL: the crawling role may add to the log, the asking role may read it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOG = (
     schema.statements,
     schema.subtrees,
 )
-"""What may be added to, and never changed. Only the owner of the tables can: for an upgrade or an erasure."""
+"""Tables that are only ever added to. Only their owner can change rows: for an upgrade or an erasure."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -44,16 +44,16 @@ _TABLES = """
 
 
 def grant(connection: Connection, crawler: str, legal: str) -> None:
-    """Gives the two roles their rights, and takes all others from them; roles that are not there are made.
+    """Gives the two roles exactly their rights; missing roles are created.
 
-    A role that is made cannot log in: it is granted to users that can. Raises StorageError for a name that is none, and
-    on SQLite, which has no roles.
+    A created role cannot log in: grant it to users who can. Raises StorageError for an invalid name, and on SQLite,
+    which has no roles.
     """
     if connection.dialect.name != "postgresql":
         raise StorageError("SQLite has no roles: give them on PostgreSQL, or guard the file itself.")
     for role in (crawler, legal):
         if not _NAME.fullmatch(role):
-            raise StorageError(f"{role!r} is no name for a role: write small letters, digits and _.")
+            raise StorageError(f"{role!r} is not a valid role name: write small letters, digits and _.")
         if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
             _run(connection, f'CREATE ROLE "{role}" NOLOGIN')
         for kind in ("TABLES", "SEQUENCES"):
@@ -62,9 +62,9 @@ def grant(connection: Connection, crawler: str, legal: str) -> None:
 
 
 def renew(connection: Connection) -> None:
-    """Gives roles that may add to the log, or read it, the same right to what an upgrade made; others stay as they are.
+    """Gives roles that may add to the log, or read it, the same right to new tables; leaves other roles alone.
 
-    Such roles are those of ``grant``: a role that may change or delete decisions is none of them.
+    Such roles are those of ``grant``: a role that may change or delete decisions is not among them.
     """
     if connection.dialect.name == "postgresql":
         for role, rights in connection.execute(text(_GIVEN)).all():
@@ -73,7 +73,7 @@ def renew(connection: Connection) -> None:
 
 
 def _give(connection: Connection, role: str, *, adds: bool) -> None:
-    """Which tables there are the database says: which modules a program has loaded does not matter."""
+    """Grants on all tables that the database lists, whichever modules are imported."""
     secret, log = ({table.name for table in tables} for tables in (account_tables.SECRET, LOG))
     _run(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
     for name, is_view in connection.execute(text(_TABLES)).all():

@@ -1,10 +1,9 @@
-"""All tables of the database, explained for people who read them with any SQL client.
+"""All tables of the database, with comments for people who read them with any SQL client.
 
 Relations in short: a crawl makes decisions; a decision rests on captures and carries reasons, statements and gaps; a
-kept page points to the decision that allowed it. The chain has a hash of every row of these, in the order in which
-they were written, and checkpoints sign it. The frontier says what is still to do. ``urls``, ``host_outcomes``
-and ``host_reasons`` say nothing new: they are sums over the decisions, kept in the same transaction, so that a
-rightsholder's question is answered at once.
+kept page points to the decision that allowed it. The chain has a hash of each of these rows, in the order they were
+written, and checkpoints sign it. The frontier has what is still to do. ``urls``, ``host_outcomes`` and ``host_reasons``
+add nothing new: they are sums over the decisions, kept in the same transaction, to answer a rightsholder at once.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ metadata = MetaData(
 
 @compiles(CreateColumn, "sqlite")
 def _column_with_comment(element: CreateColumn, compiler: Any, **options: Any) -> str:
-    """SQLite has no COMMENT, but keeps the text of CREATE TABLE as it was written: ``.schema`` shows it."""
+    """Puts comments into CREATE TABLE, whose text SQLite keeps: it has no COMMENT, but ``.schema`` shows them."""
     text: str = compiler.visit_create_column(element, **options)
     return f"{text} /* {element.element.comment} */" if element.element.comment else text
 
@@ -126,10 +125,10 @@ bodies = Table(
     "bodies",
     metadata,
     Column("sha256", Text, primary_key=True, comment="SHA-256 of the content before compression, in hexadecimal."),
-    Column("content", LargeBinary, nullable=False, comment="The octets, compressed with zlib (RFC 1950)."),
-    Column("size", Count, nullable=False, comment="Octets before compression."),
-    Column("packed", Count, nullable=False, comment="Octets as stored, compressed."),
-    Column("place", Text, comment="Folder or bucket that has the octets as a file, where content is empty."),
+    Column("content", LargeBinary, nullable=False, comment="The bytes, compressed with zlib (RFC 1950)."),
+    Column("size", Count, nullable=False, comment="Bytes before compression."),
+    Column("packed", Count, nullable=False, comment="Bytes as stored, compressed."),
+    Column("place", Text, comment="Folder or bucket that has the bytes as a file, where content is empty."),
     comment="What sites answered, byte for byte; the same content is stored once.",
 )
 
@@ -139,14 +138,14 @@ captures = Table(
     Column("id", Text, primary_key=True, comment="UUIDv7 of the capture."),
     Column("crawl", Text, ForeignKey("crawls.id"), nullable=False, index=True, comment="The crawl that asked."),
     Column("url", SafeText, nullable=False, comment="The URL that was requested."),
-    Column("url_key", LargeBinary, nullable=False, comment="16-octet BLAKE2b digest of the URL, to find it by."),
+    Column("url_key", LargeBinary, nullable=False, comment="16-byte BLAKE2b digest of the URL, to find it by."),
     Column("fetched_at", Instant, nullable=False, comment="When the answer came (UTC)."),
     Column("expires_at", Instant, comment="Until when it is used without asking again (UTC); empty for pages."),
     Column("status", Integer, comment="HTTP status; empty if there was no answer."),
     Column("error", Text, comment="Why there was no answer: timeout, dns, refused, reset, tls, truncated, …"),
     Column("headers", JSON, nullable=False, comment="All header fields as received, in order: list of name and value."),
     Column("body_sha256", Text, nullable=False, comment="SHA-256 of the content received, in hexadecimal."),
-    Column("body_bytes", Count, nullable=False, comment="Octets of the content received, after decoding."),
+    Column("body_bytes", Count, nullable=False, comment="Bytes of the content received, after decoding."),
     Column("body", Text, ForeignKey("bodies.sha256"), comment="The stored content; empty if only excerpts were kept."),
     Column("excerpts", JSON, comment="The quoted parts kept of content that is not stored, as a list."),
     comment="Evidence: one HTTP request and what came back, as the decisions saw it.",
@@ -174,7 +173,7 @@ decisions = Table(
     Column("stage", Text, nullable=False, comment="request: before the page was fetched; page: before it was kept."),
     Column("status", Integer, comment="HTTP status of the page; empty at stage request."),
     Column("content_sha256", Text, comment="SHA-256 of the page, in hexadecimal; empty at stage request."),
-    Column("bytes", Count, comment="Octets of the page; empty at stage request."),
+    Column("bytes", Count, comment="Bytes of the page; empty at stage request."),
     Column("engine", Text, nullable=False, comment="Version of Forbear that decided."),
     Column("policy", Text, nullable=False, comment="Digest of the policy that was in force."),
     Column("profile", Text, nullable=False, comment="standard or strict."),
@@ -202,7 +201,7 @@ decision_captures = Table(
 )
 
 
-def _said() -> tuple[Column[Any], ...]:
+def _quoted_columns() -> tuple[Column[Any], ...]:
     return (
         Column("decision", Text, ForeignKey("decisions.id"), primary_key=True, comment="The decision."),
         Column("position", Integer, primary_key=True, comment="Order within the decision, from 0."),
@@ -214,14 +213,14 @@ def _said() -> tuple[Column[Any], ...]:
             comment="The words of the site, byte for byte; or the failure's name.",
         ),
         Column("source", SafeText, nullable=False, comment="URL that the words come from."),
-        Column("place", SafeText, nullable=False, comment="Where they stand there: line 12, header tdm-reservation, …"),
+        Column("place", SafeText, nullable=False, comment="Where in the source: line 12, header tdm-reservation, …"),
     )
 
 
 reasons = Table(
     "reasons",
     metadata,
-    *_said(),
+    *_quoted_columns(),
     Column("preference", Text, nullable=False, comment="allow, disallow or unknown."),
     Column("measure", Text, nullable=False, comment="Paragraph of the Code of Practice's Copyright chapter it serves."),
     _index("protocol", "decision"),
@@ -232,7 +231,7 @@ reasons = Table(
 statements = Table(
     "statements",
     metadata,
-    *_said(),
+    *_quoted_columns(),
     Column("preference", Text, nullable=False, comment="allow, disallow or unknown."),
     Column("uses", JSON, nullable=False, comment="The uses that the words speak about, as a list."),
     Column("force", Text, nullable=False, comment="standing, superseded, contradicted or malformed."),
@@ -243,7 +242,7 @@ statements = Table(
 gaps = Table(
     "gaps",
     metadata,
-    *_said(),
+    *_quoted_columns(),
     Column("detail", SafeText, nullable=False, comment="What happened, in one sentence."),
     Column("defers", JSON, nullable=False, comment="The profiles in which this defers the decision, as a list."),
     comment="What could not be read for a decision, and why.",
@@ -257,11 +256,11 @@ pages = Table(
     Column("url", SafeText, nullable=False, comment="Canonical URL of the page."),
     Column("kept_at", Instant, nullable=False, comment="When it was written to the corpus (UTC)."),
     Column("warc_file", SafeText, nullable=False, comment="Name of the WARC file that holds it."),
-    Column("warc_offset", Count, nullable=False, comment="Where its response record begins in that file, in octets."),
-    Column("warc_length", Count, nullable=False, comment="Length of the compressed record, in octets."),
+    Column("warc_offset", Count, nullable=False, comment="Where its response record begins in that file, in bytes."),
+    Column("warc_length", Count, nullable=False, comment="Length of the compressed record, in bytes."),
     Column("sha256", Text, nullable=False, comment="SHA-256 of the page, in hexadecimal."),
     Column("media_type", SafeText, nullable=False, comment="Its type, such as text/html."),
-    Column("bytes", Count, nullable=False, comment="Octets of the page."),
+    Column("bytes", Count, nullable=False, comment="Bytes of the page."),
     _index("crawl"),
     _index("warc_file"),
     _index("sha256"),
@@ -282,7 +281,7 @@ removals = Table(
     ),
     Column("crawl", Text, ForeignKey("crawls.id"), nullable=False, comment="The recheck that asked again."),
     Column("at", Instant, nullable=False, comment="When that was put on record, before the page was touched (UTC)."),
-    Column("erased_at", Instant, index=True, comment="When its octets had left all files (UTC); empty: not yet."),
+    Column("erased_at", Instant, index=True, comment="When its bytes had left all files (UTC); empty: not yet."),
     comment="Tombstones: pages that were kept once and taken out of the corpus since.",
 )
 
@@ -294,7 +293,7 @@ chain = Table(
     Column("ref", Text, nullable=False, comment="The id of that row; of a page, its decision."),
     Column("at", Instant, nullable=False, comment="When it was written (UTC); never earlier than the row before."),
     Column("leaf", LargeBinary, nullable=False, comment="RFC 9162 leaf hash: SHA-256 of 0x00 and the row's record."),
-    Column("salt", LargeBinary, comment="16 octets of chance; empty once the payload is erased."),
+    Column("salt", LargeBinary, comment="16 random bytes; empty once the payload is erased."),
     Column("payload", Text, comment="SHA-256 of salt and the row's payload (URLs, quotations), in hexadecimal."),
     UniqueConstraint("ref", "kind"),
     comment="The log's rows as leaves of a Merkle tree (RFC 9162), in the order in which they were written.",
@@ -343,11 +342,11 @@ list_sources = Table(
     Column("sha256", Text, primary_key=True, comment="SHA-256 of the publication as it was imported, in hexadecimal."),
     Column("layout", Text, nullable=False, comment="Which publication it is an issue of: denmark, austria, …"),
     Column("name", SafeText, nullable=False, comment="Name of the file that was imported."),
-    Column("published", Date, nullable=False, comment="The day that it is from, as the person who imported it said."),
+    Column("published", Date, nullable=False, comment="Its date, as given by the person who imported it."),
     Column("at", Instant, nullable=False, comment="When it was imported (UTC)."),
     Column("whole", Boolean, nullable=False, comment="True: what it does not name is out; false: it adds."),
     Column("named", Count, nullable=False, comment="How many sites it names."),
-    Column("unread", JSON, nullable=False, comment="Rows in which no site was found, as they stand there."),
+    Column("unread", JSON, nullable=False, comment="Rows in which no site was found, as published."),
     Column("content", LargeBinary, nullable=False, comment="The file, compressed with zlib (RFC 1950)."),
     comment="Lists of infringing sites as authorities published them: one row for each file imported.",
 )
@@ -360,7 +359,7 @@ list_entries = Table(
     Column("domain", Text, nullable=False, comment="The domain, in A-labels; its subdomains are meant too."),
     Column("country", Text, nullable=False, comment="Country of the authority (ISO 3166), or EU."),
     Column("authority", SafeText, nullable=False, comment="Who recognised the site as infringing."),
-    Column("basis", SafeText, nullable=False, comment="Legal basis, and the case where the publication tells it."),
+    Column("basis", SafeText, nullable=False, comment="Legal basis, and the case if published."),
     Column("decided", Date, comment="When it was decided; empty where the publication does not say."),
     Column("since", Date, nullable=False, comment="The day of the first publication that names it."),
     Column("until", Date, comment="The day of the first one that does not any more; empty while it is listed."),
@@ -410,7 +409,7 @@ frontier = Table(
     metadata,
     Column("id", Count, primary_key=True, comment="Number of the entry; lower is older."),
     Column("queue", Count, ForeignKey("queues.id"), nullable=False, comment="Which crawl and host it belongs to."),
-    Column("key", LargeBinary, nullable=False, unique=True, comment="16-octet BLAKE2b digest of crawl and URL."),
+    Column("key", LargeBinary, nullable=False, unique=True, comment="16-byte BLAKE2b digest of crawl and URL."),
     Column("url", SafeText, nullable=False, comment="Canonical URL."),
     Column("depth", Integer, nullable=False, comment="Number of links between a seed and this URL."),
     Column("found_on", Count, comment="Number of the entry whose page has the link; empty for seeds."),
@@ -438,7 +437,7 @@ for _name, _state, _columns in (
 urls = Table(
     "urls",
     metadata,
-    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of the canonical URL."),
+    Column("key", LargeBinary, primary_key=True, comment="16-byte BLAKE2b digest of the canonical URL."),
     Column("url", SafeText, nullable=False, comment="Canonical URL."),
     Column("host", Text, nullable=False, comment="Its host."),
     Column("verdict", Text, nullable=False, comment="The latest verdict: allowed, excluded or deferred."),
@@ -447,7 +446,7 @@ urls = Table(
     Column("first_at", Instant, nullable=False, comment="When a decision was first made about it (UTC)."),
     Column("kept_at", Instant, comment="When a copy was last kept (UTC); empty if none ever was."),
     _index("host", "verdict", "at"),
-    comment="Sum over decisions and pages: where every URL stands now.",
+    comment="Sum over decisions and pages: the current state of every URL.",
 )
 Index(
     "ix_urls_kept",
@@ -475,9 +474,9 @@ host_outcomes = Table(
         primary_key=True,
         comment="kept (a copy exists), removed (one did), or the latest verdict on a URL.",
     ),
-    Column("urls", Count, nullable=False, comment="How many of its URLs stand so now; removed: ever did."),
+    Column("urls", Count, nullable=False, comment="How many of its URLs have this outcome now; removed: ever had it."),
     Column(
-        "first_at", Instant, nullable=False, comment="When a URL first came to stand so; removed: was first kept (UTC)."
+        "first_at", Instant, nullable=False, comment="When a URL first had this outcome; removed: was first kept (UTC)."
     ),
     Column("last_at", Instant, nullable=False, comment="When one last did (UTC)."),
     comment="Sum over urls: how many URLs of a host were kept, allowed, excluded, deferred.",
@@ -486,13 +485,13 @@ host_outcomes = Table(
 host_reasons = Table(
     "host_reasons",
     metadata,
-    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of host, verdict and words."),
+    Column("key", LargeBinary, primary_key=True, comment="16-byte BLAKE2b digest of host, verdict and words."),
     Column("host", Text, nullable=False, comment="The host that was decided about."),
     Column("verdict", Text, nullable=False, comment="excluded or deferred."),
     Column("protocol", Text, nullable=False, comment="The protocol of the words."),
     Column("quote", SafeText, nullable=False, comment="The words of the site; or the failure's name."),
     Column("source", SafeText, nullable=False, comment="URL that the words come from."),
-    Column("place", SafeText, nullable=False, comment="Where they stand there."),
+    Column("place", SafeText, nullable=False, comment="Where in the source."),
     Column("measure", Text, nullable=False, comment="Paragraph of the Copyright chapter that is served."),
     Column("first_at", Instant, nullable=False, comment="When these words first decided (UTC)."),
     Column("last_at", Instant, nullable=False, comment="When they last decided (UTC)."),

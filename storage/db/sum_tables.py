@@ -36,7 +36,7 @@ daily_reasons = Table(
 protocol_hosts = Table(
     "protocol_hosts",
     metadata,
-    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of protocol, preference and host."),
+    Column("key", LargeBinary, primary_key=True, comment="16-byte BLAKE2b digest of protocol, preference and host."),
     comment="Which protocol speaks on which host, to count each host once.",
 )
 
@@ -45,7 +45,7 @@ adopted = Table(
     metadata,
     Column("protocol", Text, primary_key=True, comment="The protocol."),
     Column("preference", Text, primary_key=True, comment="allow, disallow or unknown."),
-    Column("hosts", Count, nullable=False, comment="On how many hosts it said so, ever."),
+    Column("hosts", Count, nullable=False, comment="How many hosts ever stated it."),
     comment="Sum over statements: how many hosts use a protocol.",
 )
 
@@ -54,7 +54,7 @@ domain_bytes = Table(
     metadata,
     Column("domain", Text, primary_key=True, comment="Registrable domain."),
     Column("pages", Count, nullable=False, comment="How many copies were ever kept."),
-    Column("bytes", Count, nullable=False, comment="Their octets."),
+    Column("bytes", Count, nullable=False, comment="Their bytes."),
     Index(None, "bytes"),
     comment="Sum over pages: how much was kept of each domain.",
 )
@@ -76,14 +76,14 @@ crawl_measures = Table(
 measure_hosts = Table(
     "measure_hosts",
     metadata,
-    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of a row's key there and a host."),
+    Column("key", LargeBinary, primary_key=True, comment="16-byte BLAKE2b digest of a row's key there and a host."),
     comment="Which hosts are in crawl_measures, to count each once.",
 )
 
 crawl_words = Table(
     "crawl_words",
     metadata,
-    Column("key", LargeBinary, primary_key=True, comment="16-octet BLAKE2b digest of crawl, host, verdict and words."),
+    Column("key", LargeBinary, primary_key=True, comment="16-byte BLAKE2b digest of crawl, host, verdict and words."),
     Column("crawl", Text, nullable=False, comment="The crawl."),
     Column("host", Text, nullable=False, comment="The host that was decided about."),
     Column("verdict", Text, nullable=False, comment="excluded or deferred."),

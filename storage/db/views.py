@@ -1,4 +1,4 @@
-"""Named views of the log, for people who ask in SQL: their names and columns stay, whatever becomes of the tables."""
+"""Named views of the log, for SQL users: their names and columns stay, even if the tables change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WORDS = {
     "protocol": "The protocol of the words.",
     "quote": "The site's own words; or the name of a failure.",
     "source": "The URL that they come from.",
-    "place": "Where they stand there.",
+    "place": "Where in the source.",
 }
 _OF_WORDS = "w.protocol, w.quote, w.source, w.place"
 
@@ -50,7 +50,7 @@ VIEWS = {
         | {
             "status": "HTTP status of the page; empty at stage request.",
             "content_sha256": "SHA-256 of the page, in hexadecimal.",
-            "bytes": "Octets of the page.",
+            "bytes": "Bytes of the page.",
             "engine": "Version of Forbear that decided.",
             "policy": "Digest of the policy in force.",
             "profile": "standard or strict.",
@@ -100,7 +100,7 @@ VIEWS = {
             "status": "HTTP status; empty if there was no answer.",
             "error": "Why there was none.",
             "body_sha256": "SHA-256 of the content received.",
-            "body_bytes": "Its octets.",
+            "body_bytes": "Its bytes.",
         },
     ),
     "log_pages": View(
@@ -113,10 +113,10 @@ VIEWS = {
             "url": "Canonical URL of the page.",
             "kept_at": "When it was written to the corpus (UTC).",
             "warc_file": "The WARC file that holds it.",
-            "warc_offset": "Where its record begins there, in octets.",
+            "warc_offset": "Where its record begins there, in bytes.",
             "sha256": "SHA-256 of the page, in hexadecimal.",
             "media_type": "Its type.",
-            "bytes": "Its octets.",
+            "bytes": "Its bytes.",
         },
     ),
     "log_crawls": View(
@@ -139,11 +139,11 @@ VIEWS = {
         },
     ),
 }
-"""Every view, by its name."""
+"""Every view, by name."""
 
 
 TABLES = tuple(table for table in vars(schema).values() if isinstance(table, Table))
-"""The tables of the log below them."""
+"""The tables of the log behind the views."""
 
 
 _READERS = """
@@ -154,46 +154,46 @@ _READERS = """
 
 
 def create(connection: Connection) -> None:
-    """Makes all views, in place of those that are there."""
+    """Creates all views, replacing existing ones."""
     drop(connection)
     for name, view in VIEWS.items():
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {view.query}")
-    if connection.dialect.name == "postgresql":  # whoever may read the log may read its views, as before
+    if connection.dialect.name == "postgresql":  # roles that may read the log may read its views, as before
         for role in connection.exec_driver_sql(_READERS).scalars().all():
             for name in VIEWS:
                 connection.exec_driver_sql(f'GRANT SELECT ON {name} TO "{role}"')
 
 
 def drop(connection: Connection) -> None:
-    """Removes all views, so that the tables below them can be changed."""
+    """Drops all views, so that the tables behind them can be changed."""
     for name in VIEWS:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
 
 class QueryResult(NamedTuple):
-    """The answer to a query: the names of its columns, and its rows as they come."""
+    """The result of a query: column names, and the rows as they arrive."""
 
     columns: Sequence[str]
     rows: Iterator[Sequence[Any]]
 
 
 def run_select(connection: Connection, query: str) -> QueryResult:
-    """Answers one SELECT; the connection is one of ``database.reading_only``. Raises StorageError with a sentence."""
+    """Runs one SELECT on a connection of ``database.reading_only``. Raises StorageError with a sentence."""
     query = query.strip().rstrip(";").rstrip()
     if connection.dialect.name == "postgresql":
         return _postgresql(connection, query)
     try:
         found = connection.exec_driver_sql(query)
     except DBAPIError as error:
-        raise StorageError(f"This cannot be asked: {_first_line(error.orig)}.") from error
+        raise StorageError(f"The query failed: {_first_line(error.orig)}.") from error
     if not found.returns_rows:
-        raise StorageError("This cannot be asked: it is no SELECT.")
+        raise StorageError("Only SELECT statements are allowed.")
     return QueryResult(list(found.keys()), map(tuple, found))
 
 
 def _postgresql(connection: Connection, query: str) -> QueryResult:
-    """Streams by the extended protocol, which takes one statement alone."""
-    import psycopg  # noqa: PLC0415 SQLite's users do not wait for it
+    """Streams by the extended protocol, which takes one statement only."""
+    import psycopg  # noqa: PLC0415 not needed for SQLite
 
     assert connection.connection.driver_connection is not None
     cursor = connection.connection.driver_connection.cursor()
@@ -201,9 +201,9 @@ def _postgresql(connection: Connection, query: str) -> QueryResult:
     try:
         first = next(rows, None)
     except psycopg.Error as error:
-        raise StorageError(f"This cannot be asked: {_first_line(error)}.") from error
+        raise StorageError(f"The query failed: {_first_line(error)}.") from error
     if cursor.description is None:
-        raise StorageError("This cannot be asked: it is no SELECT.")
+        raise StorageError("Only SELECT statements are allowed.")
     return QueryResult([column.name for column in cursor.description], chain(() if first is None else (first,), rows))
 
 
@@ -212,7 +212,7 @@ def _first_line(error: BaseException | None) -> str:
 
 
 def datasette() -> dict[str, Any]:
-    """Metadata for Datasette (1.0): what each view and table holds, and every column."""
+    """Builds the metadata for Datasette (1.0): a description of every view, table and column."""
     tables: dict[str, Any] = {
         name: {"description": view.about, "columns": view.columns} for name, view in VIEWS.items()
     }

@@ -1,4 +1,4 @@
-"""What a writer knows to be in the database already, so that it does not ask again for every page."""
+"""Remembers what the writer knows to be in the database, so that it need not ask for every page."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TypeVar
 T = TypeVar("T", bound=Hashable)
 
 MOST = 65_536
-"""Things remembered of each kind: some ten megabytes at most."""
+"""Entries remembered of each kind: some ten megabytes at most."""
 
 
 class Seen(set[T]):
-    """Things that were seen; when there are too many, all are forgotten, and seen anew as they come."""
+    """A set that forgets everything when it is full."""
 
     def note(self, things: Iterable[T]) -> None:
-        """Remembers them."""
+        """Adds things; empties the set first if it is full."""
         if len(self) > MOST:
             self.clear()
         self.update(things)
 
 
 class WriteCache:
-    """Holds for transactions that were committed: after one that failed, a new cache is begun.
+    """Valid for committed transactions only: after one that failed, start with a new cache.
 
     ``captures`` are ids, ``links`` pairs of crawl and URL, ``speaking`` triples of protocol, preference and host;
-    ``measured`` and ``words`` are keys of crawl_sums.py. None of these rows ever goes away while a crawl is at work,
-    but for URLs that are erased: a page that links to one does not bring it back.
+    ``measured`` and ``words`` are keys of crawl_sums.py. None of these rows goes away during a crawl, except URLs that
+    are erased: a page that links to one does not bring it back.
     """
 
     def __init__(self) -> None:

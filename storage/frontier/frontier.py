@@ -1,4 +1,22 @@
-"""The frontier: what each crawl found and has still to do, a queue for each host."""
+"""The frontier: what each crawl found and has still to do, with a queue for each host.
+
+An *entry* is a URL of one crawl; a *queue* holds the entries of one crawl and host. The schema has one row for each:
+
+    hosts     a.example   next_at 02:41:20, leased by process 1 until 02:42:00
+    queues    crawl 7, a.example   ready_at 02:42:00
+    frontier  1 https://a.example/      kept
+              2 https://a.example/a     waiting
+              3 https://a.example/b     deferred, due_at 03:00:00
+
+A scheduler leases hosts (leases.py) whose queue has ``ready_at`` in the past, takes what waits in them (``take_all``),
+and records each result (``set_states``). Giving the host back sets ``ready_at`` to when the queue next has work: the
+host's ``next_at`` if something waits, the earliest ``due_at`` if everything is deferred, NULL if the queue is done. So
+finding work is one look at an index of ``queues``, however many entries there are, and the crawl is finished when no
+queue has a ``ready_at`` (``status``).
+
+``ready_at`` is only a hint and may be early. It must not be NULL while something waits, so code that adds or reopens an
+entry locks the queue and sets it (``mark_ready``).
+"""
 
 from __future__ import annotations
 
@@ -22,19 +40,19 @@ from forbear.storage.frontier.hosts import ensure_hosts
 from forbear.storage.frontier.process_id import this_process
 
 OPEN = tuple(map(str, (EntryState.WAITING, EntryState.DEFERRED, EntryState.ALLOWED)))
-"""Where an entry stands that something is left to do for."""
+"""States of entries with something left to do."""
 
 
 DEATH, READ_DEATH = 1, 10
-"""How much it counts that a process died while it had an entry, and while it was reading it: most are innocent."""
+"""What a process's death counts against its entries, and against the one it was reading: most are innocent."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierEntry:
-    """A URL to be decided about and fetched; ``id`` names it in Settle and in ``Link.found_on``.
+    """A URL to decide about and fetch; ``id`` names it in EntryUpdate and in ``Link.found_on``.
 
-    ``attempts``: how often it was deferred. ``deaths``: how many processes died that had it, as DEATH and READ_DEATH
-    count them.
+    ``attempts`` counts its deferrals, ``deaths`` the processes that died while they had it, weighted by DEATH and
+    READ_DEATH.
     """
 
     id: int
@@ -49,7 +67,7 @@ class FrontierEntry:
 
 @dataclass(frozen=True, slots=True)
 class FrontierStatus:
-    """Whether anything is left to do, and when the next host is looked at."""
+    """Whether the crawl has finished, and when the next host is due."""
 
     finished: bool
     next_at: datetime | None
@@ -63,7 +81,7 @@ def add(connection: Connection, crawl: str, links: Sequence[Link]) -> int:
 def add_all(
     connection: Connection, wanted: Sequence[tuple[str, Sequence[Link]]], known: Seen[tuple[str, str]] | None = None
 ) -> list[int]:
-    """``add`` for several crawls or pages at once: how many were added of each. ``known`` are of (crawl, URL)."""
+    """Like ``add``, for several crawls or pages at once: returns a count for each. ``known`` are of (crawl, URL)."""
     known = Seen() if known is None else known
     found: dict[bytes, tuple[int, str, str, Link]] = {}
     new: dict[tuple[str, str], None] = {}
@@ -105,10 +123,10 @@ def _row(key: bytes, queue: int, link: Link) -> tuple[object, ...]:
 
 
 def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """The queue of each (crawl, host), made where there is none.
+    """Returns the queue of each (crawl, host), made if missing.
 
-    The rows are locked until the transaction ends: otherwise another process could find a queue empty, and put it
-    to sleep, while the entries added here cannot be seen yet.
+    The rows stay locked until the transaction ends: otherwise another process could find a queue empty, and mark it
+    done, while the entries added here are not visible yet.
     """
     known = _lock_queues(connection, wanted)
     new = sorted(wanted - set(known))
@@ -135,15 +153,15 @@ def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> d
 
 
 def mark_ready(connection: Connection, some: Iterable[int]) -> None:
-    """Lets queues that were empty take their turn again, after all that are ready now."""
+    """Puts queues that were done back in turn, after all that are ready now."""
     asleep = "UPDATE queues SET ready_at = ? WHERE ready_at IS NULL AND id"
     find(connection, asleep, sorted(some), before=(iso_utc(now()),))
 
 
 def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[FrontierEntry]:
-    """What waits for a host that the caller holds the lease of: first the shallow, then the old.
+    """Returns what waits for a host that the caller has leased: shallow entries first, then old ones.
 
-    An entry stays ``waiting`` until it is settled: a caller that takes again before that gets it again.
+    An entry stays ``waiting`` until it is updated: a caller that takes again before that gets it again.
     """
     return take_all(connection, crawl, {host: limit}, at)[host]
 
@@ -151,7 +169,7 @@ def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime
 def take_all(
     connection: Connection, crawl: str, wanted: Mapping[str, int], at: datetime
 ) -> dict[str, list[FrontierEntry]]:
-    """``take`` for many hosts, each with its limit, in three statements for every hundred."""
+    """Like ``take``, for many hosts, each with its limit, in three statements per hundred hosts."""
     taken: dict[str, list[FrontierEntry]] = {host: [] for host in wanted}
     for some in chunks(sorted(wanted), 100):
         known = select(queues.c.id, queues.c.host).where(queues.c.crawl == crawl, queues.c.host.in_(some))
@@ -175,7 +193,7 @@ def take_all(
 
 
 def _first(queue: int, limit: int) -> Select[Any]:
-    """What waits in a queue, from the index in its order: one part of a statement about many."""
+    """Selects what waits in a queue, in the order of the index: one part of a statement about many queues."""
     columns = frontier.c
     named = (columns.id, columns.queue, columns.url, columns.depth, columns.found_on, columns.redirects)
     waiting = select(*named, columns.attempts, columns.deaths).where(
@@ -191,9 +209,9 @@ _SETTLE = (
 
 
 def set_states(connection: Connection, changes: Sequence[tuple[EntryUpdate, str | None]]) -> None:
-    """Records where entries stand now, and by which decision (None leaves the one they have), in order.
+    """Records new states of entries, with the decision for each (None keeps the old one), in order.
 
-    An entry that has come to its end stays there: whoever lost its lease may learn of that too late.
+    An entry in a final state stays there: a process that lost its lease may learn of that too late.
     """
     if not changes:
         return
@@ -210,14 +228,14 @@ def set_states(connection: Connection, changes: Sequence[tuple[EntryUpdate, str 
     ]
     many(connection, _SETTLE, rows)
     again = [change.entry for change, _ in changes if change.state in (EntryState.WAITING, EntryState.DEFERRED)]
-    for some in chunks(again):  # one that lost its lease in the meantime must not be forgotten
+    for some in chunks(again):  # the queue of an entry whose lease was lost must not stay done
         mark_ready(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))
 
 
 def lock_open_entries(connection: Connection, some: Sequence[int]) -> set[int]:
-    """Which entries are this process's to end: they are open, and no other has leased their host meanwhile.
+    """Returns which entries this process may end: open ones, whose host no other process has leased.
 
-    Nobody else changes that until this transaction ends.
+    Locks them until this transaction ends.
     """
     held: set[int] = set()
     mine = or_(hosts.c.lease_owner.is_(None), hosts.c.lease_owner == this_process())
@@ -229,16 +247,16 @@ def lock_open_entries(connection: Connection, some: Sequence[int]) -> set[int]:
 
 
 def note_deaths(connection: Connection, keys: Sequence[bytes]) -> None:
-    """Counts that processes died while they read entries, once for each time that the key of one is there."""
+    """Counts the death of a process against the entry it was reading, once for each key given."""
     for key in keys:
         read = frontier.update().where(frontier.c.key == key)
         connection.execute(read.values(deaths=frontier.c.deaths + READ_DEATH))
 
 
 def reopen(connection: Connection, crawl: str) -> int:
-    """Lets what was deferred or given up wait again, as if it were new; returns how many URLs these are.
+    """Sets deferred and abandoned entries back to waiting, as if new; returns how many.
 
-    What else waits is looked at now too, whenever it would have been: a clock that ran ahead may have said so.
+    Makes all queues ready now, even those due later: a clock that ran ahead may have set that time.
     """
     at = now()
     connection.execute(queues.update().where(queues.c.crawl == crawl, queues.c.ready_at > at).values(ready_at=at))
@@ -254,7 +272,7 @@ def reopen(connection: Connection, crawl: str) -> int:
 
 
 def status(connection: Connection, crawl: str) -> FrontierStatus:
-    """Whether the crawl is finished: no process holds a host of it, and nothing waits."""
+    """Returns whether the crawl is finished: no process holds a host of it, and nothing waits."""
     ready_at = connection.scalar(
         select(queues.c.ready_at)
         .where(queues.c.crawl == crawl, queues.c.ready_at.is_not(None))
@@ -265,7 +283,7 @@ def status(connection: Connection, crawl: str) -> FrontierStatus:
 
 
 def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, EntryState, str | None]]:
-    """All entries of a crawl, oldest first: URL, where it stands, the latest decision about it."""
+    """Yields all entries of a crawl, oldest first: URL, state, latest decision."""
     rows = (
         select(frontier.c.url, frontier.c.state, frontier.c.decision)
         .join_from(frontier, queues)
@@ -277,13 +295,13 @@ def entries(connection: Connection, crawl: str) -> Iterator[tuple[str, EntryStat
 
 
 SAMPLE = 1_000
-"""Entries that an estimate looks at: it is wrong by 1.6 % of all URLs or less in two of three cases."""
+"""Entries that an estimate looks at: the error is 1.6 % of all URLs or less in two of three cases."""
 
 
 def estimate_states(connection: Connection, crawl: str) -> dict[EntryState, int]:
-    """About how many entries of a crawl stand where, from entries drawn at random: as fast for 10 million as for 10.
+    """Estimates how many entries of a crawl are in each state, from a random sample: as fast for 10 million as for 10.
 
-    Exact for as many entries as SAMPLE.
+    Exact for up to SAMPLE entries.
     """
     last = connection.scalar(select(func.max(frontier.c.id))) or 0
     drawn = random.sample(range(1, last + 1), min(last, SAMPLE))
@@ -295,11 +313,11 @@ def estimate_states(connection: Connection, crawl: str) -> dict[EntryState, int]
 
 
 COUNTED = 1_000_000
-"""Entries, of all crawls of a database, up to which they are counted; more would keep a crawl from its end."""
+"""Up to this many entries, of all crawls, are counted; counting more would delay the end of a crawl."""
 
 
 def count_states(connection: Connection, crawl: str) -> dict[EntryState, int]:
-    """How many entries of a crawl stand where; an estimate if the frontier has more than COUNTED."""
+    """Counts the entries of a crawl by state; estimates if the frontier has more than COUNTED."""
     if (connection.scalar(select(func.max(frontier.c.id))) or 0) > COUNTED:
         return estimate_states(connection, crawl)
     counted = (

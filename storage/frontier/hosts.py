@@ -1,4 +1,4 @@
-"""Hosts: a row for each name met, which everything else about a host hangs on."""
+"""Rows of hosts, which everything else about a host refers to."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from forbear.storage.db.types import iso_utc, printable
 
 
 def ensure_hosts(connection: Connection, names: Iterable[str], at: datetime) -> None:
-    """Makes rows for hosts that have none; in one order for all processes, so that they do not lock each other out."""
+    """Adds rows for hosts without one; in the same order in all processes, so that they cannot deadlock."""
     met = iso_utc(at)
     rows = [(name, printable(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
     add_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
 
 
 def domain_in(connection: Connection, host: str) -> str:
-    """The registrable domain of a host as its rows have it; by the Public Suffix List if it was never met."""
+    """Returns a host's registrable domain as stored; by the Public Suffix List if the host is unknown."""
     found = connection.scalar(select(hosts.c.domain).where(hosts.c.host == host))
     if found is None:  # a domain may be known by its subdomains alone
         found = connection.scalar(select(hosts.c.domain).where(hosts.c.domain == host).limit(1))

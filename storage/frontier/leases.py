@@ -1,4 +1,19 @@
-"""Leases on hosts: one process at a time sends requests to a host, and the next one honours when it may."""
+"""Leases on hosts: one process at a time sends requests to a host, and the next one keeps the pause between requests.
+
+A lease is ``lease_owner`` and ``lease_until`` in the host's row. Its owner renews it while it works, and gives it back
+with the time at which the host may be asked again:
+
+    02:41:00  process 1 leases a.example until 02:42:00     lease_hosts
+    02:41:30  and until 02:42:30                            renew
+    02:42:10  gives it back, next request from 02:42:15     release
+    02:42:12  process 2 leases it, and waits until 02:42:15
+
+A process that dies gives nothing back. Others of the same machine see that it is gone (``recover``); on other machines
+the lease runs out. Either way the owner's name is still in the row, so the next lease is ``orphaned``: nobody knows
+when the host was last asked, and the new owner waits for a whole delay first. What the dead process was fetching goes
+back to waiting, with the death counted against it. A process that was only paused finds its lease lost at the next
+``renew``, and the log refuses what it still wants to keep (``frontier.lock_open_entries``).
+"""
 
 from __future__ import annotations
 
@@ -22,8 +37,8 @@ from forbear.storage.frontier.process_id import is_dead
 class Lease:
     """The permission to send requests to a host, from ``next_at`` on (None: at once).
 
-    ``orphaned``: the process that had it before died without a word, so that nobody knows when it last asked:
-    wait the whole delay of the host first.
+    ``orphaned``: the previous owner died without giving it back, so nobody knows when it last sent a request; wait for
+    the host's whole delay first.
     """
 
     host: str
@@ -32,10 +47,10 @@ class Lease:
 
 
 def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: datetime, seconds: float) -> list[Lease]:
-    """Up to ``n`` hosts of the crawl that have something due, for ``seconds``; longest ready first.
+    """Leases up to ``n`` hosts of the crawl with something due, for ``seconds``; the longest ready first.
 
-    Entries of these hosts that another process was fetching when it died wait again; the death counts against them, as
-    it may have died of the answer.
+    Entries of these hosts that a process was fetching when it died go back to waiting; the death counts against them,
+    since the answer may have caused it.
     """
     leased: list[Lease] = []
     until = at + timedelta(seconds=seconds)
@@ -45,7 +60,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
             .add_columns(hosts.c.last_seen)
             .join_from(queues, hosts)
             .where(queues.c.crawl == crawl, queues.c.ready_at <= at)
-            .order_by(queues.c.ready_at)  # and no further: the index has them so, and nothing has to be sorted
+            .order_by(queues.c.ready_at)  # no other key: the index has this order, so nothing is sorted
             .limit(n - len(leased))
             .with_for_update(skip_locked=True, key_share=True)
         )
@@ -56,7 +71,7 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
         for row in rows:
             held = row.lease_owner is not None and row.lease_until > at
             later = row.lease_until if held else _next_at(row, at)
-            if later is not None and later > at:  # look again then, so that nobody passes it by until that
+            if later is not None and later > at:  # nobody looks at it again before that
                 connection.execute(queues.update().where(queues.c.id == row.id).values(ready_at=later))
             else:
                 free.append(row)
@@ -68,9 +83,9 @@ def lease_hosts(connection: Connection, crawl: str, owner: str, n: int, at: date
 
 
 def lease_host(connection: Connection, owner: str, host: str, at: datetime, seconds: float) -> Lease | None:
-    """One named host, also one that no crawl has met; None while another process holds it.
+    """Leases one host by name, even one unknown to any crawl; returns None while another process holds it.
 
-    Who holds it already gets it again: within a process, taking turns is the caller's task.
+    The current owner gets it again: taking turns within a process is the caller's task.
     """
     ensure_hosts(connection, [host], at)
     of = hosts.c
@@ -84,7 +99,7 @@ def lease_host(connection: Connection, owner: str, host: str, at: datetime, seco
 
 
 def _next_at(row: Row[*tuple[Any, ...]], at: datetime) -> datetime | None:
-    """When the host may be asked again; at once if that was noted by a clock that ran ahead."""
+    """Returns when the host may be asked again; at once if a clock that ran ahead set the time."""
     next_at: datetime | None = row.next_at
     return None if row.last_seen > at + SKEW else next_at
 
@@ -107,7 +122,7 @@ def _recover_entries(connection: Connection, some: Sequence[int], deaths: int) -
 
 
 def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime, seconds: float) -> set[str]:
-    """Holds hosts for ``seconds`` from now; returns those that are still the owner's, the others are lost."""
+    """Extends leases to ``seconds`` from now; returns the hosts still owned, the others are lost."""
     until = at + timedelta(seconds=seconds)
     kept: set[str] = set()
     for part in chunks(sorted(some)):
@@ -120,7 +135,7 @@ def renew(connection: Connection, owner: str, some: Sequence[str], at: datetime,
 
 
 def release(connection: Connection, owner: str, host: str, next_at: datetime | None, at: datetime) -> None:
-    """Gives a host back when nothing of it is in flight; whoever comes next waits until ``next_at``.
+    """Gives a host back when no request to it is in flight; the next owner waits until ``next_at``.
 
     Does nothing if the lease was lost.
     """
@@ -137,7 +152,7 @@ def release(connection: Connection, owner: str, host: str, next_at: datetime | N
 
 
 def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
-    """When something of the queue is to be done: now, later, or never."""
+    """Returns when the queue next has work: now, later, or never (None)."""
     entries = select(frontier.c.id).where(frontier.c.queue == queue)
     for state in (EntryState.WAITING, EntryState.ALLOWED):
         if connection.scalar(entries.where(frontier.c.state == state.value).limit(1)) is not None:
@@ -150,21 +165,21 @@ def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
 
 
 def any_held(connection: Connection, crawl: str, at: datetime) -> bool:
-    """Whether any process holds a host of the crawl that something is left to do for."""
+    """Checks whether any process holds a host of the crawl with work left."""
     leased = select(hosts.c.host).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
     wanted = leased.join_from(hosts, queues).where(queues.c.crawl == crawl, queues.c.ready_at.is_not(None))
     return connection.scalar(wanted.limit(1)) is not None
 
 
 def recover(connection: Connection, at: datetime) -> list[str]:
-    """Ends the leases of processes of this machine that are dead, so that nobody waits for them; returns the hosts.
+    """Ends the leases of dead processes of this machine, so that nobody waits for them; returns the hosts.
 
-    Cheap, whatever the frontier holds: it reads the leased hosts alone. Other machines' leases end by time.
+    Cheap for any frontier: it reads leased hosts only. Leases of other machines run out by time.
     """
     held = select(hosts.c.host, hosts.c.lease_owner).where(hosts.c.lease_owner.is_not(None), hosts.c.lease_until > at)
     dead = [row.host for row in connection.execute(held) if is_dead(row.lease_owner)]
     for some in chunks(sorted(dead)):
-        # The owner's name stays: who leases the host next sees that it was orphaned.
+        # The owner's name stays: the next lease is orphaned by it.
         connection.execute(hosts.update().where(hosts.c.host.in_(some)).values(lease_until=at))
         _postpone(connection, some, at)
     return dead

@@ -1,4 +1,4 @@
-"""How a process signs its leases, and whether the one that signed is still alive."""
+"""Identifies the process that owns a lease, and checks whether it is still alive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def _this_place() -> str:
-    """Where process numbers mean what they mean here: this host, this boot, this container."""
+    """Returns where process ids mean what they mean here: this host, this boot, this container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
         namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
@@ -20,7 +20,7 @@ def _this_place() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot (proc(5)); ``-`` if nobody says, None if it is dead."""
+    """Returns when a process started, in clock ticks since boot (proc(5)); ``-`` if unknown, None if it is dead."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]  # a zombie sends no requests
@@ -36,12 +36,12 @@ def _started(pid: int) -> str | None:
 
 
 def this_process() -> str:
-    """The name this process signs with: place, process number and start, which no other process shares."""
+    """Returns an id that no other process shares: place, process id and start time."""
     return f"{_this_place()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the process that signed is known to have ended; one of another machine or container never is."""
+    """Checks whether a process is known to have ended; one of another machine or container never is."""
     place, _, rest = owner.partition(":")
     pid, _, start = rest.partition(":")
     if place != _this_place() or not pid.isdecimal():

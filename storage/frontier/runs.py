@@ -1,4 +1,4 @@
-"""When which step of a timetable ran and how it ended, and the lock that lets one run at a time have a database."""
+"""Records when each step of a timetable ran and how it ended; locks a database so that one run at a time uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCK = 0x666F7264
 
 
 class StepRun(NamedTuple):
-    """The latest run of a step; without ``finished_at``, it was cut short. ``code`` is its exit code."""
+    """The latest run of a step; without ``finished_at``, it was interrupted. ``code`` is its exit code."""
 
     id: str
     started_at: datetime
@@ -28,7 +28,7 @@ class StepRun(NamedTuple):
 
 @contextmanager
 def exclusive_lock(engine: Engine) -> Iterator[bool]:
-    """Whether this process may run steps on the database now; the lock ends with it, however it ends."""
+    """Yields whether this process may run steps on the database; the lock ends with the process."""
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
             yield bool(connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}))
@@ -43,19 +43,19 @@ def exclusive_lock(engine: Engine) -> Iterator[bool]:
 
 
 def latest(connection: Connection, step: str) -> StepRun | None:
-    """The latest run of a step; None if it never ran."""
+    """Returns the latest run of a step; None if it never ran."""
     newest = select(runs).where(runs.c.step == step).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(1)
     row = connection.execute(newest).first()
     return StepRun(row.id, row.started_at, row.finished_at, row.code) if row else None
 
 
 def begin(connection: Connection, step: str, words: Sequence[str], at: datetime) -> str:
-    """Notes that a step begins; returns the id of its run."""
+    """Records that a step begins; returns the id of its run."""
     row = {"id": new_id(), "step": step, "words": list(words), "started_at": at}
     connection.execute(runs.insert(), row)
     return str(row["id"])
 
 
 def end(connection: Connection, run: str, code: int, at: datetime) -> None:
-    """Notes how it ended."""
+    """Records how a run ended."""
     connection.execute(update(runs).where(runs.c.id == run).values(finished_at=at, code=code))

@@ -1,10 +1,10 @@
-"""Complaints by rightsholders (measure 1.5(2)): received, handled step by step, each with its reason, in time.
+"""Complaints by rightsholders (measure 1.5(2)): received, then handled in steps, each with a reason and a deadline.
 
     received → acknowledged → in review → accepted | rejected | duplicate | unfounded
 
-A complaint that is manifestly unfounded, or repeats one that was decided, may be closed from any open state (1.5(2)
-allows to refuse these); whatever was decided can be taken up again. What an accepted one blocks is a line of the
-operator's list from then on, for as long as it stands as accepted.
+A complaint that is manifestly unfounded, or repeats a decided one, may be closed from any open state (1.5(2) allows
+refusing these); a closed one can be reopened. What an accepted complaint blocks is in the operator's list for as long
+as it stays accepted.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from forbear.storage.db.portal_tables import complaint_blocks, complaint_files, 
 from forbear.storage.db.records import new_id
 from forbear.storage.db.types import printable
 
-_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # what nobody takes for another on the telephone
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # letters that sound alike on the telephone are left out
 
 
 class ComplaintState(StrEnum):
-    """Where a complaint stands."""
+    """The state of a complaint."""
 
     RECEIVED = "received"
     ACKNOWLEDGED = "acknowledged"
@@ -52,23 +52,23 @@ NEXT: Mapping[ComplaintState, tuple[ComplaintState, ...]] = {
     ComplaintState.IN_REVIEW: _CLOSED,
     **dict.fromkeys(_CLOSED, (ComplaintState.IN_REVIEW,)),
 }
-"""Which steps are possible from each state."""
+"""The states that may follow each state."""
 
 WITHIN: Mapping[ComplaintState, timedelta] = {
     ComplaintState.RECEIVED: timedelta(days=3),
     ComplaintState.ACKNOWLEDGED: timedelta(days=7),
     ComplaintState.IN_REVIEW: timedelta(days=30),
 }
-"""How long each open state may last; the measure says *within a reasonable time*, and this is what we make of it."""
+"""How long each open state may last: our reading of the measure's *within a reasonable time*."""
 
 
 class BadStep(ValueError):
-    """A step that cannot be taken; the message is a sentence for a person."""
+    """A step that is not possible; the message is a sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that was sent along; ``media_type`` by its first octets."""
+    """An attached file; ``media_type`` is detected from its first bytes."""
 
     name: str
     media_type: str
@@ -77,7 +77,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What somebody complains of; ``urls`` are domains or URLs, ``on_behalf`` is empty for themselves."""
+    """What is complained about; ``urls`` are domains or URLs, ``on_behalf`` is empty if for themselves."""
 
     name: str
     email: str
@@ -91,7 +91,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done with a complaint: when, by whom, the state from then on, and why."""
+    """A step in handling a complaint: when, by whom, the new state, and why."""
 
     at: datetime
     by: str
@@ -112,7 +112,7 @@ class AttachmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A complaint as it stands; ``due_at`` is when its next step is due, None once it is decided."""
+    """A complaint as it is now; ``due_at`` is the deadline of its next step, None once it is decided."""
 
     id: str
     number: str
@@ -126,12 +126,12 @@ class Complaint:
     duplicate_of: str | None
 
     def is_late(self, at: datetime) -> bool:
-        """Whether its next step is overdue."""
+        """Checks whether its next step is overdue."""
         return self.due_at is not None and self.due_at < at
 
 
 def receive(connection: Connection, notice: Notice, at: datetime) -> tuple[str, Complaint]:
-    """A new complaint, and the secret of its private link, which is not stored."""
+    """Stores a new complaint; returns it and the secret of its private link, which is not stored."""
     secret = secrets.token_urlsafe(24)
     number = f"{at.astimezone(UTC):%Y}-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
     complaint = {
@@ -166,10 +166,10 @@ def advance(
     blocks: Sequence[str] = (),
     duplicate_of: str = "",
 ) -> Complaint:
-    """Takes a step, in a transaction that means to write. Raises BadStep.
+    """Takes a step, in a write transaction. Raises BadStep.
 
-    ``blocks`` are what an accepted complaint adds to the operator's list: domains, or what URLs begin with.
-    ``duplicate_of`` is the number of the earlier complaint.
+    ``blocks`` are the domains or URL prefixes that an accepted complaint adds to the operator's list. ``duplicate_of``
+    is the number of the earlier complaint.
     """
     row = connection.execute(_one(complaints.c.number == number).with_for_update()).one_or_none()
     if row is None:
@@ -200,7 +200,7 @@ def advance(
 def _earlier(connection: Connection, row: Row[Any], number: str) -> str:
     earlier = connection.scalar(select(complaints.c.id).where(complaints.c.number == number))
     if earlier is None or earlier == row.id:
-        raise BadStep(f"{number!r} is no other complaint: name the earlier one by its number.")
+        raise BadStep(f"{number!r} is not another complaint: name the earlier one by its number.")
     return str(earlier)
 
 
@@ -212,13 +212,13 @@ def _check(number: str, match: str, by: str, at: datetime) -> None:
 
 
 def find(connection: Connection, number: str) -> Complaint | None:
-    """The complaint with this number."""
+    """Finds a complaint by its number."""
     row = connection.execute(_one(complaints.c.number == number)).one_or_none()
     return _read(connection, row) if row else None
 
 
 def find_by_secret(connection: Connection, secret: str) -> Complaint | None:
-    """The complaint of a private link."""
+    """Finds the complaint of a private link."""
     row = connection.execute(_one(complaints.c.link == _digest(secret))).one_or_none()
     return _read(connection, row) if row else None
 
@@ -226,7 +226,7 @@ def find_by_secret(connection: Connection, secret: str) -> Complaint | None:
 def open_complaints(
     connection: Connection, state: ComplaintState | None = None, *, limit: int = 500
 ) -> list[Complaint]:
-    """Complaints in a state, or all that are open: what is due first comes first."""
+    """Returns complaints in a state, or all open ones; what is due first comes first."""
     columns = complaints.c
     wanted = columns.state == str(state) if state else columns.state.in_([str(open_) for open_ in WITHIN])
     rows = connection.execute(_one(wanted).order_by(columns.due_at, columns.received_at).limit(limit)).all()
@@ -234,7 +234,7 @@ def open_complaints(
 
 
 def attachment(connection: Connection, number: str, position: int) -> Attachment | None:
-    """What was sent along with a complaint."""
+    """Returns an attachment of a complaint."""
     files = complaint_files.c
     found = select(files.name, files.media_type, files.content).join_from(complaint_files, complaints)
     row = connection.execute(found.where(complaints.c.number == number, files.position == position)).one_or_none()
@@ -242,12 +242,12 @@ def attachment(connection: Connection, number: str, position: int) -> Attachment
 
 
 def revision(connection: Connection) -> int:
-    """A number that is another whenever what accepted complaints block may have changed."""
+    """Returns a number that changes whenever what accepted complaints block may have changed."""
     return connection.scalar(select(func.count()).select_from(complaint_steps)) or 0
 
 
 def operator_lines(connection: Connection) -> tuple[str, ...]:
-    """The lines that accepted complaints add to the operator's list, the oldest first."""
+    """Returns the lines that accepted complaints add to the operator's list, oldest first."""
     columns = complaint_blocks.c
     accepted = (
         select(columns.match, columns.by, columns.at, complaints.c.number)
@@ -287,7 +287,7 @@ def _read(connection: Connection, row: Row[Any]) -> Complaint:
 
 
 def _all(connection: Connection, rows: Sequence[Row[Any]]) -> list[Complaint]:
-    """Complaints with all that belongs to them, by as many statements as for one."""
+    """Builds complaints with all that belongs to them, in as many statements as for one."""
     steps, files, blocks = complaint_steps.c, complaint_files.c, complaint_blocks.c
     ids = [row.id for row in rows]
     taken = _of(connection, ids, (steps.complaint, steps.at, steps.by, steps.state, steps.reason), steps.position)

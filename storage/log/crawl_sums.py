@@ -1,6 +1,6 @@
-"""What was said in each crawl and by which measure it counts: kept in step with the log, in the same transaction.
+"""Sums of the words and measures of each crawl's decisions, kept in the same transaction as the log.
 
-Like all rollups they are written while the writer holds the chain's turn, so that no two processes count at once.
+Like all rollups they are written while the writer holds the chain's lock, so no two processes count at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Key = tuple[str, str, str, str]
 
 
 def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> None:
-    """Counts what the jobs wrote; to be called after ``chain.append``."""
+    """Counts what the jobs wrote; call it after ``chain.append``."""
     times: dict[Key, list[datetime]] = {}
     hosts: dict[tuple[str, ...], None] = {}
     words: dict[tuple[str, ...], str] = {}
@@ -59,26 +59,26 @@ _SUMS = (
 
 
 def _meet(connection: Connection, hosts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Of rows of crawl_measures with a host, those that are not counted yet; they are from now on."""
+    """Returns the pairs of a crawl_measures row and a host that were not counted yet, and marks them as counted."""
     keys = {digest(*one): one for one in hosts}
     made = add_new(connection, measure_hosts, [(key,) for key in sorted(keys)], ["key"], "key")
     return [keys[key] for key in made]
 
 
 def add_words(connection: Connection, words: Mapping[tuple[str, ...], str]) -> None:
-    """Adds rows to crawl_words that are not there yet: crawl, host, verdict, protocol and quote, with a source."""
+    """Adds missing rows to crawl_words: crawl, host, verdict, protocol and quote, each with a source."""
     rows = sorted((digest(*key), *key, source) for key, source in words.items())
     add_new(connection, crawl_words, rows, crawl_words.c.keys(), "key")
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
-    """Words of pages that are about to be erased: they stay where another page said the same, which is named then."""
-    of, said, sums = decisions.c, reasons.c, crawl_words.c
-    mine = select(of.crawl, of.host, of.verdict, said.protocol, said.quote, of.url, of.canonical, of.domain)
-    mine = mine.join_from(decisions, reasons, said.decision == of.id)
+    """Removes words of pages to be erased; words that another page has too stay, with that page as source."""
+    of, why, sums = decisions.c, reasons.c, crawl_words.c
+    mine = select(of.crawl, of.host, of.verdict, why.protocol, why.quote, of.url, of.canonical, of.domain)
+    mine = mine.join_from(decisions, reasons, why.decision == of.id)
     pages: dict[bytes, set[str]] = {}
     domains: dict[bytes, str] = {}
-    for row in connection.execute(mine.where(of.id.in_(ids), said.source.in_((of.url, of.canonical)))):
+    for row in connection.execute(mine.where(of.id.in_(ids), why.source.in_((of.url, of.canonical)))):
         key = digest(*row[:5])
         pages.setdefault(key, set()).update((row.url, row.canonical))
         domains[key] = row.domain
@@ -89,12 +89,12 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _leave(connection: Connection, row: Any, domain: str, ids: Sequence[str]) -> None:
-    """Takes words out that came from a page which is erased, or names another one that has them."""
-    of, said, this = decisions.c, reasons.c, crawl_words.c.key == row.key
-    other = select(said.source).join_from(decisions, reasons, said.decision == of.id)
+    """Removes words that came from an erased page, or names another page that has them."""
+    of, why, this = decisions.c, reasons.c, crawl_words.c.key == row.key
+    other = select(why.source).join_from(decisions, reasons, why.decision == of.id)
     other = other.where(of.domain == domain, of.host == row.host, of.crawl == row.crawl, of.verdict == row.verdict)
-    other = other.where(of.id.not_in(ids), said.protocol == row.protocol, said.quote == row.quote)
-    source = connection.scalar(other.where(said.source != row.source).limit(1))
+    other = other.where(of.id.not_in(ids), why.protocol == row.protocol, why.quote == row.quote)
+    source = connection.scalar(other.where(why.source != row.source).limit(1))
     if source is None:
         connection.execute(delete(crawl_words).where(this))
     else:
@@ -102,14 +102,14 @@ def _leave(connection: Connection, row: Any, domain: str, ids: Sequence[str]) ->
 
 
 def measures(connection: Connection, crawl: str = ALL) -> Iterator[Any]:
-    """The rows of crawl_measures of a crawl, or of the whole log, by measure, protocol and verdict."""
+    """Yields the rows of crawl_measures of a crawl, or of the whole log, by measure, protocol and verdict."""
     of = crawl_measures.c
     rows = select(crawl_measures).where(of.crawl == crawl).order_by(of.measure, of.protocol, of.verdict)
     yield from connection.execute(rows)
 
 
 def only_in(connection: Connection, crawl: str, other: str, verdict: str) -> Iterator[Any]:
-    """``host``, ``domain``, ``protocol``, ``quote``, ``source`` of words that decided in one crawl, not in another."""
+    """Yields words that decided in one crawl and not in another: host, domain, protocol, quote and source."""
     mine, theirs = crawl_words.alias("mine"), crawl_words.alias("theirs")
     same = and_(
         theirs.c.crawl == other, theirs.c.verdict == verdict, theirs.c.host == mine.c.host,

@@ -1,4 +1,4 @@
-"""Crawls: begun, gone on with, ended."""
+"""Crawls: begun, resumed, ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from forbear.storage.log import policies
 
 
 class CrawlState(StrEnum):
-    """Where a crawl stands."""
+    """The state of a crawl."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -31,7 +31,7 @@ class CrawlState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CrawlRecord:
-    """Who crawls, for what, how; ``configuration`` is all settings in force, as JSON holds them."""
+    """Who crawls, for what use and how; ``configuration`` is all settings in force, as JSON holds them."""
 
     engine: str
     agent: str
@@ -45,22 +45,22 @@ class CrawlRecord:
 
     @property
     def configuration_digest(self) -> str:
-        """SHA-256, in hexadecimal, of the configuration as JSON with sorted keys."""
+        """Returns the SHA-256, in hexadecimal, of the configuration as JSON with sorted keys."""
         return hashlib.sha256(json.dumps(dict(self.configuration), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
-    """A crawl that was begun; ``resumed`` if there was one with this configuration that had not finished."""
+    """A crawl that has begun; ``resumed`` if an unfinished one with this configuration existed."""
 
     id: str
     resumed: bool
 
 
 def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
-    """The unfinished crawl with the same configuration, or a new one; running from now on.
+    """Resumes the unfinished crawl with this configuration, or begins a new one.
 
-    The decisions that follow carry the present engine, policy and identity, also in a crawl that older ones began.
+    Decisions from now on have the present engine, policy and identity, even in a crawl that older ones began.
     """
     identity = _running(connection, record)
     digest = record.configuration_digest
@@ -79,9 +79,9 @@ def begin(connection: Connection, record: CrawlRecord, at: datetime) -> Crawl:
 
 
 def resume(connection: Connection, record: CrawlRecord, *, ignoring: Collection[str] = ()) -> Crawl | None:
-    """The latest crawl with the same configuration, running again, finished or not; None if there never was one.
+    """Resumes the latest crawl with this configuration, finished or not; returns None if there never was one.
 
-    ``ignoring`` are keys of the configuration that need not be the same. Reads the configurations of all crawls.
+    Keys of the configuration in ``ignoring`` may differ. Reads the configurations of all crawls.
     """
     wanted = json.loads(json.dumps(_but(record.configuration, ignoring)))  # as it comes out of the database
     known = select(crawls.c.id, crawls.c.configuration).order_by(crawls.c.started_at.desc(), crawls.c.id.desc())
@@ -113,7 +113,7 @@ def _running(connection: Connection, record: CrawlRecord) -> dict[str, Any]:
 
 
 def end(connection: Connection, crawl: str, state: CrawlState, at: datetime) -> None:
-    """Marks a crawl as stopped (the same command goes on with it) or finished."""
+    """Marks a crawl as stopped (the same command resumes it) or finished."""
     connection.execute(crawls.update().where(crawls.c.id == crawl).values(state=state.value, finished_at=at))
 
 
@@ -124,18 +124,18 @@ def started_at(connection: Connection, crawl: str) -> datetime:
 
 
 def count_pages(connection: Connection, crawl: str) -> int:
-    """Counts the pages that a crawl has kept, row by row."""
+    """Counts the pages that a crawl has kept; reads all their rows."""
     return connection.scalar(select(func.count()).select_from(pages).where(pages.c.crawl == crawl)) or 0
 
 
 def latest(connection: Connection) -> str | None:
-    """The id of the crawl that began last."""
+    """Returns the id of the crawl that began last."""
     return connection.scalar(select(crawls.c.id).order_by(crawls.c.started_at.desc()).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A crawler as sites met it; ``first_at`` and ``last_at`` are when crawls under this name began."""
+    """A crawler as sites see it; its crawls began from ``first_at`` to ``last_at``."""
 
     agent: str
     user_agent: str
@@ -148,7 +148,7 @@ class Identity:
 
 
 def identities(connection: Connection) -> list[Identity]:
-    """Every crawler of this database, whoever ran it, the one that crawled last first."""
+    """Returns every crawler of this database, the one that crawled last first."""
     columns = crawls.c
     same = (columns.agent, columns.user_agent, columns.contact, columns.use, columns.profile, columns.policy)
     last = func.max(columns.started_at)

@@ -1,4 +1,4 @@
-"""Documents that were issued: each version whole, with its digest and the policy it explains; events of the chain."""
+"""Issued documents: each version whole, with its digest and the policy it explains, as events of the chain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVENT = "document"
 
 @dataclass(frozen=True, slots=True)
 class IssuedDocument:
-    """A version of a document: ``policy`` is the digest that rows of the log carry, empty if it explains none."""
+    """A version of a document; ``policy`` is the digest that rows of the log have, empty if it explains none."""
 
     digest: str
     kind: str
@@ -29,7 +29,7 @@ class IssuedDocument:
 def issue(
     connection: Connection, kind: str, digest: str, document: Mapping[str, Any], *, policy: str, at: datetime
 ) -> bool:
-    """Puts a version on record; False if it is the one that was issued last."""
+    """Records a version; returns False if it is the latest already."""
     last = latest(connection, kind)
     if last is not None and last.digest == digest and last.policy == policy:
         return False
@@ -39,7 +39,7 @@ def issue(
 
 
 def issued(connection: Connection, kind: str | None = None) -> Iterator[IssuedDocument]:
-    """All versions on record, oldest first."""
+    """Yields all recorded versions, oldest first."""
     rows = select(events.c.at, events.c.content).where(events.c.event == EVENT).order_by(events.c.at, events.c.id)
     for row in connection.execute(rows):
         one = IssuedDocument(at=row.at, **row.content)
@@ -48,6 +48,6 @@ def issued(connection: Connection, kind: str | None = None) -> Iterator[IssuedDo
 
 
 def latest(connection: Connection, kind: str) -> IssuedDocument | None:
-    """The version that was issued last."""
+    """Returns the latest version."""
     found = list(issued(connection, kind))
     return found[-1] if found else None

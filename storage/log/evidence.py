@@ -1,4 +1,4 @@
-"""Captures as evidence: stored by content, each content once, and found again while they are fresh."""
+"""Captures as evidence: each content is stored once, and found again while it is fresh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Fresh(NamedTuple):
-    """A stored capture that may be used again until it expires."""
+    """A stored capture that may be reused until it expires."""
 
     id: str
     capture: Capture
@@ -35,10 +35,9 @@ class Fresh(NamedTuple):
 def store(
     connection: Connection, records: Mapping[str, tuple[str, CaptureRecord, Sequence[Reason]]]
 ) -> list[tuple[Any, ...]]:
-    """Stores captures that are not stored yet, by their ids: crawl, record, and the reasons of the decision.
+    """Stores new captures, by their ids: crawl, record, and the reasons of the decision.
 
-    If a body is not kept whole, the words that the reasons quote from it are. Returns the rows that were made, for the
-    chain.
+    If a body is not kept whole, the words that the reasons quote from it are. Returns the new rows, for the chain.
     """
     new = dict(records)
     for (stored,) in find(connection, "SELECT id FROM captures WHERE id", list(new)):
@@ -59,7 +58,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
     if missing:
         outside: BlobStore | None = connection.get_execution_options().get("evidence")
         packed = {sha256: _pack(body, outside) for sha256, body in missing.items()}
-        if outside:  # before the row that says it is there
+        if outside:  # before the row that refers to it
             outside.put(packed)
         place = outside.url if outside else None
         rows = [
@@ -78,10 +77,10 @@ def _pack(content: bytes, outside: BlobStore | None) -> bytes:
 
 
 def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> dict[str, bytes]:
-    """BlobStore by their digests, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
+    """Unpacks contents by digest, from rows of ``bodies`` (``sha256``, ``content``, ``place``), wherever they are.
 
-    What is stored outside is looked for in the store that the database was opened with, else where the row says.
-    BlobStore that are not there, or cannot be unpacked, are left out. Raises StorageError.
+    Content outside the database is read from the store that the database was opened with, or else from where the row
+    says. Missing and damaged contents are left out. Raises StorageError.
     """
     found: dict[str, bytes] = {}
     elsewhere = []
@@ -97,10 +96,7 @@ def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> d
 
 
 def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
-    """Removes contents that are outside of the database, from rows of ``bodies`` (``sha256``, ``place``).
-
-    Raises StorageError.
-    """
+    """Removes contents outside the database, from rows of ``bodies`` (``sha256``, ``place``). Raises StorageError."""
     for store, digests in _outside(connection, rows):
         store.remove(digests)
 
@@ -117,10 +113,10 @@ def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> I
 
 
 class Size(NamedTuple):
-    """How much evidence there is: captures whose content is stored, their octets, and what is left of that.
+    """How much evidence there is: captures whose content is stored, their bytes, and what deduplication leaves.
 
-    ``contents`` are the different ones among them, ``size`` their octets, ``packed`` the same compressed, of which
-    ``outside`` are not in the database. Octets throughout, but for the two counts.
+    ``contents`` counts the distinct contents, ``size`` their bytes, ``packed`` their compressed bytes, of which
+    ``outside`` are not in the database. All but the two counts are in bytes.
     """
 
     captures: int
@@ -148,7 +144,7 @@ _DIGEST, _BODY = (list(captures.c.keys()).index(name) for name in ("body_sha256"
 
 
 def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[Any, ...]:
-    """As it stands in the table."""
+    """Builds the row of a capture."""
     capture, whole = record.capture, record.keep is Keep.WHOLE
     quotes = [reason.quote for reason in reasons if reason.source == capture.url]
     sha256 = hashlib.sha256(capture.body).hexdigest()
@@ -170,15 +166,15 @@ def _row(crawl: str, record: CaptureRecord, reasons: Sequence[Reason]) -> tuple[
 
 
 def load(connection: Connection, capture_id: str) -> Capture:
-    """A capture as it was decided by; of one that was not stored whole, the body is its excerpts, a line each.
+    """Returns a capture as it was decided by; if not stored whole, its body is its excerpts, a line each.
 
-    Raises KeyError if there is none with this id, or its content is gone.
+    Raises KeyError if the id is unknown, or the content is gone.
     """
     return stored_captures(connection, [capture_id])[capture_id].capture
 
 
 class StoredCapture(NamedTuple):
-    """A capture as it is stored: ``whole``, or with the words alone that were quoted from its content.
+    """A stored capture: ``whole``, or only with the words that were quoted from its content.
 
     ``sha256`` is that of the whole content, in hexadecimal.
     """
@@ -189,7 +185,7 @@ class StoredCapture(NamedTuple):
 
 
 def stored_captures(connection: Connection, ids: Sequence[str]) -> dict[str, StoredCapture]:
-    """The captures with these ids, as far as they and their contents are there."""
+    """Returns the captures with these ids, without those that are missing or whose content is."""
     found: dict[str, StoredCapture] = {}
     for some in chunks(ids):
         rows = connection.execute(_stored().where(captures.c.id.in_(some))).all()
@@ -201,10 +197,10 @@ def stored_captures(connection: Connection, ids: Sequence[str]) -> dict[str, Sto
 def fresh(
     connection: Connection, urls: Sequence[str], now: datetime, since: datetime | None = None, *, expired: bool = False
 ) -> list[Fresh]:
-    """The newest capture of each canonical URL that has not expired, whichever crawl made it; none before ``since``.
+    """Returns the newest unexpired capture of each canonical URL, whichever crawl made it; none before ``since``.
 
-    ``expired``: however old it is. What a clock that ran ahead has dated into the future is never fresh: nobody knows
-    when it was fetched.
+    ``expired`` admits expired ones too. A capture dated into the future, by a clock that ran ahead, is never fresh:
+    nobody knows when it was fetched.
     """
     newest: dict[str, Fresh] = {}
     for some in chunks(urls):
@@ -220,10 +216,10 @@ def fresh(
 
 
 def newest(connection: Connection, url: str) -> Capture | None:
-    """The newest capture of a well-known file that was there and is stored whole; None if there is none any more."""
+    """Returns the newest capture of a well-known file that exists and is stored whole; None if there is none."""
     columns = captures.c
     whole = select(columns.id).where(columns.url_key == digest(url), columns.status == 200, columns.body.is_not(None))
-    files = whole.where(columns.expires_at.is_not(None))  # which the index on them wants to hear
+    files = whole.where(columns.expires_at.is_not(None))  # the condition of the index
     found = connection.scalar(files.order_by(columns.fetched_at.desc(), columns.id.desc()).limit(1))
     try:
         return None if found is None else load(connection, found)

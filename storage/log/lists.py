@@ -1,4 +1,4 @@
-"""Lists of infringing sites (measure 1.2(1)(b)): imported with provenance, in force, held back, out again."""
+"""Lists of infringing sites (measure 1.2(1)(b)): imported with provenance, in force, held back, ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from forbear.storage.db.types import printable
 
 @dataclass(frozen=True, slots=True)
 class ListedSite:
-    """A site in a publication; ``held`` says why a person must look at it first, or nothing."""
+    """A site in a publication; ``held`` is why a person must look at it first, or empty."""
 
     domain: str
     country: str
@@ -34,7 +34,7 @@ class ListedSite:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One file of a publication; ``whole``: what it does not name is out. ``unread``: rows without a site."""
+    """One file of a publication; if ``whole``, sites it does not name have ended. ``unread``: rows without a site."""
 
     layout: str
     name: str
@@ -46,7 +46,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import changed: entries new, out since, and of the new ones those held back."""
+    """What an import changed: entries that are new or ended, and the new ones that are held back."""
 
     new: int
     out: int
@@ -55,7 +55,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class PublicationStatus:
-    """Where a publication stands: its latest issue, its entries in force, and those that wait for a person."""
+    """A publication: its latest issue, its entries in force, and those that wait for a person."""
 
     layout: str
     published: date
@@ -66,18 +66,18 @@ class PublicationStatus:
 
 
 class AlreadyKnown(ValueError):
-    """The same file, or a later issue, was imported before; the message is a sentence for a person."""
+    """The same file, or a later issue, has been imported; the message is a sentence for a person."""
 
 
 def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSite], at: datetime) -> Imported:
-    """Imports an issue of a publication. Raises AlreadyKnown if it, or a later one of the publication, is here."""
+    """Imports an issue of a publication. Raises AlreadyKnown if it, or a later issue, has been imported."""
     sha256 = hashlib.sha256(issue.content).hexdigest()
     sources = list_sources.c
     if connection.scalar(select(sources.at).where(sources.sha256 == sha256)) is not None:
-        raise AlreadyKnown(f"{issue.name} was imported before, and nothing was changed")
+        raise AlreadyKnown(f"{issue.name} has been imported already; nothing was changed")
     latest = connection.scalar(select(func.max(sources.published)).where(sources.layout == issue.layout))
     if issue.whole and latest is not None and latest > issue.published:
-        raise AlreadyKnown(f"An issue of {latest} is here, which is later than {issue.published}")
+        raise AlreadyKnown(f"A later issue, of {latest}, has been imported already; this one is of {issue.published}")
     row = {
         "sha256": sha256,
         "layout": issue.layout,
@@ -115,21 +115,21 @@ def _row(entry: ListedSite, issue: Issue, sha256: str) -> dict[str, Any]:
 
 
 def accept(connection: Connection, domain: str, *, by: str, why: str, at: datetime) -> int:
-    """Lets the entries of a domain in that were held back; how many there were."""
+    """Accepts the entries of a domain that were held back; returns how many."""
     columns = list_entries.c
     waiting = (columns.domain == domain, columns.held != "", columns.accepted_at.is_(None))
     accepted = {"accepted_at": at, "accepted_by": by, "accepted_why": why}
     entries = connection.scalars(list_entries.update().where(*waiting).values(accepted).returning(columns.id)).all()
     if entries:
-        said = {"domain": domain, "entries": sorted(entries), "by": printable(by), "why": printable(why)}
-        chain.append_event(connection, LET_IN, said, at)
+        event = {"domain": domain, "entries": sorted(entries), "by": printable(by), "why": printable(why)}
+        chain.append_event(connection, LET_IN, event, at)
     return len(entries)
 
 
 def current(connection: Connection) -> bytes | None:
-    """The list as protocol infringing-list reads it, every entry ever in force with its days; None without imports.
+    """Returns the list as protocol infringing-list reads it: every entry ever in force. None without imports.
 
-    What is out stands in it too, with its day: a decision that is made again for an earlier day comes out the same.
+    Ended entries stay in it, with their day: repeating a decision for an earlier day gives the same result.
     """
     if connection.scalar(select(func.count()).select_from(list_sources)) == 0:
         return None
@@ -145,7 +145,7 @@ def _fields(row: Any) -> tuple[str, ...]:
 
 
 def states(connection: Connection) -> Iterator[PublicationStatus]:
-    """Every publication that was imported, by name."""
+    """Yields every imported publication, by name."""
     columns = list_entries.c
     kinds = (columns.layout, columns.held, columns.accepted_at)
     counts: Counter[tuple[str, bool]] = Counter()
@@ -166,7 +166,7 @@ def states(connection: Connection) -> Iterator[PublicationStatus]:
 
 
 def entries(connection: Connection, layout: str | None = None, *, held: bool = False) -> Iterator[dict[str, Any]]:
-    """Entries with their provenance, by domain; with ``held`` those alone that wait for a person."""
+    """Yields entries with their provenance, by domain; with ``held``, only those that wait for a person."""
     columns = list_entries.c
     wanted = select(list_entries).order_by(columns.domain, columns.layout, columns.id)
     if layout:

@@ -1,4 +1,4 @@
-"""Writes jobs into the log: decision, children, evidence and the frontier's change, in one transaction (law 2)."""
+"""Writes jobs into the log: decision, children, evidence and the frontier's change, all in one transaction."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from forbear.storage.log import evidence, rollups, summary
 
 
 class Superseded(Exception):
-    """A page was to be kept that another process has taken over meanwhile, or has brought to its end."""
+    """A page was to be kept that another process has taken over, or ended, meanwhile."""
 
 
 class Written(NamedTuple):
-    """How many URLs each job added to the frontier, and the rows that are still to go into the chain."""
+    """How many URLs each job added to the frontier, and the leaves still to be appended to the chain."""
 
     added: list[int]
     entries: list[NewLeaf]
 
 
 def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
-    """Writes the jobs and their leaves in the chain, without committing; how many URLs each added to the frontier."""
+    """Writes the jobs and their leaves, without committing; returns how many URLs each added to the frontier."""
     cache = WriteCache()
     done = write_rows(connection, jobs, cache)
     chain.append(connection, done.entries)
@@ -54,10 +54,10 @@ def write(connection: Connection, jobs: Sequence[Job]) -> list[int]:
 
 
 def write_rows(connection: Connection, jobs: Sequence[Job], cache: WriteCache) -> Written:
-    """Writes the jobs, grouped by table; the caller appends the entries to the chain, then counts the jobs (rollups).
+    """Writes the jobs, grouped by table; the caller then appends the leaves to the chain and counts the jobs (rollups).
 
-    Raises what the database raises (a decision that is there already, a capture that is not), LookupError for a crawl
-    that was never begun, NotAUrl, and Superseded.
+    Raises what the database raises (a duplicate decision, a missing capture), LookupError for an unknown crawl,
+    NotAUrl, and Superseded.
     """
     decided = [job for job in jobs if isinstance(job, RecordDecision)]
     shown_by = {
@@ -69,13 +69,14 @@ def write_rows(connection: Connection, jobs: Sequence[Job], cache: WriteCache) -
     made = evidence.store(connection, shown_by)
     cache.captures.note(shown_by)
     entries = [leaves.capture_leaf(row) for row in made]
-    said = _decided(connection, [job.decision for job in decided])
-    for table, rows in zip((decisions, decision_captures, reasons, statements, gaps), said.tables, strict=True):
+    decision_rows = _decided(connection, [job.decision for job in decided])
+    tables = (decisions, decision_captures, reasons, statements, gaps)
+    for table, rows in zip(tables, decision_rows.tables, strict=True):
         add(connection, table, rows)
     kept = [_page(job.page) for job in jobs if isinstance(job, RecordPage)]
     _refuse_ended(connection, [job for job in jobs if isinstance(job, RecordPage)])
     add(connection, pages, kept)
-    entries += said.entries
+    entries += decision_rows.entries
     entries += map(leaves.page_leaf, kept)
     frontier.set_states(connection, [settled for job in jobs for settled in _settled(job)])
     summary.update(connection, [_change(job) for job in jobs if isinstance(job, RecordDecision | RecordPage)])
@@ -85,11 +86,11 @@ def write_rows(connection: Connection, jobs: Sequence[Job], cache: WriteCache) -
 def _refuse_ended(connection: Connection, jobs: Sequence[RecordPage]) -> None:
     wanted = {job.settle.entry: job.page.url for job in jobs if job.settle}
     for ended in wanted.keys() - frontier.lock_open_entries(connection, sorted(wanted)):
-        raise Superseded(f"{wanted[ended]} is no longer to be kept: another process has it now.")
+        raise Superseded(f"{wanted[ended]} is not kept here: another process has it now.")
 
 
 def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
-    """Whether a transaction with these jobs was committed; those that leave no row of the log may be written again."""
+    """Checks whether these jobs were committed; those that leave no row of the log may be written again."""
     for job in jobs:
         if isinstance(job, RecordDecision):
             mine = select(decisions.c.id).where(decisions.c.id == job.decision.id)
@@ -102,7 +103,7 @@ def is_written(connection: Connection, jobs: Sequence[Job]) -> bool:
 
 
 class _Decisions(NamedTuple):
-    """Rows of the tables of decisions, as they are stored, and of the chain."""
+    """Rows of the decision tables, as they are stored, and their leaves."""
 
     tables: Sequence[Tuples]
     entries: list[NewLeaf]
@@ -113,14 +114,14 @@ def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Deci
     crawls = {id_: of for id_, *of in find(connection, columns, sorted({record.crawl for record in records}))}
     rows = [_decision(record, crawls[record.crawl]) for record in records]
     why = [[_reason(record.id, *one) for one in enumerate(record.decision.reasons)] for record in records]
-    said = [[_statement(record.id, *one) for one in enumerate(record.decision.statements)] for record in records]
+    stated = [[_statement(record.id, *one) for one in enumerate(record.decision.statements)] for record in records]
     unread = [[_gap(record.id, *one) for one in enumerate(record.decision.gaps)] for record in records]
     rests = [(record.id, *one) for record in records for one in enumerate(record.captures)]
     entries = [
         leaves.decision_leaf(row, record.captures, *children)
-        for row, record, *children in zip(rows, records, why, said, unread, strict=True)
+        for row, record, *children in zip(rows, records, why, stated, unread, strict=True)
     ]
-    children = (list(joined.from_iterable(some)) for some in (why, said, unread))
+    children = (list(joined.from_iterable(some)) for some in (why, stated, unread))
     return _Decisions((rows, rests, *children), entries)
 
 
@@ -147,17 +148,17 @@ def _decision(record: DecisionRecord, crawl: Sequence[str]) -> tuple[Any, ...]:
     )
 
 
-def _words(id_: str, position: int, said: Reason | Statement | Gap) -> tuple[Any, ...]:
-    return id_, position, said.protocol, printable(said.quote), printable(said.source), printable(said.where)
+def _words(id_: str, position: int, part: Reason | Statement | Gap) -> tuple[Any, ...]:
+    return id_, position, part.protocol, printable(part.quote), printable(part.source), printable(part.where)
 
 
 def _reason(id_: str, position: int, reason: Reason) -> tuple[Any, ...]:
     return *_words(id_, position, reason), str(reason.preference), reason.measure
 
 
-def _statement(id_: str, position: int, said: Statement) -> tuple[Any, ...]:
-    more = str(said.preference), _sorted(said.uses), str(said.force), printable(said.note)
-    return _words(id_, position, said) + more
+def _statement(id_: str, position: int, statement: Statement) -> tuple[Any, ...]:
+    more = str(statement.preference), _sorted(statement.uses), str(statement.force), printable(statement.note)
+    return _words(id_, position, statement) + more
 
 
 def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
@@ -166,7 +167,7 @@ def _gap(id_: str, position: int, gap: Gap) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=64)
 def _sorted(words: frozenset[StrEnum]) -> str:
-    """As JSON."""
+    """Returns sorted words as JSON."""
     return canonical(sorted(map(str, words)))
 
 
@@ -197,8 +198,8 @@ def _change(job: RecordDecision | RecordPage) -> summary.Change:
     if isinstance(job, RecordPage):
         page = job.page
         return summary.Change(page.url, host_in(page.url), None, page.kept_at, page.decision)
-    record, said = job.decision, job.decision.decision
-    return summary.Change(said.url, host_in(said.url), said.verdict, record.at, record.id, said.reasons)
+    record, decision = job.decision, job.decision.decision
+    return summary.Change(decision.url, host_in(decision.url), decision.verdict, record.at, record.id, decision.reasons)
 
 
 def _found(job: Job) -> tuple[str, Sequence[Link]]:

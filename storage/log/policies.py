@@ -1,4 +1,4 @@
-"""The policies that decisions were made by: what each digest in the log stands for, overrides and reasons included."""
+"""The policies behind decisions: the content of each digest in the log, with overrides and their reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from forbear.storage.db.schema import policies
 
 @dataclass(frozen=True, slots=True)
 class PolicyRecord:
-    """A policy in the log, and when it was first put there."""
+    """A policy in the log, and when it was first stored."""
 
     digest: str
     first_at: datetime
@@ -24,7 +24,7 @@ class PolicyRecord:
 
 
 def put_on_record(connection: Connection, policy: Policy) -> None:
-    """Stores a policy, unless it is there already."""
+    """Stores a policy, unless it is stored already."""
     row = {
         "digest": policy.digest,
         "first_at": now(),
@@ -35,14 +35,14 @@ def put_on_record(connection: Connection, policy: Policy) -> None:
 
 
 def on_record(connection: Connection) -> Iterator[PolicyRecord]:
-    """All policies of the log, the oldest first."""
+    """Yields all policies of the log, oldest first."""
     columns = policies.c
     for row in connection.execute(select(columns.digest, columns.first_at, columns.overrides).order_by("first_at")):
         yield PolicyRecord(row.digest, row.first_at, tuple(Override(**override) for override in row.overrides))
 
 
 def find(connection: Connection, digest: str) -> Policy | None:
-    """The policy whose digest begins so; None if there is none, or several."""
+    """Finds the policy whose digest begins so; None if there is none, or several."""
     wanted = select(policies.c.content).where(policies.c.digest.startswith(digest.lower(), autoescape=True)).limit(2)
     found = connection.scalars(wanted).all()
     return restore(found[0]) if len(found) == 1 else None

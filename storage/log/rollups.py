@@ -1,7 +1,7 @@
-"""Totals by day, protocol, host and domain, for plots: kept in step with the log, in the same transaction.
+"""Totals by day, protocol, host and domain, for plots, kept in the same transaction as the log.
 
-They are written last, after the chain's leaves: on PostgreSQL whoever writes holds the chain's turn by then, so that
-two processes that count the same day never wait for each other.
+They are written last, after the chain's leaves: on PostgreSQL the writer holds the chain's lock by then, so that two
+processes that count the same day never wait for each other.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _CAUSE = 40
 
 
 def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> None:
-    """Counts what the jobs wrote; to be called after ``chain.append``, last in the transaction."""
+    """Counts what the jobs wrote; call it after ``chain.append``, last in the transaction."""
     verdicts: Counter[tuple[str, ...]] = Counter()
-    said: Counter[tuple[str, ...]] = Counter()
+    by_reason: Counter[tuple[str, ...]] = Counter()
     speaking: dict[tuple[str, str, str], None] = {}
     kept: dict[str, list[int]] = {}
     jobs = list(jobs)
     for job in jobs:
         if isinstance(job, RecordDecision):
-            _count(job.decision, verdicts, said)
+            _count(job.decision, verdicts, by_reason)
             host = host_in(job.decision.decision.url)
             speaking |= {(one.protocol, str(one.preference), host): None for one in job.decision.decision.statements}
         elif isinstance(job, RecordPage):
@@ -44,7 +44,7 @@ def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> No
             sums[0] += 1
             sums[1] += job.page.bytes
     count(connection, daily_verdicts, [(*key, number) for key, number in verdicts.items()])
-    count(connection, daily_reasons, [(*key, number) for key, number in said.items()])
+    count(connection, daily_reasons, [(*key, number) for key, number in by_reason.items()])
     new = [one for one in speaking if one not in cache.speaking]
     count_protocol_hosts(connection, {digest(*one): one[:2] for one in new})
     cache.speaking.note(new)
@@ -52,13 +52,13 @@ def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> No
     crawl_sums.update(connection, jobs, cache)
 
 
-def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], said: Counter[tuple[str, ...]]) -> None:
+def _count(record: DecisionRecord, verdicts: Counter[tuple[str, ...]], by_reason: Counter[tuple[str, ...]]) -> None:
     decision = record.decision
     day, verdict = day_of(record.at), str(decision.verdict)
     verdicts[day, record.crawl, verdict, str(decision.stage)] += 1
     if decision.verdict is not Verdict.ALLOWED:
         for protocol, measure, cause in {(one.protocol, one.measure, _cause(one)) for one in decision.reasons}:
-            said[day, record.crawl, verdict, protocol, measure, cause] += 1
+            by_reason[day, record.crawl, verdict, protocol, measure, cause] += 1
 
 
 def _cause(reason: Any) -> str:
@@ -66,12 +66,12 @@ def _cause(reason: Any) -> str:
 
 
 def day_of(at: datetime) -> str:
-    """The day of a moment, in UTC."""
+    """Returns the day of a moment, in UTC."""
     return at.astimezone(UTC).date().isoformat()
 
 
 def count_protocol_hosts(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
-    """Counts hosts that say something in a protocol, each once: protocol and preference by their key with the host."""
+    """Counts each host that states something in a protocol once, by protocol and preference."""
     known = {key for (key,) in find(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
     fresh = [key for key in sorted(speaking) if key not in known]
     add(connection, protocol_hosts, [(key,) for key in fresh])
@@ -79,14 +79,14 @@ def count_protocol_hosts(connection: Connection, speaking: dict[bytes, tuple[str
 
 
 def count(connection: Connection, table: Table, rows: Tuples) -> None:
-    """Adds numbers to the rows of their keys, which are made where there are none."""
+    """Adds numbers to the rows of their keys, which are created if missing."""
     names = [column.name for column in table.c if not column.primary_key]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
     count_up(connection, table, sorted(rows), sums)
 
 
 class Figure(NamedTuple):
-    """Numbers for a plot: ``labels`` name the series, each row has a heading and a number for each of them."""
+    """Numbers for a plot: ``labels`` name the series; each row has a heading and a number for each series."""
 
     labels: tuple[str, ...]
     rows: tuple[tuple[str, tuple[int, ...]], ...]
@@ -103,7 +103,7 @@ _MOST_DAYS = 62
 
 
 def over_time(connection: Connection, column: str) -> Figure:
-    """Decisions that excluded, by day and by ``protocol`` or ``measure``; by month where days are many."""
+    """Returns excluding decisions by day and ``protocol`` or ``measure``; by month if there are many days."""
     of = daily_reasons.c
     first, last = _span(connection)
     is_long = bool(first) and date.fromisoformat(last) - date.fromisoformat(first) > timedelta(_MOST_DAYS)
@@ -114,7 +114,7 @@ def over_time(connection: Connection, column: str) -> Figure:
 
 
 def _span(connection: Connection) -> tuple[str, str]:
-    """The first and the last day that figures over time are about; empty if there is none."""
+    """Returns the first and last day of figures over time; empty without decisions."""
     of = daily_reasons.c
     first, last = (connection.scalar(select(end(of.day))) or "" for end in (func.min, func.max))
     if not last:
@@ -124,13 +124,13 @@ def _span(connection: Connection) -> tuple[str, str]:
 
 
 def adoption(connection: Connection) -> Figure:
-    """Hosts that ever said something, by protocol and what they want."""
+    """Returns how many hosts ever stated something, by protocol and preference."""
     rows = connection.execute(select(adopted.c.protocol, adopted.c.preference, adopted.c.hosts))
     return _largest(_table([(row.protocol, row.preference, row.hosts) for row in rows]))
 
 
 def deferred(connection: Connection) -> Figure:
-    """Decisions that were put off, by what stood in the way."""
+    """Returns deferred decisions, by what stood in the way."""
     of = daily_reasons.c
     cause = func.coalesce(func.nullif(of.cause, ""), of.protocol)
     wanted = select(cause, func.sum(of.decisions)).where(of.day >= _span(connection)[0]).group_by(cause)
@@ -139,14 +139,14 @@ def deferred(connection: Connection) -> Figure:
 
 
 def heaviest(connection: Connection, limit: int = 20) -> Figure:
-    """The domains of which most octets were kept."""
+    """Returns the domains of which most bytes were kept."""
     of = domain_bytes.c
     found = connection.execute(select(of.domain, of.bytes).order_by(of.bytes.desc()).limit(limit))
     return Figure(("bytes",), tuple((row.domain, (row.bytes,)) for row in found))
 
 
 def by_crawl(connection: Connection, limit: int = 12) -> Figure:
-    """Decisions of the newest crawls, the oldest of them first, by verdict."""
+    """Returns decisions of the newest crawls by verdict, oldest crawl first."""
     newest = select(crawls.c.id, crawls.c.started_at).order_by(crawls.c.started_at.desc()).limit(limit).subquery()
     of = daily_verdicts.c
     joined = select(newest.c.started_at, newest.c.id, of.verdict, func.sum(of.decisions)).join_from(
@@ -163,7 +163,7 @@ def by_crawl(connection: Connection, limit: int = 12) -> Figure:
 
 
 def changes(connection: Connection) -> Figure:
-    """By protocol, decisions that excluded in the newest crawl but one, and in the newest."""
+    """Returns excluding decisions by protocol, in the newest crawl and the one before."""
     newest = select(crawls.c.id).order_by(crawls.c.started_at.desc()).limit(2)
     pair = list(connection.scalars(newest))[::-1]
     of = daily_reasons.c
@@ -178,7 +178,7 @@ def changes(connection: Connection) -> Figure:
 
 
 def _table(cells: Sequence[tuple[str, str, int]]) -> Figure:
-    """Numbers by heading and series, the largest series first; small ones are summed up."""
+    """Builds a figure by heading and series, largest series first; small ones are summed up."""
     totals: Counter[str] = Counter()
     for _, series, number in cells:
         totals[series] += number
@@ -192,5 +192,5 @@ def _table(cells: Sequence[tuple[str, str, int]]) -> Figure:
 
 
 def _largest(figure: Figure, limit: int = 20) -> Figure:
-    """The headings with the largest numbers, those first."""
+    """Returns the headings with the largest numbers, largest first."""
     return figure._replace(rows=tuple(sorted(figure.rows, key=lambda row: (-sum(row[1]), row[0]))[:limit]))

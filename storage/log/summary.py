@@ -40,7 +40,7 @@ def update(connection: Connection, changes: Iterable[Change]) -> None:
 
 
 def forget(connection: Connection, decisions: Sequence[str], words: Iterable[bytes]) -> None:
-    """Takes out the URLs that stand by these decisions, and as many reasons as ``words`` has keys."""
+    """Removes the URLs whose latest decision is one of these, and one reason for each key in ``words``."""
     standing = connection.execute(
         urls.delete().where(urls.c.decision.in_(decisions)).returning(urls.c.host, urls.c.verdict, urls.c.kept_at)
     ).all()
@@ -57,7 +57,7 @@ def forget(connection: Connection, decisions: Sequence[str], words: Iterable[byt
 
 
 def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
-    """Rows are locked, and made, in one order for all processes."""
+    """Counts URLs by outcome; rows are locked, and made, in the same order by all processes."""
     of: dict[bytes, list[Change]] = {}
     for change in changes:
         of.setdefault(digest(change.url), []).append(change)
@@ -68,7 +68,7 @@ def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
     if new:
         ensure_hosts(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
         first = [_moved(_NOWHERE, of[key], Counter(), {}) for key in new]
-        rows = [_new_url(key, of[key][0], *stands) for key, stands in zip(new, first, strict=True)]
+        rows = [_new_url(key, of[key][0], *state) for key, state in zip(new, first, strict=True)]
         made = add_new(connection, urls, rows, urls.c.keys(), "key")
         for key in made:
             _moved(_NOWHERE, of[key], moves, times)
@@ -82,35 +82,35 @@ _UPDATE = "UPDATE urls SET verdict = ?, at = ?, decision = ?, kept_at = ? WHERE 
 
 
 def _standing(connection: Connection, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
-    """What is on record about these URLs, by key, until the end of the transaction."""
+    """Returns what is recorded of these URLs, by key; locks the rows until the transaction ends."""
     wanted = "SELECT key, verdict, at, decision, kept_at FROM urls WHERE key"
     locked = " FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else ""
     return find(connection, wanted, keys, f" ORDER BY key{locked}")
 
 
 def _moved(
-    stands: Sequence[Any],
+    state: Sequence[Any],
     changes: Iterable[Change],
     moves: Counter[tuple[str, str]],
     times: dict[tuple[str, str], tuple[datetime, datetime]],
 ) -> tuple[Any, ...]:
-    """Where a URL stands after the changes: verdict, at, decision, kept_at; what that moves is counted."""
-    stood, at, decision, kept_at = stands
+    """Returns a URL's verdict, at, decision and kept_at after the changes, and counts what they move."""
+    verdict_now, at, decision, kept_at = state
     since = datetime.fromisoformat(at) if isinstance(at, str) else at
     for change in changes:
         if change.verdict is None:
             moves[change.host, KEPT] += kept_at is None
             kept_at = iso_utc(change.at)
             _note(times, (change.host, KEPT), change.at)
-        verdict = change.verdict or (None if stood else Verdict.ALLOWED)  # what is kept was allowed
+        verdict = change.verdict or (None if verdict_now else Verdict.ALLOWED)  # what is kept was allowed
         if verdict and (since is None or change.at >= since):
-            if stood:
-                moves[change.host, stood] -= 1
-            stood = str(verdict)
-            moves[change.host, stood] += 1
-            _note(times, (change.host, stood), change.at)
+            if verdict_now:
+                moves[change.host, verdict_now] -= 1
+            verdict_now = str(verdict)
+            moves[change.host, verdict_now] += 1
+            _note(times, (change.host, verdict_now), change.at)
             since, at, decision = change.at, iso_utc(change.at), change.decision
-    return stood, at, decision, kept_at
+    return verdict_now, at, decision, kept_at
 
 
 def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, kept_at: str | None) -> tuple[Any, ...]:
@@ -118,7 +118,7 @@ def _new_url(key: bytes, change: Change, verdict: str, at: str, decision: str, k
 
 
 def mark_removed(connection: Connection, some: Iterable[str], at: datetime) -> None:
-    """No copy of these URLs is kept any more, from that moment on."""
+    """Records that no copy of these URLs is kept from that moment on."""
     for part in chunks(sorted(digest(url) for url in some)):
         locked = select(urls.c.key, urls.c.host, urls.c.kept_at).where(
             urls.c.key.in_(part), urls.c.kept_at.is_not(None)
@@ -136,7 +136,7 @@ def mark_removed(connection: Connection, some: Iterable[str], at: datetime) -> N
 
 
 def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
-    """Widens the first and the last time of something; what is decided first may be written last."""
+    """Widens the first and last time of a key; what is decided first may be written last."""
     first, last = times.get(key, (at, at))
     times[key] = min(first, at), max(last, at)
 
@@ -148,7 +148,7 @@ def _move(
     for (host, outcome), count in sorted(moves.items()):
         if (host, outcome) in times:
             gaining.append((host, outcome, count, *map(iso_utc, times[host, outcome])))
-        else:  # such a row exists, and its times stay as they are
+        else:  # the row exists, and keeps its times
             losing.append((count, host, outcome))
     count_up(connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {wider('host_outcomes')}")
     many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
@@ -175,17 +175,17 @@ def _reason(
     key: bytes, change: Change, reason: Reason, times: tuple[datetime, datetime], decisions: int
 ) -> tuple[Any, ...]:
     words = printable(reason.quote), printable(reason.source), printable(reason.where)
-    said = (str(change.verdict), reason.protocol, *words, reason.measure)
-    return key, change.host, *said, *map(iso_utc, times), decisions
+    values = (str(change.verdict), reason.protocol, *words, reason.measure)
+    return key, change.host, *values, *map(iso_utc, times), decisions
 
 
 def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
-    """By what the same words about the same host are counted together."""
+    """Returns the key by which the same words about the same host are counted together."""
     return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
 
 
 def wider(table: str) -> str:
-    """The first of two first times, and the last of two last ones."""
+    """Returns SQL for the earlier of two first times, and the later of two last ones."""
     earlier, later = (f"excluded.{name} {sign} {table}.{name}" for name, sign in (("first_at", "<"), ("last_at", ">")))
     first = f"first_at = CASE WHEN {earlier} THEN excluded.first_at ELSE {table}.first_at END"
     return f"{first}, last_at = CASE WHEN {later} THEN excluded.last_at ELSE {table}.last_at END"

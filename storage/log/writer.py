@@ -1,4 +1,4 @@
-"""The one thread that writes: takes what is queued, commits it as a group, and then says so to each caller."""
+"""The one thread that writes: commits queued jobs in groups, then answers each caller."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BATCH = 500
 """Most jobs in one transaction: it takes well under half a second, which is what a crash may lose."""
 
 PAUSES = (0.1, 0.5, 2.0)
-"""Seconds to wait before a group is tried again after the database failed: locked, in a deadlock, or away."""
+"""Seconds before a group is tried again after the database failed: locked, in a deadlock, or away."""
 
 PATIENCE = 120.0
-"""Seconds that a server may be away, as while it is restarted, before what is to be written is given up."""
+"""Seconds that a server may be away, as during a restart, before the writer gives up."""
 
 _PASSING = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "terminating")
-"""Words of PostgreSQL when it refuses a connection that it will take later."""
+"""Words with which PostgreSQL refuses a connection that it will accept later."""
 
 _OUTSIDE = (OperationalError, InterfaceError, InternalError)
 
@@ -55,23 +55,23 @@ class _Request:
 
 
 class Writer:
-    """Writes jobs in the order they come. A future is done only after its job is committed.
+    """Writes jobs in the order they arrive. A future is done only after its job is committed.
 
-    Jobs that come while a group is being written form the next group, so nobody waits longer than for two groups. A
-    job that is refused (a decision that is there already) fails alone; when the database fails, the group is tried
-    again a few times, as long as ``patience`` while a server is away, then its futures raise StorageError. A job once
-    taken is answered, and cannot be cancelled.
+    Jobs that arrive while a group is being written form the next group, so nobody waits longer than two groups take. A
+    job that is refused (a duplicate decision) fails alone. If the database fails, the group is tried again a few times,
+    for up to ``patience`` while a server is away; then its futures raise StorageError. A queued job cannot be
+    cancelled.
 
-    A process that ends without ``close`` is not kept alive by it: nobody has acted on what was not yet committed.
+    It does not keep a process alive that ends without ``close``: nobody has acted on what was not committed yet.
     """
 
     def __init__(
         self, engine: Engine, *, patience: float = PATIENCE, watch: Callable[[float], None] | None = None
     ) -> None:
-        """``watch`` is told of each transaction how many seconds it took; ``failures`` are those not taken.
+        """Takes ``watch``, which gets the seconds of each transaction; ``failures`` counts the failed ones.
 
-        ``limit``: seconds that PostgreSQL lets a transaction take, its waiting included (before version 17: each
-        statement); None: as many as it takes. A process that is paused in the middle would keep all others waiting.
+        ``limit``: seconds that PostgreSQL lets a transaction take, including waits (before version 17: each statement);
+        None is without limit. A process that is paused in the middle would block all others.
         """
         self.failures = 0
         self.limit: float | None = None
@@ -85,12 +85,12 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="forbear-writer", daemon=True)
 
     def start(self) -> None:
-        """Begins to write."""
+        """Starts the thread."""
         self._open = True
         self._thread.start()
 
     def close(self) -> None:
-        """Writes what is queued, then ends; what comes later is refused."""
+        """Writes what is queued, then ends; later jobs are refused."""
         with self._lock:
             was_open, self._open = self._open, False
             if was_open:
@@ -99,19 +99,19 @@ class Writer:
             self._thread.join()
 
     def submit(self, job: Job) -> Future[int]:
-        """Queues a job; the future gives how many URLs it added to the frontier. Raises StorageError when closed."""
+        """Queues a job; its future returns how many URLs it added to the frontier. Raises StorageError if closed."""
         return self._enqueue(job)
 
     def call(self, function: Callable[[Connection], T]) -> Future[T]:
-        """Queues a function for the writer's connection; the future gives what it returns, once that is committed.
+        """Queues a function for the writer's connection; its future returns the result once that is committed.
 
-        It may be run again if its transaction fails, so it should do nothing but talk to the database.
+        It may run again if its transaction fails, so it should only use the database.
         """
         return self._enqueue(_Call(function))
 
     def _enqueue(self, work: Job | _Call[Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()  # from here on a cancelled caller does not undo what it asked for
+        future.set_running_or_notify_cancel()  # from here on, a cancelled caller does not cancel its job
         with self._lock:
             if not self._open:
                 raise StorageError("The log is closed: nothing more is written in this run.")
@@ -139,7 +139,7 @@ class Writer:
         return group, True
 
     def _write(self, group: Sequence[_Request]) -> None:
-        """Writes and answers a group; if it is refused, each of its jobs is tried alone, to find the one to blame."""
+        """Writes and answers a group; if it is refused, tries each of its jobs alone, to find the cause."""
         try:
             results = self._with_retries([asked.work for asked in group])
         except Exception as error:  # noqa: BLE001 - whatever it was, the callers hear of it
@@ -165,7 +165,7 @@ class Writer:
                 away = _is_away(error)
                 if start - began >= self._patience if away else number >= len(PAUSES):
                     raise storage_error(self._engine.url, error) from error
-                if away and number and not lost:  # a connection that was cut is made again without a word
+                if away and number and not lost:  # a dropped connection is reopened silently
                     lost = True
                     self._warn("database_lost", f"{storage_error(self._engine.url, error)} It is waited for.")
                 time.sleep(PAUSES[min(number, len(PAUSES) - 1)])  # a connection that broke is not used again
@@ -181,11 +181,11 @@ class Writer:
         logger.warning("%s", sentence, extra={"event": event})
 
     def _transaction(self, works: Sequence[Job | _Call[Any]], *, again: bool) -> list[Any]:
-        """``again``: it was tried before, and a connection that broke may have hidden that it was committed."""
+        """Writes one group; with ``again``, checks first whether a broken connection hid an earlier commit."""
         jobs: list[Job] = [work for work in works if not isinstance(work, _Call)]
         results: list[Any] = []
         entries: list[NewLeaf] = []  # appended last: on PostgreSQL, one writer at a time does so
-        cache, self._cache = self._cache, WriteCache()  # which is forgotten unless this is committed
+        cache, self._cache = self._cache, WriteCache()  # dropped unless this commits
         with writing(self._engine) as connection:
             if self.limit and connection.dialect.name == "postgresql":
                 what = "transaction" if (connection.dialect.server_version_info or ()) >= (17,) else "statement"
@@ -207,13 +207,12 @@ class Writer:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """Whether the server cannot be reached, or somebody was waited for in vain.
+    """Checks whether the server is unreachable, or stopped waiting for a client.
 
-    It has said nothing then that SQL has a code for, or that it goes, comes, or waits no longer: classes 08, 57
-    and 25P of PostgreSQL's error codes.
+    It then sends no SQL error code, or one of PostgreSQL's classes 08, 57 and 25P (it goes, comes, or waits no longer).
     """
-    state = getattr(error.orig, "sqlstate", "")  # SQLite's errors have none at all
-    if state is None:  # nor has a connection that is refused: a database that was removed is not waited for
-        said = str(error.orig)
-        return "FATAL" not in said or any(word in said for word in _PASSING)
+    state = getattr(error.orig, "sqlstate", "")  # SQLite's errors have none
+    if state is None:  # nor has a refused connection; do not wait for a deleted database
+        message = str(error.orig)
+        return "FATAL" not in message or any(word in message for word in _PASSING)
     return bool(state.startswith(("08", "57", "25P")))

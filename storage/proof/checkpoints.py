@@ -16,7 +16,7 @@ from forbear.storage.db.schema import checkpoints
 
 
 class SignedCheckpoint(NamedTuple):
-    """A checkpoint in the log; ``timestamp`` is an RFC 3161 response (DER), or None; ``new`` if it was just made."""
+    """A checkpoint in the log; ``timestamp`` is an RFC 3161 response (DER), or None; ``new`` if just made."""
 
     id: str
     size: int
@@ -26,9 +26,9 @@ class SignedCheckpoint(NamedTuple):
 
 
 def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] | None = None) -> SignedCheckpoint:
-    """Signs the chain as it stands; where nothing was written since, the last checkpoint of this key.
+    """Signs the current state of the chain; returns this key's last checkpoint if nothing was written since.
 
-    ``stamp`` gives a timestamp for the note, or None. It may take its time: nobody waits for it to write.
+    ``stamp`` returns a timestamp for the note, or None. It may be slow: no writer waits for it.
     """
     with reading(engine) as connection:
         size = chain.size(connection)
@@ -53,7 +53,7 @@ def sign(engine: Engine, key: SignerKey, stamp: Callable[[bytes], bytes | None] 
 
 
 def latest(connection: Connection, covering: int = 0) -> SignedCheckpoint | None:
-    """The last checkpoint, if it covers the position; None if there is none that does."""
+    """Returns the latest checkpoint, if it covers the position; else None."""
     columns = checkpoints.c
     wanted = select(columns.id, columns.size, columns.note, columns.timestamp).where(columns.size > covering)
     row = connection.execute(wanted.order_by(columns.size.desc(), columns.id.desc()).limit(1)).first()

@@ -1,8 +1,8 @@
-"""Erases what rows of the log say about pages, where law or a retention period asks for it, and keeps the chain whole.
+"""Erases what rows of the log say about pages, as law or a retention period requires, and keeps the chain intact.
 
-The payload of a row (URLs, hosts, headers, quotations; ``forbear.storage.chain.leaves``) and its salt are erased. That
-something was decided stays: when, by which protocol, with which result. An erasure is an event in the chain that names
-the positions. Files of well-known places are evidence about a site and stay, unless they are named by their URL.
+Erased are the payload of a row (URLs, hosts, headers, quotations; ``forbear.storage.chain.leaves``) and its salt. What
+stays is that something was decided: when, by which protocol, with which result. An erasure is an event in the chain
+that names the positions. Captures of well-known files are evidence about a site and stay, unless erased by their URL.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def older_than(engine: Engine, moment: datetime, reason: str) -> Iterator[int]:
 
 
 def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:
-    """The same for all decisions about a URL, and its captures; the event does not repeat it. Raises NotAUrl."""
+    """Erases all decisions about a URL and its captures; the event does not repeat it. Raises NotAUrl."""
     canonical = read(url).href
     decisions, rests, captures = schema.decisions.c, schema.decision_captures.c, schema.captures.c
     about = select(rests.decision).join_from(schema.decision_captures, schema.captures)
@@ -58,9 +58,9 @@ def by_url(engine: Engine, url: str, reason: str) -> Iterator[int]:
 
 
 def by_complaint(engine: Engine, number: str, reason: str) -> Iterator[int]:
-    """Erases who complained, of what, in which words, the steps' reasons and what was sent along.
+    """Erases who complained, about what, in which words, the reasons of the steps, and the attachments.
 
-    When it came, how it was handled, and what it blocks while it stands as accepted, stays.
+    Stays: when it came, how it was handled, and what it blocks while it is accepted.
     """
     sent, taken = portal_tables.complaint_files, portal_tables.complaint_steps
     with _writing(engine) as connection:
@@ -92,7 +92,7 @@ def _erase(engine: Engine, condition: ColumnElement[bool], reason: str, because:
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction whose deleted content is overwritten, where the database does that (SQLite)."""
+    """Opens a transaction whose deleted content is overwritten, where the database can (SQLite)."""
     with writing(engine) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
@@ -100,7 +100,7 @@ def _writing(engine: Engine) -> Iterator[Connection]:
 
 
 def _pages_of(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
-    """The captures of pages that these decisions rest on, and no other whose words are still there."""
+    """Returns the captures of pages behind these decisions that no other decision with its words uses."""
     rests, captures, leaf = schema.decision_captures.c, schema.captures.c, schema.chain.c
     mine = select(rests.capture).where(rests.decision.in_(ids))
     others = select(rests.capture).join_from(
@@ -113,7 +113,7 @@ def _pages_of(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
 
 
 def _record(connection: Connection, refs: Mapping[str, Sequence[str]], reason: str, because: dict[str, str]) -> int:
-    """Erases the rows, and puts it into the chain; returns how many there were."""
+    """Erases the rows and records it in the chain; returns how many there were."""
     leaf = schema.chain.c
     places: list[int] = []
     for kind, some in ((kind, some) for kind, ids in refs.items() for some in chunks(ids)):
@@ -145,12 +145,12 @@ def _decisions(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _sums(connection: Connection, ids: Sequence[str]) -> None:
-    """The sums over the log forget the URLs, and the words that pages of theirs said."""
-    decisions, said = schema.decisions.c, schema.reasons.c
+    """Removes the URLs, and the words of these pages, from the sums over the log."""
+    decisions, why = schema.decisions.c, schema.reasons.c
     rows = connection.execute(
         select(schema.reasons, decisions.host, decisions.verdict)
         .join_from(schema.reasons, schema.decisions)
-        .where(said.decision.in_(ids), or_(said.source == decisions.url, said.source == decisions.canonical))
+        .where(why.decision.in_(ids), or_(why.source == decisions.url, why.source == decisions.canonical))
     )
     words = {
         (

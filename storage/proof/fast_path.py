@@ -1,7 +1,7 @@
-"""A quick look at rows of the chain: which of them are, beyond doubt, as they were written.
+"""Checks rows of the chain quickly: finds those that are, beyond doubt, as they were written.
 
-Decisions, captures and pages are hashed as they stand in the database, as the writer does it on their way in. Nothing
-is found here: what does not pass (JSON in another form, an erasure, a change) is read with care in ``verify``.
+Decisions, captures and pages are hashed as they are in the database, as the writer hashes them on their way in. Rows
+that do not pass (JSON in another form, an erasure, a change) are not findings: ``verify`` reads them with care.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AT = list(decisions.c.keys()).index("at")
 
 
 def unchanged(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
-    """Positions of rows that are as they were written, of those given; of a decision, when it says it was made."""
+    """Returns the positions of rows as they were written; for decisions with the time they state, else empty."""
     passed: dict[int, str] = {}
     for kind, entries in _READ.items():
         mine = {row.ref: row for row in rows if row.kind == kind and row.salt is not None and row.payload is not None}
@@ -84,7 +84,7 @@ def _of(connection: Connection, table: Table, refs: Sequence[str]) -> dict[str, 
 def _stored(
     connection: Connection, table: Table, key: str, refs: Sequence[str], ending: str = ""
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows as they stand in the database: times in ISO 8601, JSON as text."""
+    """Yields rows in the database's form: times in ISO 8601, JSON as text."""
     wanted = f"SELECT {_columns(table, connection.dialect.name)} FROM {table.name} WHERE {key}"  # noqa: S608 our own names
     found = find(connection, wanted, refs, ending)
     if connection.dialect.name == "sqlite":
@@ -100,14 +100,14 @@ def _columns(table: Table, dialect: str) -> str:
 
 @functools.cache
 def _types(table: Table) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Places of the columns with numbers, and of those with JSON."""
+    """Returns the positions of number columns, and of JSON columns."""
     types = [column.type for column in table.c]
     numbers = tuple(place for place, kind in enumerate(types) if isinstance(kind, Integer))
     return numbers, tuple(place for place, kind in enumerate(types) if isinstance(kind, JSON))
 
 
 def _plain(table: Table, rows: Sequence[Stored]) -> bool:
-    """Whether numbers are numbers, and JSON is canonical: only then is it hashed as it stands."""
+    """Checks that numbers are numbers and JSON is canonical: only then can rows be hashed as they are."""
     numbers, texts = _types(table)
     for row in rows:
         if not all(row[place] is None or type(row[place]) is int for place in numbers):

@@ -1,7 +1,7 @@
 """The operator's signing key: a file of its own, outside the database, encrypted with a passphrase (PKCS #8, PEM).
 
-Above the key stands its public half as a line of text, which RFC 7468 2 lets a reader of PEM pass over: it can be shown
-without the passphrase.
+The public half is a line of text above the key, which PEM readers skip (RFC 7468 2): it can be shown without the
+passphrase.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class BadKey(Exception):
 
 
 def create(path: Path, name: str, passphrase: str) -> VerifierKey:
-    """Makes a key and writes it to a new file that its owner alone may read. Raises BadKey, OSError."""
+    """Makes a key and writes it to a new file that only its owner can read. Raises BadKey, OSError."""
     if not passphrase:
-        raise BadKey("The passphrase is empty: choose one, or whoever gets hold of the file can sign in your name.")
+        raise BadKey("The passphrase is empty: choose one, or anybody who gets the file can sign in your name.")
     try:
         signer = SignerKey(check_name(name), Ed25519PrivateKey.generate())
     except BadNote as error:
@@ -38,14 +38,14 @@ def create(path: Path, name: str, passphrase: str) -> VerifierKey:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise BadKey(f"{path} is there already, and a key is not overwritten: name a new file.") from None
+        raise BadKey(f"{path} exists already, and keys are not overwritten: name a new file.") from None
     with os.fdopen(file, "wb") as out:
         out.write(f"{_LINE}{signer.verifier.text}\n".encode() + pem)
     return signer.verifier
 
 
 def load(path: Path, passphrase: str) -> SignerKey:
-    """The key of a file. Raises BadKey (another passphrase, no key), OSError."""
+    """Reads the key of a file. Raises BadKey (wrong passphrase, not a key), OSError."""
     verifier = public(path)
     try:
         private = load_pem_private_key(path.read_bytes(), passphrase.encode())
@@ -59,7 +59,7 @@ def load(path: Path, passphrase: str) -> SignerKey:
 
 
 def public(path: Path) -> VerifierKey:
-    """The public half of the key of a file, or of a file that holds nothing else. Raises BadKey, OSError."""
+    """Reads the public half from a key file, or from a file with nothing else. Raises BadKey, OSError."""
     try:
         line = path.read_text("utf-8").partition("\n")[0]
         return VerifierKey.parse(line.removeprefix(_LINE))

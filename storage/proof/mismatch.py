@@ -1,4 +1,4 @@
-"""Tells what is wrong with a row whose leaf is another one than it should have: tries what it may have been before."""
+"""Explains a leaf-hash mismatch by searching for the value that the row used to have."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _BEFORE: dict[str, Sequence[Any]] = {
     "use": tuple(str(use) for use in Use),
     "status": (None, *range(100, 600)),
 }
-"""Columns that have few values."""
+"""Columns with few possible values."""
 
 _MOST = 1000
-"""Rows that are looked into: where more are changed, what exactly matters less."""
+"""Rows that are examined: where more are changed, the details matter less."""
 
 
 class Suspect(NamedTuple):
-    """A row of the chain, what it stands for, and when the row before was written."""
+    """A row of the chain, the row of the log, and when the previous row was written."""
 
     row: Row[Any]
     entry: NewLeaf
@@ -40,7 +40,7 @@ class Suspect(NamedTuple):
 
 
 def explain(suspects: Sequence[Suspect]) -> Iterator[tuple[str, str, str, int, str]]:
-    """What was changed, to which row, and how: change, kind, id, position, sentence."""
+    """Yields what was changed, in which row, and how: change, kind, id, position, sentence."""
     places = [suspect.row.position for suspect in suspects[:_MOST]]
     shift = 0
     for number, suspect in enumerate(suspects):
@@ -50,7 +50,7 @@ def explain(suspects: Sequence[Suspect]) -> Iterator[tuple[str, str, str, int, s
             was = _place(suspect, [row.position + shift, *places])
             if was is not None:
                 shift = was - row.position
-                change, detail = "reordered", f"It stands at position {row.position}, and was written at {was}."
+                change, detail = "reordered", f"It is at position {row.position}, and was written at {was}."
             else:
                 change, detail = _otherwise(suspect) or (change, detail)
         yield change, row.kind, row.ref, row.position, detail
@@ -63,7 +63,7 @@ def _place(suspect: Suspect, places: Sequence[int]) -> int | None:
 def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
     row, entry = suspect.row, suspect.entry
     if suspect.before is not None and _fits(suspect, at=suspect.before):
-        return "back-dated", f"It says that it was written at {iso_utc(row.at)}, and it was not."
+        return "back-dated", f"It was not written at {iso_utc(row.at)}, as its row states."
     if entry.payload is not None and row.salt is not None:
         payload = leaves.commitment(row.salt, entry.payload)
         if _fits(suspect, payload=payload):

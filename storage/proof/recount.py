@@ -1,4 +1,4 @@
-"""Counts the sums over the log again, and names those that differ: they are no evidence, but look-ups rest on them."""
+"""Recounts the sums over the log, and names those that differ: they prove nothing, but look-ups rely on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forbear.storage.log.summary import KEPT, REMOVED
 
 
 class Difference(NamedTuple):
-    """A row of a table of sums that the log does not bear out, or that is missing there."""
+    """A row of a table of sums that the log does not support, or that is missing there."""
 
     table: str
     row: tuple[Any, ...]
@@ -23,28 +23,28 @@ class Difference(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """What a table says, and the same as counted now."""
+    """A table of sums, and the same sums counted now."""
 
-    stands: Select[Any]
+    stored: Select[Any]
     counted: SelectBase
     outlived: bool = False
-    """Erasure takes names and words out of the log, so that what was counted before may be more."""
+    """Erasure takes names and words out of the log, so earlier counts may be higher."""
 
 
 def differences(connection: Connection) -> Iterator[Difference]:
-    """Everything that differs; reads the whole log."""
+    """Yields everything that differs; reads the whole log."""
     erased = connection.scalar(select(events.c.id).where(events.c.event == "erasure").limit(1)) is not None
     day = func.substr(decisions.c.at, 1, 10)
     if connection.dialect.name == "postgresql":
         day = func.to_char(func.timezone("UTC", decisions.c.at), "YYYY-MM-DD")
     for table, sums in (*_outcomes(day), *_measured(), ("crawl_words", _words())):
         counted = select(sums.counted.subquery())
-        pairs = [(True, except_(counted, sums.stands))]
+        pairs = [(True, except_(counted, sums.stored))]
         if not (erased and sums.outlived):
-            pairs.append((False, except_(sums.stands, counted)))
+            pairs.append((False, except_(sums.stored, counted)))
         for missing, query in pairs:
             if missing and erased and sums.outlived and table == "crawl_measures":
-                continue  # fewer hosts are no row that is missing
+                continue  # fewer hosts do not mean a missing row
             for row in connection.execute(query):
                 yield Difference(table, tuple(row), missing)
 
@@ -56,17 +56,17 @@ def _outcomes(day: ColumnElement[str]) -> Iterator[tuple[str, _Sum]]:
     now, of_host = urls.c, host_outcomes.c
     kept = select(now.host, literal(KEPT), func.count()).where(now.kept_at.is_not(None)).group_by(now.host)
     by_verdict = select(now.host, now.verdict, func.count()).group_by(now.host, now.verdict)
-    stands = select(of_host.host, of_host.outcome, of_host.urls)
+    stored = select(of_host.host, of_host.outcome, of_host.urls)
     yield (
         "host_outcomes",
-        _Sum(stands.where(of_host.urls != 0, of_host.outcome != REMOVED), union_all(by_verdict, kept)),
+        _Sum(stored.where(of_host.urls != 0, of_host.outcome != REMOVED), union_all(by_verdict, kept)),
     )
 
 
 def _measured() -> Iterator[tuple[str, _Sum]]:
-    of, said, sums = decisions.c, reasons.c, crawl_measures.c
-    every = select(of.id, of.crawl, said.measure, said.protocol, of.verdict, of.at, of.host)
-    once = every.join_from(decisions, reasons, said.decision == of.id).distinct().subquery().c
+    of, why, sums = decisions.c, reasons.c, crawl_measures.c
+    every = select(of.id, of.crawl, why.measure, why.protocol, of.verdict, of.at, of.host)
+    once = every.join_from(decisions, reasons, why.decision == of.id).distinct().subquery().c
     key = (sums.crawl, sums.measure, sums.protocol, sums.verdict)
 
     def counted(numbers: Sequence[ColumnElement[Any]], *where: ColumnElement[bool]) -> SelectBase:
@@ -83,7 +83,7 @@ def _measured() -> Iterator[tuple[str, _Sum]]:
 
 
 def _words() -> _Sum:
-    of, said, sums = decisions.c, reasons.c, crawl_words.c
-    counted = select(of.crawl, of.host, of.verdict, said.protocol, said.quote).where(of.host != "").distinct()
-    stands = select(sums.crawl, sums.host, sums.verdict, sums.protocol, sums.quote)
-    return _Sum(stands, counted.join_from(decisions, reasons, said.decision == of.id), outlived=True)
+    of, why, sums = decisions.c, reasons.c, crawl_words.c
+    counted = select(of.crawl, of.host, of.verdict, why.protocol, why.quote).where(of.host != "").distinct()
+    stored = select(sums.crawl, sums.host, sums.verdict, sums.protocol, sums.quote)
+    return _Sum(stored, counted.join_from(decisions, reasons, why.decision == of.id), outlived=True)

@@ -1,4 +1,4 @@
-"""Timestamps by an authority (RFC 3161): somebody else's word for when a checkpoint was there at the latest."""
+"""Timestamps by an authority (RFC 3161): third-party evidence that a checkpoint existed at a time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
 class BadTimestamp(Exception):
-    """There is no timestamp, or it is for something else or by somebody else; the message is a sentence."""
+    """A timestamp is missing, for another text, or by another authority; the message is a sentence."""
 
 
 def ask(url: str, message: bytes) -> bytes:
-    """An authority's response (DER) for a message, of which it gets the SHA-256 alone. Raises BadTimestamp."""
+    """Requests a timestamp (DER) for a message, sending only its SHA-256. Raises BadTimestamp."""
     request = TimestampRequestBuilder().data(message).nonce(nonce=True).cert_request(cert_request=True).build()
     try:
         answer = httpx.post(url, content=request.as_bytes(), headers={"Content-Type": _QUERY}, timeout=_SECONDS)
@@ -42,7 +42,7 @@ def ask(url: str, message: bytes) -> bytes:
 
 
 def check(response: bytes, message: bytes, roots: Sequence[Certificate] = ()) -> datetime:
-    """When a message was there, by an authority that one of the roots vouches for; without roots, by anybody.
+    """Returns when a message existed, by an authority that one of the roots certifies; without roots, by any.
 
     Raises BadTimestamp.
     """
@@ -64,7 +64,7 @@ def _read(response: bytes) -> TimeStampResponse:
         read = decode_timestamp_response(response)
         granted = PKIStatus(read.status) in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS)
     except ValueError:
-        raise BadTimestamp("This is no timestamp (RFC 3161).") from None
+        raise BadTimestamp("This is not a timestamp (RFC 3161).") from None
     if not granted:
         raise BadTimestamp(f"The authority gave no timestamp: {', '.join(read.status_string) or read.status}.")
     return read

@@ -1,7 +1,7 @@
-"""Finds what was changed in the log since it was written: reads the whole chain once, in order, and all it stands for.
+"""Finds what was changed in the log since it was written, in one pass over the chain and all rows it covers.
 
-What somebody changes who knows this program, hashes and all, is found by a checkpoint that was taken before and that
-they could not change with it: by its signature, or because a copy of it is kept elsewhere.
+Somebody who knows this program can change rows, hashes and all. A checkpoint made before that shows it, if they could
+not change the checkpoint too: because it is signed, or because a copy is kept elsewhere.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from forbear.storage.proof.timestamps import BadTimestamp, check
 
 _BATCH = 500
 LATE = timedelta(days=1)
-"""How much later than it was made a decision may be written; more looks as if somebody had made it up afterwards."""
+"""A decision written later than this after it was made looks backdated."""
 
 _EARLY = timedelta(minutes=10)
-"""How far clocks of several machines may be apart."""
+"""How far the clocks of several machines may differ."""
 
 
 _UNREADABLE = (ValueError, TypeError, AttributeError)
-"""What reading a column raises whose value is of another type: no time, no JSON, no octets."""
+"""Errors from reading a column whose value has the wrong type: not a time, not JSON, not bytes."""
 
 
 class Finding(NamedTuple):
@@ -60,7 +60,7 @@ class Finding(NamedTuple):
 
 
 class KnownCheckpoint(NamedTuple):
-    """A checkpoint that the chain is compared with: from the database, or from a place outside."""
+    """A checkpoint to compare the chain with, from the database or from outside."""
 
     place: str
     note: str
@@ -68,7 +68,7 @@ class KnownCheckpoint(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What was read: how many rows of each kind, bodies, checkpoints that agree, and the chain as it stands."""
+    """What was read: rows of each kind, bodies, matching checkpoints, and the current chain."""
 
     rows: dict[str, int] = field(default_factory=dict)
     bodies: int = 0
@@ -86,11 +86,11 @@ def verify(
     outside: Sequence[KnownCheckpoint] = (),
     roots: Sequence[Certificate] = (),
 ) -> Iterator[Finding]:
-    """Everything that was changed, as it is found; ``report`` is filled on the way.
+    """Yields every change as it is found, and fills ``report`` on the way.
 
-    The connection must see one state of the database throughout (``database.reading``). Checkpoints count as signed if
-    one of the keys signed them; without keys, signatures are not looked at. ``roots`` vouch for the authorities whose
-    timestamps the checkpoints carry; without roots, a timestamp counts whoever made it.
+    The connection must see one snapshot of the database throughout (``database.reading``). Checkpoints count as signed
+    if one of the keys signed them; without keys, signatures are not checked. ``roots`` certify the authorities whose
+    timestamps the checkpoints have; without roots, any authority's timestamp counts.
     """
     states, wrong = _states(connection, keys, outside)
     yield from wrong
@@ -112,7 +112,7 @@ class _State(NamedTuple):
 def _states(
     connection: Connection, keys: Sequence[VerifierKey], outside: Sequence[KnownCheckpoint]
 ) -> tuple[list[_State], list[Finding]]:
-    """The checkpoints in order of size; those that nobody signed are no checkpoints, and said so."""
+    """Returns the checkpoints in order of size, and findings for those that no key signed."""
     states: list[_State] = []
     wrong: list[Finding] = []
     stored = connection.execute(select(schema.checkpoints).order_by(schema.checkpoints.c.size)).all()
@@ -140,8 +140,8 @@ def _timestamps(connection: Connection, report: Report, roots: Sequence[Certific
             continue
         report.timestamps += 1
         if at + _EARLY < stamped:
-            said = f"It says {iso_utc(at)}, and its timestamp {iso_utc(stamped)}."
-            yield Finding("back-dated", "checkpoint", id_, None, said)
+            detail = f"It says {iso_utc(at)}, and its timestamp {iso_utc(stamped)}."
+            yield Finding("back-dated", "checkpoint", id_, None, detail)
 
 
 def _signed(note: str, keys: Sequence[VerifierKey]) -> signed_note.Checkpoint:
@@ -187,17 +187,17 @@ class _Reading:
 
     def _hole(self, start: int, end: int) -> Finding:
         which = f"position {start} is" if end == start + 1 else f"positions {start} to {end - 1} are"
-        for _ in range(start, end):  # so that what follows stays where it was
+        for _ in range(start, end):  # so that the rows after it keep their positions
             self._tree.push(bytes(32))
         return Finding("deleted", "chain", "", start, f"The chain's {which} missing.")
 
     def _row(self, row: Row[Any], entry: NewLeaf | None, made: str | None) -> Iterator[Finding]:
-        """``made``, of a row that is as it was written: when a decision was made, by its own words; else empty."""
+        """Checks one row; ``made`` is when an unchanged decision states that it was made, else empty."""
         self._report.rows[row.kind] = self._report.rows.get(row.kind, 0) + 1
         at = (row.kind, row.ref, row.position)
         logged = iso_utc(row.at)
         if self._last is not None and row.at < self._last:
-            yield Finding("back-dated", *at, f"It says that it was written at {logged}, before the row before it.")
+            yield Finding("back-dated", *at, f"It states that it was written at {logged}, before the row before it.")
         before, self._last = self._last, max(row.at, self._last or row.at)
         if made is not None:
             yield from self._late(row, made)
@@ -216,13 +216,13 @@ class _Reading:
         if made:
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
-                said = f"It says {made}, and was written at {iso_utc(row.at)}."
-                yield Finding("back-dated", row.kind, row.ref, row.position, said)
+                detail = f"It says {made}, and was written at {iso_utc(row.at)}."
+                yield Finding("back-dated", row.kind, row.ref, row.position, detail)
 
     def _payload(self, row: Row[Any], entry: NewLeaf) -> Iterator[Finding]:
         at = (row.kind, row.ref, row.position)
         if entry.payload is None or row.payload is None:
-            return  # what the record says of it is in the leaf
+            return  # the leaf covers its commitment
         if row.salt is not None:
             if leaves.commitment(row.salt, entry.payload) != row.payload:
                 words = ", ".join(json.loads(entry.payload))
@@ -277,7 +277,7 @@ class _Reading:
 
 
 def _made(entry: NewLeaf) -> str:
-    """When a decision says that it was made; empty for what is none."""
+    """Returns when a decision states that it was made; empty for other kinds."""
     return str(json.loads(entry.row)["at"]) if entry.kind == "decision" else ""
 
 
@@ -299,7 +299,7 @@ class _Subtrees:
         return self._known.get((level, number)) == root
 
     def beyond(self, size: int) -> int | None:
-        """How many leaves the chain had by its inner nodes, if more than now."""
+        """Returns how many leaves the inner nodes show the chain once had, if more than now."""
         columns = schema.subtrees.c
         last = self._connection.scalar(
             select(columns.number).where(columns.level == 1).order_by(columns.number.desc()).limit(1)
@@ -309,7 +309,7 @@ class _Subtrees:
 
 
 def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
-    """The chain in order; a row whose values are of the wrong type, which SQLite lets in, is left out as if deleted."""
+    """Yields the chain in order; rows with values of the wrong type, which SQLite allows, count as deleted."""
     columns, after = schema.chain.c, -1
     while places := connection.scalars(
         select(columns.position).where(columns.position > after).order_by(columns.position).limit(_BATCH)
@@ -327,7 +327,7 @@ def _batches(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
 
 
 def _entries(connection: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, str], NewLeaf]:
-    """What the rows stand for; those that cannot be read any more are left out as if deleted."""
+    """Reads the log's rows; unreadable ones are left out, as if deleted."""
     found: dict[tuple[str, str], NewLeaf] = {}
     for kind in FORMS.keys() & {row.kind for row in rows}:
         refs = [row.ref for row in rows if row.kind == kind]
@@ -354,7 +354,7 @@ def _not_in_chain(connection: Connection) -> Iterator[Finding]:
 
 
 def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
-    """The contents of captures, and that each capture has the one that it names."""
+    """Checks the contents of captures, and that each capture has the content it names."""
     bodies, captures = schema.bodies.c, schema.captures.c
     stored = select(bodies.sha256, bodies.content, bodies.place)
     for rows in connection.execute(stored, execution_options={"yield_per": 100}).partitions():
@@ -365,7 +365,7 @@ def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
             if content is None and row.place is not None:
                 yield Finding("deleted", "body", row.sha256, None, f"The content is not whole in {row.place} any more.")
             elif content is None or hashlib.sha256(content).hexdigest() != row.sha256:
-                why = "The content does not have the digest that is its name."
+                why = "The content does not match the digest that names it."
                 yield Finding("edited", "body", row.sha256, None, why)
     lost = select(captures.id, captures.body, bodies.sha256).outerjoin_from(schema.captures, schema.bodies)
     lost = lost.where(
@@ -380,15 +380,13 @@ def _bodies(connection: Connection, report: Report) -> Iterator[Finding]:
 
 
 def _digests(connection: Connection) -> Iterator[Finding]:
-    """What decisions and crawls name by a digest alone: policies and settings."""
+    """Checks what decisions and crawls refer to by digest: policies and settings."""
     for row in connection.execute(select(schema.policies.c.digest, schema.policies.c.content)):
         if hashlib.sha256(row.content.encode()).hexdigest() != row.digest:
-            yield Finding(
-                "edited", "policy", row.digest, None, "The content does not have the digest that is its name."
-            )
+            yield Finding("edited", "policy", row.digest, None, "The content does not match the digest that names it.")
     columns = schema.crawls.c
     wanted = select(columns.id, columns.configuration, columns.configuration_digest)
     for crawl, configuration, digest in connection.execute(wanted):
         settings = json.dumps(configuration, sort_keys=True).encode()
         if hashlib.sha256(settings).hexdigest() != digest:
-            yield Finding("edited", "crawl", crawl, None, "Its settings do not have the digest that was written.")
+            yield Finding("edited", "crawl", crawl, None, "Its settings do not match their digest.")

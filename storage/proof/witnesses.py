@@ -1,6 +1,6 @@
-"""Writes signed checkpoints to places outside of the database, where whoever changes it cannot change them too.
+"""Writes signed checkpoints to places outside the database, out of reach of those who can change it.
 
-A place is a folder or a file, an http(s) URL, or ``git:FOLDER``, a git repository that is checked out there.
+A place is a folder or a file, an http(s) URL, or ``git:FOLDER``, a git work tree there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def write(place: str, note: str) -> None:
     """Writes a signed checkpoint to a place. Raises Unwitnessed.
 
     A folder gets a file for each checkpoint, ``checkpoint-000000000306.txt`` for one of 306 rows; a file has the
-    latest. A URL that ends in a slash gets such files by PUT, any other one the checkpoint by POST. A git repository
+    latest. A URL that ends in a slash gets such files by PUT, any other gets the checkpoint by POST. A git repository
     gets a commit of ``checkpoint.txt``, which is pushed if the repository has a remote.
     """
     name = f"checkpoint-{signed_note.parse(note).size:012}.txt"
@@ -40,7 +40,7 @@ def write(place: str, note: str) -> None:
 
 
 def _write(path: Path, note: str) -> None:
-    """Whole or not at all."""
+    """Writes a file whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     part.write_text(note, "utf-8")
     part.replace(path)
@@ -59,8 +59,8 @@ def _commit(folder: Path, note: str) -> None:
     _git(folder, "add", "checkpoint.txt")
     if _git(folder, "status", "--porcelain", "checkpoint.txt"):
         identity = ("-c", "user.name=Forbear", "-c", "user.email=forbear@localhost")
-        said = f"Checkpoint of {signed_note.parse(note).size} rows"
-        _git(folder, *identity, "commit", "--quiet", f"--message={said}", "--", "checkpoint.txt")
+        message = f"Checkpoint of {signed_note.parse(note).size} rows"
+        _git(folder, *identity, "commit", "--quiet", f"--message={message}", "--", "checkpoint.txt")
     if _git(folder, "remote"):
         _git(folder, "push", "--quiet")
 
@@ -70,8 +70,8 @@ def _git(folder: Path, *words: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603 no shell
     except subprocess.TimeoutExpired:
-        raise Unwitnessed(f"The checkpoint could not be written to git:{folder}: git does not end.") from None
+        raise Unwitnessed(f"The checkpoint could not be written to git:{folder}: git did not finish.") from None
     if done.returncode:
-        said = done.stderr.strip().partition("\n")[0].rstrip(".")
-        raise Unwitnessed(f"The checkpoint could not be written to git:{folder}: {said}.")
+        message = done.stderr.strip().partition("\n")[0].rstrip(".")
+        raise Unwitnessed(f"The checkpoint could not be written to git:{folder}: {message}.")
     return done.stdout.strip()

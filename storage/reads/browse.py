@@ -1,4 +1,4 @@
-"""The audit log page by page, newest first, and one decision with everything that it rests on."""
+"""The audit log page by page, newest first, and single decisions with all their evidence."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from forbear.storage.reads.queries import Filter, conditions, reasons_of
 
 
 class Cursor(NamedTuple):
-    """Where a page ended: the time and id of its last decision."""
+    """The end of a page: the time and id of its last decision."""
 
     at: datetime
     id: str
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """The cursor of a text made by ``str``; raises ValueError."""
+        """Reads a cursor written by ``str``; raises ValueError."""
         at, _, id_ = text.partition("~")
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None or not id_:
-            raise ValueError(f"{text!r} is no cursor")
+            raise ValueError(f"{text!r} is not a cursor")
         return cls(moment, id_)
 
     def __str__(self) -> str:
@@ -39,9 +39,9 @@ class Cursor(NamedTuple):
 
 
 class LogPage(NamedTuple):
-    """Decisions, newest first, as ``queries.log`` has them, and where the next page begins; None if there is none.
+    """Decisions, newest first, as ``queries.log`` yields them, and where the next page begins; None at the end.
 
-    Where the page is not full and another follows, the log was looked through back to ``looked``.
+    If the page is not full but another follows, the log was searched back to ``looked``.
     """
 
     rows: list[dict[str, Any]]
@@ -55,20 +55,20 @@ _COLUMNS = (
 )  # fmt: skip
 
 MOST_LOOKED = 10_000
-"""Decisions that are looked at for one page, however few of them are like what is asked for."""
+"""Decisions examined for one page, however few of them match."""
 
 _LOWEST = "0"
 """Less than every id."""
 
 
 def page(connection: Connection, wanted: Filter, after: Cursor | None, size: int) -> LogPage:
-    """So many decisions after a cursor, newest first. Raises NotAUrl.
+    """Returns up to ``size`` decisions after a cursor, newest first. Raises NotAUrl.
 
-    An index gives the order, by the rarest of the conditions that have one; the others are asked of one decision after
-    the other, of so many that a page never takes long.
+    An index gives the order, by the rarest condition that has one; the other conditions are checked row by row, on a
+    limited number of rows, so that no page takes long.
     """
-    is_said = wanted.protocol is not None or wanted.measure is not None
-    is_of_reasons = is_said and wanted.domain is None and wanted.url_prefix is None
+    has_reason = wanted.protocol is not None or wanted.measure is not None
+    is_of_reasons = has_reason and wanted.domain is None and wanted.url_prefix is None
     rows, end = (_by_reason if is_of_reasons else _by_time)(connection, wanted, after)
     found = connection.execute(rows.limit(size + 1)).all()
     shown = found[:size]
@@ -87,19 +87,19 @@ _Rows = tuple[Select[Any], Cursor | None]
 
 
 def _by_reason(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
-    """Down an index of reasons, in the order of ids, which is that of time to the millisecond (UUIDv7)."""
+    """Follows an index of reasons, in the order of ids, which is that of time to the millisecond (UUIDv7)."""
     of, twin = reasons.c, reasons.alias().c
-    begun = _said(of, wanted)[:1]  # the protocol, if there is one: it says more than its measure
+    begun = _of_reason(of, wanted)[:1]  # the protocol, if given: it selects fewer rows than a measure
     if after is not None:
         begun.append(of.decision < after.id)
     last = connection.scalar(_last(select(of.decision).where(*begun), of.decision))
     at = connection.scalar(select(decisions.c.at).where(decisions.c.id == last)) if last else None
-    first = select(func.min(twin.position)).where(twin.decision == of.decision, *_said(twin, wanted))
+    first = select(func.min(twin.position)).where(twin.decision == of.decision, *_of_reason(twin, wanted))
     also = [
         *begun,
-        *_said(of, wanted),
+        *_of_reason(of, wanted),
         of.position == first.scalar_subquery(),
-    ]  # with two such reasons, it is listed once
+    ]  # a decision with two such reasons is listed once
     if last is not None:
         also.append(of.decision >= last)
     also += _others(wanted)
@@ -108,7 +108,7 @@ def _by_reason(connection: Connection, wanted: Filter, after: Cursor | None) -> 
 
 
 def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
-    """Down an index of decisions: of a domain, of a verdict other than allowed, of a crawl, or of all."""
+    """Follows an index of decisions: of a domain, of a verdict other than allowed, of a crawl, or of all."""
     of = decisions.c
     begun = _steering(wanted)
     if wanted.until is not None:
@@ -117,9 +117,9 @@ def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _R
         begun += [of.at <= after.at, or_(of.at < after.at, of.id < after.id)]
     last = connection.scalar(_last(select(of.at).where(*begun), of.at))
     also = [*begun, *_others(wanted)]
-    if wanted.protocol or wanted.measure:  # asked of one decision after the other: no list of millions is made
-        said = _said(reasons.c, wanted)
-        also.append(select(reasons.c.decision).where(reasons.c.decision == of.id, *said).exists())
+    if wanted.protocol or wanted.measure:  # checked row by row, without a list of millions
+        because = _of_reason(reasons.c, wanted)
+        also.append(select(reasons.c.decision).where(reasons.c.decision == of.id, *because).exists())
     if last is not None:
         also.append(of.at >= last)
     rows = select(*_columns()).where(*also).order_by(of.at.desc(), of.id.desc())
@@ -127,9 +127,9 @@ def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _R
 
 
 def _steering(wanted: Filter) -> list[ColumnElement[bool]]:
-    """The conditions whose index gives the order, the rarest first; none: that of all decisions.
+    """Returns the conditions whose index gives the order, the rarest first; none for that of all decisions.
 
-    The index of a verdict leaves out what was allowed, and is taken where the query says so in words of its own.
+    The index of verdicts omits allowed ones, and is used only if the query excludes them literally.
     """
     of = decisions.c
     if wanted.domain is not None or wanted.url_prefix is not None:
@@ -140,13 +140,13 @@ def _steering(wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 def _others(wanted: Filter) -> list[ColumnElement[bool]]:
-    """All conditions but those of reasons; that of the crawl as an expression, for which no index is taken."""
+    """Returns all conditions but those of reasons; the crawl's as an expression, so that its index is not used."""
     others = list(conditions(replace(wanted, protocol=None, measure=None, crawl=None)))
     return others if wanted.crawl is None else [*others, decisions.c.crawl.concat("") == wanted.crawl]
 
 
 def _last(rows: Select[Any], by: Any) -> Select[Any]:
-    """Where a look down an index ends; none if the index ends before."""
+    """Selects where the search down an index ends; nothing if the index ends before."""
     return rows.order_by(by.desc()).limit(1).offset(MOST_LOOKED - 1)
 
 
@@ -154,15 +154,15 @@ def _columns() -> list[Any]:
     return [decisions.c[name] for name in _COLUMNS]
 
 
-def _said(of: Any, wanted: Filter) -> list[ColumnElement[bool]]:
+def _of_reason(of: Any, wanted: Filter) -> list[ColumnElement[bool]]:
     asked = ((of.protocol, wanted.protocol), (of.measure, wanted.measure))
     return [column == value for column, value in asked if value is not None]
 
 
 class Proof(NamedTuple):
-    """That a decision is in the chain: hashes in hexadecimal, and whether they lead to the root.
+    """Proves that a decision is in the chain: hashes in hexadecimal; ``holds`` if they lead to the root.
 
-    ``checkpoint`` is the signed note that covers the leaf, None if none does yet.
+    ``checkpoint`` is the signed note that covers the leaf, None if there is none yet.
     """
 
     position: int
@@ -177,7 +177,7 @@ class Proof(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A capture that a decision rests on; ``body`` is None where the content is gone."""
+    """A capture that a decision rests on; ``body`` is None if the content is gone."""
 
     id: str
     url: str
@@ -206,7 +206,7 @@ class DecisionDetail:
 
 
 def decision(connection: Connection, id_: str) -> DecisionDetail | None:
-    """A decision by its id; None if there is none. Raises StorageError."""
+    """Returns a decision by its id; None if there is none. Raises StorageError."""
     row = connection.execute(select(decisions).where(decisions.c.id == id_)).one_or_none()
     if row is None:
         return None
@@ -251,7 +251,7 @@ def _evidence(connection: Connection, id_: str) -> list[Evidence]:
 
 
 def proof(connection: Connection, id_: str) -> Proof | None:
-    """The inclusion proof of a decision (RFC 9162 2.1.3), in the tree of the checkpoint that covers it, or as it is."""
+    """Returns the inclusion proof (RFC 9162 2.1.3) of a decision in the checkpoint that covers it, or in the chain."""
     sealed = chain.chain_rows(connection, "decision", [id_])
     if not sealed:
         return None
@@ -268,7 +268,7 @@ def proof(connection: Connection, id_: str) -> Proof | None:
 
 
 def newest_crawls(connection: Connection, limit: int = 50) -> Sequence[dict[str, Any]]:
-    """Crawls, the newest first: id, when it began, its state, and by whose name."""
+    """Returns crawls, newest first: id, times, state, agent, profile and use."""
     of = crawls.c
     wanted = select(of.id, of.started_at, of.finished_at, of.state, of.agent, of.profile, of.use)
     return [dict(row._mapping) for row in connection.execute(wanted.order_by(of.started_at.desc()).limit(limit))]

@@ -1,4 +1,4 @@
-"""A bundle: decisions of the log with all that proves them, as one zip that is checked without Forbear (verify.md)."""
+"""Bundles: decisions with everything that proves them, in one zip that is checked without Forbear (verify.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN = 500
 """Decisions, and captures, that the report lists; the files have all."""
 
 WORDS = 100
-"""Different reasons that the report shows in place."""
+"""Distinct reasons that the report shows in their context."""
 
 AROUND = 300
 """Characters of a file shown before and after a quotation."""
@@ -42,12 +42,12 @@ AROUND = 300
 _SPOOL = 16 * 1024 * 1024
 
 Render = Callable[["Case"], Iterable[tuple[str, bytes]]]
-"""Makes the report of a case: names and contents of files."""
+"""Renders the report of a case: names and contents of files."""
 
 
 @dataclass(slots=True)
 class ReasonInContext:
-    """A reason as a report shows it: the words, where they stand, and what stands around them there."""
+    """A reason as a report shows it: the words, where they are, and the text around them."""
 
     number: int
     protocol: str
@@ -66,7 +66,7 @@ class ReasonInContext:
 
 @dataclass(slots=True)
 class Case:
-    """What a report says: the decisions asked for, in whose words, from which files, and what signs for them."""
+    """The content of a report: the decisions, whose words decided, from which files, and the checkpoint."""
 
     asked: list[tuple[str, str]]
     made: str
@@ -83,15 +83,15 @@ class Case:
     protocols: list[dict[str, str]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON, for a renderer that is no Python."""
+        """Returns the case as JSON, for a renderer that is not in Python."""
         own = {name: getattr(self, name) for name in self.__slots__}
         return {**own, "verdicts": dict(self.verdicts), "words": [asdict(words) for words in self.words.values()]}
 
 
 class BundleRequest(NamedTuple):
-    """What is bundled, in words of the command line too, for whom (``redacted``), and whose key signs for it.
+    """What to bundle, also in words of the command line, for whom (``redacted``), and which key must have signed.
 
-    Without a key the newest checkpoint is taken, whoever signed it; whoever checks the bundle brings the key.
+    Without a key the newest checkpoint is used, whoever signed it: the recipient brings the key.
     """
 
     wanted: Filter
@@ -102,13 +102,13 @@ class BundleRequest(NamedTuple):
 
 
 def write(connection: Connection, out: IO[bytes], request: BundleRequest, render: Render) -> Case:
-    """Writes the bundle; the connection must see one state of the database throughout (``database.reading``).
+    """Writes the bundle; the connection must see one snapshot of the database throughout (``database.reading``).
 
-    Raises StorageError: nothing is like that, no checkpoint covers it or none of this key, or evidence is gone.
+    Raises StorageError: nothing matches, no checkpoint covers it, none is by this key, or evidence is gone.
     """
     wanted = [key for some in ids(connection, request.wanted) for key in some]
     if not wanted:
-        raise StorageError("No decision in this log is like that, so there is nothing to bundle.")
+        raise StorageError("No decisions match, so there is nothing to bundle.")
     case = Case(request.asked, request.made.isoformat(timespec="seconds"), request.redacted)
     with ZipFile(out, "w", ZIP_DEFLATED) as archive:
         leaves = _rows(connection, archive, wanted, request.redacted)
@@ -132,7 +132,7 @@ def _rows(connection: Connection, archive: ZipFile, wanted: Sequence[str], redac
 def _sealed(
     connection: Connection, archive: ZipFile, name: str, kinds: list[tuple[str, Sequence[str]]], redacted: bool
 ) -> list[tuple[int, bytes]]:
-    """Writes rows as they were hashed; their positions and leaves."""
+    """Writes rows as they were hashed; returns their positions and leaves."""
     leaves: list[tuple[int, bytes]] = []
     with archive.open(name, "w", force_zip64=True) as file:
         for kind, refs in kinds:
@@ -144,7 +144,7 @@ def _sealed(
 
 
 def _line(row: ChainRow, redacted: bool) -> str:
-    """A sealed row; one whose words may name a person is given without its salt, which proves it all the same."""
+    """Formats a sealed row; if its words may name a person, without its salt, which still proves the row."""
     if row.salt is None or row.payload is None:
         return f'{{"record":{row.record}}}\n'
     if redacted:
@@ -195,7 +195,7 @@ def _proofs(
 ) -> None:
     signed = checkpoints.latest(connection, max(position for position, _ in leaves))
     if signed is None:
-        raise StorageError("No checkpoint signs for these rows yet: run `forbear checkpoint` first.")
+        raise StorageError("No checkpoint covers these rows yet: run `forbear checkpoint` first.")
     try:
         checkpoint: Checkpoint = signed_note.verify(signed.note, key) if key else signed_note.parse(signed.note)
     except BadNote as error:
@@ -236,7 +236,7 @@ def _policies(connection: Connection, archive: ZipFile, wanted: Sequence[str]) -
 def _fill(
     connection: Connection, case: Case, request: BundleRequest, rests: Sequence[str], known: Sequence[Policy]
 ) -> None:
-    """What the report says; of more than it can show, the number."""
+    """Fills in the report; beyond what it can show, only counts."""
     for row in log(connection, request.wanted):
         case.total += 1
         case.verdicts[row["verdict"]] += 1
@@ -284,7 +284,7 @@ def _show_crawls(connection: Connection, case: Case, request: BundleRequest) -> 
 
 
 def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> None:
-    """The table of digests, and each quotation in its place."""
+    """Fills in the table of digests, and the context of each quotation."""
     case.captures_total = len(rests)
     sources: dict[str, list[ReasonInContext]] = {}
     for words in case.words.values():
@@ -294,7 +294,7 @@ def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> 
         about = {row.id: row for row in connection.execute(select(captures).where(columns.id.in_(some)))}
         for key, held in evidence.stored_captures(connection, some).items():
             row = about[key]
-            told = {
+            entry = {
                 "url": redact.url(row.url) if case.redacted else row.url,
                 "fetched_at": row.fetched_at.isoformat(timespec="seconds"),
                 "status": str(row.status or row.error),
@@ -303,22 +303,22 @@ def _show_captures(connection: Connection, case: Case, rests: Sequence[str]) -> 
                 "stored": "whole" if row.body else "what was quoted",
             }
             if len(case.captures) < SHOWN:
-                case.captures.append(told)
+                case.captures.append(entry)
             for words in sources.get(row.url, ()):
                 if not words.found:
-                    _place(words, held, told)
+                    _place(words, held, entry)
     for words in case.words.values():
         words.source = redact.url(words.source) if case.redacted else words.source
 
 
-def _place(words: ReasonInContext, held: StoredCapture, told: dict[str, Any]) -> None:
-    """Looks for the words in a capture, and takes what stands around them."""
+def _place(words: ReasonInContext, held: StoredCapture, entry: dict[str, Any]) -> None:
+    """Finds the words in a capture, and copies the text around them."""
     for text in _texts(held.capture, words.where):
         before, quote, after = text.partition(words.quote)
         if quote:
             words.before = ("…" if len(before) > AROUND else "") + before[-AROUND:]
             words.after = after[:AROUND] + ("…" if len(after) > AROUND else "")
-            words.found, words.capture = True, told
+            words.found, words.capture = True, entry
             return
 
 

@@ -1,4 +1,4 @@
-"""The columns of what the log gives out: names, kinds and meanings, for every form of export and for JSON Schema."""
+"""The columns of everything the log exports: names, kinds and meanings, for every format and for JSON Schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from forbear.optout.model import Preference, Stage, Verdict
 
 
 class Column(NamedTuple):
-    """A column; ``kind`` is text, url, time, whole, reasons or the words that may stand there."""
+    """A column; ``kind`` is text, url, time, whole, reasons or the allowed words."""
 
     name: str
     kind: str | tuple[str, ...]
@@ -17,14 +17,14 @@ class Column(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """The columns of an answer, in their order; they are added to, and neither renamed nor reordered."""
+    """The columns of an answer, in order; columns are only ever added, never renamed or reordered."""
 
     title: str
     columns: tuple[Column, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns."""
+        """Returns the names of the columns."""
         return tuple(column.name for column in self.columns)
 
 
@@ -55,7 +55,7 @@ LOG = Shape(
         Column("stage", _STAGES, "request: before the page was asked for; page: before it was kept."),
         Column("status", "whole", "HTTP status of the page.", empty=True),
         Column("content_sha256", "text", "SHA-256 of the page, in hexadecimal.", empty=True),
-        Column("bytes", "whole", "Octets of the page.", empty=True),
+        Column("bytes", "whole", "Bytes of the page.", empty=True),
         Column("engine", "text", "Version of Forbear that decided."),
         Column("policy", "text", "Digest of the policy that was in force."),
         Column("verdict_standard", _VERDICTS, "What profile standard makes of the same."),
@@ -105,8 +105,8 @@ BEFORE_OPTOUT = Shape(
         Column("page", "text", "The decision that allowed the copy; its WARC record and its Parquet row carry it."),
         Column("crawl", "text", "The crawl that kept it."),
         Column("warc_file", "text", "Name of the WARC file that it was written to."),
-        Column("warc_offset", "whole", "Where its response record begins there, in octets; removed: where it began."),
-        Column("warc_length", "whole", "Length of that record as compressed, in octets."),
+        Column("warc_offset", "whole", "Where its response record begins there, in bytes; removed: where it began."),
+        Column("warc_length", "whole", "Length of that record as compressed, in bytes."),
         Column(
             "removed_at", "time", "When it was put on record that it leaves the corpus; empty: it is there.", empty=True
         ),
@@ -138,11 +138,11 @@ DISAGREEMENTS = Shape(
         Column("allowed_by", "text", "The protocol that allows the use."),
         Column("allowed_quote", "text", "Its words."),
         Column("allowed_source", "url", "The URL that they come from."),
-        Column("allowed_where", "text", "Where they stand there."),
+        Column("allowed_where", "text", "Where in the source."),
         Column("reserved_by", "text", "The protocol that reserves it, and decided."),
         Column("reserved_quote", "text", "Its words."),
         Column("reserved_source", "url", "The URL that they come from."),
-        Column("reserved_where", "text", "Where they stand there."),
+        Column("reserved_where", "text", "Where in the source."),
     ),
 )
 
@@ -165,7 +165,7 @@ _KINDS: dict[str, dict[str, Any]] = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a line of an answer."""
+    """Returns the JSON Schema (2020-12) of a line of an answer."""
     shape = SHAPES[name]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

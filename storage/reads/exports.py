@@ -1,4 +1,4 @@
-"""The forms in which rows are given out: CSV (RFC 4180), JSON lines, Parquet; written while they are read."""
+"""Export formats: CSV (RFC 4180), JSON lines, Parquet; rows are written as they are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORMULA = frozenset("=+-@\t\r")
 
 
 class ExportFormat(NamedTuple):
-    """A form of export: what people call it, how rows of a shape are written, and its media type."""
+    """An export format: its label, its writer, and its media type."""
 
     title: str
     write: Callable[[Shape, Iterable[Row]], Iterator[bytes]]
@@ -29,12 +29,12 @@ class ExportFormat(NamedTuple):
 
 
 def escape_formula(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
+    """Puts an apostrophe before text that a spreadsheet would take for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA and value else value
 
 
 def json_line(content: object) -> str:
-    """A JSON object as a line; escaped where it holds what no UTF-8 can say (half a surrogate pair)."""
+    """Returns a JSON object as a line; escapes what UTF-8 cannot encode (half a surrogate pair)."""
     text = json.dumps(content, ensure_ascii=False)
     return (text if text.isascii() or _encodable(text) else json.dumps(content)) + "\n"
 
@@ -48,7 +48,7 @@ def _encodable(text: str) -> bool:
 
 
 def _csv(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
-    """RFC 4180; reasons are JSON in one field."""
+    """Writes RFC 4180; reasons are JSON in one field."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(shape.names)
@@ -70,7 +70,7 @@ def _jsonl(_shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def _parquet(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
-    """With times as timestamps, and reasons as a list of structs."""
+    """Writes Parquet, with times as timestamps and reasons as a list of structs."""
     import pyarrow as pa  # noqa: PLC0415 the other forms do not wait for it
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ FORMS = {
     "jsonl": ExportFormat("JSON lines", _jsonl, "application/jsonl"),
     "parquet": ExportFormat("Parquet", _parquet, "application/vnd.apache.parquet"),
 }
-"""Every form, by its name in options and at the end of files."""
+"""Every format, by its name in options and file extension."""
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -102,7 +102,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 class _Out(io.RawIOBase):
-    """A file that hands on what was written to it, and forgets it."""
+    """A file that passes on what is written to it, and forgets it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,20 +110,20 @@ class _Out(io.RawIOBase):
         self._before = 0
 
     def writable(self) -> bool:
-        """It is."""
+        """Returns True."""
         return True
 
-    def write(self, octets: Any) -> int:
-        """Takes octets."""
-        self._written += octets
-        return len(octets)
+    def write(self, data: Any) -> int:
+        """Takes bytes."""
+        self._written += data
+        return len(data)
 
     def tell(self) -> int:
-        """How many came in all."""
+        """Returns how many bytes have been written in all."""
         return self._before + len(self._written)
 
     def take(self) -> bytes:
-        """What came since the last time."""
+        """Returns what was written since the last call."""
         taken = bytes(self._written)
         self._before += len(taken)
         self._written.clear()

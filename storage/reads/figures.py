@@ -1,4 +1,4 @@
-"""What reports count: decisions by measure, crawls, content by domain and type, and what must never be found."""
+"""Figures for reports: decisions by measure, crawls, content by domain and type, and checks that must find nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from forbear.storage.db.schema import (
 )
 
 _STANDING = ~exists().where(removals.c.page == pages.c.decision)
-"""Pages that were not taken out of the corpus again."""
+"""Pages that have not been removed from the corpus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How often the words of a protocol decided, for which measure, with which verdict, first and last when."""
+    """How often the words of a protocol decided, for which measure, with which verdict, and when first and last."""
 
     measure: str
     protocol: str
@@ -44,7 +44,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class CrawlRow:
-    """A crawl, as its row has it."""
+    """A crawl, as in its row."""
 
     id: str
     started_at: datetime
@@ -63,7 +63,7 @@ class CrawlRow:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Content that was kept: of a domain, or of a media type; octets are those of the pages, decoded."""
+    """Kept content of a domain or a media type, in decoded bytes."""
 
     name: str
     pages: int
@@ -72,7 +72,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """How many pages left the corpus again by words that serve a measure, and when the last was put on record."""
+    """How many pages were removed from the corpus by words that serve a measure, and when last."""
 
     measure: str
     pages: int
@@ -81,7 +81,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that must not be found in a log: how often it was, None if it could not be asked."""
+    """Something that must not be in a log, and how often it is there; None if it could not be counted."""
 
     name: str
     about: str
@@ -89,7 +89,7 @@ class Check:
 
 
 def served(connection: Connection) -> list[Served]:
-    """Sums over all reasons, by measure, protocol and verdict."""
+    """Yields sums over all reasons, by measure, protocol and verdict."""
     columns = host_reasons.c
     kinds = (columns.measure, columns.protocol, columns.verdict)
     wanted = select(
@@ -109,13 +109,13 @@ def served(connection: Connection) -> list[Served]:
 
 
 def verdicts(connection: Connection) -> dict[str, int]:
-    """How many decisions had each verdict."""
+    """Counts decisions by verdict."""
     counts = select(decisions.c.verdict, func.count()).group_by(decisions.c.verdict)
     return {row[0]: row[1] for row in connection.execute(counts)}
 
 
 def runs(connection: Connection, *, use: str | None = None) -> list[CrawlRow]:
-    """All crawls, oldest first; with ``use``, those for that use that were no rehearsals."""
+    """Returns all crawls, oldest first; with ``use``, those for that use, without rehearsals."""
     columns = [crawls.c[name] for name in CrawlRow.__slots__]
     wanted = select(*columns).order_by(crawls.c.started_at, crawls.c.id)
     if use:
@@ -124,12 +124,12 @@ def runs(connection: Connection, *, use: str | None = None) -> list[CrawlRow]:
 
 
 def by_domain(connection: Connection, some: Sequence[str]) -> list[Share]:
-    """What these crawls kept and still stands, by registrable domain, the largest first."""
+    """Returns the content of these crawls that is still kept, by registrable domain, largest first."""
     return _shares(connection, decisions.c.domain, some)
 
 
 def by_type(connection: Connection, some: Sequence[str]) -> list[Share]:
-    """What these crawls kept and still stands, by media type, the largest first."""
+    """Returns the content of these crawls that is still kept, by media type, largest first."""
     return _shares(connection, pages.c.media_type, some)
 
 
@@ -142,20 +142,20 @@ def _shares(connection: Connection, column: Any, some: Sequence[str]) -> list[Sh
 
 
 def period(connection: Connection, some: Sequence[str]) -> tuple[datetime, datetime] | None:
-    """When these crawls kept the first and the last page that still stands; None if there is none."""
+    """Returns when these crawls kept the first and last page that is still kept; None without pages."""
     wanted = select(func.min(pages.c.kept_at), func.max(pages.c.kept_at)).where(pages.c.crawl.in_(some), _STANDING)
     first, last = connection.execute(wanted).one()
     return None if first is None else (first, last)
 
 
 def removed(connection: Connection, some: Sequence[str]) -> int:
-    """How many pages of these crawls were taken out of the corpus again."""
+    """Counts the pages of these crawls that were removed from the corpus."""
     wanted = select(func.count()).select_from(removals).join(pages, pages.c.decision == removals.c.page)
     return connection.scalar(wanted.where(pages.c.crawl.in_(some))) or 0
 
 
 def withdrawn(connection: Connection) -> list[Withdrawn]:
-    """Pages that were taken out again, by the measures of the reasons that spoke against them; a page may serve two."""
+    """Returns removed pages by the measures of the reasons against them; a page may count under two."""
     columns = (reasons.c.measure, func.count(removals.c.page.distinct()), func.max(removals.c.at))
     wanted = select(*columns).join_from(removals, reasons, reasons.c.decision == removals.c.decision)
     rows = connection.execute(wanted.group_by(reasons.c.measure).order_by(reasons.c.measure))
@@ -163,7 +163,7 @@ def withdrawn(connection: Connection) -> list[Withdrawn]:
 
 
 def checks(connection: Connection) -> Iterator[Check]:
-    """What must never be found, and how often it is."""
+    """Counts what must never be found."""
     count = select(func.count())
     silent = decisions.c.verdict != Verdict.ALLOWED.value
     unreasoned = count.select_from(decisions).where(silent, ~exists().where(reasons.c.decision == decisions.c.id))
@@ -196,11 +196,11 @@ def checks(connection: Connection) -> Iterator[Check]:
 
 
 def lists_on_record(connection: Connection) -> int:
-    """How many publications of infringing sites were imported."""
+    """Counts the imported publications of infringing sites."""
     return connection.scalar(select(func.count()).select_from(list_sources)) or 0
 
 
 def complaint_states(connection: Connection) -> dict[str, int]:
-    """How many complaints stand in each state."""
+    """Counts complaints by state."""
     counts = select(complaints.c.state, func.count()).group_by(complaints.c.state)
     return {row[0]: row[1] for row in connection.execute(counts)}

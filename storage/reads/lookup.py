@@ -1,4 +1,4 @@
-"""What is known of a domain or a URL: a rightsholder's question, answered from the sums over the log."""
+"""Answers a rightsholder's question from the sums over the log: what is known of a domain or a URL."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from forbear.storage.frontier.hosts import domain_in
 from forbear.storage.log.summary import KEPT, REMOVED, reason_key
 
 WORDS = 50
-"""Most reasons listed of each verdict: a site may have its own words on every page."""
+"""Most reasons listed per verdict: a site may have different words on every page."""
 
 EXAMPLES = 3
-"""URLs shown of each outcome."""
+"""URLs shown per outcome."""
 
 HOSTS = 20
 """Hosts of a domain from which words and examples are taken."""
 
 
 class Answer(StrEnum):
-    """What happened, in a word; where several things did, the one that matters most to whoever asks."""
+    """What happened, in a word; of several outcomes, the one that matters most to the person who asks."""
 
     KEPT = "kept"
     EXCLUDED = "excluded"
@@ -37,7 +37,7 @@ class Answer(StrEnum):
 
 
 class DecidingWords(NamedTuple):
-    """What decided, how often, and since when."""
+    """The words that decided, how often, and since when."""
 
     verdict: Verdict
     protocol: str
@@ -51,7 +51,7 @@ class DecidingWords(NamedTuple):
 
 
 class RemovedCopy(NamedTuple):
-    """A copy that was kept once, from when to when: since then it leaves or has left the corpus."""
+    """A copy that was kept once: since when, and when it began to leave the corpus."""
 
     url: str
     kept_at: datetime
@@ -62,10 +62,10 @@ class RemovedCopy(NamedTuple):
 class LookupResult:
     """What crawls did with a URL, a host and all below it, or a registrable domain.
 
-    ``name`` is the canonical URL or the A-label name, ``unicode`` the same for people. ``urls`` counts URLs:
-    ``kept`` are those that a copy was kept of, the others stand by their latest decision (what is kept is counted
-    there too), and ``removed`` those of which a copy was taken out. ``since`` is when the first exclusion happened,
-    ``words`` are the newest first, ``left`` are copies that are not kept any more: all of a URL, some of a domain.
+    ``name`` is the canonical URL or A-label name, ``unicode`` the same for people. ``urls`` counts URLs: ``kept`` if
+    there is a copy, the others by their latest decision (kept ones are counted there too), ``removed`` if a copy was
+    removed. ``since`` is the first exclusion, ``words`` are newest first, ``left`` are removed copies: all of a URL,
+    some of a domain.
     """
 
     name: str
@@ -82,9 +82,9 @@ class LookupResult:
 
 
 def lookup(connection: Connection, asked: str) -> LookupResult | None:
-    """What is known of ``bücher.example``, ``https://a.example`` (the same as the name) or ``https://a.example/page``.
+    """Looks up ``bücher.example``, ``https://a.example`` (the same as the name) or ``https://a.example/page``.
 
-    None: no crawl ever decided about it, so none ever asked for it. Raises NotAUrl.
+    Returns None if no crawl ever decided about it, so none ever requested it. Raises NotAUrl.
     """
     url = read(asked)
     if url.target != "/":
@@ -128,7 +128,7 @@ def _of_host(connection: Connection, host: str) -> LookupResult | None:
 
 
 def _decided(host: str, registrable: str) -> Iterator[ColumnElement[bool]]:
-    """Decisions about a host and all below it."""
+    """Counts decisions about a host and all below it."""
     yield decisions.c.domain == registrable
     if host != registrable:
         yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
@@ -139,7 +139,7 @@ def _answer(counts: dict[str, int]) -> Answer:
 
 
 def _busiest(connection: Connection, below: ColumnElement[bool], outcome: str) -> Sequence[str]:
-    """The hosts that an outcome was last seen on; a few, since a domain may have a million."""
+    """Returns the hosts with the latest of an outcome; only a few, since a domain may have a million."""
     found = (
         select(host_outcomes.c.host)
         .join_from(host_outcomes, hosts, hosts.c.host == host_outcomes.c.host)
@@ -151,7 +151,7 @@ def _busiest(connection: Connection, below: ColumnElement[bool], outcome: str) -
 
 
 def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict) -> list[DecidingWords]:
-    """The newest words of the hosts together: the same line of the same file is listed once."""
+    """Returns the newest words of all the hosts; the same line of the same file is listed once."""
     columns = host_reasons.c
     newest = select(host_reasons).where(columns.verdict == str(verdict)).order_by(columns.last_at.desc()).limit(WORDS)
     merged: dict[tuple[str, ...], DecidingWords] = {}
@@ -169,8 +169,8 @@ def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict)
 
 
 def _read(row: Row[Any]) -> DecidingWords:
-    said = (row.protocol, row.quote, row.source, row.place, row.measure)
-    return DecidingWords(Verdict(row.verdict), *said, row.first_at, row.last_at, row.decisions)
+    fields = (row.protocol, row.quote, row.source, row.place, row.measure)
+    return DecidingWords(Verdict(row.verdict), *fields, row.first_at, row.last_at, row.decisions)
 
 
 def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) 
 
 def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None:
     hrefs = [url.href]
-    if "://" not in asked:  # pasted without its scheme: either may have been crawled
+    if "://" not in asked:  # typed without a scheme: either may have been crawled
         hrefs.append(parse(f"http://{asked.strip()}").href)
     rows = connection.execute(select(urls).where(urls.c.key.in_([digest(href) for href in hrefs]))).all()
     if not rows:
@@ -205,7 +205,7 @@ def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None
         answer=_answer(counts),
         first_seen=row.first_at,
         last_seen=max(row.at, row.kept_at or row.at),
-        since=min((said.first_at for said in words if row.verdict == Verdict.EXCLUDED), default=None),
+        since=min((one.first_at for one in words if row.verdict == Verdict.EXCLUDED), default=None),
         urls=counts,
         words=words,
         examples=dict.fromkeys(counts, (row.url,)),
@@ -214,25 +214,25 @@ def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None
 
 
 def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[RemovedCopy, ...]:
-    """Copies that were taken out, the oldest first."""
+    """Returns removed copies, oldest first."""
     found = select(pages.c.url, pages.c.kept_at, removals.c.at).join_from(removals, pages)
     found = found.join(decisions, decisions.c.id == pages.c.decision).where(pages.c.url != "", *where).limit(limit)
     return tuple(sorted((RemovedCopy(*row) for row in connection.execute(found)), key=lambda one: one.kept_at))
 
 
 def _words_of(connection: Connection, row: Row[Any]) -> tuple[DecidingWords, ...]:
-    """The words that the latest decision about a URL rests on, and since when they hold for its host."""
+    """Returns the words behind the latest decision about a URL, and since when they hold for its host."""
     if row.verdict == Verdict.ALLOWED:
         return ()
     verdict = Verdict(row.verdict)
-    said = connection.execute(select(reasons).where(reasons.c.decision == row.decision).order_by(reasons.c.position))
+    rows = connection.execute(select(reasons).where(reasons.c.decision == row.decision).order_by(reasons.c.position))
     keys = [
         reason_key(
             row.host,
             verdict,
             Reason(one.protocol, Preference(one.preference), one.quote, one.source, one.place, one.measure),
         )
-        for one in said
+        for one in rows
     ]
     found = connection.execute(select(host_reasons).where(host_reasons.c.key.in_(keys))).all()
     return tuple(_read(one) for one in sorted(found, key=lambda one: keys.index(one.key)))

@@ -1,4 +1,4 @@
-"""Where the pages of a corpus come from: the crawls that kept them, and the policies that their sites point to."""
+"""The origin of a corpus: the crawls that kept its pages, and the policies that their sites point to."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy import Connection, func, select
 from forbear.storage.db.schema import crawls, decisions, pages, removals, statements
 
 _POLICY = "tdm-policy: "
-"""How a statement of TDMRep notes the policy beside it."""
+"""How a TDMRep statement notes the policy beside it."""
 
 
 class CrawlOf(NamedTuple):
-    """A crawl that kept pages which are there still, and how many; ``excluded`` counts its decisions against URLs."""
+    """A crawl with pages that are still kept, and how many; ``excluded`` counts its exclusions of URLs."""
 
     id: str
     started_at: datetime
@@ -33,7 +33,7 @@ class CrawlOf(NamedTuple):
 
 
 class SitePolicy(NamedTuple):
-    """A policy that a site names for whoever wants to mine its pages (TDMRep 5.2), and where it says so."""
+    """A policy that a site offers to those who want to mine its pages (TDMRep 5.2), and where it says so."""
 
     host: str
     url: str
@@ -46,7 +46,7 @@ _staying = pages.c.decision.not_in(select(removals.c.page))
 
 
 def crawls_of(connection: Connection, files: Collection[str]) -> list[CrawlOf]:
-    """The crawls whose pages stand in these WARC files, oldest first."""
+    """Returns the crawls with pages in these WARC files, oldest first."""
     counted = select(pages.c.crawl, func.count().label("count")).where(pages.c.warc_file.in_(files), _staying)
     kept = {row.crawl: int(row._mapping["count"]) for row in connection.execute(counted.group_by(pages.c.crawl))}
     verdicts = select(decisions.c.crawl, decisions.c.verdict, func.count()).where(decisions.c.crawl.in_(kept))
@@ -70,8 +70,8 @@ def crawls_of(connection: Connection, files: Collection[str]) -> list[CrawlOf]:
 
 
 def site_policies(connection: Connection, files: Collection[str]) -> list[SitePolicy]:
-    """The policies that the sites of pages in these WARC files name, by host."""
-    said = (
+    """Returns the policies named by sites with pages in these WARC files, by host."""
+    named = (
         select(decisions.c.host, statements.c.note, statements.c.source, statements.c.place, func.count())
         .join_from(statements, pages, pages.c.decision == statements.c.decision)
         .join(decisions, decisions.c.id == pages.c.decision)
@@ -82,11 +82,11 @@ def site_policies(connection: Connection, files: Collection[str]) -> list[SitePo
     )
     return [
         SitePolicy(host, note.removeprefix(_POLICY), source, place, count)
-        for host, note, source, place, count in connection.execute(said)
+        for host, note, source, place, count in connection.execute(named)
     ]
 
 
 def removed(connection: Connection, files: Collection[str]) -> int:
-    """How many pages have left these WARC files."""
+    """Counts the pages removed from these WARC files."""
     counted = select(func.count()).select_from(removals).join(pages, pages.c.decision == removals.c.page)
     return connection.scalar(counted.where(pages.c.warc_file.in_(files))) or 0

@@ -1,4 +1,4 @@
-"""The audit log, read: filtered, streamed, newest last."""
+"""Reads the audit log: filtered, streamed, newest last."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which decisions are asked for; what is None does not matter.
+    """Conditions on decisions; None is no condition.
 
-    ``domain`` is a host name in any spelling, or a URL of it, with what lies below it if ``subdomains``;
-    ``url_prefix`` begins canonical URLs; ``protocol`` and ``measure`` are of a reason; ``verdict`` is
-    what followed, ``standard`` and ``strict`` what these profiles make of the same; ``since`` is the first
-    moment, ``until`` the first one no more; ``limit`` takes the newest. ``decision`` is the id of one alone.
+    ``domain`` is a host name in any spelling, or a URL of it, with subdomains if ``subdomains``; ``url_prefix`` is the
+    start of canonical URLs; ``protocol`` and ``measure`` are those of a reason; ``verdict`` is the verdict in force,
+    ``standard`` and ``strict`` those of these profiles; ``since`` is inclusive, ``until`` exclusive; ``limit`` takes
+    the newest. ``decision`` is a single id.
     """
 
     domain: str | None = None
@@ -44,9 +44,9 @@ class Filter:
 
 
 def log(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
-    """Decisions as rows of ``forbear log --format jsonl`` (cli.md), newest last, a few at a time in memory.
+    """Yields decisions as rows of ``forbear log --format jsonl`` (cli.md), newest last, a few in memory at a time.
 
-    Raises NotAUrl for a domain or URL prefix that is none.
+    Raises NotAUrl for an invalid domain or URL prefix.
     """
     found = connection.execute(_statement(wanted), execution_options={"yield_per": _CHUNK})
     for rows in found.partitions():
@@ -56,16 +56,16 @@ def log(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
 
 
 def ids(connection: Connection, wanted: Filter, size: int = _CHUNK) -> Iterator[list[str]]:
-    """The ids of decisions, in the order of the log, so many at a time; raises NotAUrl as ``log`` does."""
+    """Yields the ids of decisions in batches, in the order of the log; raises NotAUrl as ``log`` does."""
     rows = _statement(wanted).with_only_columns(decisions.c.id) if wanted.limit is None else _statement(wanted)
     for some in connection.execute(rows, execution_options={"yield_per": size}).partitions():
         yield [row.id for row in some]
 
 
 def ignored_reservations(connection: Connection, crawl: str) -> dict[str, tuple[str, str, str]]:
-    """Protocol, words and place of the first no that was read for a decision and did not exclude, by decision.
+    """Returns, for allowing decisions of a crawl, the first reservation that did not exclude.
 
-    Of the crawl's decisions that allowed: what counts in another profile alone, or is for people to judge.
+    By decision: protocol, words and place. Such words count in another profile only, or are for people to judge.
     """
     columns = statements.c
     wanted = (
@@ -92,7 +92,7 @@ def _statement(wanted: Filter) -> Select[Any]:
 
 
 def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    """What holds of the decisions that are asked for, but for their number; raises NotAUrl."""
+    """Yields the SQL conditions of a filter, except its limit; raises NotAUrl."""
     columns = decisions.c
     if wanted.decision is not None:
         yield columns.id == wanted.decision
@@ -100,9 +100,9 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield from within(wanted.domain, wanted.subdomains)
     if wanted.url_prefix is not None:
         yield from _beginning(wanted.url_prefix)
-    said = {reasons.c.protocol: wanted.protocol, reasons.c.measure: wanted.measure}
-    because = [column == value for column, value in said.items() if value is not None]
-    if because:  # one reason that has both
+    asked = {reasons.c.protocol: wanted.protocol, reasons.c.measure: wanted.measure}
+    because = [column == value for column, value in asked.items() if value is not None]
+    if because:  # one reason must have both
         yield columns.id.in_(select(reasons.c.decision).where(*because))
     for column, value in (
         (columns.verdict, wanted.verdict),
@@ -121,7 +121,7 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
 
 
 def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
-    """Decisions about a host, or about it and all below it; found by the index on the registrable domain."""
+    """Yields conditions for a host, or a host and all below it, using the index on the registrable domain."""
     host = host_of(read(domain))
     registrable = domain_of(host)
     yield decisions.c.domain == registrable
@@ -132,7 +132,7 @@ def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
 
 
 def _beginning(prefix: str) -> Iterator[ColumnElement[bool]]:
-    """Canonical URLs that begin so. LIKE would not do: SQLite's takes a for A."""
+    """Returns the condition for canonical URLs with a prefix. LIKE would not do: SQLite's takes a for A."""
     scheme = "" if "://" in prefix else "https://"
     url = read(scheme + prefix)
     if url.target == "/" and not prefix.endswith("/"):
@@ -142,7 +142,7 @@ def _beginning(prefix: str) -> Iterator[ColumnElement[bool]]:
 
 
 def reasons_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, str]]]:
-    """The reasons of decisions, in their order, as ``forbear log`` shows them."""
+    """Returns the reasons of decisions, in order, as ``forbear log`` shows them."""
     because: dict[str, list[dict[str, str]]] = {}
     columns = reasons.c
     found = select(reasons).where(columns.decision.in_(ids)).order_by(columns.decision, columns.position)

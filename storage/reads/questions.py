@@ -1,4 +1,4 @@
-"""What legal teams ask of the log, beside its decisions one by one; every row has the columns of columns.py."""
+"""Questions of legal teams, beyond single decisions; rows have the columns of columns.py."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ _SEVERAL = {"yield_per": 500}
 
 
 def measures(connection: Connection, wanted: Filter) -> Rows:
-    """How many decisions each measure of the Code was served by, by protocol and verdict. Raises NotAUrl.
+    """Yields how many decisions each measure of the Code was served by, by protocol and verdict. Raises NotAUrl.
 
-    A crawl's and those of the whole log are sums that are there already; other decisions are counted one by one.
+    For a crawl or the whole log these are stored sums; other decisions are counted one by one.
     """
     if wanted == Filter(crawl=wanted.crawl, verdict=wanted.verdict):
         for row in crawl_sums.measures(connection, wanted.crawl or crawl_sums.ALL):
             if wanted.verdict in (None, row.verdict):
                 yield {name: _plain(row._mapping[name]) for name in MEASURES.names}
         return
-    said, of = reasons.c, decisions.c
+    why, of = reasons.c, decisions.c
     counted = (
         select(
-            said.measure, said.protocol, of.verdict, func.count(of.id.distinct()).label("decisions"),
+            why.measure, why.protocol, of.verdict, func.count(of.id.distinct()).label("decisions"),
             func.count(of.host.distinct()).label("hosts"),
             func.min(of.at).label("first_at"), func.max(of.at).label("last_at"),
         )
-        .join_from(reasons, decisions, of.id == said.decision)
+        .join_from(reasons, decisions, of.id == why.decision)
         .where(*conditions(wanted))
-        .group_by(said.measure, said.protocol, of.verdict)
-        .order_by(said.measure, said.protocol, of.verdict)
+        .group_by(why.measure, why.protocol, of.verdict)
+        .order_by(why.measure, why.protocol, of.verdict)
     )  # fmt: skip
     for row in connection.execute(counted):
         yield {name: _plain(row._mapping[name]) for name in MEASURES.names}
@@ -67,7 +67,7 @@ def _plain(value: Any) -> Any:
 
 
 def before_optout(connection: Connection, domain: str | None = None) -> Rows:
-    """Copies of pages that were kept, and found to be reserved since; some have left the corpus. Raises NotAUrl."""
+    """Yields kept copies that were later found reserved; some have left the corpus. Raises NotAUrl."""
     copies = union_all(_standing(domain), _removed(domain)).subquery()
     found = select(copies).order_by(copies.c.host, copies.c.url, copies.c.kept_at)
     for rows in connection.execute(found, execution_options=_SEVERAL).partitions():
@@ -104,7 +104,7 @@ def _removed(domain: str | None) -> Select[Any]:
 
 
 def unreadable(connection: Connection, domain: str | None = None) -> Rows:
-    """Sites whose robots.txt could not be read, or was refused, so that decisions were deferred. Raises NotAUrl."""
+    """Yields sites whose robots.txt was unreadable or refused, which deferred decisions. Raises NotAUrl."""
     columns = host_reasons.c
     failed = (
         select(host_reasons, hosts.c.domain)
@@ -121,7 +121,7 @@ def unreadable(connection: Connection, domain: str | None = None) -> Rows:
 
 
 def _below(domain: str) -> Iterator[Any]:
-    """Hosts of a domain, or a host and all below it."""
+    """Yields conditions for a domain's hosts, or for a host and all below it."""
     host = host_of(read(domain))
     yield hosts.c.domain == domain_of(host)
     if host != domain_of(host):
@@ -129,21 +129,21 @@ def _below(domain: str) -> Iterator[Any]:
 
 
 def disagreements(connection: Connection, wanted: Filter) -> Rows:
-    """Decisions that excluded by the words of one protocol, though another one allows the use. Raises NotAUrl."""
-    said, of, words = statements.c, decisions.c, reasons.c
+    """Yields decisions that one protocol excluded although another allows the use. Raises NotAUrl."""
+    stated, of, words = statements.c, decisions.c, reasons.c
     both = (
         select(
             of.id, of.at, of.crawl, of.url, of.host, of.domain, of.use,
-            said.protocol.label("allowed_by"), said.quote.label("allowed_quote"),
-            said.source.label("allowed_source"), said.place.label("allowed_where"), said.uses,
+            stated.protocol.label("allowed_by"), stated.quote.label("allowed_quote"),
+            stated.source.label("allowed_source"), stated.place.label("allowed_where"), stated.uses,
             words.protocol.label("reserved_by"), words.quote.label("reserved_quote"),
             words.source.label("reserved_source"), words.place.label("reserved_where"),
         )
-        .join_from(decisions, statements, said.decision == of.id)
-        .join(reasons, and_(words.decision == of.id, words.protocol != said.protocol))
+        .join_from(decisions, statements, stated.decision == of.id)
+        .join(reasons, and_(words.decision == of.id, words.protocol != stated.protocol))
         .where(of.verdict == str(Verdict.EXCLUDED), words.preference == str(Preference.DISALLOW))
-        .where(said.preference == str(Preference.ALLOW), said.force == "standing", *conditions(wanted))
-        .order_by(of.at, of.id, said.position, words.position)
+        .where(stated.preference == str(Preference.ALLOW), stated.force == "standing", *conditions(wanted))
+        .order_by(of.at, of.id, stated.position, words.position)
     )  # fmt: skip
     for row in connection.execute(both, execution_options=_SEVERAL):
         if row.use in row.uses:
@@ -152,11 +152,11 @@ def disagreements(connection: Connection, wanted: Filter) -> Rows:
 
 
 def changes(connection: Connection, first: str, second: str) -> Rows:
-    """What excluded in one crawl and not in the other, about hosts that both decided about; the second is the later.
+    """Yields what excluded in one of two crawls only, for hosts that both decided about; the second is the later.
 
-    Words of a file with reservations count as withdrawn only if they no longer stand in it as the second crawl saw it,
-    and as new only if they did not as the first one did: a crawl may just not have come to where they apply. A page's
-    own words count only if the other crawl came to that page. Raises StorageError for a crawl that there is not.
+    Words of a reservation file count as withdrawn only if the second crawl saw the file without them, and as new only
+    if the first one did: a crawl may not have reached where they apply. A page's own words count only if the other
+    crawl reached that page. Raises StorageError for an unknown crawl.
     """
     known = {row.id: row for row in connection.execute(select(crawls).where(crawls.c.id.in_((first, second))))}
     for crawl in (first, second):
@@ -179,7 +179,7 @@ Site = tuple[str, str, str]
 
 
 def _by_site(words: Iterable[Row[Any]]) -> dict[Site, dict[str, str]]:
-    """Words, each with a source."""
+    """Groups words by site, each with a source."""
     found: dict[Site, dict[str, str]] = {}
     for row in words:
         found.setdefault((row.host, row.domain, row.protocol), {})[row.quote] = row.source
@@ -208,8 +208,10 @@ class _Compared:
         self._files: set[str] = set()
 
     def both(self, host: str, domain: str, *known: bool) -> bool:
-        """Whether both decided about a host; ``known`` is what the words say of each."""
-        return all(said or self._decided(crawl, host, domain) for crawl, said in zip(self._crawls, known, strict=True))
+        """Checks whether both decided about a host; ``known`` is what the words show for each."""
+        return all(
+            found or self._decided(crawl, host, domain) for crawl, found in zip(self._crawls, known, strict=True)
+        )
 
     def _decided(self, crawl: Row[Any], host: str, domain: str) -> bool:
         of = decisions.c
@@ -217,7 +219,7 @@ class _Compared:
         return bool(self._connection.scalar(select(asked)))
 
     def look(self, crawl: Row[Any], sources: Iterable[str]) -> None:
-        """Reads the files with reservations among these as a crawl saw them, many at a time."""
+        """Reads the reservation files among these as a crawl saw them, many at a time."""
         of = captures.c
         newest: dict[str, tuple[datetime, str]] = {}
         for some in chunks(sorted(set(sources))):
@@ -232,9 +234,9 @@ class _Compared:
                 self._texts[crawl.id, source] = readable(to_utf8(found[id_].capture.body))
 
     def missed(self, quote: str, source: str, domain: str, crawl: int) -> bool:
-        """Whether a crawl, the first (0) or the second (1), did not find words where the other one had them.
+        """Checks whether the first (0) or second (1) crawl saw no such words where the other one did.
 
-        False where they stood in a file as it saw it, and where they are a page's that it did not come to.
+        False if a file as it saw it had them, or if they are on a page that it did not reach.
         """
         row = self._crawls[crawl]
         if source in self._files or "://" not in source:
@@ -245,6 +247,6 @@ class _Compared:
 
 
 def _while(crawl: Row[Any]) -> list[ColumnElement[bool]]:
-    """Decisions of the time of a crawl."""
+    """Returns conditions for decisions made during a crawl."""
     ended = [decisions.c.at <= crawl.finished_at] if crawl.finished_at else []
     return [decisions.c.at >= crawl.started_at, *ended]

@@ -1,4 +1,4 @@
-"""Takes out of URLs what may name a person, for whoever gets an export (GDPR, Article 5(1)(c): data minimisation)."""
+"""Removes what may name a person from URLs in exports (GDPR, Article 5(1)(c): data minimisation)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from forbear.storage.reads.columns import REASON, Shape
 
 REDACTED = "redacted"
-"""What stands in place of each value that is taken out."""
+"""Replaces each removed value."""
 
 _URL = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.-]*://)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)", re.DOTALL)
 _VALUE = re.compile(r"=[^&;#]+")
@@ -17,10 +17,10 @@ _ADDRESS = re.compile(r"[^/@]+(?:@|%40)[^/@]+\.[^/@]+", re.IGNORECASE)
 
 
 def url(text: str) -> str:
-    """A URL without names and passwords before its host, values of its query, its fragment, and mail addresses in it.
+    """Removes user name, password, query values, fragment and mail addresses from a URL.
 
-    Names in the query stay, so that one sees what was there; a query without names goes as a whole. What is no URL
-    with ``://`` stays as it is.
+    Names in the query stay, to show what was there; a query without names is removed whole. Text that is not a URL with
+    ``://`` is returned unchanged.
     """
     match = _URL.fullmatch(text)
     if not match:
@@ -40,22 +40,22 @@ def _rest(text: str) -> str:
 
 
 def rows(shape: Shape, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows of a shape with their URLs redacted, in reasons too; quotations stay, which are the site's own words."""
+    """Redacts the URLs of rows of a shape, in reasons too; quotations stay, since they are the site's own words."""
     urls = [column.name for column in shape.columns if column.kind == "url"]
     lists = [column.name for column in shape.columns if column.kind == "reasons"]
     of_reason = [column.name for column in REASON if column.kind == "url"]
     for row in found:
         row |= {name: url(row[name]) for name in urls if row[name]}
         for name in lists:
-            row[name] = [said | {key: url(said[key]) for key in of_reason} for said in row[name]]
+            row[name] = [reason | {key: url(reason[key]) for key in of_reason} for reason in row[name]]
         yield row
 
 
 def header(name: str, content: str) -> str:
-    """The content of a header field: cookies go, and what may name a person in a URL."""
+    """Redacts a header value: cookies, and URLs that may name a person."""
     return REDACTED if name.lower() in ("set-cookie", "cookie") else url(content)
 
 
 def cell(value: Any) -> Any:
-    """A value of a column that nothing is known about: redacted if it is a URL."""
+    """Redacts the value of an unknown column, if it is a URL."""
     return url(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Pages that leave the corpus: which they are, by which later decision, and where those stand that stay."""
+"""Pages that leave the corpus: which ones, by which later decision, and the new positions of those that stay."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from forbear.storage.reads.queries import reasons_of
 
 _CHUNK = 1000
 _MOST_STEPS = 20
-"""Redirects that are followed from a page to where it went."""
+"""Redirects followed from a page to its target."""
 
 _staying = pages.c.decision.not_in(select(removals.c.page))
 
 
 class Pending(NamedTuple):
-    """A page that has to leave and whose octets are still there, as far as the log knows."""
+    """A page that has to leave and, as far as the log knows, still has its bytes in the corpus."""
 
     decision: str
     warc_file: str
@@ -32,7 +32,7 @@ class Pending(NamedTuple):
 
 
 class CorpusCopy(NamedTuple):
-    """What the corpus has of a URL: the header fields it came with, its digest (hexadecimal), and where it stands."""
+    """The corpus's copy of a URL: its header fields, digest (hexadecimal), and position."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -42,9 +42,9 @@ class CorpusCopy(NamedTuple):
 
 
 def kept(connection: Connection, before: datetime) -> Iterator[Any]:
-    """``url``, ``host``, ``decision`` and ``warc_file`` of all pages kept before a time and not taken out since.
+    """Yields ``url``, ``host``, ``decision`` and ``warc_file`` of pages kept before a time and not removed since.
 
-    Hosts one after the other, the one with the oldest page first; of a host, the oldest page first.
+    Host by host, the host with the oldest page first; within a host, the oldest page first.
     """
     oldest = func.min(pages.c.kept_at).over(partition_by=decisions.c.host)
     wanted = (
@@ -57,7 +57,7 @@ def kept(connection: Connection, before: datetime) -> Iterator[Any]:
 
 
 def corpus_copy(connection: Connection, entry: int) -> CorpusCopy | None:
-    """What the corpus has of the page that an entry of the frontier was made for; None if it was made for none."""
+    """Returns the copy of the page that a frontier entry was made for; None if there is none."""
     row = connection.execute(
         select(pages, captures.c.status, captures.c.headers)
         .join_from(frontier, pages, pages.c.decision == frontier.c.decision)
@@ -74,9 +74,9 @@ def corpus_copy(connection: Connection, entry: int) -> CorpusCopy | None:
 
 
 def reserved(connection: Connection, crawl: str, *, deferred: bool) -> dict[str, str]:
-    """URLs that a recheck found reserved, each with the decision that says so; of moved ones, what they moved to.
+    """Returns URLs that a recheck found reserved, with the decision; a moved URL counts by its target.
 
-    With ``deferred``, those too about which nothing could be known in the end.
+    With ``deferred``, also those that could not be decided in the end.
     """
     states = {EntryState.EXCLUDED.value} | (
         {EntryState.DEFERRED.value, EntryState.ABANDONED.value} if deferred else set()
@@ -105,9 +105,9 @@ def _end_of(url: str, moved: Mapping[str, str]) -> str:
 def record_removals(
     connection: Connection, crawl: str, because: Mapping[str, str], files: frozenset[str], at: datetime
 ) -> int:
-    """Puts on record that the pages of these URLs leave these files, by which decisions; returns how many pages.
+    """Records that the pages of these URLs leave these files, and by which decisions; returns how many.
 
-    The copies of a URL are not counted as kept any more, unless another corpus of this log still has one.
+    Their URLs no longer count as kept, unless another corpus of this log still has a copy.
     """
     rows, elsewhere = [], set()
     copies = select(pages.c.url, pages.c.decision, pages.c.warc_file).where(_staying)
@@ -126,14 +126,14 @@ def record_removals(
 
 
 def pending(connection: Connection) -> list[Pending]:
-    """The pages that have to leave and whose files were not rewritten yet."""
+    """Returns the pages that have to leave and whose files have not been rewritten yet."""
     columns = select(pages.c.decision, pages.c.warc_file, pages.c.sha256)
     rows = connection.execute(columns.join_from(removals, pages).where(removals.c.erased_at.is_(None)))
     return [Pending(*row) for row in rows]
 
 
 def files_with(connection: Connection, digests: Sequence[str]) -> set[str]:
-    """The WARC files in which pages with this content stay."""
+    """Returns the WARC files where pages with this content stay."""
     found: set[str] = set()
     for some in chunks(sorted(set(digests))):
         found.update(connection.scalars(select(pages.c.warc_file).where(pages.c.sha256.in_(some), _staying).distinct()))
@@ -141,36 +141,36 @@ def files_with(connection: Connection, digests: Sequence[str]) -> set[str]:
 
 
 def staying(connection: Connection, warc_file: str) -> set[str]:
-    """The pages of a file that stay, by their decisions."""
+    """Returns the pages of a file that stay, by their decisions."""
     return set(connection.scalars(select(pages.c.decision).where(pages.c.warc_file == warc_file, _staying)))
 
 
 def move_pages(connection: Connection, places: Mapping[str, tuple[int, int]]) -> None:
-    """Where pages stand now: offset and length by decision."""
+    """Records new positions of pages: offset and length by decision."""
     if places:
         connection.execute(
             update(pages)
             .where(pages.c.decision == bindparam("page"))
-            .values(warc_offset=bindparam("start"), warc_length=bindparam("octets")),
-            [{"page": page, "start": start, "octets": octets} for page, (start, octets) in places.items()],
+            .values(warc_offset=bindparam("start"), warc_length=bindparam("length")),
+            [{"page": page, "start": start, "length": length} for page, (start, length) in places.items()],
         )
 
 
 def mark_erased(connection: Connection, some: Sequence[str], at: datetime) -> None:
-    """Notes that these pages have left every file."""
+    """Records that these pages have left every file."""
     for part in chunks(some):
         connection.execute(update(removals).where(removals.c.page.in_(part)).values(erased_at=at))
 
 
 def end_of(connection: Connection, warc_file: str) -> int | None:
-    """Where the last page of a WARC file ends that the log knows."""
+    """Returns where the last known page of a WARC file ends."""
     ends = select(func.max(pages.c.warc_offset + pages.c.warc_length))
     end: int | None = connection.scalar(ends.where(pages.c.warc_file == warc_file, _staying))
     return end
 
 
 def explained(connection: Connection, some: Sequence[str]) -> list[dict[str, Any]]:
-    """Pages by their decisions: ``url``, and of those that left by a tombstone ``at`` and the ``reasons``; by URL."""
+    """Returns pages by their decisions, sorted by URL; removed ones with ``at`` and ``reasons``."""
     found: list[dict[str, Any]] = []
     for part in chunks(some):
         wanted = select(pages.c.url, removals.c.at, removals.c.decision).where(pages.c.decision.in_(part))
@@ -184,7 +184,7 @@ def explained(connection: Connection, some: Sequence[str]) -> list[dict[str, Any
 
 
 def count_by_verdict(connection: Connection, crawl: str) -> dict[str, int]:
-    """How many pages a recheck has put on record as leaving, by the verdict of the decision."""
+    """Counts the pages that a recheck recorded as leaving, by the verdict against them."""
     counted = select(decisions.c.verdict, func.count()).join_from(removals, decisions)
     rows = connection.execute(counted.where(removals.c.crawl == crawl).group_by(decisions.c.verdict))
     return {str(Verdict(verdict)): count for verdict, count in rows}

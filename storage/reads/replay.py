@@ -1,4 +1,4 @@
-"""Decides again from the evidence stored, on all cores, and tells what comes out otherwise; no network is touched."""
+"""Decides again from the stored evidence, on all cores, and reports what comes out differently; uses no network."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from forbear.storage.log.evidence import StoredCapture
 from forbear.storage.reads.queries import Filter, ids, reasons_of
 
 BATCH = 500
-"""Decisions that one process answers at a time."""
+"""Decisions that a process handles at a time."""
 
 OCTETS_IN_MEMORY = 32 * 1024 * 1024
-"""Content that a process remembers between decisions: one robots.txt decides about a thousand pages."""
+"""Bytes of content that a process remembers: one robots.txt decides about a thousand pages."""
 
 Contents = Callable[[str, int], bytes]
-"""The content of a kept page by its WARC file and offset; raises OSError if there is no such file, ValueError."""
+"""Returns the content of a kept page by WARC file and offset; raises OSError without the file, ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What is different this time; what is None stays as it was for each decision.
+    """What to do differently; None keeps what each decision used.
 
-    ``policy`` is the content of one (``Policy.content``). ``contents`` must be something that can be pickled.
+    ``policy`` is the content of a policy (``Policy.content``). ``contents`` must be picklable.
     """
 
     profile: Profile | None = None
@@ -65,7 +65,7 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A decision that comes out otherwise.
+    """A decision that comes out differently.
 
     ``was`` and ``now`` are verdicts; ``now`` is empty if nothing could be decided, and ``problem`` says why. The
     reasons are as ``forbear log`` shows them.
@@ -83,18 +83,18 @@ class Difference:
 
     @property
     def cause(self) -> str:
-        """What it has in common with others: the verdicts, and which protocols spoke then or speak now alone."""
+        """Returns what groups differences: the verdicts, and the protocols that decided only then or only now."""
         if not self.now:
             return f"{self.was}, and now not decided: {self.problem}"
         then, now = set(map(_key, self.reasons_then)), set(map(_key, self.reasons_now))
         gone, new = ({key[0] for key in keys} for keys in (then - now, now - then))
         change = f"{self.was}, now {self.now}" if self.was != self.now else f"{self.was} as before"
-        told = [
+        changes = [
             ("in other words", gone & new),
             ("no longer because of", gone - new),
             ("now because of", new - gone),
         ]
-        return "; ".join([change, *(f"{words} {', '.join(sorted(names))}" for words, names in told if names)])
+        return "; ".join([change, *(f"{words} {', '.join(sorted(names))}" for words, names in changes if names)])
 
 
 def _key(reason: dict[str, str]) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _key(reason: dict[str, str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CostlyDecision:
-    """A decision that rests on an answer which was given up while it was read: another machine may have read it."""
+    """A decision based on an answer that was given up while it was read: a faster machine may have read it."""
 
     id: str
     at: str
@@ -113,12 +113,12 @@ class CostlyDecision:
 
 @dataclass(slots=True)
 class Replayed:
-    """What came of some decisions.
+    """The result of replaying some decisions.
 
-    ``as_read`` counts those about pages whose content was not at hand: they were judged again by what had been read
-    in it. ``erased`` counts those that cannot be made again, since they or their evidence were erased. ``unrecorded``
-    counts decisions by policies that are not in the log; the one that ships was taken instead. ``costly`` are those
-    that depend on the machine of then, whatever they come out as now.
+    ``as_read`` counts those about pages whose content was not available: they were judged by what had been read in it.
+    ``erased`` counts those that cannot be repeated, since they or their evidence were erased. ``unrecorded`` counts
+    those by policies that are not in the log; the built-in one was used instead. ``costly`` are those that depend on
+    the machine of then, whatever their result now.
     """
 
     decisions: int = 0
@@ -132,9 +132,9 @@ class Replayed:
 def replay(
     url: str, wanted: Filter, how: ReplayOptions, jobs: int | None = None, *, store: str | None = None
 ) -> Iterator[Replayed]:
-    """Decides again what the filter names, in the order of the log; ``jobs`` is the number of processes.
+    """Decides again what the filter selects, in the order of the log; ``jobs`` is the number of processes.
 
-    ``store`` is the folder or bucket of the evidence, where it is not in the database or where that says.
+    ``store`` is the folder or bucket of the evidence, if it is not in the database or has moved.
 
     Raises StorageError, NotAUrl (the filter), policy.BadPolicy.
     """
@@ -157,7 +157,7 @@ def replay(
 def _in_processes(
     begin: tuple[str, str | None, ReplayOptions], jobs: int, first: Iterable[list[str]], rest: Iterable[list[str]]
 ) -> Iterator[Replayed]:
-    """In order; no more batches are waiting than keep all processes busy."""
+    """Yields results in order; queues only as many batches as keep all processes busy."""
     waiting: deque[Future[Replayed]] = deque()
     with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, begin) as pool:
         try:
@@ -174,7 +174,7 @@ def _in_processes(
 
 
 _at_work: list[tuple[_Worker, Connection]] = []
-"""Of a process of the pool: what ``_begin`` opened for it."""
+"""What ``_begin`` opened for this process of the pool."""
 
 
 def _begin(url: str, store: str | None, how: ReplayOptions) -> None:
@@ -209,7 +209,7 @@ class _Worker:
                 done.erased += 1
                 continue
             answer = self._answer(connection, row, rests.get(key, []), kept.get(key), done)
-            if any(said["quote"] == Failure.TOO_COSTLY for said in because.get(key, [])):
+            if any(reason["quote"] == Failure.TOO_COSTLY for reason in because.get(key, [])):
                 done.costly.append(CostlyDecision(row.id, row.at.isoformat(), row.canonical, row.stage))
             difference = _compare(row, because.get(key, []), answer)
             if difference:
@@ -246,7 +246,7 @@ class _Worker:
         kept: Row[Any] | None,
         done: Replayed,
     ) -> Decision | str:
-        """The decision, or a sentence that says why there is none."""
+        """Returns the decision, or a sentence that says why there is none."""
         rests = [held for held in of if held]
         if len(rests) < len(of):
             return "evidence that it rests on is gone"
@@ -269,7 +269,7 @@ class _Worker:
         return result if isinstance(result, Decision) else _open(result)
 
     def _content(self, kept: Row[Any] | None) -> bytes | None:
-        """The content of a page from the corpus; None if it is not at hand."""
+        """Returns the content of a page from the corpus; None if it is not available."""
         if kept is None or self._options.contents is None:
             return None
         try:
@@ -277,7 +277,7 @@ class _Worker:
         except FileNotFoundError:
             return None
         except ValueError:
-            return b""  # which is not what was decided about
+            return b""  # differs from what was decided about
 
     def _policy(self, connection: Connection, digest: str, done: Replayed) -> Policy:
         if self._options.policy is not None:
@@ -293,7 +293,7 @@ class _Worker:
 
 
 def _there(batch: Sequence[str]) -> Select[Any]:
-    """The pages of decisions that are in the corpus still."""
+    """Selects the pages of decisions that are still in the corpus."""
     return select(pages).where(pages.c.decision.in_(batch), pages.c.decision.not_in(select(removals.c.page)))
 
 
@@ -315,13 +315,13 @@ def _read_then(connection: Connection, decision: str) -> Iterator[Statement | Ga
 
 
 def _compare(row: Row[Any], then: list[dict[str, str]], answer: Decision | str) -> Difference | None:
-    """What is otherwise: the verdict, the reasons or both. At stage ``page`` nothing is decided about a request."""
+    """Compares verdict, reasons, URL and stage; at stage ``page``, nothing is decided about a request."""
     about = (row.id, row.at.isoformat(), row.canonical, row.stage, row.verdict)
     if isinstance(answer, str):
         return Difference(*about, "", then, [], answer)
     now = [
-        {key: printable(value) if key in ("quote", "source", "where") else value for key, value in said.items()}
-        for said in map(reason_to_json, answer.reasons)
+        {key: printable(value) if key in ("quote", "source", "where") else value for key, value in reason.items()}
+        for reason in map(reason_to_json, answer.reasons)
     ]
     if str(answer.verdict) == row.verdict and set(map(_key, then)) == set(map(_key, now)):
         if answer.stage is Stage(row.stage) and printable(answer.url) == row.canonical:

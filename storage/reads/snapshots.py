@@ -1,4 +1,4 @@
-"""What the log knows of hosts now: the newest answer of every well-known file, by host."""
+"""The newest answer of every well-known file in the log, by host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from forbear.storage.log import evidence
 
 
 class Answer(NamedTuple):
-    """An answer that can be used until ``expires_at``; ``id`` is the capture's."""
+    """An answer that may be used until ``expires_at``; ``id`` is the capture's."""
 
     capture: Capture
     fetched_at: datetime
@@ -28,12 +28,10 @@ class Answer(NamedTuple):
 
 
 def answers(connection: Connection) -> Iterator[Answer]:
-    """The newest answer of each well-known file and licence, whichever crawl asked, sorted by host and URL.
+    """Yields the newest answer of each well-known file and licence, whichever crawl asked, by host and URL.
 
-    None that a clock which ran ahead has dated into the future.
-
-    About 400 octets for each are in memory, and the content of a few. An answer whose content is no longer there is
-    left out: it is not known then. Raises StorageError.
+    Skips answers dated into the future by a clock that ran ahead, and those whose content is gone. About 400 bytes for
+    each are in memory, and the content of a few. Raises StorageError.
     """
     columns = captures.c
     newest = func.row_number().over(

@@ -1,9 +1,9 @@
-"""Checks a bundle of Forbear's log. Standard library and `cryptography` alone: nothing of Forbear is used, or needed.
+"""Checks a bundle of Forbear's log, with the standard library and `cryptography` only: Forbear is not needed.
 
     python verify.py [FOLDER_OR_ZIP] [--key NAME+ID+BASE64]
 
-Without a folder: the one that this file lies in. Without a key: the one in the bundle, which proves less, since whoever
-made the bundle chose it. What is checked, and how, is written in Forbear's documentation ("How the log is proved").
+Without a folder, checks the one that has this file. Without a key, uses the bundle's own, which proves less: the maker
+of the bundle chose it. Forbear's documentation explains what is checked, and how ("How the log is proved").
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class BadBundle(Exception):
     """Something in the bundle is not as it was when the checkpoint was signed."""
 
 
-def sha256(octets: bytes) -> bytes:
-    """The digest."""
-    return hashlib.sha256(octets).digest()
+def sha256(content: bytes) -> bytes:
+    """Returns the digest."""
+    return hashlib.sha256(content).digest()
 
 
 def canonical(value: Any) -> bytes:
-    """RFC 8785 of what a log holds: texts, whole numbers, true and false, lists, objects with ASCII keys."""
+    """Returns RFC 8785 of what a log holds: text, whole numbers, booleans, lists, objects with ASCII keys."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.encode("utf-8", "backslashreplace")  # half a surrogate pair stays an escape
 
 
 def read(where: Path) -> dict[str, bytes]:
-    """The files of the bundle: name to octets."""
+    """Reads the files of the bundle: name to bytes."""
     if where.is_file():
         with zipfile.ZipFile(where) as bundle:
             return {name: bundle.read(name) for name in bundle.namelist() if not name.endswith("/")}
@@ -47,24 +47,24 @@ def read(where: Path) -> dict[str, bytes]:
 
 
 def signed_checkpoint(note: str, key: str) -> tuple[int, bytes]:
-    """Size and root of the checkpoint, if the key signed it (C2SP signed-note, tlog-checkpoint)."""
+    """Returns size and root of the checkpoint, if the key signed it (C2SP signed-note, tlog-checkpoint)."""
     name, identifier, encoded = key.strip().split("+", 2)
     public = base64.b64decode(encoded, validate=True)
     if sha256(name.encode() + b"\n" + public)[:4].hex() != identifier or public[:1] != b"\x01":
-        raise BadBundle("the verifier key is not one")
+        raise BadBundle("the verifier key is malformed")
     text, _, signatures = note.rpartition("\n\n")
     for line in signatures.splitlines():
         _, signer, signature = line.split(" ")
-        octets = base64.b64decode(signature, validate=True)
-        if signer == name and octets[:4].hex() == identifier:
-            Ed25519PublicKey.from_public_bytes(public[1:]).verify(octets[4:], f"{text}\n".encode())
+        decoded = base64.b64decode(signature, validate=True)
+        if signer == name and decoded[:4].hex() == identifier:
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(decoded[4:], f"{text}\n".encode())
             _, size, root = text.split("\n")[:3]
             return int(size), base64.b64decode(root, validate=True)
     raise BadBundle(f"{name} did not sign the checkpoint")
 
 
 def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
-    """The root that a leaf and its audit path lead to (RFC 9162 2.1.3.2)."""
+    """Returns the root that a leaf and its audit path lead to (RFC 9162 2.1.3.2)."""
     node, last, root = position, size - 1, leaf
     for sibling in path:
         if last == 0:
@@ -82,7 +82,7 @@ def root_of(leaf: bytes, position: int, size: int, path: list[bytes]) -> bytes:
 
 
 def check_row(row: dict[str, Any], proofs: dict[int, Any], size: int, root: bytes) -> None:
-    """That a sealed row was in the log when the checkpoint was signed, with these words."""
+    """Checks that a sealed row was in the log when the checkpoint was signed, with these words."""
     record, leaf = row["record"], sha256(b"\0" + canonical(row["record"]))
     position = record["position"]
     proof = proofs.get(position)
@@ -100,7 +100,7 @@ def check_row(row: dict[str, Any], proofs: dict[int, Any], size: int, root: byte
 
 
 def check(files: dict[str, bytes], key: str) -> tuple[list[str], dict[str, int], int]:
-    """Everything that is wrong, as sentences, and how many rows of each kind there are."""
+    """Returns everything that is wrong, as sentences, and the number of rows of each kind."""
     size, root = signed_checkpoint(files["checkpoint.txt"].decode(), key)
     proofs = {proof["position"]: proof for proof in map(json.loads, files["proofs.jsonl"].splitlines())}
     wrong: list[str] = []
@@ -112,26 +112,26 @@ def check(files: dict[str, bytes], key: str) -> tuple[list[str], dict[str, int],
             try:
                 row = json.loads(line)
                 check_row(row, proofs, size, root)
-                kind, said = row["record"]["kind"], row["record"]["row"]
+                kind, kept = row["record"]["kind"], row["record"]["row"]
                 counts[kind] = counts.get(kind, 0) + 1
                 if kind == "capture":
-                    captures.add(said["id"])
-                rests.update(dict.fromkeys(said.get("captures", ()), f"{name}, line {number}"))
+                    captures.add(kept["id"])
+                rests.update(dict.fromkeys(kept.get("captures", ()), f"{name}, line {number}"))
             except (BadBundle, ValueError, KeyError, TypeError) as error:
                 wrong.append(f"{name}, line {number}: {error}")
     wrong += [f"{where}: capture {capture} is missing" for capture, where in rests.items() if capture not in captures]
-    for name, octets in files.items():
+    for name, content in files.items():
         folder, _, file = name.rpartition("/")
         named = file.partition(".")[0]
         if (folder == "captures" and name not in ROWS) or folder == "policy":
             counts[folder] = counts.get(folder, 0) + 1
-            if sha256(octets).hex() != named:
+            if sha256(content).hex() != named:
                 wrong.append(f"{name}: the content does not have the digest that is its name")
     return wrong, counts, size
 
 
 def main() -> None:
-    """Checks, and says what came of it; the exit code is 1 if anything is wrong."""
+    """Checks a bundle and prints the result; the exit code is 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description="Checks a bundle of Forbear's log.")
     parser.add_argument("bundle", nargs="?", type=Path, default=Path(__file__).parent, help="a folder or a zip file")
     parser.add_argument("--key", help="the operator's verifier key, as they publish it")

@@ -153,7 +153,7 @@ def checked(octets: bytes, *words: str, cwd) -> str:
 
 
 def test_a_view_and_a_decision_are_bundles_that_prove_themselves(dashboard, engine, key, tmp_path):
-    assert "No checkpoint signs for these rows yet" in dashboard.get("/dashboard/log.zip").text
+    assert "No checkpoint covers these rows yet" in dashboard.get("/dashboard/log.zip").text
     checkpoints.sign(engine, key)
     answer = dashboard.get("/dashboard/log.zip?domain=journal.example&verdict=excluded")
     assert answer.headers["content-disposition"] == 'attachment; filename="log.zip"'

@@ -109,7 +109,7 @@ def test_more_than_fits_is_refused(portal):
 def test_what_is_no_address_is_said(portal):
     page = checked(portal, "ftp://a.example")
     assert page.status_code == 422
-    assert "is no domain or URL" in page.text
+    assert "is not a domain or URL" in page.text
 
 
 def test_only_the_ports_of_the_web_are_asked(serve, web):

@@ -83,7 +83,7 @@ def test_what_is_no_domain_is_said_in_a_sentence(portal, asked):
     for path in ("/lookup", "/api/lookup"):
         answer = portal.get(path, params={"name": asked})
         assert answer.status_code == 422
-        assert "is no domain or URL: write one like example.org" in answer.text
+        assert "is not a domain or URL: write one like example.org" in answer.text
 
 
 def test_without_a_name_the_form_is_shown(portal):

@@ -60,7 +60,7 @@ def test_a_complaint_is_worked_from_the_queue_to_its_decision(dashboard, engine,
         ("accepted", {}, "it cannot become accepted"),
         ("", {}, "Choose the next state."),
         ("acknowledged", {"reason": " "}, "Every step has a person and a reason"),
-        ("duplicate", {"duplicate_of": "1"}, "is no other complaint"),
+        ("duplicate", {"duplicate_of": "1"}, "is not another complaint"),
         ("acknowledged", {"blocks": "a.example"}, "names what it blocks, and no other does"),
     ],
 )

@@ -76,7 +76,7 @@ def test_wrong_use_is_a_sentence(forbear: Run, tmp_path: Path) -> None:
     begin = ("lists", "import", "--format", "denmark", "--published")
     assert forbear(*begin, FRESH, "list.csv").returncode == 0
     for words, sentence in (
-        ((*begin, FRESH, "list.csv"), "was imported before"),
+        ((*begin, FRESH, "list.csv"), "has been imported already"),
         ((*begin, FRESH, "none.csv"), "It has no site where"),
         ((*begin, future, "list.csv"), "is in the future"),
         (("lists", "accept", "https://films.example/", "--by", "x", "--why", "y"), "is no domain"),

@@ -164,7 +164,7 @@ def test_the_report_shows_each_quotation_in_its_place_and_runs_none(forbear, sig
 
 def test_what_cannot_be_bundled(forbear, engine: Engine, key: Path, logged: None, tmp_path: Path) -> None:
     assert "--bundle needs the key that signed" in forbear("--bundle", "case.zip", code=2)
-    assert "No checkpoint signs" in forbear("--bundle", "case.zip", "--key", str(key), code=4)
+    assert "No checkpoint covers" in forbear("--bundle", "case.zip", "--key", str(key), code=4)
     checkpoints.sign(engine, keys.load(key, "pass"))
     assert "nothing to bundle" in forbear("--bundle", "case.zip", "--key", str(key), "--domain", "b.example", code=4)
     other = keys.create(tmp_path / "other.key", "operator.example/other", "pass")

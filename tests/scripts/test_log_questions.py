@@ -154,7 +154,7 @@ def test_no_cell_is_a_formula(forbear) -> None:
 def test_sql(forbear) -> None:
     assert forbear("log", "sql", "SELECT count(*) AS n FROM log_decisions").split() == ["n", "3"]
     assert forbear("log", "sql", "--format", "csv", "SELECT verdict, count(*) FROM log_decisions GROUP BY 1 ORDER BY 1")
-    assert "This cannot be asked" in forbear("log", "sql", "DELETE FROM decisions", code=4)
+    assert "The query failed" in forbear("log", "sql", "DELETE FROM decisions", code=4)
     assert "log_reasons: One row for each reason" in forbear("log", "sql", "--views")
     assert "list the views with --views" in forbear("log", "sql", code=2)
 

@@ -110,12 +110,12 @@ def test_a_checkpoint_is_made_when_asked_for(forbear: Run, crawled: str, tmp_pat
 
 
 WRONG = [
-    (("key", "new", "--name", "a name"), "is no name for a key"),
+    (("key", "new", "--name", "a name"), "is not a valid key name"),
     (("key", "show", "--key", "text"), "holds no key of Forbear"),
     (("key", "show", "--key", "nothing"), "does not exist"),
     (("checkpoint", "--key", "text"), "holds no key of Forbear"),
     (("checkpoint",), "Missing option '--key'"),
-    (("verify", "--key", "nonsense"), "is no verifier key"),
+    (("verify", "--key", "nonsense"), "is not a verifier key"),
     (("verify", "--checkpoint", "binary"), "is not a text file"),
     (("verify", "--tsa-certificate", "text"), "does not contain a certificate"),
     (("erase", "--reason", "x"), "Choose what to erase"),
@@ -147,11 +147,11 @@ def test_a_passphrase_that_does_not_open_the_key(forbear: Run, tmp_path: Path) -
     assert done.returncode == 2
     assert "forbear.key does not open with this passphrase." in done.stderr
     taken = forbear("key", "new", "--name", "log.example/forbear", env=PASSPHRASE)
-    assert "is there already, and a key is not overwritten" in taken.stderr
+    assert "exists already, and keys are not overwritten" in taken.stderr
 
 
 def test_what_is_no_checkpoint_is_a_finding(forbear: Run, crawled: str, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("nothing\n")
     done = forbear("verify", "--checkpoint", "note.txt")
     assert done.returncode == 1
-    assert "unsigned    checkpoint note.txt: This is no signed checkpoint" in done.stdout
+    assert "unsigned    checkpoint note.txt: This is not a signed checkpoint" in done.stdout

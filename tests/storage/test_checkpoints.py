@@ -108,7 +108,7 @@ def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "forbear.key"
     with pytest.raises(BadKey, match="passphrase is empty"):
         keys.create(path, "log.example/forbear", "")
-    with pytest.raises(BadKey, match="no name for a key"):
+    with pytest.raises(BadKey, match="not a valid key name"):
         keys.create(path, "a name", "secret")
     keys.create(path, "log.example/forbear", "secret")
     with pytest.raises(BadKey, match="is there already"):

@@ -112,7 +112,7 @@ def test_only_the_steps_of_the_machine_are_possible(engine: Engine, before: Comp
         ({"blocks": ("not a domain",)}, "cannot be blocked"),
         ({"state": ComplaintState.REJECTED}, "names what it blocks, and no other does"),
         ({"state": ComplaintState.DUPLICATE, "blocks": ()}, "the number of the earlier complaint"),
-        ({"state": ComplaintState.DUPLICATE, "blocks": (), "duplicate_of": "2026-NOBODY"}, "is no other complaint"),
+        ({"state": ComplaintState.DUPLICATE, "blocks": (), "duplicate_of": "2026-NOBODY"}, "is not another complaint"),
         ({"number": "2026-NOBODY"}, "There is no complaint"),
     ],
 )

@@ -66,7 +66,7 @@ def test_a_database_of_another_program_is_not_touched(new_database_url: str) -> 
 
 
 UNUSABLE = [
-    ("nonsense", "is no database URL"),
+    ("nonsense", "is not a database URL"),
     ("mysql://somewhere/db", "neither sqlite"),
     ("sqlite://", "must be a file"),
     ("sqlite:///:memory:", "must be a file"),

@@ -100,12 +100,12 @@ def test_a_key_of_the_same_name_did_not_sign() -> None:
 )
 def test_what_is_no_key_is_refused(text: str) -> None:
     assert VerifierKey.parse(f" {KEY.verifier.text}\n") == KEY.verifier
-    with pytest.raises(BadNote, match="no verifier key"):
+    with pytest.raises(BadNote, match="not a verifier key"):
         VerifierKey.parse(text)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb", "a\u2003b"])
 def test_names_are_as_the_notes_want_them(name: str) -> None:
     assert check_name("log.example/forbear") == "log.example/forbear"
-    with pytest.raises(BadNote, match="no name for a key"):
+    with pytest.raises(BadNote, match="not a valid key name"):
         check_name(name)

@@ -228,13 +228,13 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
             "UPDATE chain SET position = 150 WHERE position = 200",
             "UPDATE chain SET position = 200 WHERE position = -1",
         ],
-        "reordered", "decision", "150", "It stands at position 150, and was written at 200.",
+        "reordered", "decision", "150", "It is at position 150, and was written at 200.",
     ),
     (
         "a gap that is closed",
         ["DELETE FROM chain WHERE position = 100"]
         + [f"UPDATE chain SET position = {n - 1} WHERE position = {n}" for n in range(101, 310)],
-        "reordered", "decision", "220", "It stands at position 220, and was written at 221.",
+        "reordered", "decision", "220", "It is at position 220, and was written at 221.",
     ),
     (
         "when a row was written",
@@ -244,7 +244,7 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
     (
         "the same, later than it was",
         ["UPDATE chain SET at = '2999-01-01T00:00:00.000000+00:00' WHERE position = 309"],
-        "back-dated", "decision", "309", "and it was not",
+        "back-dated", "decision", "309", "It was not written at",
     ),
     (
         "a commitment",
@@ -288,7 +288,7 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
     (
         "no checkpoint any more",
         ["UPDATE checkpoints SET note = 'nothing'"],
-        "unsigned", "checkpoint", "{checkpoint}", "This is no signed checkpoint",
+        "unsigned", "checkpoint", "{checkpoint}", "This is not a signed checkpoint",
     ),
     ("a policy", ["UPDATE policies SET content = 'bar' WHERE content = 'foo'"], "edited", "policy", "2c26", "digest"),
     (

@@ -134,7 +134,7 @@ TAMPERINGS: list[tuple[str, str, str, str, str]] = [
     ("a body", "captures/*", "Disallow", "Allow", "does not have the digest"),
     ("no capture", "captures/captures.jsonl", '"record"', '"x"', "is missing"),
     ("the size", "checkpoint.txt", "\n26\n", "\n27\n", "the signature under the checkpoint is not by this key"),
-    ("another key", "key.vkey", "log.example", "lag.example", "the verifier key is not one"),
+    ("another key", "key.vkey", "log.example", "lag.example", "the verifier key is malformed"),
     ("no line", "decisions.jsonl", "{", "nothing", "decisions.jsonl, line 1"),
 ]
 
