@@ -43,7 +43,7 @@ DASHBOARD = tuple(part.router for part in (signin, access_log, browse, figures, 
 def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     """The portal on an opened database, with workers that read what sites answer."""
     if settings.keeps_secret:
-        engine = engine.execution_options(vault=TotpCipher(settings.secret))
+        engine = engine.execution_options(totp_cipher=TotpCipher(settings.secret))
     domain_of("example.org")  # loads the Public Suffix List now, and not while somebody waits
     app = FastAPI(
         lifespan=beating,

@@ -189,7 +189,7 @@ def sign_in(connection: Connection, known: Credentials, checked: SignInCheck, pa
     values: dict[str, Any] = {"counter": checked.counter}
     if _hasher.check_needs_rehash(known.password):
         values["password"] = _hasher.hash(password)
-    if known.code_secret == account.totp:  # stored before the portal had a vault
+    if known.code_secret == account.totp:  # stored before the portal had a cipher
         values["totp"] = encrypt_secret(connection, account.id, known.code_secret)
     # Each code is taken once, also where two come at the same time: the counter has to be the one that was read.
     same = accounts.c.id == account.id, accounts.c.password == known.password, accounts.c.counter == known.counter

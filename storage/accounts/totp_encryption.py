@@ -1,7 +1,7 @@
 """Encrypts secrets of one-time codes with a key that is not in the database (AES-256-GCM, HKDF of RFC 5869).
 
-The cipher is an option of the engine (``execution_options(vault=…)``). Without one, secrets are stored in plain; such a
-secret is encrypted when its owner next signs in to a portal that has a cipher.
+The cipher is an option of the engine (``execution_options(totp_cipher=…)``). Without one, secrets are stored in plain;
+such a secret is encrypted when its owner next signs in to a portal that has a cipher.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class TotpCipher:
 
 def encrypt_secret(connection: Connection, account: str, secret: str) -> str:
     """Returns a secret as this database stores it."""
-    vault: TotpCipher | None = connection.get_execution_options().get("vault")
-    return vault.encrypt(account, secret) if vault else secret
+    cipher: TotpCipher | None = connection.get_execution_options().get("totp_cipher")
+    return cipher.encrypt(account, secret) if cipher else secret
 
 
 def decrypt_secret(connection: Connection, account: str, stored: str) -> str:
     """Returns a stored secret in plain; raises WrongKey."""
     if not stored.startswith(_PREFIX):
         return stored
-    vault: TotpCipher | None = connection.get_execution_options().get("vault")
-    if vault is None:
+    cipher: TotpCipher | None = connection.get_execution_options().get("totp_cipher")
+    if cipher is None:
         raise WrongKey("The codes are encrypted, and this portal has no secret that stays.")
-    return vault.decrypt(account, stored)
+    return cipher.decrypt(account, stored)

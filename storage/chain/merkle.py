@@ -124,7 +124,7 @@ class Tree:
         return proof[::-1]
 
     def _range(self, start: int, end: int) -> bytes:
-        """The root over the leaves from ``start`` to before ``end``; ``start`` is where such a node begins."""
+        """Returns the root of the leaves from ``start`` to before ``end``; a node of the tree begins at ``start``."""
         size = end - start
         height = size.bit_length() - 1
         if size == 1 << height:

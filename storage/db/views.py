@@ -158,7 +158,7 @@ def create(connection: Connection) -> None:
     drop(connection)
     for name, view in VIEWS.items():
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {view.query}")
-    if connection.dialect.name == "postgresql":  # roles that may read the log may read its views, as before
+    if connection.dialect.name == "postgresql":  # roles that may read the log keep reading its views
         for role in connection.exec_driver_sql(_READERS).scalars().all():
             for name in VIEWS:
                 connection.exec_driver_sql(f'GRANT SELECT ON {name} TO "{role}"')

@@ -317,7 +317,7 @@ def _all(connection: Connection, rows: Sequence[Row[Any]]) -> list[Complaint]:
 def _of(
     connection: Connection, ids: Sequence[str], columns: Sequence[Any], by: Any
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each complaint, whose id is the first of the columns; in the order of another one."""
+    """Returns the rows of each complaint, by the id in their first column, in order of another."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for complaint, *values in connection.execute(select(*columns).where(columns[0].in_(ids)).order_by(by)):
         found.setdefault(complaint, []).append(tuple(values))

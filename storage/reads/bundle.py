@@ -91,7 +91,7 @@ class Case:
 class BundleRequest(NamedTuple):
     """What to bundle, also in words of the command line, for whom (``redacted``), and which key must have signed.
 
-    Without a key the newest checkpoint is used, whoever signed it: the recipient brings the key.
+    Without a key the newest checkpoint is used, by any key: the recipient compares keys.
     """
 
     wanted: Filter

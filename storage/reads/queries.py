@@ -19,7 +19,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions on decisions; None is no condition.
+    """Conditions on decisions; None does not restrict.
 
     ``domain`` is a host name in any spelling, or a URL of it, with subdomains if ``subdomains``; ``url_prefix`` is the
     start of canonical URLs; ``protocol`` and ``measure`` are those of a reason; ``verdict`` is the verdict in force,

@@ -44,7 +44,7 @@ from forbear.storage.reads.queries import Filter, ids, reasons_of
 BATCH = 500
 """Decisions that a process handles at a time."""
 
-OCTETS_IN_MEMORY = 32 * 1024 * 1024
+BYTES_IN_MEMORY = 32 * 1024 * 1024
 """Bytes of content that a process remembers: one robots.txt decides about a thousand pages."""
 
 Contents = Callable[[str, int], bytes]
@@ -194,7 +194,7 @@ class _Worker:
         self._options = how
         self._policies: dict[str, Policy | None] = {}
         self._captures: OrderedDict[str, StoredCapture] = OrderedDict()
-        self._octets = 0
+        self._size = 0
 
     def decide(self, connection: Connection, batch: Sequence[str]) -> Replayed:
         """Decides again, in the order of the ids."""
@@ -231,12 +231,12 @@ class _Worker:
     def _remember(self, captures: dict[str, StoredCapture]) -> None:
         for key, held in captures.items():
             if held.whole and self._captures.setdefault(key, held) is held:
-                self._octets += 1024 + len(held.capture.body)
+                self._size += 1024 + len(held.capture.body)
             if key in self._captures:
                 self._captures.move_to_end(key)
-        while self._octets > OCTETS_IN_MEMORY:
+        while self._size > BYTES_IN_MEMORY:
             _, old = self._captures.popitem(last=False)
-            self._octets -= 1024 + len(old.capture.body)
+            self._size -= 1024 + len(old.capture.body)
 
     def _answer(
         self,

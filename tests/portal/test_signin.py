@@ -63,8 +63,8 @@ def test_secrets_of_codes_are_encrypted_at_the_next_sign_in(serve, engine):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_encrypted_secret_opens_for_its_own_account_alone(engine):
-    vault = TotpCipher(b"a secret of this portal that stays")
-    kept = engine.execution_options(vault=vault)
+    cipher = TotpCipher(b"a secret of this portal that stays")
+    kept = engine.execution_options(totp_cipher=cipher)
     with writing(kept) as connection:
         accounts.add(connection, "grace", Role.ADMIN, PASSWORD, now())
         accounts.add(connection, "ada", Role.VIEWER, PASSWORD, now())

@@ -61,7 +61,7 @@ def test_a_secret_is_made_where_there_is_none_and_has_a_least_length(tmp_path: P
 
 def test_nobody_is_locked_out_by_another_secret_without_a_word(forbear, tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'forbear.db'}")
-    with writing(engine.execution_options(vault=TotpCipher(b"the secret that was"))) as connection:
+    with writing(engine.execution_options(totp_cipher=TotpCipher(b"the secret that was"))) as connection:
         accounts.add(connection, "grace", Role.ADMIN, "a long enough password", now())
     engine.dispose()
     done = forbear("serve", "--contact", "https://a.example", "--secret-file", "secret.txt")

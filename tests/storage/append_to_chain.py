@@ -1,4 +1,4 @@
-"""Writes decisions in small groups when told so, and prints their ids; run as a process of its own."""
+"""Writes decisions in small groups on request, and prints their ids; runs as a process of its own."""
 
 from __future__ import annotations
 

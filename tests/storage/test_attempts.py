@@ -66,7 +66,7 @@ def strangers(connection: Connection, count: int, at: datetime, how: str = "wron
 def test_guesses_from_many_addresses_are_bounded_and_lock_out_no_address_that_signed_in(connection):
     assert tries(connection, "192.0.2.1", AT, "right")
     assert strangers(connection, 300, AT) == FREE_TOGETHER
-    assert not tries(connection, "198.51.100.1", AT, "right")  # it cannot be told from the others
+    assert not tries(connection, "198.51.100.1", AT, "right")  # it looks like the others
     assert tries(connection, "192.0.2.1", AT, "right")
     day = [AT + number * timedelta(minutes=10) for number in range(1, 6 * 24)]
     assert 24 <= sum(strangers(connection, 1, at) for at in day) <= 29

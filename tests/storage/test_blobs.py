@@ -80,15 +80,15 @@ def test_anybody_can_unpack_a_file_and_check_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("s3://key:secret@bucket/folder", "must not hold a key"),
         ("nothing://x", "cannot hold evidence"),
         ("s3://", "cannot hold evidence"),
     ],
 )
-def test_what_is_no_place(url: str, said: str) -> None:
-    with pytest.raises(StorageError, match=said) as raised:
+def test_what_cannot_be_a_place(url: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message) as raised:
         BlobStore(url)
     assert "secret@" not in str(raised.value)
 
@@ -150,7 +150,7 @@ def in_folder(make: Any, database_url: str, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize(
-    ("octets", "change"),
+    ("content", "change"),
     [
         (None, "deleted"),
         (b"", "edited"),
@@ -161,11 +161,11 @@ def in_folder(make: Any, database_url: str, tmp_path: Path) -> Iterator[Engine]:
     ids=["gone", "empty", "torn", "no gzip", "other"],
 )
 def test_what_is_gone_or_changed_is_told(
-    in_folder: Engine, database_url: str, tmp_path: Path, octets: bytes | None, change: str
+    in_folder: Engine, database_url: str, tmp_path: Path, content: bytes | None, change: str
 ) -> None:
     BlobStore(str(tmp_path)).remove([SHA256])
-    if octets is not None:
-        BlobStore(str(tmp_path)).put({SHA256: octets})
+    if content is not None:
+        BlobStore(str(tmp_path)).put({SHA256: content})
     [batch] = replay(database_url, Filter(), ReplayOptions())
     gone = {"deleted": "evidence that it rests on is gone", "edited": "stored content is not what was received"}
     assert {one.problem for one in batch.differences} == {gone[change]}

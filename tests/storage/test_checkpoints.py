@@ -96,12 +96,12 @@ def test_a_key_is_kept_encrypted_and_shown_without_its_passphrase(tmp_path: Path
     only = tmp_path / "forbear.vkey"
     only.write_text(f"{verifier.text}\n")
     assert keys.public(only) == verifier
-    said = subprocess.run(
+    printed = subprocess.run(
         ["openssl", "pkey", "-in", str(path), "-passin", "pass:correct horse", "-pubout", "-outform", "DER"],
         capture_output=True,
         check=True,
     )
-    assert said.stdout.endswith(verifier.public)
+    assert printed.stdout.endswith(verifier.public)
 
 
 def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:

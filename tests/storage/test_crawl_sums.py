@@ -1,4 +1,4 @@
-"""Sums of each crawl: in step with the log, whatever is written or erased; and told where they are not."""
+"""Sums of each crawl: in step with the log, whatever is written or erased, and reported where they are not."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def filled(make: Any, other_crawl: str, write: Write) -> Any:
 
 def _page(make: Any, url: str) -> Any:
     page = make.robots(url, capture=Capture(url, 200, (), b"<p>"), keep=Keep.QUOTED)
-    said = {"protocol": "robots-meta", "measure": "1.3(1)(b)", "quote": "noai", "where": "/meta"}
-    return make.decided(url, Verdict.EXCLUDED, stage=Stage.PAGE, captures=(page,), **said)
+    words = {"protocol": "robots-meta", "measure": "1.3(1)(b)", "quote": "noai", "where": "/meta"}
+    return make.decided(url, Verdict.EXCLUDED, stage=Stage.PAGE, captures=(page,), **words)
 
 
 def differences(engine: Engine) -> list[Any]:

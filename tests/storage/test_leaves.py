@@ -68,8 +68,8 @@ def test_a_decision_is_hashed_alike_on_its_way_in_and_when_it_is_read(data: st.D
     row = data.draw(values(schema.decisions))
     children = {name: data.draw(st.lists(values(table), max_size=3)) for name, table in leaves.CHILDREN.items()}
     captures = data.draw(st.lists(TEXTS, max_size=3))
-    said = [[stored(leaves.CHILDREN[name], child) for child in rows] for name, rows in children.items()]
-    quick = leaves.decision_leaf(stored(schema.decisions, row), captures, *said)
+    parts = [[stored(leaves.CHILDREN[name], child) for child in rows] for name, rows in children.items()]
+    quick = leaves.decision_leaf(stored(schema.decisions, row), captures, *parts)
     same(quick, leaves.new_leaf("decision", row, children, captures))
 
 

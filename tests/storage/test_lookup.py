@@ -67,8 +67,8 @@ ANSWERS = [
 def test_answers(engine: Engine, seen: None) -> None:
     for asked, scope, answer, urls in ANSWERS:
         found = ask(engine, asked)
-        told = (asked, None, None, None) if found is None else (asked, found.scope, found.answer, found.urls)
-        assert told == (asked, scope, answer, urls)
+        answered = (asked, None, None, None) if found is None else (asked, found.scope, found.answer, found.urls)
+        assert answered == (asked, scope, answer, urls)
 
 
 def test_since_when_and_whose_words(engine: Engine, seen: None) -> None:

@@ -47,7 +47,7 @@ def catalogue(connection: Connection) -> set[str]:
     if connection.dialect.name == "sqlite":
         asked = "SELECT sql FROM sqlite_master WHERE tbl_name <> 'alembic_version' AND sql IS NOT NULL"
         lines = [sorted(line.strip(" \t,") for line in sql.split("\n")) for sql in connection.scalars(text(asked))]
-        return {"\n".join(some) for some in lines}  # in which order a table's constraints stand means nothing
+        return {"\n".join(some) for some in lines}  # the order of a table's constraints means nothing
     asked = """SELECT pg_get_indexdef(i.indexrelid) AS sql FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
         WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version' AND NOT c.relispartition
         UNION SELECT conname || pg_get_constraintdef(k.oid) FROM pg_constraint AS k LEFT JOIN pg_class AS c

@@ -26,8 +26,8 @@ NOTICE = Notice(
 )  # fmt: skip
 
 
-class Told(NamedTuple):
-    """Ids of what stands in the log."""
+class Recorded(NamedTuple):
+    """Ids of rows in the log."""
 
     complaint: str
     number: str
@@ -48,7 +48,7 @@ def issue(day: int, content: bytes) -> Issue:
 
 
 @pytest.fixture
-def told(engine: Engine) -> Told:
+def recorded(engine: Engine) -> Recorded:
     with writing(engine) as connection:
         first = receive(connection, NOTICE, AT)[1]
         handled(connection, first.number, ComplaintState.ACCEPTED, blocks=("a.example",))
@@ -64,17 +64,17 @@ def told(engine: Engine) -> Told:
         ids = {row.domain: row.id for row in connection.execute(select(columns.domain, columns.id))}
         source = connection.scalar(select(schema.list_sources.c.sha256).where(schema.list_sources.c.name == "1.csv"))
     names = (ids[f"{name}.example"] for name in ("listed", "held", "ended"))
-    return Told(first.id, first.number, second.id, str(source), *names)
+    return Recorded(first.id, first.number, second.id, str(source), *names)
 
 
-def test_what_nobody_touched_is_in_order(engine: Engine, told: Told) -> None:
+def test_what_nobody_touched_is_in_order(engine: Engine, recorded: Recorded) -> None:
     report = Report()
     with reading(engine) as connection:
         assert list(verify(connection, report)) == []
     assert report.rows == {"complaint": 2, "attachment": 2, "step": 8, "list": 2, "listing": 3, "event": 3}
 
 
-def test_a_version_is_told_once(engine: Engine, told: Told) -> None:
+def test_a_version_is_recorded_once(engine: Engine, recorded: Recorded) -> None:
     with writing(engine) as connection:
         record_version(connection, Version(1, "ab" * 32, {"crawl": "x", "counts": {"pages": 9}}))
         assert len(connection.execute(select(schema.events)).all()) == 3
@@ -91,7 +91,7 @@ TAMPERINGS = [
         "edited", "complaint", "{complaint}", "is not what was written",
     ),
     (
-        "where it stands", "UPDATE complaints SET state = 'rejected' WHERE id = '{complaint}'",
+        "its state", "UPDATE complaints SET state = 'rejected' WHERE id = '{complaint}'",
         "edited", "complaint", "{complaint}", "It is rejected, and its last step left it accepted.",
     ),
     (
@@ -158,29 +158,29 @@ TAMPERINGS = [
     ids=[row[0] for row in TAMPERINGS],
 )
 def test_what_was_changed_is_named(
-    engine: Engine, told: Told, statement: str, change: str, kind: str, which: str, sentence: str
+    engine: Engine, recorded: Recorded, statement: str, change: str, kind: str, which: str, sentence: str
 ) -> None:
-    octets = "'x'" if engine.dialect.name == "postgresql" else "X'78'"
-    tamper(engine, [statement.format(**told._asdict()).replace("= reason", f"= {octets}")])
+    content = "'x'" if engine.dialect.name == "postgresql" else "X'78'"
+    tamper(engine, [statement.format(**recorded._asdict()).replace("= reason", f"= {content}")])
     findings = found(engine)
     assert any(
         (finding.change, finding.kind) == (change, kind)
-        and which.format(**told._asdict()) in finding.ref
+        and which.format(**recorded._asdict()) in finding.ref
         and sentence in finding.detail
         for finding in findings
     ), findings
 
 
-def test_the_words_of_a_complaint_are_erased_and_how_it_was_handled_stays(engine: Engine, told: Told) -> None:
+def test_the_words_of_a_complaint_are_erased_and_how_it_was_handled_stays(engine: Engine, recorded: Recorded) -> None:
     assert list(erasure.by_complaint(engine, "2026-NOSUCH", "asked")) == []
-    assert list(erasure.by_complaint(engine, told.number, "asked")) == [1 + 4 + 1]
+    assert list(erasure.by_complaint(engine, recorded.number, "asked")) == [1 + 4 + 1]
     with reading(engine) as connection:
         assert list(verify(connection, Report())) == []
-        complaint = find(connection, told.number)
+        complaint = find(connection, recorded.number)
         left = [
             str(row)
             for table, column in ((complaints, "id"), (complaint_steps, "complaint"), (complaint_files, "complaint"))
-            for row in connection.execute(select(table).where(table.c[column] == told.complaint))
+            for row in connection.execute(select(table).where(table.c[column] == recorded.complaint))
         ]
     assert complaint is not None
     assert [step.state for step in complaint.steps][-1] is ComplaintState.ACCEPTED

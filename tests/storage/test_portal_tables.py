@@ -59,7 +59,7 @@ def test_only_whoever_reads_the_address_is_told(engine: Engine):
         assert subscriptions.request(connection, "ada@a.example", AT) is None
         assert subscriptions.confirmed(connection) == []
         subscriptions.confirm(connection, asked.token, AT)
-        assert [told.email for told in subscriptions.confirmed(connection)] == ["ada@a.example"]
+        assert [active.email for active in subscriptions.confirmed(connection)] == ["ada@a.example"]
         assert subscriptions.find(connection, "nonsense") is None
         subscriptions.end(connection, asked.token)
         assert subscriptions.find(connection, asked.token) is None
@@ -78,24 +78,24 @@ def test_addresses_are_told_after_proof_alone_and_until_it_ends(engine: Engine, 
     write(make.decided("https://nota.example/no", Verdict.EXCLUDED))
     with writing(engine) as connection:
         secret, control = domain_verification.request_proof(connection, "a.example", AT)
-        with pytest.raises(ValueError, match="not told"):
+        with pytest.raises(ValueError, match="not shown"):
             domain_verification.addresses(connection, control, "excluded", "", 9)
         domain_verification.record_result(connection, control, "https://a.example/", AT)
         proven = domain_verification.find(connection, secret, AT)
         assert proven
 
-        def told(of, outcome, after="", limit=9):
+        def listed(of, outcome, after="", limit=9):
             return [address.url for address in domain_verification.addresses(connection, of, outcome, after, limit)]
 
-        assert told(proven, "excluded") == ["https://a.example/no", "https://www.a.example/no"]
-        assert told(proven, "excluded", limit=1) == ["https://a.example/no"]
-        assert told(proven, "excluded", "https://a.example/no") == ["https://www.a.example/no"]
-        assert told(proven, "kept") == ["https://www.a.example/kept"]
-        with pytest.raises(ValueError, match="not told"):
-            told(proven, "everything")
+        assert listed(proven, "excluded") == ["https://a.example/no", "https://www.a.example/no"]
+        assert listed(proven, "excluded", limit=1) == ["https://a.example/no"]
+        assert listed(proven, "excluded", "https://a.example/no") == ["https://www.a.example/no"]
+        assert listed(proven, "kept") == ["https://www.a.example/kept"]
+        with pytest.raises(ValueError, match="not shown"):
+            listed(proven, "everything")
         secret, below = domain_verification.request_proof(connection, "www.a.example", AT)
         domain_verification.record_result(connection, below, "x", AT)
-        assert told(domain_verification.find(connection, secret, AT), "excluded") == ["https://www.a.example/no"]
+        assert listed(domain_verification.find(connection, secret, AT), "excluded") == ["https://www.a.example/no"]
         assert domain_verification.find(connection, secret, AT + domain_verification.TIME_OF_PROOF) is None
         assert domain_verification.find(connection, control.id, AT) is None
 

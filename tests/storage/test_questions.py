@@ -80,7 +80,7 @@ def test_robots_txt_that_could_not_be_read(engine: Engine, make: Any, write: Wri
 
 
 def test_protocols_that_disagree(engine: Engine, make: Any, write: Write) -> None:
-    def said(job: Any, protocol: str, preference: Preference) -> Any:
+    def stated(job: Any, protocol: str, preference: Preference) -> Any:
         words = Statement(
             protocol, preference, "Content-Signal: ai-train=yes", "https://a.example/robots.txt", "line 1", AI_USES
         )
@@ -88,9 +88,9 @@ def test_protocols_that_disagree(engine: Engine, make: Any, write: Write) -> Non
         return replace(job, decision=replace(job.decision, decision=decision))
 
     write(
-        said(make.decided("https://a.example/1", Verdict.EXCLUDED), "content-signal", Preference.ALLOW),
-        said(make.decided("https://a.example/2", Verdict.EXCLUDED), "robots", Preference.ALLOW),
-        said(make.decided("https://a.example/3", Verdict.EXCLUDED), "content-signal", Preference.UNKNOWN),
+        stated(make.decided("https://a.example/1", Verdict.EXCLUDED), "content-signal", Preference.ALLOW),
+        stated(make.decided("https://a.example/2", Verdict.EXCLUDED), "robots", Preference.ALLOW),
+        stated(make.decided("https://a.example/3", Verdict.EXCLUDED), "content-signal", Preference.UNKNOWN),
         make.decided("https://a.example/4"),
     )
     [row] = asked(engine, "disagreements", Filter())

@@ -119,7 +119,7 @@ def test_a_stricter_profile_needs_no_network(logged: str) -> None:
     assert (request.reasons_then, request.reasons_now[0]["quote"]) == ([], "Disallow: /")
     [page] = [one for one in found.differences if one.url == "https://a.example/reserved"]
     assert page.cause == "excluded as before; now because of robots-intent"
-    assert [said["protocol"] for said in page.reasons_then] == ["robots-meta"]
+    assert [reason["protocol"] for reason in page.reasons_then] == ["robots-meta"]
 
 
 def test_another_policy(logged: str) -> None:

@@ -25,7 +25,7 @@ KEY = SignerKey("log.example/forbear", Ed25519PrivateKey.generate())
 
 
 class Log(NamedTuple):
-    """Ids of what stands in the log that is tampered with."""
+    """Ids of rows in the log that is tampered with."""
 
     crawl: str
     robots: str
@@ -145,7 +145,7 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
         "edited", "decision", "{excluded}", "Its words are not those that were written",
     ),
     (
-        "where it stands",
+        "its state",
         ["UPDATE statements SET place = 'line 9' WHERE decision = '{excluded}'"],
         "edited", "decision", "{excluded}", "Its words are not those that were written",
     ),
@@ -191,7 +191,7 @@ TAMPERINGS: list[tuple[str, list[str], str, str, str, str]] = [
         "edited", "capture", "{page}", EDITED,
     ),
     (
-        "where a page stands in the corpus",
+        "the position of a page in the corpus",
         ["UPDATE pages SET bytes = 7"],
         "edited", "page", "{kept}", EDITED,
     ),

@@ -38,9 +38,9 @@ def test_a_decision_is_written_with_all_that_belongs_to_it(engine: Engine, make:
         identity = (row.engine, row.policy, row.profile, row.use, row.agent)
         assert identity == ("0.1.0", policy.load().digest, "standard", "train-ai", "ForbearBot")
         source = "https://xn--bcher-kva.example/robots.txt"
-        said = (row.id, 0, "robots", "Disallow: /no", source, "line 2", "disallow")
-        assert connection.execute(select(schema.reasons)).one() == (*said, "1.3(1)(a)")
-        assert connection.execute(select(schema.statements)).one() == (*said, ["ai-use", "train-ai"], "standing", "")
+        stored = (row.id, 0, "robots", "Disallow: /no", source, "line 2", "disallow")
+        assert connection.execute(select(schema.reasons)).one() == (*stored, "1.3(1)(a)")
+        assert connection.execute(select(schema.statements)).one() == (*stored, ["ai-use", "train-ai"], "standing", "")
         gap = (row.id, 0, "tdmrep", "503", source, "status", "It answered 503.", ["standard", "strict"])
         assert connection.execute(select(schema.gaps)).one() == gap
         assert connection.execute(select(schema.decision_captures)).one() == (row.id, 0, job.captures[0].id)
@@ -207,9 +207,9 @@ def test_two_writers_share_a_database(database_url: str, engine: Engine, make: A
     second.dispose()
     with engine.connect() as connection:
         outcomes = connection.execute(select(schema.host_outcomes.c.outcome, schema.host_outcomes.c.urls)).all()
-        said = connection.execute(select(schema.host_reasons.c.decisions)).scalars().all()
+        stored = connection.execute(select(schema.host_reasons.c.decisions)).scalars().all()
     assert outcomes == [("excluded", 150)]
-    assert said == [300]
+    assert stored == [300]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
