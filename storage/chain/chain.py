@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Table, func, select
 from forbear.storage.chain import leaves, merkle
 from forbear.storage.chain.leaves import CHILDREN, FORMS, NewLeaf, record
 from forbear.storage.chain.merkle import leaf_hash
-from forbear.storage.db.dialects import add, chunks, execute
+from forbear.storage.db.dialects import chunks, execute, insert_rows
 from forbear.storage.db.errors import StorageError
 from forbear.storage.db.records import new_id, now
 from forbear.storage.db.schema import chain, decision_captures, events, subtrees
@@ -66,8 +66,8 @@ def append(connection: Connection, entries: Sequence[NewLeaf]) -> None:
             zip(entries, salts, payloads, strict=True), start=first
         )
     ]
-    add(connection, chain, rows)
-    add(connection, subtrees, list(merkle.full_subtrees(_fetch(connection), first, [row[4] for row in rows])))
+    insert_rows(connection, chain, rows)
+    insert_rows(connection, subtrees, list(merkle.full_subtrees(_fetch(connection), first, [row[4] for row in rows])))
 
 
 def append_event(connection: Connection, event: str, content: Mapping[str, Any], at: datetime) -> None:

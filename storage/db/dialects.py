@@ -43,7 +43,7 @@ def chunks(values: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
     return (values[start : start + size] for start in range(0, len(values), size))
 
 
-def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str] | None = None) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str] | None = None) -> None:
     """Adds rows, on PostgreSQL by COPY, which is faster there; ``columns`` defaults to all.
 
     Values are in the database's form: times in ISO 8601 with their offset, JSON as text. Raises what SQLAlchemy raises.
@@ -66,11 +66,11 @@ def add(connection: Connection, table: Table, rows: Tuples, columns: Sequence[st
         while len(rows) - start >= size:
             execute(connection, _insert(table.name, names, size), chain.from_iterable(rows[start : start + size]))
             start += size
-    many(connection, _insert(table.name, names, 1), rows[start:])
+    execute_many(connection, _insert(table.name, names, 1), rows[start:])
 
 
-def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str], key: str) -> set[Any]:
-    """Adds the rows that do not exist yet; returns their values of column ``key``. Values as for ``add``."""
+def insert_new(connection: Connection, table: Table, rows: Tuples, columns: Sequence[str], key: str) -> set[Any]:
+    """Adds the rows that do not exist yet; returns their values of column ``key``. Values as for ``insert_rows``."""
     made: set[Any] = set()
     tail = f" ON CONFLICT DO NOTHING RETURNING {key}"
     for some in chunks(rows, TOGETHER[0]):
@@ -79,14 +79,14 @@ def add_new(connection: Connection, table: Table, rows: Tuples, columns: Sequenc
     return made
 
 
-def count_up(connection: Connection, table: Table, rows: Tuples, sums: str) -> None:
+def upsert(connection: Connection, table: Table, rows: Tuples, sums: str) -> None:
     """Adds rows, or updates those whose primary key exists by ``sums`` (SET …, with ``excluded``)."""
     keys = ", ".join(column.name for column in table.primary_key)
     statement = _insert(table.name, tuple(table.c.keys()), 1, f" ON CONFLICT ({keys}) DO UPDATE SET {sums}")
-    many(connection, statement, rows)
+    execute_many(connection, statement, rows)
 
 
-def find(
+def select_in(
     connection: Connection, wanted: str, values: Sequence[Any], ending: str = "", before: tuple[Any, ...] = ()
 ) -> Iterator[tuple[Any, ...]]:
     """Selects the rows whose last-named column has one of the values; ``ending`` is appended to the statement.
@@ -115,7 +115,7 @@ def execute(connection: Connection, statement: str, values: Any) -> list[tuple[A
         raise _failed(connection, statement, error) from error
 
 
-def many(connection: Connection, statement: str, rows: Tuples) -> None:
+def execute_many(connection: Connection, statement: str, rows: Tuples) -> None:
     """Runs a statement that returns no rows, once for each tuple of values."""
     if not rows:
         return

@@ -41,15 +41,15 @@ def make(connection: Connection, since: datetime, until: datetime) -> list[str]:
     Does nothing on SQLite, or for a role that does not own the table: then the owner's ``forbear db upgrade`` makes
     them.
     """
-    if connection.dialect.name != "postgresql" or not _may(connection):
+    if connection.dialect.name != "postgresql" or not _owns_table(connection):
         return []
     wanted = {name: (first, after) for name, first, after in _months(since, until)}
-    known = _known(connection)
+    known = _existing(connection)
     made: list[str] = []
     if wanted.keys() <= known:
         return made
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    for name in sorted(wanted.keys() - _known(connection)):
+    for name in sorted(wanted.keys() - _existing(connection)):
         first, after = wanted[name]
         taken = connection.scalar(
             text(f"SELECT 1 FROM {OTHERS} WHERE id >= :first AND id < :after LIMIT 1"),  # noqa: S608 our own names
@@ -63,12 +63,12 @@ def make(connection: Connection, since: datetime, until: datetime) -> list[str]:
     return made
 
 
-def _may(connection: Connection) -> bool:
+def _owns_table(connection: Connection) -> bool:
     asked = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(:name) AND relkind = 'p'"
     return bool(connection.scalar(text(asked), {"name": TABLE}))
 
 
-def _known(connection: Connection) -> set[str]:
+def _existing(connection: Connection) -> set[str]:
     asked = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:name)"
     return set(connection.scalars(text(asked), {"name": TABLE}))
 

@@ -55,13 +55,13 @@ def grant(connection: Connection, crawler: str, legal: str) -> None:
         if not _NAME.fullmatch(role):
             raise StorageError(f"{role!r} is not a valid role name: write small letters, digits and _.")
         if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
-            _run(connection, f'CREATE ROLE "{role}" NOLOGIN')
+            _execute(connection, f'CREATE ROLE "{role}" NOLOGIN')
         for kind in ("TABLES", "SEQUENCES"):
-            _run(connection, f'REVOKE ALL ON ALL {kind} IN SCHEMA public FROM "{role}", PUBLIC')
-        _give(connection, role, adds=role == crawler)
+            _execute(connection, f'REVOKE ALL ON ALL {kind} IN SCHEMA public FROM "{role}", PUBLIC')
+        _grant_tables(connection, role, adds=role == crawler)
 
 
-def renew(connection: Connection) -> None:
+def grant_new_tables(connection: Connection) -> None:
     """Gives roles that may add to the log, or read it, the same right to new tables; leaves other roles alone.
 
     Such roles are those of ``grant``: a role that may change or delete decisions is not among them.
@@ -69,22 +69,22 @@ def renew(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for role, rights in connection.execute(text(_GIVEN)).all():
             if "SELECT" in rights and not {"UPDATE", "DELETE", "TRUNCATE"} & set(rights):
-                _give(connection, role, adds="INSERT" in rights)
+                _grant_tables(connection, role, adds="INSERT" in rights)
 
 
-def _give(connection: Connection, role: str, *, adds: bool) -> None:
+def _grant_tables(connection: Connection, role: str, *, adds: bool) -> None:
     """Grants on all tables that the database lists, whichever modules are imported."""
     secret, log = ({table.name for table in tables} for tables in (account_tables.SECRET, LOG))
-    _run(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
+    _execute(connection, f'GRANT USAGE ON SCHEMA public TO "{role}"')
     for name, is_view in connection.execute(text(_TABLES)).all():
         if name not in secret:
             rights = "SELECT"
             if adds and not is_view and name != "alembic_version":
                 rights += ", INSERT" if name in log else ", INSERT, UPDATE, DELETE"
-            _run(connection, f'GRANT {rights} ON "{name}" TO "{role}"')
+            _execute(connection, f'GRANT {rights} ON "{name}" TO "{role}"')
     if adds:
-        _run(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"')
+        _execute(connection, f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"')
 
 
-def _run(connection: Connection, statement: str) -> None:
+def _execute(connection: Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)

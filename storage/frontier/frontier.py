@@ -30,7 +30,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, or_, select, union_all, update
 
 from forbear.optout.readers.url import parse
-from forbear.storage.db.dialects import add_new, chunks, find, many
+from forbear.storage.db.dialects import chunks, execute_many, insert_new, select_in
 from forbear.storage.db.hostnames import digest, host_of
 from forbear.storage.db.records import EntryState, EntryUpdate, Link, now
 from forbear.storage.db.schema import frontier, hosts, queues
@@ -93,14 +93,14 @@ def add_all(
                 url = parse(link.url)
                 found.setdefault(digest(crawl, url.href), (index, crawl, host_of(url), link))
     known.note(new)
-    for (key,) in find(connection, "SELECT key FROM frontier WHERE key", list(found)):
+    for (key,) in select_in(connection, "SELECT key FROM frontier WHERE key", list(found)):
         del found[key]
     added = [0] * len(wanted)
     if not found:
         return added
     place = _queues(connection, {(crawl, host) for _, crawl, host, _ in found.values()})
     rows = [_row(key, place[crawl, host], link) for key, (_, crawl, host, link) in found.items()]
-    for key in add_new(connection, frontier, rows, _GIVEN, "key"):
+    for key in insert_new(connection, frontier, rows, _GIVEN, "key"):
         added[found[key][0]] += 1
     mark_ready(connection, set(place.values()))
     return added
@@ -134,7 +134,7 @@ def _queues(connection: Connection, wanted: set[tuple[str, str]]) -> dict[tuple[
         at = now()
         ensure_hosts(connection, (host for _, host in new), at)
         places = [(crawl, host, iso_utc(at)) for crawl, host in new]
-        add_new(connection, queues, places, ("crawl", "host", "ready_at"), "id")
+        insert_new(connection, queues, places, ("crawl", "host", "ready_at"), "id")
         known |= _lock_queues(connection, new)
     return known
 
@@ -147,7 +147,7 @@ def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> d
         hosts.setdefault(crawl, []).append(host)
     for crawl, some in hosts.items():
         asked = "SELECT id, host FROM queues WHERE crawl = ? AND host"
-        for id_, host in find(connection, asked, some, f" ORDER BY host{locked}", before=(crawl,)):
+        for id_, host in select_in(connection, asked, some, f" ORDER BY host{locked}", before=(crawl,)):
             known[crawl, host] = id_
     return known
 
@@ -155,7 +155,7 @@ def _lock_queues(connection: Connection, wanted: Iterable[tuple[str, str]]) -> d
 def mark_ready(connection: Connection, some: Iterable[int]) -> None:
     """Puts queues that were done back in turn, after all that are ready now."""
     asleep = "UPDATE queues SET ready_at = ? WHERE ready_at IS NULL AND id"
-    find(connection, asleep, sorted(some), before=(iso_utc(now()),))
+    select_in(connection, asleep, sorted(some), before=(iso_utc(now()),))
 
 
 def take(connection: Connection, crawl: str, host: str, limit: int, at: datetime) -> list[FrontierEntry]:
@@ -226,7 +226,7 @@ def set_states(connection: Connection, changes: Sequence[tuple[EntryUpdate, str 
         )
         for change, decision in changes
     ]
-    many(connection, _SETTLE, rows)
+    execute_many(connection, _SETTLE, rows)
     again = [change.entry for change, _ in changes if change.state in (EntryState.WAITING, EntryState.DEFERRED)]
     for some in chunks(again):  # the queue of an entry whose lease was lost must not stay done
         mark_ready(connection, connection.scalars(select(columns.queue).where(columns.id.in_(some)).distinct()))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from forbear.storage.db.dialects import add_new
+from forbear.storage.db.dialects import insert_new
 from forbear.storage.db.hostnames import domain_of, unicode_of
 from forbear.storage.db.schema import hosts
 from forbear.storage.db.types import iso_utc, printable
@@ -17,7 +17,7 @@ def ensure_hosts(connection: Connection, names: Iterable[str], at: datetime) -> 
     """Adds rows for hosts without one; in the same order in all processes, so that they cannot deadlock."""
     met = iso_utc(at)
     rows = [(name, printable(unicode_of(name)), domain_of(name), met, met) for name in sorted(set(names))]
-    add_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
+    insert_new(connection, hosts, rows, ("host", "unicode", "domain", "first_seen", "last_seen"), "host")
 
 
 def domain_in(connection: Connection, host: str) -> str:

@@ -146,12 +146,12 @@ def release(connection: Connection, owner: str, host: str, next_at: datetime | N
     for queue in connection.scalars(
         select(queues.c.id).where(queues.c.host == host).order_by(queues.c.id).with_for_update(key_share=True)
     ).all():
-        due = _due(connection, queue, at)
+        due = _next_work(connection, queue, at)
         ready_at = due if due is None or next_at is None else max(due, next_at)
         connection.execute(queues.update().where(queues.c.id == queue).values(ready_at=ready_at))
 
 
-def _due(connection: Connection, queue: int, at: datetime) -> datetime | None:
+def _next_work(connection: Connection, queue: int, at: datetime) -> datetime | None:
     """Returns when the queue next has work: now, later, or never (None)."""
     entries = select(frontier.c.id).where(frontier.c.queue == queue)
     for state in (EntryState.WAITING, EntryState.ALLOWED):

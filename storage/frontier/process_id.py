@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @lru_cache(maxsize=1)
-def _this_place() -> str:
+def _pid_namespace() -> str:
     """Returns where process ids mean what they mean here: this host, this boot, this container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
@@ -37,14 +37,14 @@ def _started(pid: int) -> str | None:
 
 def this_process() -> str:
     """Returns an id that no other process shares: place, process id and start time."""
-    return f"{_this_place()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{_pid_namespace()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def is_dead(owner: str) -> bool:
     """Checks whether a process is known to have ended; one of another machine or container never is."""
     place, _, rest = owner.partition(":")
     pid, _, start = rest.partition(":")
-    if place != _this_place() or not pid.isdecimal():
+    if place != _pid_namespace() or not pid.isdecimal():
         return False
     now = _started(int(pid))
     return now is None or (now != start and "-" not in (now, start))

@@ -12,14 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, select
 
-from forbear.storage.db.dialects import add_new, chunks, count_up
+from forbear.storage.db.dialects import chunks, insert_new, upsert
 from forbear.storage.db.hostnames import digest, host_in
 from forbear.storage.db.records import Job, RecordDecision
 from forbear.storage.db.schema import decisions, hosts, reasons
 from forbear.storage.db.sum_tables import crawl_measures, crawl_words, measure_hosts
 from forbear.storage.db.types import iso_utc, printable
 from forbear.storage.db.write_cache import WriteCache
-from forbear.storage.log.summary import wider
+from forbear.storage.log.summary import widen_times
 
 ALL = ""
 """Instead of a crawl: the whole log."""
@@ -44,9 +44,9 @@ def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> No
                 hosts[of, measure, protocol, verdict, host] = None
         for one in decision.reasons:
             words.setdefault((record.crawl, host, verdict, one.protocol, printable(one.quote)), printable(one.source))
-    met = Counter(key[:4] for key in _meet(connection, [key for key in hosts if key not in cache.measured]))
+    met = Counter(key[:4] for key in _count_hosts(connection, [key for key in hosts if key not in cache.measured]))
     sums = [(*key, len(at), met[key], iso_utc(min(at)), iso_utc(max(at))) for key, at in sorted(times.items())]
-    count_up(connection, crawl_measures, sums, _SUMS)
+    upsert(connection, crawl_measures, sums, _SUMS)
     add_words(connection, {key: source for key, source in words.items() if key not in cache.words})
     cache.measured.note(hosts)
     cache.words.note(key for key, source in words.items() if source.endswith("/robots.txt"))  # never erased with a page
@@ -54,21 +54,21 @@ def update(connection: Connection, jobs: Iterable[Job], cache: WriteCache) -> No
 
 _SUMS = (
     "decisions = crawl_measures.decisions + excluded.decisions, hosts = crawl_measures.hosts + excluded.hosts, "
-    + wider("crawl_measures")
+    + widen_times("crawl_measures")
 )
 
 
-def _meet(connection: Connection, hosts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _count_hosts(connection: Connection, hosts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Returns the pairs of a crawl_measures row and a host that were not counted yet, and marks them as counted."""
     keys = {digest(*one): one for one in hosts}
-    made = add_new(connection, measure_hosts, [(key,) for key in sorted(keys)], ["key"], "key")
+    made = insert_new(connection, measure_hosts, [(key,) for key in sorted(keys)], ["key"], "key")
     return [keys[key] for key in made]
 
 
 def add_words(connection: Connection, words: Mapping[tuple[str, ...], str]) -> None:
     """Adds missing rows to crawl_words: crawl, host, verdict, protocol and quote, each with a source."""
     rows = sorted((digest(*key), *key, source) for key, source in words.items())
-    add_new(connection, crawl_words, rows, crawl_words.c.keys(), "key")
+    insert_new(connection, crawl_words, rows, crawl_words.c.keys(), "key")
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
@@ -85,10 +85,10 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
     for some in chunks(sorted(pages)):
         for row in connection.execute(select(crawl_words).where(sums.key.in_(some))).all():
             if row.source in pages[row.key]:
-                _leave(connection, row, domains[row.key], ids)
+                _remove_words(connection, row, domains[row.key], ids)
 
 
-def _leave(connection: Connection, row: Any, domain: str, ids: Sequence[str]) -> None:
+def _remove_words(connection: Connection, row: Any, domain: str, ids: Sequence[str]) -> None:
     """Removes words that came from an erased page, or names another page that has them."""
     of, why, this = decisions.c, reasons.c, crawl_words.c.key == row.key
     other = select(why.source).join_from(decisions, reasons, why.decision == of.id)

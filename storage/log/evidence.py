@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from forbear.optout.model import SKEW, Capture, Failure, Reason
 from forbear.storage.chain.leaves import NOTHING
 from forbear.storage.db.canonical_json import canonical
-from forbear.storage.db.dialects import add, add_new, chunks, find
+from forbear.storage.db.dialects import chunks, insert_new, insert_rows, select_in
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.records import CaptureRecord, Keep
 from forbear.storage.db.schema import bodies, captures
@@ -40,20 +40,20 @@ def store(
     If a body is not kept whole, the words that the reasons quote from it are. Returns the new rows, for the chain.
     """
     new = dict(records)
-    for (stored,) in find(connection, "SELECT id FROM captures WHERE id", list(new)):
+    for (stored,) in select_in(connection, "SELECT id FROM captures WHERE id", list(new)):
         del new[stored]
     if not new:
         return []
     rows = [_row(*one) for one in new.values()]
     whole = {row[_DIGEST]: one[1].capture.body for row, one in zip(rows, new.values(), strict=True) if row[_BODY]}
     _store_bodies(connection, whole)
-    add(connection, captures, rows)
+    insert_rows(connection, captures, rows)
     return rows
 
 
 def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None:
     missing = dict(contents)
-    for (known,) in find(connection, "SELECT sha256 FROM bodies WHERE sha256", list(contents)):
+    for (known,) in select_in(connection, "SELECT sha256 FROM bodies WHERE sha256", list(contents)):
         del missing[known]
     if missing:
         outside: BlobStore | None = connection.get_execution_options().get("evidence")
@@ -65,7 +65,7 @@ def _store_bodies(connection: Connection, contents: Mapping[str, bytes]) -> None
             (sha256, b"" if outside else packed[sha256], len(missing[sha256]), len(packed[sha256]), place)
             for sha256 in sorted(missing)  # one order for all processes: no deadlock between them
         ]
-        add_new(connection, bodies, rows, bodies.c.keys(), "sha256")
+        insert_new(connection, bodies, rows, bodies.c.keys(), "sha256")
 
 
 def _pack(content: bytes, outside: BlobStore | None) -> bytes:
@@ -90,18 +90,18 @@ def unpacked(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> d
         elif row.content is not None:
             with suppress(zlib.error):
                 found[row.sha256] = zlib.decompress(row.content)
-    for store, digests in _outside(connection, elsewhere):
+    for store, digests in _by_store(connection, elsewhere):
         found |= store.get(digests)
     return found
 
 
 def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
     """Removes contents outside the database, from rows of ``bodies`` (``sha256``, ``place``). Raises StorageError."""
-    for store, digests in _outside(connection, rows):
+    for store, digests in _by_store(connection, rows):
         store.remove(digests)
 
 
-def _outside(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[BlobStore, list[str]]]:
+def _by_store(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[BlobStore, list[str]]]:
     from forbear.storage.db.blobs import blob_store  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
 
     own: BlobStore | None = connection.get_execution_options().get("evidence")

@@ -14,7 +14,7 @@ from forbear.optout.model import Gap, Profile, Reason, Statement
 from forbear.storage.chain import chain, leaves
 from forbear.storage.chain.leaves import NewLeaf, Tuples
 from forbear.storage.db.canonical_json import canonical
-from forbear.storage.db.dialects import add, find
+from forbear.storage.db.dialects import insert_rows, select_in
 from forbear.storage.db.hostnames import domain_of, host_in
 from forbear.storage.db.records import (
     AddLinks,
@@ -69,18 +69,18 @@ def write_rows(connection: Connection, jobs: Sequence[Job], cache: WriteCache) -
     made = evidence.store(connection, shown_by)
     cache.captures.note(shown_by)
     entries = [leaves.capture_leaf(row) for row in made]
-    decision_rows = _decided(connection, [job.decision for job in decided])
+    decision_rows = _decision_rows(connection, [job.decision for job in decided])
     tables = (decisions, decision_captures, reasons, statements, gaps)
     for table, rows in zip(tables, decision_rows.tables, strict=True):
-        add(connection, table, rows)
+        insert_rows(connection, table, rows)
     kept = [_page(job.page) for job in jobs if isinstance(job, RecordPage)]
     _refuse_ended(connection, [job for job in jobs if isinstance(job, RecordPage)])
-    add(connection, pages, kept)
+    insert_rows(connection, pages, kept)
     entries += decision_rows.entries
     entries += map(leaves.page_leaf, kept)
-    frontier.set_states(connection, [settled for job in jobs for settled in _settled(job)])
-    summary.update(connection, [_change(job) for job in jobs if isinstance(job, RecordDecision | RecordPage)])
-    return Written(frontier.add_all(connection, [_found(job) for job in jobs], cache.links), entries)
+    frontier.set_states(connection, [settled for job in jobs for settled in _entry_updates(job)])
+    summary.update(connection, [_url_change(job) for job in jobs if isinstance(job, RecordDecision | RecordPage)])
+    return Written(frontier.add_all(connection, [_links(job) for job in jobs], cache.links), entries)
 
 
 def _refuse_ended(connection: Connection, jobs: Sequence[RecordPage]) -> None:
@@ -109,9 +109,9 @@ class _Decisions(NamedTuple):
     entries: list[NewLeaf]
 
 
-def _decided(connection: Connection, records: Sequence[DecisionRecord]) -> _Decisions:
+def _decision_rows(connection: Connection, records: Sequence[DecisionRecord]) -> _Decisions:
     columns = "SELECT id, engine, policy, profile, use, agent FROM crawls WHERE id"
-    crawls = {id_: of for id_, *of in find(connection, columns, sorted({record.crawl for record in records}))}
+    crawls = {id_: of for id_, *of in select_in(connection, columns, sorted({record.crawl for record in records}))}
     rows = [_decision(record, crawls[record.crawl]) for record in records]
     why = [[_reason(record.id, *one) for one in enumerate(record.decision.reasons)] for record in records]
     stated = [[_statement(record.id, *one) for one in enumerate(record.decision.statements)] for record in records]
@@ -186,7 +186,7 @@ def _page(page: PageRecord) -> tuple[Any, ...]:
     )
 
 
-def _settled(job: Job) -> list[tuple[EntryUpdate, str | None]]:
+def _entry_updates(job: Job) -> list[tuple[EntryUpdate, str | None]]:
     if isinstance(job, AddLinks) or job.settle is None:
         return []
     if isinstance(job, RecordDecision):
@@ -194,7 +194,7 @@ def _settled(job: Job) -> list[tuple[EntryUpdate, str | None]]:
     return [(job.settle, job.page.decision if isinstance(job, RecordPage) else job.decision)]
 
 
-def _change(job: RecordDecision | RecordPage) -> summary.Change:
+def _url_change(job: RecordDecision | RecordPage) -> summary.Change:
     if isinstance(job, RecordPage):
         page = job.page
         return summary.Change(page.url, host_in(page.url), None, page.kept_at, page.decision)
@@ -202,7 +202,7 @@ def _change(job: RecordDecision | RecordPage) -> summary.Change:
     return summary.Change(decision.url, host_in(decision.url), decision.verdict, record.at, record.id, decision.reasons)
 
 
-def _found(job: Job) -> tuple[str, Sequence[Link]]:
+def _links(job: Job) -> tuple[str, Sequence[Link]]:
     if isinstance(job, RecordDecision):
         return job.decision.crawl, job.links
     if isinstance(job, RecordPage):

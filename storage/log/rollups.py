@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, func, select
 
 from forbear.optout.model import Verdict
-from forbear.storage.db.dialects import Tuples, add, count_up, find
+from forbear.storage.db.dialects import Tuples, insert_rows, select_in, upsert
 from forbear.storage.db.hostnames import digest, domain_of, host_in
 from forbear.storage.db.records import DecisionRecord, Job, RecordDecision, RecordPage
 from forbear.storage.db.schema import crawls
@@ -72,9 +72,9 @@ def day_of(at: datetime) -> str:
 
 def count_protocol_hosts(connection: Connection, speaking: dict[bytes, tuple[str, str]]) -> None:
     """Counts each host that states something in a protocol once, by protocol and preference."""
-    known = {key for (key,) in find(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
+    known = {key for (key,) in select_in(connection, "SELECT key FROM protocol_hosts WHERE key", sorted(speaking))}
     fresh = [key for key in sorted(speaking) if key not in known]
-    add(connection, protocol_hosts, [(key,) for key in fresh])
+    insert_rows(connection, protocol_hosts, [(key,) for key in fresh])
     count(connection, adopted, [(*pair, number) for pair, number in Counter(speaking[key] for key in fresh).items()])
 
 
@@ -82,7 +82,7 @@ def count(connection: Connection, table: Table, rows: Tuples) -> None:
     """Adds numbers to the rows of their keys, which are created if missing."""
     names = [column.name for column in table.c if not column.primary_key]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
-    count_up(connection, table, sorted(rows), sums)
+    upsert(connection, table, sorted(rows), sums)
 
 
 class Figure(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from forbear.optout.model import Reason, Verdict
-from forbear.storage.db.dialects import add_new, chunks, count_up, find, many
+from forbear.storage.db.dialects import chunks, execute_many, insert_new, select_in, upsert
 from forbear.storage.db.hostnames import digest
 from forbear.storage.db.schema import host_outcomes, host_reasons, urls
 from forbear.storage.db.types import iso_utc, printable
@@ -48,7 +48,7 @@ def forget(connection: Connection, decisions: Sequence[str], words: Iterable[byt
     for row in standing:
         moves[row.host, row.verdict] -= 1
         moves[row.host, KEPT] -= row.kept_at is not None
-    _move(connection, moves, {})
+    _count_moves(connection, moves, {})
     columns = host_reasons.c
     for key, count in Counter(words).items():
         fewer = host_reasons.update().where(columns.key == key)
@@ -63,32 +63,32 @@ def _count_urls(connection: Connection, changes: Sequence[Change]) -> None:
         of.setdefault(digest(change.url), []).append(change)
     moves: Counter[tuple[str, str]] = Counter()
     times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    known = {row[0]: row for row in _standing(connection, sorted(of))}
+    known = {row[0]: row for row in _lock_urls(connection, sorted(of))}
     new = sorted(of.keys() - known.keys())
     if new:
         ensure_hosts(connection, (of[key][0].host for key in new), min(of[key][0].at for key in new))
-        first = [_moved(_NOWHERE, of[key], Counter(), {}) for key in new]
+        first = [_apply(_NOWHERE, of[key], Counter(), {}) for key in new]
         rows = [_new_url(key, of[key][0], *state) for key, state in zip(new, first, strict=True)]
-        made = add_new(connection, urls, rows, urls.c.keys(), "key")
+        made = insert_new(connection, urls, rows, urls.c.keys(), "key")
         for key in made:
-            _moved(_NOWHERE, of[key], moves, times)
-        known |= {row[0]: row for row in _standing(connection, [key for key in new if key not in made])}
-    many(connection, _UPDATE, [(*_moved(known[key][1:], of[key], moves, times), key) for key in sorted(known)])
-    _move(connection, moves, times)
+            _apply(_NOWHERE, of[key], moves, times)
+        known |= {row[0]: row for row in _lock_urls(connection, [key for key in new if key not in made])}
+    execute_many(connection, _UPDATE, [(*_apply(known[key][1:], of[key], moves, times), key) for key in sorted(known)])
+    _count_moves(connection, moves, times)
 
 
 _NOWHERE = (None, None, None, None)
 _UPDATE = "UPDATE urls SET verdict = ?, at = ?, decision = ?, kept_at = ? WHERE key = ?"
 
 
-def _standing(connection: Connection, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+def _lock_urls(connection: Connection, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
     """Returns what is recorded of these URLs, by key; locks the rows until the transaction ends."""
     wanted = "SELECT key, verdict, at, decision, kept_at FROM urls WHERE key"
     locked = " FOR NO KEY UPDATE" if connection.dialect.name == "postgresql" else ""
-    return find(connection, wanted, keys, f" ORDER BY key{locked}")
+    return select_in(connection, wanted, keys, f" ORDER BY key{locked}")
 
 
-def _moved(
+def _apply(
     state: Sequence[Any],
     changes: Iterable[Change],
     moves: Counter[tuple[str, str]],
@@ -132,7 +132,7 @@ def mark_removed(connection: Connection, some: Iterable[str], at: datetime) -> N
             moves[row.host, REMOVED] += 1
             _note(times, (row.host, REMOVED), row.kept_at)
             _note(times, (row.host, REMOVED), at)
-        _move(connection, moves, times)
+        _count_moves(connection, moves, times)
 
 
 def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -> None:
@@ -141,7 +141,7 @@ def _note(times: dict[Any, tuple[datetime, datetime]], key: Any, at: datetime) -
     times[key] = min(first, at), max(last, at)
 
 
-def _move(
+def _count_moves(
     connection: Connection, moves: Counter[tuple[str, str]], times: dict[tuple[str, str], tuple[datetime, datetime]]
 ) -> None:
     gaining, losing = [], []
@@ -150,8 +150,10 @@ def _move(
             gaining.append((host, outcome, count, *map(iso_utc, times[host, outcome])))
         else:  # the row exists, and keeps its times
             losing.append((count, host, outcome))
-    count_up(connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {wider('host_outcomes')}")
-    many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
+    upsert(
+        connection, host_outcomes, gaining, f"urls = host_outcomes.urls + excluded.urls, {widen_times('host_outcomes')}"
+    )
+    execute_many(connection, "UPDATE host_outcomes SET urls = urls + ? WHERE host = ? AND outcome = ?", losing)
 
 
 def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
@@ -167,8 +169,8 @@ def _count_reasons(connection: Connection, changes: Sequence[Change]) -> None:
             counts[key] += 1
             _note(times, key, change.at)
     rows = [_reason(key, *first[key], times[key], counts[key]) for key in sorted(first)]
-    sums = f"decisions = host_reasons.decisions + excluded.decisions, {wider('host_reasons')}"
-    count_up(connection, host_reasons, rows, sums)
+    sums = f"decisions = host_reasons.decisions + excluded.decisions, {widen_times('host_reasons')}"
+    upsert(connection, host_reasons, rows, sums)
 
 
 def _reason(
@@ -184,7 +186,7 @@ def reason_key(host: str, verdict: Verdict, reason: Reason) -> bytes:
     return digest(host, verdict, reason.protocol, reason.quote, reason.source, reason.where)
 
 
-def wider(table: str) -> str:
+def widen_times(table: str) -> str:
     """Returns SQL for the earlier of two first times, and the later of two last ones."""
     earlier, later = (f"excluded.{name} {sign} {table}.{name}" for name, sign in (("first_at", "<"), ("last_at", ">")))
     first = f"first_at = CASE WHEN {earlier} THEN excluded.first_at ELSE {table}.first_at END"

@@ -24,7 +24,7 @@ def migrate(connection: Connection) -> None:
     views.drop(connection)
     command.upgrade(found, "head")
     views.create(connection)
-    roles.renew(connection)
+    roles.grant_new_tables(connection)
 
 
 def config() -> Config:

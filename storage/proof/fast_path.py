@@ -20,7 +20,7 @@ from forbear.storage.chain import leaves
 from forbear.storage.chain.leaves import CHILDREN, NewLeaf
 from forbear.storage.chain.merkle import leaf_hash
 from forbear.storage.db.canonical_json import canonical
-from forbear.storage.db.dialects import find
+from forbear.storage.db.dialects import select_in
 from forbear.storage.db.schema import captures, decision_captures, decisions, pages
 from forbear.storage.db.types import iso_utc
 
@@ -48,20 +48,20 @@ def _committed(row: Row[Any], payload: str | None) -> bool:
 
 
 def _decisions(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[NewLeaf, str]]:
-    children = [_of(connection, table, refs) for table in CHILDREN.values()]
-    rests = _of(connection, decision_captures, refs)
+    children = [_children(connection, table, refs) for table in CHILDREN.values()]
+    rests = _children(connection, decision_captures, refs)
     for row in _stored(connection, decisions, "id", refs):
         of = [some.get(row[0], []) for some in children]
         with suppress(TypeError, ValueError):
-            if all(map(_plain, CHILDREN.values(), of)) and _plain(decisions, [row]):
+            if all(map(_hashable, CHILDREN.values(), of)) and _hashable(decisions, [row]):
                 yield leaves.decision_leaf(row, [rest[2] for rest in rests.get(row[0], [])], *of), row[_AT]
 
 
-def _others(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
+def _reader(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
     def entries(connection: Connection, refs: Sequence[str]) -> Iterator[tuple[NewLeaf, str]]:
         for row in _stored(connection, table, key, refs):
             with suppress(TypeError, ValueError):
-                if _plain(table, [row]):
+                if _hashable(table, [row]):
                     yield entry(row), ""
 
     return entries
@@ -69,12 +69,12 @@ def _others(table: Table, key: str, entry: Callable[[Stored], NewLeaf]) -> Any:
 
 _READ: Mapping[str, Callable[[Connection, Sequence[str]], Iterator[tuple[NewLeaf, str]]]] = {
     "decision": _decisions,
-    "capture": _others(captures, "id", leaves.capture_leaf),
-    "page": _others(pages, "decision", leaves.page_leaf),
+    "capture": _reader(captures, "id", leaves.capture_leaf),
+    "page": _reader(pages, "decision", leaves.page_leaf),
 }
 
 
-def _of(connection: Connection, table: Table, refs: Sequence[str]) -> dict[str, list[Stored]]:
+def _children(connection: Connection, table: Table, refs: Sequence[str]) -> dict[str, list[Stored]]:
     found: dict[str, list[Stored]] = {}
     for row in _stored(connection, table, "decision", refs, " ORDER BY decision, position"):
         found.setdefault(row[0], []).append(row)
@@ -86,7 +86,7 @@ def _stored(
 ) -> Iterator[tuple[Any, ...]]:
     """Yields rows in the database's form: times in ISO 8601, JSON as text."""
     wanted = f"SELECT {_columns(table, connection.dialect.name)} FROM {table.name} WHERE {key}"  # noqa: S608 our own names
-    found = find(connection, wanted, refs, ending)
+    found = select_in(connection, wanted, refs, ending)
     if connection.dialect.name == "sqlite":
         return found
     return (tuple(iso_utc(part) if isinstance(part, datetime) else part for part in row) for row in found)
@@ -106,7 +106,7 @@ def _types(table: Table) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return numbers, tuple(place for place, kind in enumerate(types) if isinstance(kind, JSON))
 
 
-def _plain(table: Table, rows: Sequence[Stored]) -> bool:
+def _hashable(table: Table, rows: Sequence[Stored]) -> bool:
     """Checks that numbers are numbers and JSON is canonical: only then can rows be hashed as they are."""
     numbers, texts = _types(table)
     for row in rows:

@@ -47,37 +47,37 @@ def explain(suspects: Sequence[Suspect]) -> Iterator[tuple[str, str, str, int, s
         row = suspect.row
         change, detail = "edited", "It, or what belongs to it, is not what was written."
         if number < _MOST:
-            was = _place(suspect, [row.position + shift, *places])
+            was = _find_position(suspect, [row.position + shift, *places])
             if was is not None:
                 shift = was - row.position
                 change, detail = "reordered", f"It is at position {row.position}, and was written at {was}."
             else:
-                change, detail = _otherwise(suspect) or (change, detail)
+                change, detail = _find_change(suspect) or (change, detail)
         yield change, row.kind, row.ref, row.position, detail
 
 
-def _place(suspect: Suspect, places: Sequence[int]) -> int | None:
-    return next((place for place in places if _fits(suspect, position=place)), None)
+def _find_position(suspect: Suspect, places: Sequence[int]) -> int | None:
+    return next((place for place in places if _matches(suspect, position=place)), None)
 
 
-def _otherwise(suspect: Suspect) -> tuple[str, str] | None:
+def _find_change(suspect: Suspect) -> tuple[str, str] | None:
     row, entry = suspect.row, suspect.entry
-    if suspect.before is not None and _fits(suspect, at=suspect.before):
+    if suspect.before is not None and _matches(suspect, at=suspect.before):
         return "back-dated", f"It was not written at {iso_utc(row.at)}, as its row states."
     if entry.payload is not None and row.salt is not None:
         payload = leaves.commitment(row.salt, entry.payload)
-        if _fits(suspect, payload=payload):
+        if _matches(suspect, payload=payload):
             return "edited", "The commitment to its words is not the one that was written."
     now = json.loads(entry.row)
     for name in _BEFORE.keys() & leaves.FORMS[entry.kind].table.c.keys():
         for value in _BEFORE[name]:
             changed = {key: old for key, old in {**now, name: value}.items() if old is not None}
-            if _fits(suspect, fixed=canonical(changed)):
+            if _matches(suspect, fixed=canonical(changed)):
                 return "edited", f"Its {name} was {value}, and is now {now.get(name)}."
     return None
 
 
-def _fits(
+def _matches(
     suspect: Suspect,
     *,
     position: int | None = None,

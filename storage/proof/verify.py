@@ -178,14 +178,14 @@ class _Reading:
             entries = _entries(self._connection, [row for row in rows if row.position not in passed])
             for row in rows:
                 if row.position != expected:
-                    yield self._hole(expected, row.position)
+                    yield self._missing_rows(expected, row.position)
                 yield from self._row(row, entries.get((row.kind, row.ref)), passed.get(row.position))
-                yield from self._grow(row)
+                yield from self._extend_tree(row)
                 expected = row.position + 1
         yield from (Finding(*found) for found in explain(self._suspects))
-        yield from self._end(expected)
+        yield from self._check_end(expected)
 
-    def _hole(self, start: int, end: int) -> Finding:
+    def _missing_rows(self, start: int, end: int) -> Finding:
         which = f"position {start} is" if end == start + 1 else f"positions {start} to {end - 1} are"
         for _ in range(start, end):  # so that the rows after it keep their positions
             self._tree.push(bytes(32))
@@ -200,7 +200,7 @@ class _Reading:
             yield Finding("back-dated", *at, f"It states that it was written at {logged}, before the row before it.")
         before, self._last = self._last, max(row.at, self._last or row.at)
         if made is not None:
-            yield from self._late(row, made)
+            yield from self._check_delay(row, made)
             return
         if entry is None:
             yield Finding("deleted", *at, f"The {row.kind} that was written at {logged} is gone, or cannot be read.")
@@ -209,10 +209,10 @@ class _Reading:
         if merkle.leaf_hash(record.encode()) != row.leaf:
             self._suspects.append(Suspect(row, entry, before))
         else:
-            yield from self._late(row, _made(entry))
+            yield from self._check_delay(row, _made(entry))
         yield from self._payload(row, entry)
 
-    def _late(self, row: Row[Any], made: str) -> Iterator[Finding]:
+    def _check_delay(self, row: Row[Any], made: str) -> Iterator[Finding]:
         if made:
             when = datetime.fromisoformat(made)
             if not row.at - LATE <= when <= row.at + _EARLY:
@@ -234,7 +234,7 @@ class _Reading:
         elif not leaves.blank(entry.payload):
             yield Finding("inserted", *at, "Its words were erased, and others were put in their place.")
 
-    def _grow(self, row: Row[Any]) -> Iterator[Finding]:
+    def _extend_tree(self, row: Row[Any]) -> Iterator[Finding]:
         for level, number, root in self._tree.push(row.leaf):
             if not self._subtrees.agrees(level, number, root):
                 first = number * merkle.WIDTH**level
@@ -260,7 +260,7 @@ class _Reading:
                     f" from position {self._agreed} to {state.size - 1}.",
                 )
 
-    def _end(self, size: int) -> Iterator[Finding]:
+    def _check_end(self, size: int) -> Iterator[Finding]:
         self._report.size, self._report.root = size, self._tree.root().hex()
         for state in self._states:
             yield Finding(

@@ -89,20 +89,20 @@ _Rows = tuple[Select[Any], Cursor | None]
 def _by_reason(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
     """Follows an index of reasons, in the order of ids, which is that of time to the millisecond (UUIDv7)."""
     of, twin = reasons.c, reasons.alias().c
-    begun = _of_reason(of, wanted)[:1]  # the protocol, if given: it selects fewer rows than a measure
+    begun = _reason_conditions(of, wanted)[:1]  # the protocol, if given: it selects fewer rows than a measure
     if after is not None:
         begun.append(of.decision < after.id)
     last = connection.scalar(_last(select(of.decision).where(*begun), of.decision))
     at = connection.scalar(select(decisions.c.at).where(decisions.c.id == last)) if last else None
-    first = select(func.min(twin.position)).where(twin.decision == of.decision, *_of_reason(twin, wanted))
+    first = select(func.min(twin.position)).where(twin.decision == of.decision, *_reason_conditions(twin, wanted))
     also = [
         *begun,
-        *_of_reason(of, wanted),
+        *_reason_conditions(of, wanted),
         of.position == first.scalar_subquery(),
     ]  # a decision with two such reasons is listed once
     if last is not None:
         also.append(of.decision >= last)
-    also += _others(wanted)
+    also += _other_conditions(wanted)
     rows = select(*_columns()).join_from(reasons, decisions, decisions.c.id == of.decision).where(*also)
     return rows.order_by(of.decision.desc()), Cursor(at, last) if last and at else None
 
@@ -110,15 +110,15 @@ def _by_reason(connection: Connection, wanted: Filter, after: Cursor | None) -> 
 def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _Rows:
     """Follows an index of decisions: of a domain, of a verdict other than allowed, of a crawl, or of all."""
     of = decisions.c
-    begun = _steering(wanted)
+    begun = _indexed_conditions(wanted)
     if wanted.until is not None:
         begun.append(of.at < wanted.until)
     if after is not None:
         begun += [of.at <= after.at, or_(of.at < after.at, of.id < after.id)]
     last = connection.scalar(_last(select(of.at).where(*begun), of.at))
-    also = [*begun, *_others(wanted)]
+    also = [*begun, *_other_conditions(wanted)]
     if wanted.protocol or wanted.measure:  # checked row by row, without a list of millions
-        because = _of_reason(reasons.c, wanted)
+        because = _reason_conditions(reasons.c, wanted)
         also.append(select(reasons.c.decision).where(reasons.c.decision == of.id, *because).exists())
     if last is not None:
         also.append(of.at >= last)
@@ -126,7 +126,7 @@ def _by_time(connection: Connection, wanted: Filter, after: Cursor | None) -> _R
     return rows, Cursor(last, _LOWEST) if last is not None else None
 
 
-def _steering(wanted: Filter) -> list[ColumnElement[bool]]:
+def _indexed_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     """Returns the conditions whose index gives the order, the rarest first; none for that of all decisions.
 
     The index of verdicts omits allowed ones, and is used only if the query excludes them literally.
@@ -139,7 +139,7 @@ def _steering(wanted: Filter) -> list[ColumnElement[bool]]:
     return [of.crawl == wanted.crawl] if wanted.crawl is not None else []
 
 
-def _others(wanted: Filter) -> list[ColumnElement[bool]]:
+def _other_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     """Returns all conditions but those of reasons; the crawl's as an expression, so that its index is not used."""
     others = list(conditions(replace(wanted, protocol=None, measure=None, crawl=None)))
     return others if wanted.crawl is None else [*others, decisions.c.crawl.concat("") == wanted.crawl]
@@ -154,7 +154,7 @@ def _columns() -> list[Any]:
     return [decisions.c[name] for name in _COLUMNS]
 
 
-def _of_reason(of: Any, wanted: Filter) -> list[ColumnElement[bool]]:
+def _reason_conditions(of: Any, wanted: Filter) -> list[ColumnElement[bool]]:
     asked = ((of.protocol, wanted.protocol), (of.measure, wanted.measure))
     return [column == value for column, value in asked if value is not None]
 

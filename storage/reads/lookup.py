@@ -123,12 +123,12 @@ def _of_host(connection: Connection, host: str) -> LookupResult | None:
         urls=counts,
         words=tuple(words),
         examples={outcome: _examples(connection, below, outcome) for outcome in counts if outcome != REMOVED},
-        left=_left(connection, *_decided(host, registrable), limit=EXAMPLES) if REMOVED in counts else (),
+        left=_removed_copies(connection, *_decided(host, registrable), limit=EXAMPLES) if REMOVED in counts else (),
     )
 
 
 def _decided(host: str, registrable: str) -> Iterator[ColumnElement[bool]]:
-    """Counts decisions about a host and all below it."""
+    """Yields conditions for decisions about a host and all below it."""
     yield decisions.c.domain == registrable
     if host != registrable:
         yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
@@ -138,7 +138,7 @@ def _answer(counts: dict[str, int]) -> Answer:
     return next(answer for answer in Answer if counts.get(answer))
 
 
-def _busiest(connection: Connection, below: ColumnElement[bool], outcome: str) -> Sequence[str]:
+def _latest_hosts(connection: Connection, below: ColumnElement[bool], outcome: str) -> Sequence[str]:
     """Returns the hosts with the latest of an outcome; only a few, since a domain may have a million."""
     found = (
         select(host_outcomes.c.host)
@@ -155,7 +155,7 @@ def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict)
     columns = host_reasons.c
     newest = select(host_reasons).where(columns.verdict == str(verdict)).order_by(columns.last_at.desc()).limit(WORDS)
     merged: dict[tuple[str, ...], DecidingWords] = {}
-    for host in _busiest(connection, below, verdict):
+    for host in _latest_hosts(connection, below, verdict):
         for row in connection.execute(newest.where(columns.host == host)):
             words = _read(row)
             other = merged.setdefault(words[1:6], words)
@@ -179,7 +179,7 @@ def _examples(connection: Connection, below: ColumnElement[bool], outcome: str) 
         (urls.c.kept_at.is_not(None), urls.c.kept_at) if kept else (urls.c.verdict == outcome, urls.c.at)
     )
     examples: list[str] = []
-    for host in _busiest(connection, below, outcome):
+    for host in _latest_hosts(connection, below, outcome):
         found = select(urls.c.url).where(urls.c.host == host, condition).order_by(newest.desc())
         examples += connection.scalars(found.limit(EXAMPLES - len(examples)))
         if len(examples) == EXAMPLES:
@@ -196,7 +196,7 @@ def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None
         return None
     row = max(rows, key=lambda row: (row.kept_at is not None, row.at))
     words = _words_of(connection, row)
-    left = _left(connection, pages.c.url == row.url)
+    left = _removed_copies(connection, pages.c.url == row.url)
     counts = {row.verdict: 1} | ({KEPT: 1} if row.kept_at else {}) | ({REMOVED: 1} if left else {})
     return LookupResult(
         name=row.url,
@@ -213,7 +213,9 @@ def _of_url(connection: Connection, url: Url, asked: str) -> LookupResult | None
     )
 
 
-def _left(connection: Connection, *where: ColumnElement[bool], limit: int | None = None) -> tuple[RemovedCopy, ...]:
+def _removed_copies(
+    connection: Connection, *where: ColumnElement[bool], limit: int | None = None
+) -> tuple[RemovedCopy, ...]:
     """Returns removed copies, oldest first."""
     found = select(pages.c.url, pages.c.kept_at, removals.c.at).join_from(removals, pages)
     found = found.join(decisions, decisions.c.id == pages.c.decision).where(pages.c.url != "", *where).limit(limit)

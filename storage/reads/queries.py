@@ -97,9 +97,9 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     if wanted.decision is not None:
         yield columns.id == wanted.decision
     if wanted.domain is not None:
-        yield from within(wanted.domain, wanted.subdomains)
+        yield from of_domain(wanted.domain, wanted.subdomains)
     if wanted.url_prefix is not None:
-        yield from _beginning(wanted.url_prefix)
+        yield from _with_prefix(wanted.url_prefix)
     asked = {reasons.c.protocol: wanted.protocol, reasons.c.measure: wanted.measure}
     because = [column == value for column, value in asked.items() if value is not None]
     if because:  # one reason must have both
@@ -120,7 +120,7 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield columns.at < wanted.until
 
 
-def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
+def of_domain(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
     """Yields conditions for a host, or a host and all below it, using the index on the registrable domain."""
     host = host_of(read(domain))
     registrable = domain_of(host)
@@ -131,7 +131,7 @@ def within(domain: str, subdomains: bool) -> Iterator[ColumnElement[bool]]:
         yield or_(decisions.c.host == host, decisions.c.host.endswith(f".{host}", autoescape=True))
 
 
-def _beginning(prefix: str) -> Iterator[ColumnElement[bool]]:
+def _with_prefix(prefix: str) -> Iterator[ColumnElement[bool]]:
     """Returns the condition for canonical URLs with a prefix. LIKE would not do: SQLite's takes a for A."""
     scheme = "" if "://" in prefix else "https://"
     url = read(scheme + prefix)

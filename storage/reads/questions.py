@@ -29,7 +29,7 @@ from forbear.storage.db.schema import (
 from forbear.storage.db.types import Instant
 from forbear.storage.log import crawl_sums, evidence
 from forbear.storage.reads.columns import BEFORE_OPTOUT, CHANGES, MEASURES, UNREADABLE
-from forbear.storage.reads.queries import Filter, conditions, reasons_of, within
+from forbear.storage.reads.queries import Filter, conditions, of_domain, reasons_of
 
 Rows = Iterator[dict[str, Any]]
 
@@ -100,7 +100,7 @@ def _removed(domain: str | None) -> Select[Any]:
     wanted = wanted.join_from(removals, pages, pages.c.decision == removals.c.page)
     wanted = wanted.join(decisions, of.id == removals.c.page).join(because, because.c.id == removals.c.decision)
     wanted = wanted.where(because.c.verdict == str(Verdict.EXCLUDED), pages.c.url != "")
-    return wanted.where(*within(domain, subdomains=True)) if domain is not None else wanted
+    return wanted.where(*of_domain(domain, subdomains=True)) if domain is not None else wanted
 
 
 def unreadable(connection: Connection, domain: str | None = None) -> Rows:
@@ -131,7 +131,7 @@ def _below(domain: str) -> Iterator[Any]:
 def disagreements(connection: Connection, wanted: Filter) -> Rows:
     """Yields decisions that one protocol excluded although another allows the use. Raises NotAUrl."""
     stated, of, words = statements.c, decisions.c, reasons.c
-    both = (
+    both_decided = (
         select(
             of.id, of.at, of.crawl, of.url, of.host, of.domain, of.use,
             stated.protocol.label("allowed_by"), stated.quote.label("allowed_quote"),
@@ -145,7 +145,7 @@ def disagreements(connection: Connection, wanted: Filter) -> Rows:
         .where(stated.preference == str(Preference.ALLOW), stated.force == "standing", *conditions(wanted))
         .order_by(of.at, of.id, stated.position, words.position)
     )  # fmt: skip
-    for row in connection.execute(both, execution_options=_SEVERAL):
+    for row in connection.execute(both_decided, execution_options=_SEVERAL):
         if row.use in row.uses:
             found = {name: _plain(value) for name, value in row._mapping.items() if name not in ("use", "uses")}
             yield {"decision": found.pop("id"), **found}
@@ -168,8 +168,8 @@ def changes(connection: Connection, first: str, second: str) -> Rows:
     compared = _Compared(connection, known[first], known[second])
     sites = sorted(gone.keys() | new.keys())
     for some in chunks(sites):
-        compared.look(known[second], (source for site in some for source in gone.get(site, {}).values()))
-        compared.look(known[first], (source for site in some for source in new.get(site, {}).values()))
+        compared.read_files(known[second], (source for site in some for source in gone.get(site, {}).values()))
+        compared.read_files(known[first], (source for site in some for source in new.get(site, {}).values()))
         for site in some:
             yield from _changed(compared, site, gone.get(site, {}), new.get(site, {}))
 
@@ -188,10 +188,10 @@ def _by_site(words: Iterable[Row[Any]]) -> dict[Site, dict[str, str]]:
 
 def _changed(compared: _Compared, site: Site, gone: dict[str, str], new: dict[str, str]) -> Rows:
     host, domain, _ = site
-    if not compared.both(host, domain, bool(gone), bool(new)):
+    if not compared.both_decided(host, domain, bool(gone), bool(new)):
         return
-    then = [(quote, source) for quote, source in sorted(gone.items()) if compared.missed(quote, source, domain, 1)]
-    now = [(quote, source) for quote, source in sorted(new.items()) if compared.missed(quote, source, domain, 0)]
+    then = [(quote, source) for quote, source in sorted(gone.items()) if compared.did_not_see(quote, source, domain, 1)]
+    now = [(quote, source) for quote, source in sorted(new.items()) if compared.did_not_see(quote, source, domain, 0)]
     for number in range(max(len(then), len(now))):
         old, newer = (some[number] if number < len(some) else (None, None) for some in (then, now))
         change = "withdrawn" if newer[0] is None else "new" if old[0] is None else "changed"
@@ -207,18 +207,18 @@ class _Compared:
         self._texts: dict[tuple[str, str], str] = {}
         self._files: set[str] = set()
 
-    def both(self, host: str, domain: str, *known: bool) -> bool:
-        """Checks whether both decided about a host; ``known`` is what the words show for each."""
+    def both_decided(self, host: str, domain: str, *known: bool) -> bool:
+        """Checks whether both_decided decided about a host; ``known`` is what the words show for each."""
         return all(
             found or self._decided(crawl, host, domain) for crawl, found in zip(self._crawls, known, strict=True)
         )
 
     def _decided(self, crawl: Row[Any], host: str, domain: str) -> bool:
         of = decisions.c
-        asked = exists().where(of.domain == domain, of.host == host, of.crawl == crawl.id, *_while(crawl))
+        asked = exists().where(of.domain == domain, of.host == host, of.crawl == crawl.id, *_during(crawl))
         return bool(self._connection.scalar(select(asked)))
 
-    def look(self, crawl: Row[Any], sources: Iterable[str]) -> None:
+    def read_files(self, crawl: Row[Any], sources: Iterable[str]) -> None:
         """Reads the reservation files among these as a crawl saw them, many at a time."""
         of = captures.c
         newest: dict[str, tuple[datetime, str]] = {}
@@ -233,7 +233,7 @@ class _Compared:
             if id_ in found:
                 self._texts[crawl.id, source] = readable(to_utf8(found[id_].capture.body))
 
-    def missed(self, quote: str, source: str, domain: str, crawl: int) -> bool:
+    def did_not_see(self, quote: str, source: str, domain: str, crawl: int) -> bool:
         """Checks whether the first (0) or second (1) crawl saw no such words where the other one did.
 
         False if a file as it saw it had them, or if they are on a page that it did not reach.
@@ -243,10 +243,10 @@ class _Compared:
             return quote not in self._texts.get((row.id, source), "")
         of = decisions.c
         page = exists().where(of.domain == domain, of.crawl == row.id, or_(of.url == source, of.canonical == source))
-        return bool(self._connection.scalar(select(page.where(*_while(row)))))
+        return bool(self._connection.scalar(select(page.where(*_during(row)))))
 
 
-def _while(crawl: Row[Any]) -> list[ColumnElement[bool]]:
+def _during(crawl: Row[Any]) -> list[ColumnElement[bool]]:
     """Returns conditions for decisions made during a crawl."""
     ended = [decisions.c.at <= crawl.finished_at] if crawl.finished_at else []
     return [decisions.c.at >= crawl.started_at, *ended]

@@ -201,7 +201,7 @@ class _Worker:
         rows = {row.id: row for row in connection.execute(select(decisions).where(decisions.c.id.in_(batch)))}
         rests = self._evidence(connection, batch)
         because = reasons_of(connection, batch)
-        kept = {row.decision: row for row in connection.execute(_there(batch))}
+        kept = {row.decision: row for row in connection.execute(_kept_pages(batch))}
         done = Replayed(decisions=len(rows))
         for key in batch:
             row = rows[key]
@@ -292,7 +292,7 @@ class _Worker:
         return policy
 
 
-def _there(batch: Sequence[str]) -> Select[Any]:
+def _kept_pages(batch: Sequence[str]) -> Select[Any]:
     """Selects the pages of decisions that are still in the corpus."""
     return select(pages).where(pages.c.decision.in_(batch), pages.c.decision.not_in(select(removals.c.page)))
 

@@ -16,7 +16,7 @@ from forbear.optout.model import Verdict
 from forbear.storage.chain.signed_note import SignerKey
 from forbear.storage.database import open_database, reading, reading_only, writing
 from forbear.storage.db import account_tables, partitions, roles, schema, views
-from forbear.storage.db.dialects import add
+from forbear.storage.db.dialects import insert_rows
 from forbear.storage.db.errors import StorageError
 from forbear.storage.db.records import new_id, now
 from forbear.storage.log.writer import Writer
@@ -173,7 +173,7 @@ def test_an_upgrade_gives_the_roles_the_same_rights_to_what_it_adds(
     crawler, legal = users("t_crawler"), users("t_legal")
     with writing(engine) as connection:
         connection.execute(text("CREATE TABLE later (id integer)"))
-        roles.renew(connection)
+        roles.grant_new_tables(connection)
     with crawler.begin() as connection:
         connection.execute(text("INSERT INTO later VALUES (1)"))
         connection.execute(text("DELETE FROM later"))
@@ -196,7 +196,7 @@ def test_a_role_that_may_change_the_log_gets_nothing_from_an_upgrade(
     with writing(engine) as connection:
         connection.execute(text("GRANT UPDATE ON decisions TO t_legal"))
         connection.execute(text("CREATE TABLE later (id integer)"))
-        roles.renew(connection)
+        roles.grant_new_tables(connection)
     with pytest.raises(ProgrammingError, match="permission denied"), legal.begin() as connection:
         connection.execute(text("SELECT * FROM later"))
 
@@ -213,11 +213,11 @@ def test_what_copy_refuses_is_said_as_for_any_statement(engine: Engine, make: An
     with engine.connect() as connection:
         row = connection.execute(select(schema.decisions)).one()
     with pytest.raises(IntegrityError, match="duplicate key"), writing(engine) as connection:
-        add(connection, schema.decisions, [tuple(row)])
+        insert_rows(connection, schema.decisions, [tuple(row)])
     with pytest.raises(DataError), writing(engine) as connection:
-        add(connection, schema.decisions, [(new_id(), *row[1:5], "\0", *row[6:])])
+        insert_rows(connection, schema.decisions, [(new_id(), *row[1:5], "\0", *row[6:])])
     with writing(engine) as connection:
-        add(connection, schema.decisions, [])
+        insert_rows(connection, schema.decisions, [])
     assert count(engine) == 1
 
 
@@ -232,12 +232,12 @@ def test_a_connection_that_is_lost_while_it_copies(engine: Engine, make: Any, wr
         with writing(engine) as connection:
             pid = connection.scalar(text("SELECT pg_backend_pid()"))
             postgresql.execute(f"SELECT pg_terminate_backend({pid})")
-            add(connection, schema.decisions, [new])
+            insert_rows(connection, schema.decisions, [new])
 
     with pytest.raises(OperationalError):
         cut_off()
     with writing(engine) as connection:
-        add(connection, schema.decisions, [new])
+        insert_rows(connection, schema.decisions, [new])
     assert count(engine) == 2
 
 
