@@ -161,7 +161,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         raise StorageError("The database must be a file, since it is shared by threads: write sqlite:///forbear.db.")
     path = Path(url.database)
     if not path.parent.is_dir():
-        raise StorageError(f"{path} cannot be made: there is no directory {path.parent}. Create it first.")
+        raise StorageError(f"{path} cannot be made, because there is no directory {path.parent}: create it first.")
     if not create and not path.exists():
         raise NoDatabase(f"There is no database {path}: name the right one with --db, or crawl first.")
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "cached_statements": _PREPARED})
