@@ -111,7 +111,7 @@ def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BadKey, match="not a valid key name"):
         keys.create(path, "a name", "secret")
     keys.create(path, "log.example/forbear", "secret")
-    with pytest.raises(BadKey, match="is there already"):
+    with pytest.raises(BadKey, match="exists already"):
         keys.create(path, "log.example/forbear", "secret")
     with pytest.raises(BadKey, match="does not open"):
         keys.load(path, "another")
@@ -258,7 +258,7 @@ def test_a_timestamp_for_another_text_is_none(authority: Authority, server: Answ
     with pytest.raises(BadTimestamp, match="for another text"):
         timestamps.check(response, b"that")
     for wrong in (b"", b"nothing", response[:100]):
-        with pytest.raises(BadTimestamp, match="no timestamp"):
+        with pytest.raises(BadTimestamp, match="not a timestamp"):
             timestamps.check(wrong, b"this")
 
 

@@ -77,8 +77,8 @@ def test_the_same_file_twice_and_an_older_issue_change_nothing(engine: Engine) -
     with writing(engine) as connection:
         lists.import_list(connection, issue(5, b"5"), [site("a.example")], NOW)
         before = lists.current(connection)
-        with pytest.raises(AlreadyKnown, match="imported before"):
+        with pytest.raises(AlreadyKnown, match="imported already; nothing was changed"):
             lists.import_list(connection, issue(5, b"5"), [site("b.example")], NOW)
-        with pytest.raises(AlreadyKnown, match="later than 2026-11-04"):
+        with pytest.raises(AlreadyKnown, match=r"A later issue, of .*; this one is of 2026-11-04"):
             lists.import_list(connection, issue(4, b"4"), [site("b.example")], NOW)
         assert lists.current(connection) == before

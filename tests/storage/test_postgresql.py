@@ -203,7 +203,7 @@ def test_a_role_that_may_change_the_log_gets_nothing_from_an_upgrade(
 
 def test_a_role_that_is_no_name_is_refused(engine: Engine) -> None:
     for names in (('a"b', "legal"), ("crawler", "A B")):
-        with writing(engine) as connection, pytest.raises(StorageError, match="no name for a role"):
+        with writing(engine) as connection, pytest.raises(StorageError, match="not a valid role name"):
             roles.grant(connection, *names)
 
 
