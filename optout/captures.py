@@ -40,7 +40,7 @@ class Captures:
         return iter(self._by_url.values())
 
     def get(self, url: str) -> Capture | None:
-        """What came back from this very URL, or nothing if that is not known."""
+        """Returns what came back from this very URL, or nothing if that is not known."""
         return self._by_url.get(url)
 
 
@@ -60,7 +60,7 @@ _PRICE = "crawler-price"  # Cloudflare: Pay per crawl
 
 
 def redirect(capture: Capture) -> Url | None:
-    """Where a 3xx answer points to; nothing for another status, or without a usable http(s) Location.
+    """Returns where a 3xx answer points to; nothing for another status, or without a usable http(s) Location.
 
     304 points nowhere: it speaks of a copy that is not here (RFC 9110 15.4.5).
     """
@@ -79,7 +79,7 @@ _HOW = {Failure.TOO_COSTLY: "cannot be read", Failure.UNASKED: "was not asked"}
 
 
 def failure(capture: Capture, protocol: str) -> Gap | None:
-    """The gap that an answer leaves which is no answer: an error, 429, 5xx, or a status that settles nothing.
+    """Returns the gap that an answer leaves which is no answer: an error, 429, 5xx, or a status that settles nothing.
 
     RFC 9309 2.3.1.4 for errors and 5xx; 429 as Google's operator documentation; 1xx, 206, 304 and a redirect without
     a usable target are in no rule, and doubt defers.
@@ -99,7 +99,7 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
 
 
 def challenges(capture: Capture) -> Iterator[tuple[str, str]]:
-    """The header fields, by name and value, that show an answer to be a challenge to visitors or a block."""
+    """Yields the header fields, by name and value, that show an answer to be a challenge to visitors or a block."""
     for name, values in _CHALLENGES.items():
         for value in capture.header(name):
             if not values.isdisjoint(re.split(r"[\s,;]+", value.lower())):
@@ -107,7 +107,7 @@ def challenges(capture: Capture) -> Iterator[tuple[str, str]]:
 
 
 def refusal(capture: Capture) -> Iterator[Gap]:
-    """The gaps that are left by a file which was refused to us: whether it exists, or what it says, is not known.
+    """Yields the gaps of a file that was refused to us, so that we cannot know whether it exists.
 
     402, a challenge, or an error with a price for crawlers. A plain 401 or 403 is none (RFC 9309 2.3.1.3).
     """
@@ -127,7 +127,7 @@ def refusal(capture: Capture) -> Iterator[Gap]:
 
 
 def is_refusal(gap: Gap) -> bool:
-    """Whether a gap was left by a refusal: it keeps the name of its protocol where it defers."""
+    """Returns whether a gap was left by a refusal: it keeps the name of its protocol where it defers."""
     return gap.protocol == REFUSED and gap.where.startswith(("status", "header "))
 
 
@@ -154,16 +154,16 @@ class Hop:
 
     @property
     def answer(self) -> Capture | None:
-        """What came back from the very URL of this step; nothing if it was not fetched yet."""
+        """Returns what came back from the very URL of this step; nothing if it was not fetched yet."""
         return self.captures.get(self.url.href)
 
     @cached_property
     def target(self) -> Target:
-        """Its path and query."""
+        """Returns its path and query."""
         return Target(self.url.target)
 
     def of_target(self, test: Callable[[Target], Answer]) -> Answer:
-        """What a test finds in the path and query: the same for the same target, and something hashable.
+        """Returns what a test finds in the path and query: the same for the same target, and something hashable.
 
         It is noted in ``found``: several protocols ask the same.
         """
@@ -172,7 +172,7 @@ class Hop:
         return cast("Answer", self.found[test])
 
     def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
-        """What stands at a place, after its redirects: a capture with a 2xx status, or nothing.
+        """Yields what stands at a place, after its redirects: a capture with a 2xx status, or nothing.
 
         Yields what hinders on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
         nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds, a refusal one that
@@ -196,7 +196,7 @@ class Hop:
         return None
 
     def is_absent(self, url: str) -> bool:
-        """Whether it is known that nothing stands at a place: it answered 4xx, but not 429, after its redirects."""
+        """Returns whether a place is known to be empty: it answered 4xx, but not 429, after its redirects."""
         for _ in range(MAX_REDIRECTS + 1):
             capture = self.captures.get(url)
             if capture is None:

@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
 
 def from_json(case: object) -> Case:
-    """The case that a JSON object states; keys that are not known are left alone. Raises BadCase or NotAUrl.
+    """Returns the case that a JSON object states; keys that are not known are left alone. Raises BadCase or NotAUrl.
 
     What is not among the exchanges is known too: a place answered 404, a page was not fetched yet.
     """
@@ -55,7 +55,7 @@ def from_json(case: object) -> Case:
 
 
 def to_json(name: str, url: str, decision: Decision, policy: Policy) -> dict[str, Any]:
-    """The JSON object that answers a case: ``name`` and ``url`` as the caller wrote them."""
+    """Returns the JSON object that answers a case: ``name`` and ``url`` as the caller wrote them."""
     return {
         "id": name,
         "url": url,
@@ -69,7 +69,7 @@ def to_json(name: str, url: str, decision: Decision, policy: Policy) -> dict[str
 
 
 def reason_to_json(reason: Reason) -> dict[str, str]:
-    """A reason, as in a decision and in a row of the log."""
+    """Returns a reason, as in a decision and in a row of the log."""
     return {
         "protocol": reason.protocol,
         "preference": str(reason.preference),
@@ -120,7 +120,7 @@ def _word(item: dict[str, Any], key: str, words: type[Word]) -> Word:
 
 
 def _time(case: dict[str, Any]) -> datetime:
-    """RFC 3339 5.6: with its offset."""
+    """Returns a time with its offset (RFC 3339 5.6)."""
     text = _text(case, "at")
     try:
         at = datetime.fromisoformat(text)

@@ -44,7 +44,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
 def decide_of(
     steps: Sequence[Hop], stage: Stage, url: str, failures: Iterable[Gap] = ()
 ) -> Decision | tuple[Place, ...]:
-    """The same, of a question's steps; ``url`` is the last of them, which ``failures`` are about."""
+    """Returns the same, of a question's steps; ``url`` is the last of them, which ``failures`` are about."""
     question, captures, policy = steps[0].question, steps[0].captures, steps[0].policy
     found: list[Statement | Gap | Place] = list(failures)
     for step in steps:
@@ -91,7 +91,7 @@ def _judge(
     statements: tuple[Statement, ...],
     gaps: tuple[Gap, ...],
 ) -> Decision:
-    """What the question's profile says, with why; what the other one would say of the same is recorded beside it."""
+    """Returns the verdict of the question's profile with its reasons, and beside it that of the other profile."""
     lifted = policy.lifted(statements)
     found: list[Gap | Statement] = [item for item in gaps if item.protocol not in lifted]
     found += (item for item in statements if item.protocol not in lifted)
@@ -106,7 +106,7 @@ def _judge(
 def _verdict(
     found: list[Gap | Statement], use: Use, profile: Profile, policy: Policy
 ) -> tuple[Verdict, list[Gap | Statement]]:
-    """Any standing reservation excludes; else any place that could not be read defers; else nothing was reserved.
+    """Excludes for any standing reservation, else defers for any place that could not be read, else allows.
 
     In ``strict``, a plain wish in words that no specification carries is a doubt that defers too.
     """
@@ -119,9 +119,9 @@ def _verdict(
 
 
 def _because(item: Statement | Gap, unread: bool, policy: Policy) -> Reason:
-    """Why: what was said, under the name of its protocol; ``unread`` for a place that could not be read as it should.
+    """Returns the reason that a statement or gap gives, under the name of its protocol.
 
-    A wish that can be seen in what could not be read is a part of that doubt.
+    ``unread``: the place could not be read properly, and what can be seen in it is a part of that doubt.
     """
     name = UNREACHABLE if unread else item.protocol
     said = item.preference if isinstance(item, Statement) and not unread else Preference.UNKNOWN
@@ -129,7 +129,7 @@ def _because(item: Statement | Gap, unread: bool, policy: Policy) -> Reason:
 
 
 def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Hop], Stage, list[Gap]]:
-    """The steps from the URL asked about along its redirects; every step is bound by the rules of its own place."""
+    """Returns the hops from the URL asked about along its redirects, each bound by the rules of its own host."""
     url = urls.parse(question.url)
     steps: list[Hop] = []
     for _ in range(MAX_REDIRECTS + 1):
@@ -154,7 +154,7 @@ def _is_copy(capture: Capture | None) -> bool:
 
 
 def _read(protocol: Protocol, step: Hop) -> Reading:
-    """What a protocol finds; a reader that fails leaves a gap that defers, whatever its failure was."""
+    """Yields what a protocol finds; a reader that fails leaves a gap that defers, whatever its failure was."""
     try:
         yield from protocol.read(step)
     except MemoryError:
@@ -168,7 +168,7 @@ def _read(protocol: Protocol, step: Hop) -> Reading:
 def _may_look(
     places: list[Place], question: Question, captures: Captures, policy: Policy
 ) -> tuple[tuple[Place, ...], tuple[Gap, ...]]:
-    """Which places may be requested now, robots.txt first; one that robots.txt shuts is a place that cannot be read.
+    """Returns the places that may be requested now, robots.txt first; one that robots.txt shuts is a gap.
 
     Rules bind whatever is accessed (RFC 9309 2.2.2), files that hold reservations included. What a robots.txt names
     or redirects to is followed as RFC 9309 2.3.1.2 has it.

@@ -54,7 +54,7 @@ class HostRules:
         self._kept = 0
 
     def decide(self, url: str) -> Outcome:
-        """Exactly what ``decide`` answers to the question about this URL; raises readers.url.NotAUrl."""
+        """Returns exactly what ``decide`` answers to the question about this URL; raises readers.url.NotAUrl."""
         target = self._target(url)
         found = self._find(target) if target else None
         if target is None or found is None:
@@ -62,7 +62,7 @@ class HostRules:
         return _about(self.origin + target.text, found.outcome)
 
     def find(self, url: str) -> Found:
-        """The same for tables: one object for all URLs with the same outcome, as far as it is kept."""
+        """Returns the same for tables: one object for all URLs with the same outcome, as far as it is kept."""
         target = self._target(url)
         return (self._find(target) if target else None) or Found(self._decide(url))
 
@@ -70,7 +70,7 @@ class HostRules:
         return decide(replace(self._question, url=url), self._captures, self._policy)
 
     def _target(self, url: str) -> Target | None:
-        """What the decision depends on; nothing for a URL of another origin, or one that has been asked for."""
+        """Returns what the decision depends on; nothing for a URL of another origin, or one that has been asked for."""
         if url.startswith(self.origin):
             target = Target(url[len(self.origin) :])
             if target.is_plain:
@@ -132,7 +132,7 @@ class _HostOnly(Url):
 
     @classmethod
     def of(cls, url: Url) -> _HostOnly:
-        """That of a URL."""
+        """Returns the authority of a URL."""
         made = object.__new__(cls)
         for name in ("scheme", "host", "port", "origin"):
             object.__setattr__(made, name, getattr(url, name))
@@ -140,7 +140,7 @@ class _HostOnly(Url):
 
     @property
     def href(self) -> NoReturn:
-        """There is none."""
+        """Raises AssertionError: an authority has no address of its own."""
         raise _LooksAtUrlError
 
 
@@ -153,12 +153,12 @@ class _Noting(Hop):
 
     @property
     def answer(self) -> Capture | None:
-        """Nothing came yet."""
+        """Returns None: nothing has been fetched yet."""
         return None
 
 
 def _about(url: str, outcome: Outcome) -> Outcome:
-    """The outcome, of this URL. ``dataclasses.replace`` would take longer than everything else together."""
+    """Returns the outcome, of this URL. ``dataclasses.replace`` would take longer than everything else together."""
     if type(outcome) is not Decision:
         return outcome
     return Decision(
@@ -202,11 +202,11 @@ class Hosts:
         self._last: HostRules | None = None
 
     def decide(self, url: str) -> Outcome:
-        """What ``decide`` answers about this URL by what is known of its origin; raises readers.url.NotAUrl."""
+        """Returns what ``decide`` answers about this URL by what is known of its origin; raises readers.url.NotAUrl."""
         return self._rules(url).decide(url)
 
     def decide_all(self, urls: Iterable[str | None]) -> TableDecisions:
-        """The outcomes of many URLs; quickest where those of a host stand together."""
+        """Returns the outcomes of many URLs; quickest where those of a host stand together."""
         decided = TableDecisions(array("I"), [None])
         positions: dict[Found, int] = {}
         for url in urls:

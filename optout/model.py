@@ -126,12 +126,12 @@ class Capture:
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What goes to another process: not what readers made of the body, but what whoever fetched knows."""
+        """Returns what goes to another process: not what readers made of the body, but what whoever fetched knows."""
         told = {name: self.memo[name] for name in ("detail",) if name in self.memo}
         return Capture, (self.url, self.status, self.headers, self.body, self.error, told)
 
     def header(self, name: str) -> list[str]:
-        """All values of a header field, in order; ``name`` in lower case."""
+        """Returns all values of a header field, in order; ``name`` in lower case."""
         # A folded field is one line (RFC 9112 5.2).
         return [_FOLD.sub(" ", value) if "\n" in value else value for key, value in self.headers if key.lower() == name]
 
@@ -165,7 +165,7 @@ class Statement:
     lifts: frozenset[str] = frozenset()
 
     def covers(self, use: Use) -> bool:
-        """Whether it speaks about the use."""
+        """Returns whether it speaks about the use."""
         return use in self.uses
 
 

@@ -54,7 +54,7 @@ class ProtocolPolicy:
     opt_out: Sequence[Mapping[str, str]] = field(default=(), compare=False)
 
     def listed(self, profile: Profile, effect: Effect) -> list[str]:
-        """The kinds that have this effect in a profile."""
+        """Returns the kinds that have this effect in a profile."""
         return [kind for kind in KINDS if self.effects[profile, kind] is effect]
 
 
@@ -94,7 +94,7 @@ class Policy:
     training_agents: tuple[str, ...]
 
     def effect(self, item: Statement | Gap, use: Use, profile: Profile) -> Effect:
-        """What follows in a profile from a statement or gap alone."""
+        """Returns what follows in a profile from a statement or gap alone."""
         if isinstance(item, Gap):
             kind = GAPS[item.defers]
         elif item.preference is Preference.DISALLOW and item.covers(use):
@@ -104,19 +104,19 @@ class Policy:
         return self.protocols[item.protocol].effects[profile, kind]
 
     def counts(self, statement: Statement, use: Use, profile: Profile) -> bool:
-        """Whether a statement is a reservation that counts against this use, others of its protocol considered."""
+        """Returns whether a statement is a reservation that counts against this use."""
         return self.effect(statement, use, profile) is Effect.EXCLUDES
 
     def defers(self, item: Statement | Gap, use: Use, profile: Profile) -> bool:
-        """Whether it leaves a doubt: a place that nobody could read, or words that may be meant as a reservation."""
+        """Returns whether it leaves a doubt: a place that could not be read, or words that may reserve."""
         return self.effect(item, use, profile) is Effect.DEFERS
 
     def measure(self, protocol: str) -> str:
-        """The paragraph of the Copyright chapter that a reason of this protocol serves."""
+        """Returns the paragraph of the Copyright chapter that a reason of this protocol serves."""
         return self.protocols[protocol].measure
 
     def lifted(self, statements: tuple[Statement, ...]) -> frozenset[str]:
-        """The protocols whose reservations a licence of the operator lifts; only he can, and not all of them."""
+        """Returns the protocols whose reservations a licence on the operator's list lifts, if they are licensable."""
         licences = (s.lifts for s in statements if s.protocol == OPERATOR and s.preference is Preference.ALLOW)
         named: frozenset[str] = frozenset().union(*licences)
         return frozenset(name for name in named if name in self.protocols and self.protocols[name].licensable)
@@ -124,7 +124,7 @@ class Policy:
 
 @cache
 def load(own: str = "") -> Policy:
-    """The policy that ships with this version, as far as an operator's file (``own``, TOML) does not depart from it.
+    """Returns the policy that ships with this version, changed by an operator's file (``own``, TOML).
 
     Raises BadPolicy.
     """
@@ -156,7 +156,7 @@ def load(own: str = "") -> Policy:
 
 
 def restore(content: str) -> Policy:
-    """The policy of which ``content`` was put on record, with its digest.
+    """Returns the policy of which ``content`` was put on record, with its digest.
 
     Of the words of prose.toml the record has the digest alone: they go with the version.
     """
@@ -237,7 +237,7 @@ def _effect(kind: str, lists: Mapping[str, list[str]]) -> Effect:
 
 
 def _departing(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> ProtocolPolicy:
-    """The protocol as an operator's table [protocols.NAME] has it."""
+    """Returns the protocol as an operator's table [protocols.NAME] has it."""
     effects = dict(before.effects)
     for key, value in table.items():
         if key in set(Profile) and isinstance(value, dict):

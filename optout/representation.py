@@ -89,7 +89,7 @@ class Representation:
         self._last, self._searches = (0, 0), 0
 
     def _computed(self, fields: list[str]) -> str:
-        """The computed MIME type (MIME Sniffing 7).
+        """Returns the computed MIME type (MIME Sniffing 7).
 
         Our own: HTML that begins like a document, picture or archive is one of these, as its text would be noise.
         """
@@ -105,7 +105,7 @@ class Representation:
         return HTML if is_html else mime.sniff(self._body)
 
     def _looks(self) -> str:
-        """HTML or XHTML if the octets are that, and the type is something else."""
+        """Returns HTML or XHTML if the octets are that and the type is something else."""
         if self.media_type in HTML_TYPES:
             return ""
         if self.media_type == _XHTML_MP:
@@ -116,7 +116,7 @@ class Representation:
         return HTML if self._begins(_LOOKS_LIKE_DOCUMENT if self.media_type in _MARKDOWN else _LOOKS_LIKE_HTML) else ""
 
     def _begins(self, tag: re.Pattern[bytes]) -> bool:
-        """Whether a tag of these stands first, behind white space and comments."""
+        """Returns whether a tag of these stands first, behind white space and comments."""
         octets = self._ascii
         return tag.match(octets, _end(_PROLOG, octets, 0)) is not None
 
@@ -127,24 +127,24 @@ class Representation:
 
     @property
     def _ascii(self) -> bytes:
-        """Octets of the body in which ASCII can be searched for."""
+        """Returns octets of the body in which ASCII can be searched for."""
         return self.source if self._wide else self._body
 
     @property
     def is_html(self) -> bool:
-        """Whether it is read as HTML, which XHTML is too."""
+        """Returns whether it is read as HTML, which XHTML is too."""
         return not HTML_TYPES.isdisjoint(self.readings)
 
     @property
     def is_xhtml(self) -> bool:
-        """Whether it is read as XML as well."""
+        """Returns whether it is read as XML as well."""
         return XHTML in self.readings
 
     # --- encoding and text
 
     @cached_property
     def _declared(self) -> str:
-        """The encoding that a byte order mark or Content-Type states: nothing in the page can change it."""
+        """Returns the encoding that a byte order mark or Content-Type states: nothing in the page can change it."""
         for mark, encoding in _MARKS.items():
             if self._body.startswith(mark):
                 return encoding
@@ -152,20 +152,20 @@ class Representation:
 
     @cached_property
     def _wide(self) -> str:
-        """UTF-16 if the body is in it, whose ASCII is not ASCII's octets; empty for all other encodings."""
+        """Returns UTF-16 if the body is in it, so that ASCII takes two octets a letter; else nothing."""
         encoding = self._declared or next((name for begin, name in _WITHOUT_MARK if begin.match(self._body)), "")
         return encoding if encoding.startswith("utf-16") else ""
 
     @cached_property
     def encoding(self) -> str:
-        """The name of its encoding in the Encoding standard, in lower case."""
+        """Returns the name of its encoding in the Encoding standard, in lower case."""
         stated = self._declared or self._wide or (self._in_markup() if self.is_html else "")
         if not stated and (match := _XML_ENCODING.match(self._body)):
             stated = encoding_of(match[1].decode())
         return stated or self._guessed()
 
     def _in_markup(self) -> str:
-        """What a meta element says: the prescan of 13.2.3.2, and one further behind by 13.2.6.4.4."""
+        """Returns what a meta element says: the prescan of 13.2.3.2, and one further behind by 13.2.6.4.4."""
         try:
             tree_bounds.check(self._body)
             found = turbohtml.parse(self._body, positions=False)
@@ -174,7 +174,7 @@ class Representation:
         return (found.encoding or "").lower() if found.encoding_confidence == "certain" else ""
 
     def _guessed(self) -> str:
-        """13.2.3.2, steps 7 to 9: where nothing is said, UTF-8 if it is valid, else by the frequency of characters."""
+        """Returns UTF-8 if the body is valid UTF-8, else a guess by the frequency of characters (13.2.3.2, 7 to 9)."""
         try:
             self._body.decode()
         except UnicodeDecodeError:
@@ -187,7 +187,7 @@ class Representation:
 
     @cached_property
     def text(self) -> str:
-        """The body as text, without a byte order mark, each line end as one character (HTML 13.2.3.5)."""
+        """Returns the body as text, without a byte order mark, each line end as one character (HTML 13.2.3.5)."""
         return self._written.replace("\r\n", "\n").replace("\r", "\n") if "\r" in self._written else self._written
 
     @cached_property
@@ -196,13 +196,13 @@ class Representation:
 
     @property
     def searchable(self) -> bytes:
-        """Octets in which every ASCII character of the text stands as itself."""
+        """Returns octets in which every ASCII character of the text stands as itself."""
         # The octets of ISO-2022-JP are ASCII's, and mean something else behind an escape (Encoding standard 12.2).
         return self.source if self._wide or (b"\x1b" in self._body and self.encoding == "iso-2022-jp") else self._body
 
     @cached_property
     def source(self) -> bytes:
-        """The text in UTF-8."""
+        """Returns the text in UTF-8."""
         return self.text.encode()
 
     def quote(self, start: int, end: int) -> str:
@@ -216,15 +216,15 @@ class Representation:
 
     @cached_property
     def _pairs(self) -> list[int]:
-        """Where in ``text`` a line ends that was ended by two characters."""
+        """Returns where in ``text`` a line ends that was ended by two characters."""
         return [match.start() - number for number, match in enumerate(re.finditer("\r\n", self._written))]
 
     def _place(self, position: int) -> int:
-        """Where a position of ``text`` is in the text as it was written."""
+        """Returns where a position of ``text`` is in the text as it was written."""
         return position + bisect_left(self._pairs, position)
 
     def _offset(self, position: int) -> int:
-        """How many octets the characters before a position take: the most whose text is no longer than that.
+        """Returns how many octets the characters before a position take: the most whose text is no longer than that.
 
         It is counted from the place that was last asked for, as quotations come in the order of the page.
         """
@@ -247,7 +247,7 @@ class Representation:
 
     @cached_property
     def document(self) -> turbohtml.Document:
-        """The tree of the HTML standard; up to MAX_LOCATED with the place of each element in ``text``.
+        """Returns the tree of the HTML standard; up to MAX_LOCATED with the place of each element in ``text``.
 
         Raises Unreadable for a page beyond ``tree_bounds``, and for an encoding that is decoded by nobody.
         """
@@ -280,7 +280,7 @@ def encoding_of(label: str) -> str:
 
 
 def _is_complete(capture: Capture) -> bool:
-    """Whether the body is as long as the header fields say (RFC 9112 6.3); chunks say it by themselves.
+    """Returns whether the body is as long as the header fields say (RFC 9112 6.3); chunks say it by themselves.
 
     Of several lengths the greatest counts, and one that cannot be read says that nobody knows.
     """

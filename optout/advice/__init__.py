@@ -46,7 +46,7 @@ _WEIGHT = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
 def advise(
     question: Question, captures: Iterable[Capture], policy: Policy, *, complete: bool = False
 ) -> tuple[Finding, ...]:
-    """What to tell the owner of the page asked about, in order of weight: what is understood, errors, warnings, notes.
+    """Returns what to tell the owner of a page, by weight: what is understood, errors, warnings, notes.
 
     ``complete``: what is not among the captures is not there (Captures). Raises readers.url.NotAUrl; ValueError if
     places are not looked at yet.
@@ -64,7 +64,7 @@ def advise(
 
 
 def is_unread(finding: Finding) -> bool:
-    """Whether it tells that a place could not be read, and not what is wrong with what stands there."""
+    """Returns whether it tells that a place could not be read, and not what is wrong with what stands there."""
     return finding.rule == page.not_read.id
 
 

@@ -87,42 +87,42 @@ class Site:
 
     @property
     def url(self) -> Url:
-        """The page asked about."""
+        """Returns the page asked about."""
         return urls.parse(self.question.url)
 
     @property
     def page(self) -> Capture | None:
-        """The page itself, after its redirects, if it was fetched and is there."""
+        """Returns the page itself, after its redirects, if it was fetched and is there."""
         return self._at(self.question.url)
 
     def file(self, path: str) -> Capture | None:
-        """What stands at a path of the site, after its redirects, if it was fetched and is there."""
+        """Returns what stands at a path of the site, after its redirects, if it was fetched and is there."""
         return self._at(self.url.origin + path)
 
     def is_absent(self, path: str) -> bool:
-        """Whether it is known that nothing stands at a path of the site."""
+        """Returns whether it is known that nothing stands at a path of the site."""
         return Hop(self.question, self.url, self.captures).is_absent(self.url.origin + path)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """All that could not be read, in whatever profile."""
+        """Returns all that could not be read, in whatever profile."""
         return tuple(dict.fromkeys(gap for decision in self.decisions.values() for gap in decision.gaps))
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """All that was read, in whatever profile."""
+        """Returns all that was read, in whatever profile."""
         return tuple(dict.fromkeys(s for decision in self.decisions.values() for s in decision.statements))
 
     def reserving(self) -> list[Statement]:
-        """The words that reserve the page from training by their protocol's own rules."""
+        """Returns the words that reserve the page from training by their protocol's own rules."""
         return [s for s in self.statements if s.preference is Preference.DISALLOW and _stands(s)]
 
     def allowing(self) -> list[Statement]:
-        """The words that give the page to training by their protocol's own rules."""
+        """Returns the words that give the page to training by their protocol's own rules."""
         return [s for s in self.statements if s.preference is Preference.ALLOW and _stands(s)]
 
     def missed(self, protocol: str = "") -> list[Statement]:
-        """The words that miss their specification, though a wish can be seen in them; of one protocol, or of all."""
+        """Returns words that miss their specification though a wish can be seen in them; of one protocol or of all."""
         missed = (StatementStatus.MALFORMED, StatementStatus.FLAGGED)
         return [s for s in self.statements if s.force in missed and protocol in ("", s.protocol)]
 
@@ -140,7 +140,7 @@ _ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "inf
 
 
 def _stands(statement: Statement) -> bool:
-    """Whether it is a word about training, in force; rules of access and the operator's lists are none."""
+    """Returns whether it is a word about training, in force; rules of access and the operator's lists are none."""
     about_training = Use.TRAIN_AI in statement.uses and statement.protocol not in _ABOUT_ACCESS
     return about_training and statement.force is StatementStatus.STANDING
 
@@ -156,7 +156,7 @@ class Rule:
     look: Callable[[Site], Iterator[Found]]
 
     def findings(self, site: Site) -> Iterator[Finding]:
-        """What the rule finds, MOST at most: more of the same would say the same."""
+        """Yields what the rule finds, MOST at most: more of the same would say the same."""
         for found in islice(self.look(site), MOST):
             yield Finding(
                 self.id, self.level, found.message, self.section, found.quote, found.source, found.where, found.fix

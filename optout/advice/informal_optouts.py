@@ -29,7 +29,7 @@ WISHES: tuple[tuple[str, str, str], ...] = (
 
 
 def _texts(site: Site) -> Iterator[Capture]:
-    """The site's own files: what is meant to be read by crawlers."""
+    """Yields the site's own files: what is meant to be read by crawlers."""
     paths = dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES)
     captures = (site.file(path) for path in paths if path.startswith("/"))
     yield from (c for c in captures if c is not None and not c.body.lstrip().startswith((b"<!", b"<html")))
@@ -41,7 +41,7 @@ def _texts(site: Site) -> Iterator[Capture]:
 
 @rule("wish/no-protocol", Level.NOTE, "-", "Wishes that no protocol carries to crawlers yet.")
 def no_protocol(site: Site) -> Iterator[Found]:
-    """Attribution, payment, inference only, non-commercial use."""
+    """Finds wishes about attribution, payment, inference only, non-commercial use."""
     for capture in dict.fromkeys(_texts(site)):
         text = readable(to_utf8(capture.body[:_SEARCHED]))
         if capture is site.file(ROBOTS_TXT):

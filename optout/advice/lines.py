@@ -30,7 +30,7 @@ class Record:
 
     @property
     def where(self) -> str:
-        """Its number, as quotations have it."""
+        """Returns its number, as quotations have it."""
         return f"line {self.number}"
 
 
@@ -43,18 +43,18 @@ class Lines:
     groups: tuple[frozenset[str], ...]
 
     def agents(self, record: Record) -> frozenset[str]:
-        """Whom a record speaks to; nobody before the first User-agent line."""
+        """Returns whom a record speaks to; nobody before the first User-agent line."""
         return self.groups[record.group] if record.group >= 0 else frozenset()
 
     def end_of_general_group(self) -> Record | None:
-        """The last rule of the first group for everybody; what is added behind it, every parser gives to that group."""
+        """Returns the last rule of the first group for everybody: every parser gives that group a line after it."""
         general = [record for record in self.records if "*" in self.agents(record)]
         first = [record for record in general if record.group == general[0].group]
         return next((r for r in reversed(first) if r.key in _RULES or r.key == "user-agent"), None)
 
 
 def lines(capture: Capture) -> Lines:
-    """The lines of a file, of as much as crawlers read of it."""
+    """Returns the lines of a file, of as much as crawlers read of it."""
     text = readable(to_utf8(capture.body[:LIMIT]))
     records: list[Record] = []
     groups: list[set[str]] = []

@@ -24,7 +24,7 @@ _NO_WISH = ("0", "false", "no", "n", "off")
 
 
 def _places(site: Site) -> Iterator[tuple[str, Capture]]:
-    """The well-known files that stand there, with their paths."""
+    """Yields the well-known files that stand there, with their paths."""
     for path in dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/")):
         capture = site.file(path)
         if capture is not None:
@@ -33,7 +33,7 @@ def _places(site: Site) -> Iterator[tuple[str, Capture]]:
 
 @rule("place/web-page", Level.WARNING, "RFC 9309 2.3.1.5; RFC 8615", "A well-known place holds its file, or nothing.")
 def web_page(site: Site) -> Iterator[Found]:
-    """A site that answers every path with its front page."""
+    """Finds a site that answers every path with its front page."""
     for path, capture in _places(site):
         start = capture.body.lstrip()[:200]
         if start.startswith(b"<"):
@@ -44,7 +44,7 @@ def web_page(site: Site) -> Iterator[Found]:
 
 @rule("place/shut", Level.WARNING, "RFC 9309 2.2.2", "robots.txt lets crawlers read where rights are reserved.")
 def shut(site: Site) -> Iterator[Found]:
-    """``Disallow: /.well-known/`` hides tdmrep.json from whoever obeys."""
+    """Finds ``Disallow: /.well-known/``, which hides tdmrep.json from crawlers that obey."""
     capture = site.file(robots.PLACES[0])
     if capture is None:
         return
@@ -64,7 +64,7 @@ def shut(site: Site) -> Iterator[Found]:
 
 @rule("place/not-read", Level.WARNING, "RFC 9309 2.3.1.4", "Every place where a reservation can stand can be read.")
 def not_read(site: Site) -> Iterator[Found]:
-    """An error, a refusal, a redirect to nowhere."""
+    """Finds an error, a refusal, a redirect that leads nowhere."""
     for gap in site.gaps:
         failed = Profile.STANDARD in gap.defers or gap.where in ("status", "connection", "header location")
         # A licence that is named and not there, and a place that robots.txt shuts, are told by other rules.
@@ -75,7 +75,7 @@ def not_read(site: Site) -> Iterator[Found]:
 
 @rule("place/elsewhere", Level.WARNING, "RFC 9309 2.3; RFC 8615; TDMRep 6.1", "A well-known file stands in its place.")
 def elsewhere(site: Site) -> Iterator[Found]:
-    """``/tdmrep.json``, ``/.well-known/ai.txt``, ``/docs/robots.txt``: nobody looks there."""
+    """Finds ``/tdmrep.json``, ``/.well-known/ai.txt``, ``/docs/robots.txt``: files where nobody looks."""
     places = dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/"))
     names = {path.rpartition("/")[2]: path for path in reversed(places)}
     for capture in site.looked_at:
@@ -88,7 +88,7 @@ def elsewhere(site: Site) -> Iterator[Found]:
 
 @rule("place/header", Level.WARNING, "TDMRep 6.2; attach-05 2", "A header about a page is sent with that page.")
 def header(site: Site) -> Iterator[Found]:
-    """The header of robots.txt speaks of robots.txt alone."""
+    """Finds a reservation in the header of robots.txt, which is about robots.txt alone."""
     if site.page is None or site.reserving():
         return
     for path, capture in _places(site):
@@ -101,7 +101,7 @@ def header(site: Site) -> Iterator[Found]:
 
 @rule("page/denied-by-redirect", Level.WARNING, "RFC 9110 15.5.4", "Who is refused is told so by the status.")
 def denied_by_redirect(site: Site) -> Iterator[Found]:
-    """A crawler that follows a redirect to a page of refusal sees a page, and no refusal."""
+    """Finds a redirect to a page of refusal: a crawler that follows it sees a page like any other."""
     capture = site.captures.get(site.url.href)
     target = redirect(capture) if capture else None
     if capture and target and _REFUSAL.search(target.path):
@@ -111,7 +111,7 @@ def denied_by_redirect(site: Site) -> Iterator[Found]:
 
 @rule("page/images-only", Level.WARNING, "DeviantArt, 11 November 2022", "noimageai on a page leaves its text open.")
 def images_only(site: Site) -> Iterator[Found]:
-    """``noimageai`` without ``noai``, and nothing else that reserves the page."""
+    """Finds ``noimageai`` without ``noai`` on a page that nothing else reserves."""
     for statement in site.statements:
         if statement.protocol == "robots-meta" and not statement.uses and not site.reserving():
             message = "noimageai speaks about images: the text of this page stays open. noai is for text."
@@ -127,7 +127,7 @@ def images_only(site: Site) -> Iterator[Found]:
     "The values in headers and meta elements are known.",
 )
 def page_value(site: Site) -> Iterator[Found]:
-    """``tdm-reservation: true``, ``noml``."""
+    """Finds ``tdm-reservation: true``, ``noml``."""
     for statement in site.missed():
         known = statement.protocol in ("tdmrep", "robots-meta")
         if site.page is None or statement.source != site.page.url or not known:
@@ -153,7 +153,7 @@ def page_value(site: Site) -> Iterator[Found]:
     "The header is Content-Usage: train-ai=n or =y.",
 )
 def usage_header(site: Site) -> Iterator[Found]:
-    """A field that fails to parse, or says what the vocabulary does not know."""
+    """Finds a Content-Usage field that fails to parse, or has words that the vocabulary does not know."""
     if site.page is None:
         return
     broken = {statement.quote: statement.note for statement in site.missed("aipref")}
@@ -171,7 +171,7 @@ def usage_header(site: Site) -> Iterator[Found]:
     "Words in a page are meta elements with a name.",
 )
 def not_meta_name(site: Site) -> Iterator[Found]:
-    """``property=`` where ``name=`` belongs, ``http-equiv``, a header's name as a meta element."""
+    """Finds ``property=`` in place of ``name=``, ``http-equiv``, a header's name as a meta element."""
     page = site.page
     if page is None or not html.is_html(page):
         return
@@ -196,7 +196,7 @@ def not_meta_name(site: Site) -> Iterator[Found]:
 
 @rule("site/contradiction", Level.WARNING, "TDMRep 6.7; decide.md", "All places of a site say the same about training.")
 def contradiction(site: Site) -> Iterator[Found]:
-    """A 1 in the file and a 0 in the header; a no in trust.txt and a licence for all."""
+    """Finds a 1 in the file beside a 0 in the header, a no in trust.txt beside a licence for all."""
     for statement in site.statements:
         in_file = statement.source.endswith(TDMREP_JSON)  # where the order of rules decides: tdmrep/unreachable-rule
         overruled = in_file and any(

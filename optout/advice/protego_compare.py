@@ -22,7 +22,7 @@ a group is its own affair: this is the most that it can have to do, about a seco
 
 
 def other_reading(question: Question, captures: Captures) -> Gap | None:
-    """A remark for the owner if Protego reads the robots.txt of the URL otherwise; it changes no verdict.
+    """Returns a remark for the owner if Protego reads the robots.txt of the URL otherwise; it changes no verdict.
 
     Nothing where both agree, where there is no robots.txt, or where Protego would take long. Raises NotAUrl.
     """

@@ -39,7 +39,7 @@ def _in_place(file: Lines, record: Record, message: str, text: str) -> Found:
 
 @lru_cache
 def _nearest(key: str) -> str:
-    """The key that is meant, if it is nearly written."""
+    """Returns the key that is meant, if it is nearly written."""
     if not 2 < len(key) < 20:
         return ""
     return next(iter(difflib.get_close_matches(key.replace(" ", "-"), _KEYS, 1, 0.85)), "")
@@ -47,7 +47,7 @@ def _nearest(key: str) -> str:
 
 @rule("robots/misspelt", Level.WARNING, "RFC 9309 2.2", "The lines of robots.txt are written as crawlers know them.")
 def misspelt(site: Site) -> Iterator[Found]:
-    """A key that nearly is one, or a rule without its colon."""
+    """Finds a misspelt key, or a rule without its colon."""
     file = _file(site)
     for record in file.records if file else ():
         bare = _BARE.fullmatch(record.text)
@@ -64,7 +64,7 @@ def misspelt(site: Site) -> Iterator[Found]:
 
 @rule("robots/outside-group", Level.ERROR, "RFC 9309 2.1", "Every rule stands under a User-agent line.")
 def outside_group(site: Site) -> Iterator[Found]:
-    """A rule before the first User-agent line is for nobody."""
+    """Finds a rule before the first User-agent line, which binds nobody."""
     file = _file(site)
     outside = [r for r in file.records if r.group < 0 and r.key in _RULES and r.value] if file else []
     for record in outside[:1]:
@@ -75,7 +75,7 @@ def outside_group(site: Site) -> Iterator[Found]:
 
 @rule("robots/no-slash", Level.WARNING, "RFC 9309 2.2.2, 2.2.3", "A rule's path begins with / or *.")
 def no_slash(site: Site) -> Iterator[Found]:
-    """A path without the slash covers no page."""
+    """Finds a path without the slash at its beginning, which covers no page."""
     file = _file(site)
     for record in file.records if file else ():
         if file and record.key in _RULES and record.value and record.value[0] not in "/*":
@@ -87,7 +87,7 @@ def no_slash(site: Site) -> Iterator[Found]:
 
 @rule("robots/other-readings", Level.WARNING, "RFC 9309 2.2.1", "Widely used parsers read robots.txt alike.")
 def other_readings(site: Site) -> Iterator[Found]:
-    """Protego came out otherwise; often a Crawl-delay line between two User-agent lines."""
+    """Finds a file that Protego reads otherwise, often for a Crawl-delay line between two User-agent lines."""
     gap = other_reading(site.question, site.captures)
     if gap:
         message = (
@@ -103,7 +103,7 @@ def other_readings(site: Site) -> Iterator[Found]:
     "Content-Usage, Content-Signal and License stand in the group for everybody.",
 )
 def others_group(site: Site) -> Iterator[Found]:
-    """A line for all that ended up in one crawler's group, or in none."""
+    """Finds a line for everybody in one crawler's group, or in no group."""
     file = _file(site)
     for key in _USAGE if file else ():
         if not file:
@@ -121,7 +121,7 @@ def others_group(site: Site) -> Iterator[Found]:
 
 
 def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
-    """Training crawlers that robots.txt shuts out of the page by name, and the first line that does."""
+    """Returns the training crawlers that robots.txt shuts out of the page by name, and the first line that does."""
     capture, file = site.file(ROBOTS_TXT), _file(site)
     if capture is None or file is None:
         return None
@@ -145,7 +145,7 @@ def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
     "A wish about AI training is said to all crawlers, not only to those known by name.",
 )
 def agents_by_name(site: Site) -> Iterator[Found]:
-    """Many training crawlers are shut out, and everybody else is let in."""
+    """Finds a file that shuts out many training crawlers by name and lets everybody else in."""
     found = _shut_by_name(site)
     if found and len(found[1]) >= MANY and not site.reserving():
         file, names, record = found
@@ -161,7 +161,7 @@ def agents_by_name(site: Site) -> Iterator[Found]:
 
 @rule("robots/some-agents", Level.NOTE, "RFC 9309 2.2.1", "What shutting out single training crawlers does.")
 def some_agents(site: Site) -> Iterator[Found]:
-    """One or two are shut out, or the general word is said as well."""
+    """Finds a file that shuts out one or two training crawlers, or has a general rule as well."""
     found = _shut_by_name(site)
     if found and (len(found[1]) < MANY or site.reserving()):
         file, names, record = found
@@ -179,7 +179,7 @@ _OTHER_SIGNAL = re.compile(r"(?<![\w-])(train-ai|train|ai|tdm|(?:ai-)?training)\
 
 
 def usage_faults(text: str) -> Iterator[str]:
-    """What is wrong with the words of a Content-Usage field, one sentence for each fault."""
+    """Yields what is wrong with the words of a Content-Usage field, one sentence for each fault."""
     for match in _USAGE_VALUE.finditer(text):
         if match[2] not in ("y", "n"):
             yield f"{match[0]} says nothing: the values are y and n, and nothing else."
@@ -189,7 +189,7 @@ def usage_faults(text: str) -> Iterator[str]:
 
 
 def usage_mended(text: str) -> str:
-    """A Content-Usage field as it seems to be meant, with the values of attach-05; whatever is no clear yes is n."""
+    """Returns a Content-Usage field as it seems to be meant, with the values of attach-05; unclear is n."""
     pairs = [(match[1].lower(), match[2]) for match in _USAGE_VALUE.finditer(text)]
     if not any(label == "train-ai" for label, _ in pairs):
         pairs += [("train-ai", match[2]) for match in _OTHER_LABEL.finditer(text)][:1]
@@ -203,7 +203,7 @@ def usage_mended(text: str) -> str:
     "aipref/value", Level.ERROR, "vocab-08 4, 6; attach-05 3.2", "Content-Usage in robots.txt names train-ai=n or =y."
 )
 def usage_value(site: Site) -> Iterator[Found]:
-    """``train-ai=no``, ``ai-train=n``: unknown words are no preference."""
+    """Finds ``train-ai=no``, ``ai-train=n``: unknown words express no preference."""
     file = _file(site)
     for record in file.records if file else ():
         faults = [*usage_faults(record.value)] if record.key == "content-usage" else []
@@ -220,7 +220,7 @@ def usage_value(site: Site) -> Iterator[Found]:
     "A Content-Signal is search, ai-input, ai-train=yes or no.",
 )
 def signal_value(site: Site) -> Iterator[Found]:
-    """``ai-train=n``, ``train-ai=no``: neither yes nor no."""
+    """Finds ``ai-train=n``, ``train-ai=no``: neither yes nor no."""
     file = _file(site)
     for record in file.records if file else ():
         if not file or record.key != "content-signal":

@@ -25,7 +25,7 @@ _IN_PAYMENT = ("amount", "standard", "custom", "accepts")
 
 
 def licence(url: str = "/", permits: tuple[str, ...] = (), prohibits: tuple[str, ...] = ("ai-train",)) -> str:
-    """A whole licence file that permits and prohibits these uses."""
+    """Returns a whole licence file that permits and prohibits these uses."""
     words = [("permits", " ".join(permits)), ("prohibits", " ".join(prohibits))]
     lines = [f'      <{name} type="usage">{uses}</{name}>\n' for name, uses in words if uses]
     return (
@@ -35,7 +35,7 @@ def licence(url: str = "/", permits: tuple[str, ...] = (), prohibits: tuple[str,
 
 
 def _files(site: Site) -> Iterator[Capture]:
-    """The licence files among what was looked at."""
+    """Yields the licence files among what was looked at."""
     for capture in site.looked_at:
         is_page = b"<html" in capture.body[:4096].lower()
         if capture.status == 200 and not is_page and b"<rsl" in capture.body and NAMESPACE.encode() in capture.body:
@@ -63,7 +63,7 @@ def _found(capture: Capture, node: Node, message: str, fix: Fix | None = None) -
 
 @rule("rsl/not-xml", Level.ERROR, "RSL 2.2; XML 1.0", "A licence file is well-formed XML.")
 def not_xml(site: Site) -> Iterator[Found]:
-    """An element that is not closed, a bare ampersand."""
+    """Finds an element that is not closed, a bare ampersand."""
     for capture in _files(site):
         try:
             xml_source.parse(capture.body)
@@ -78,7 +78,7 @@ def not_xml(site: Site) -> Iterator[Found]:
 
 @rule("rsl/type", Level.ERROR, "RSL 3.5, 3.6", "The type of permits and prohibits is usage, user or geo.")
 def type_of_terms(site: Site) -> Iterator[Found]:
-    """``<permits type="ai-train">no</permits>``."""
+    """Finds ``<permits type="ai-train">no</permits>``."""
     for capture, root in _roots(site):
         nodes = [node for node in root.iterate() if node.namespace == NAMESPACE]
         terms = [node for node in nodes if node.name in ("permits", "prohibits")]
@@ -90,7 +90,7 @@ def type_of_terms(site: Site) -> Iterator[Found]:
 
 
 def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
-    """The licence with what its terms seem to mean: a use with a no is prohibited, in doubt too."""
+    """Returns the licence with what its terms seem to mean: a use with a no is prohibited, in doubt too."""
     said: dict[str, bool] = {}
     for node in terms:
         kind, words = node.attributes.get("type", "").strip(), node.text.replace(",", " ").split()
@@ -105,13 +105,13 @@ def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
 
 @rule("rsl/unknown-use", Level.WARNING, "RSL 3.4.1.1", "The uses that are prohibited are those of RSL.")
 def unknown_use(site: Site) -> Iterator[Found]:
-    """A word of no vocabulary prohibits nothing."""
+    """Finds a word of no vocabulary, which prohibits nothing."""
     yield from _unknown_uses(site, "prohibits")
 
 
 @rule("rsl/unknown-permit", Level.NOTE, "RSL 3.4.1.1", "The uses that are permitted are those of RSL.")
 def unknown_permit(site: Site) -> Iterator[Found]:
-    """``grounding``, ``ai-summarize``: nobody takes a permission from them, and nothing is lost."""
+    """Finds permissions in unknown words (``grounding``, ``ai-summarize``): nobody uses them, nothing is lost."""
     yield from _unknown_uses(site, "permits")
 
 
@@ -126,7 +126,7 @@ def _unknown_uses(site: Site, name: str) -> Iterator[Found]:
 
 @rule("rsl/unknown-element", Level.WARNING, "RSL 3", "The elements and their places are those of RSL.")
 def unknown_element(site: Site) -> Iterator[Found]:
-    """``<attribution>``; ``<standard>`` outside of a payment; a payment of no known type."""
+    """Finds ``<attribution>``; ``<standard>`` outside of a payment; a payment of an unknown type."""
     for capture, root in _roots(site):
         parents = {id(child): node for node in root.iterate() for child in node.children}
         for node in root.iterate():
@@ -146,7 +146,7 @@ def unknown_element(site: Site) -> Iterator[Found]:
 
 @rule("rsl/not-named", Level.WARNING, "RSL 4", "A licence file is named in robots.txt, a header or a page.")
 def not_named(site: Site) -> Iterator[Found]:
-    """Nobody looks for a licence file that no place names."""
+    """Finds a licence file that nothing names, so that nobody looks for it."""
     robots = site.file(ROBOTS_TXT)
     for capture, root in _roots(site):
         path = capture.url.removeprefix(site.url.origin)

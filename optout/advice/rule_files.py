@@ -31,7 +31,7 @@ def _ai_txt(site: Site) -> Lines | None:
 
 @rule("ai-txt/no-group", Level.ERROR, "Spawning's ai.txt", "Rules in ai.txt stand under a User-Agent line.")
 def no_group(site: Site) -> Iterator[Found]:
-    """Allow and Disallow lines without any User-Agent line, or before it."""
+    """Finds Allow and Disallow lines without a User-Agent line before them."""
     file = _ai_txt(site)
     lost = [r for r in file.records if r.group < 0 and r.key in ("allow", "disallow")] if file else []
     for record in lost[:1]:
@@ -44,7 +44,7 @@ def no_group(site: Site) -> Iterator[Found]:
 
 @rule("ai-txt/not-in-form", Level.ERROR, "Spawning's ai.txt", "ai.txt holds User-Agent, Allow and Disallow lines.")
 def not_in_form(site: Site) -> Iterator[Found]:
-    """Prose, or another file of the same name."""
+    """Finds prose, or another file of the same name."""
     file = _ai_txt(site)
     if file is None or file.groups or not file.records or any(r.key in ("allow", "disallow") for r in file.records):
         return
@@ -65,7 +65,7 @@ def not_in_form(site: Site) -> Iterator[Found]:
     "A rule in ai.txt names a path or a type of file.",
 )
 def path(site: Site) -> Iterator[Found]:
-    """``Disallow: training``: a purpose where a path should be."""
+    """Finds ``Disallow: training``: a purpose where a path should be."""
     file = _ai_txt(site)
     for record in file.records if file else ():
         if file and record.key in ("allow", "disallow") and record.value and record.value[0] not in "/*":
@@ -77,7 +77,7 @@ def path(site: Site) -> Iterator[Found]:
 
 @rule("ai-txt/unknown-line", Level.WARNING, "Spawning's ai.txt", "ai.txt has no lines about kinds of use.")
 def unknown_line(site: Site) -> Iterator[Found]:
-    """``Usage: training`` under a group: the form tells paths apart, not uses."""
+    """Finds ``Usage: training`` under a group: the format has rules for paths, not for uses."""
     file = _ai_txt(site)
     for record in [r for r in file.records if r.group >= 0 and _OTHER_KEYS.fullmatch(r.key)][:1] if file else ():
         if file:
@@ -86,7 +86,7 @@ def unknown_line(site: Site) -> Iterator[Found]:
 
 
 def _trust_lines(site: Site) -> Iterator[tuple[str, int, str]]:
-    """The source, number and words of each line of the trust.txt that is read."""
+    """Yields the source, number and words of each line of the trust.txt that is read."""
     for place in trust_txt.PLACES:
         capture = site.file(place)
         if capture is not None and not capture.body.lstrip().startswith(b"<"):
@@ -99,7 +99,7 @@ def _trust_lines(site: Site) -> Iterator[tuple[str, int, str]]:
 
 @rule("trust-txt/value", Level.ERROR, "trust.txt, 4 April 2024", "The line is datatrainingallowed=no, or =yes.")
 def trust_value(site: Site) -> Iterator[Found]:
-    """Another name, a colon, another value."""
+    """Finds another name, a colon, another value."""
     for source, number, words in _trust_lines(site):
         match = _NEARLY.fullmatch(words)
         if match and not re.fullmatch(r"datatrainingallowed\s*=\s*(yes|no)", words, re.IGNORECASE):
@@ -112,7 +112,7 @@ def trust_value(site: Site) -> Iterator[Found]:
 
 @rule("trust-txt/not-in-form", Level.WARNING, "trust.txt, 2020", "trust.txt holds lines name=value.")
 def trust_form(site: Site) -> Iterator[Found]:
-    """Another file under the name, or lines ``name: value``."""
+    """Finds another file under the name, or lines ``name: value``."""
     found = list(_trust_lines(site))
     if found and not any(re.match(r"[a-z]+\s*=", words, re.IGNORECASE) for _, _, words in found):
         source, number, words = found[0]
@@ -128,7 +128,7 @@ _NAMES = frozenset(
 
 @rule("trust-txt/unknown-name", Level.WARNING, "trust.txt, 2020", "trust.txt has the names of its specification.")
 def trust_name(site: Site) -> Iterator[Found]:
-    """``controls=``, ``datetime=``."""
+    """Finds ``controls=``, ``datetime=``."""
     for source, number, words in _trust_lines(site):
         match = re.match(r"([\w-]+)\s*=", words)
         if match and match[1].lower() not in _NAMES and not _NEARLY.fullmatch(words):

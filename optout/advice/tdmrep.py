@@ -38,7 +38,7 @@ class _Meant:
 
     @property
     def lines(self) -> list[str]:
-        """The rule as the specification has it, one object for each location."""
+        """Returns the rule as the specification has it, one object for each location."""
         rest: dict[str, object] = {"tdm-reservation": int(self.reserved)}
         if self.policy and self.reserved:
             rest["tdm-policy"] = self.policy
@@ -56,17 +56,17 @@ class _File:
     meant: list[_Meant]
 
     def found(self, message: str, quote: str, start: int | None = None, *, fix: bool = True) -> Found:
-        """A finding about the words at an offset, or about the whole file."""
+        """Returns a finding about the words at an offset, or about the whole file."""
         where = "whole file" if start is None else f"line {self.text.count(chr(10), 0, start) + 1}"
         return Found(message, readable(quote.encode()), self.source, where, self.fix if fix else None)
 
     def about(self, member: Member, message: str) -> Found:
-        """A finding about one member of an object."""
+        """Returns a finding about one member of an object."""
         return self.found(message, self.text[member.start : member.end], member.start)
 
     @property
     def fix(self) -> Fix | None:
-        """The whole file corrected, the narrowest locations first; nothing if no wish can be seen in it."""
+        """Returns the whole file corrected, the narrowest locations first; nothing if no wish can be seen in it."""
         ordered = sorted(self.meant, key=lambda meant: -max(len(path.rstrip("*")) for path in meant.locations))
         rules = ordered if any(True for _ in _hidden(self.meant)) else self.meant
         lines = ",\n  ".join(line for meant in rules for line in meant.lines)
@@ -74,13 +74,13 @@ class _File:
 
     @property
     def wish(self) -> str:
-        """The words in which a reservation is most likely meant, or the beginning of the file."""
+        """Returns the words in which a reservation is most likely meant, or the beginning of the file."""
         match = _WISH.search(self.text)
         return match[0] if match else self.text.strip()[:120]
 
 
 def _read(site: Site) -> _File | None:
-    """The file with as much leniency as any reader could have; nothing if it is absent or no text of JSON's kind."""
+    """Returns the file, read as leniently as any reader could; None if it is absent or not like JSON."""
     capture = site.file(TDMREP_JSON)
     if capture is None or len(capture.body) > MAX_FILE or capture.body.lstrip().startswith(b"<"):
         return None
@@ -131,7 +131,7 @@ def _locations(item: Object) -> list[str]:
 
 
 def _path(location: str) -> str:
-    """A location as a path pattern (6.1.1); the file's own URL stands for the site."""
+    """Returns a location as a path pattern (6.1.1); the file's own URL stands for the site."""
     with suppress(NotAUrl):
         location = urls.parse(location).target
     if location in ("", "*", TDMREP_JSON):
@@ -140,7 +140,7 @@ def _path(location: str) -> str:
 
 
 def _hidden(meant: list[_Meant]) -> Iterator[tuple[_Meant, _Meant]]:
-    """Rules that an earlier one with another value keeps from ever being asked, with that earlier one."""
+    """Yields rules that never apply since an earlier one with another value matches first, with that earlier one."""
     plain: list[tuple[str, _Meant]] = []
     for rule_ in meant:
         for other_path, other in plain:
@@ -154,7 +154,7 @@ def _hidden(meant: list[_Meant]) -> Iterator[tuple[_Meant, _Meant]]:
 
 @rule("tdmrep/not-json", Level.ERROR, "TDMRep 6.1; RFC 8259", "tdmrep.json is valid JSON.")
 def not_json(site: Site) -> Iterator[Found]:
-    """A comma after the last rule, single quotes, comments."""
+    """Finds a comma after the last rule, single quotes, comments."""
     file = _read(site)
     if file and file.error:
         fix = file.fix or Fix(RESERVED, Goes.FILE)
@@ -164,7 +164,7 @@ def not_json(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/not-an-array", Level.ERROR, "TDMRep 6.1", "The top level of tdmrep.json is an array of rules.")
 def not_an_array(site: Site) -> Iterator[Found]:
-    """A lone object, or the array in an object."""
+    """Finds a lone object, or the array inside an object."""
     file = _read(site)
     if file and file.meant and not isinstance(file.value, list):
         yield file.found("The file must be an array of rules: by the letter all of it says nothing.", file.wish)
@@ -172,7 +172,7 @@ def not_an_array(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/no-rule", Level.ERROR, "TDMRep 6.1, 7", "tdmrep.json holds rules with location and tdm-reservation.")
 def no_rule(site: Site) -> Iterator[Found]:
-    """Another vocabulary: a policy where the rules should be."""
+    """Finds another vocabulary: a policy where the rules should be."""
     file = _read(site)
     if file and not file.error and not file.meant and file.value != []:
         message = "There is no rule in this file: write location and tdm-reservation (1 reserves, 0 does not)."
@@ -181,7 +181,7 @@ def no_rule(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/location", Level.ERROR, "TDMRep 6.1, 6.1.1", "Each rule has a location that is a path pattern.")
 def location(site: Site) -> Iterator[Found]:
-    """Missing, a full URL, or without the slash at its beginning."""
+    """Finds a location that is missing, is a full URL, or lacks the slash at its beginning."""
     file = _read(site)
     for meant in file.meant if file else []:
         members = [member for member in meant.item.members if _name(member) in _PLACES]
@@ -199,7 +199,7 @@ def location(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/value", Level.ERROR, "TDMRep 5.1", "The value of tdm-reservation is 1 or 0.")
 def value(site: Site) -> Iterator[Found]:
-    """``true``, ``yes``; or the name of the member is another."""
+    """Finds ``true``, ``yes``, or another name for the member."""
     file = _read(site)
     for meant in file.meant if file else []:
         for member in meant.item.members if file else ():
@@ -213,7 +213,7 @@ def value(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/text-value", Level.NOTE, "TDMRep 5.1", "The value of tdm-reservation is a number.")
 def text_value(site: Site) -> Iterator[Found]:
-    """``"1"``: read by us, perhaps not by all."""
+    """Finds ``"1"``: Forbear reads it, other readers may not."""
     file = _read(site)
     for meant in file.meant if file else []:
         for member in meant.item.all("tdm-reservation"):
@@ -223,7 +223,7 @@ def text_value(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/unreachable-rule", Level.WARNING, "TDMRep 6.1", "No rule stands behind one that covers all it covers.")
 def unreachable_rule(site: Site) -> Iterator[Found]:
-    """The catch-all first: the first rule that matches decides."""
+    """Finds rules behind a catch-all: the first rule that matches decides."""
     file = _read(site)
     for earlier, meant in _hidden(file.meant) if file else ():
         for member in [m for m in meant.item.members if _name(m) in _PLACES][:1]:
@@ -238,7 +238,7 @@ def unreachable_rule(site: Site) -> Iterator[Found]:
 
 @rule("tdmrep/policy-without-reservation", Level.NOTE, "TDMRep 5.2", "A tdm-policy stands beside a reservation.")
 def policy_without_reservation(site: Site) -> Iterator[Found]:
-    """A policy beside 0 is not looked at."""
+    """Finds a policy beside 0, which nobody looks at."""
     file = _read(site)
     for meant in file.meant if file else []:
         for member in meant.item.all("tdm-policy"):

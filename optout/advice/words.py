@@ -18,7 +18,7 @@ _FIXES = {
 
 @rule("words/understood", Level.NOTE, "-", "What crawlers understand, and what they do then.")
 def understood(site: Site) -> Iterator[Found]:
-    """Each statement that its own protocol's rules put in force."""
+    """Reports each statement that counts by its own protocol's rules."""
     for statement in site.statements:
         if statement.force is StatementStatus.STANDING:
             effect = _effect(statement)
@@ -45,7 +45,7 @@ def _effect(statement: Statement) -> str:
 
 @rule("words/nothing-said", Level.NOTE, "-", "Something is said about training.")
 def nothing_said(site: Site) -> Iterator[Found]:
-    """No place says anything about AI training, in whatever form."""
+    """Reports that no place says anything about AI training, in any form."""
     said = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
     if not said and not any(decision.reasons for decision in site.decisions.values()):
         message = "No place says anything about AI training of this page: crawlers may take it."
@@ -58,7 +58,7 @@ REMARK = "words/remark"
 
 
 def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Words and gaps of all protocols that no rule has told of: what a protocol learns to doubt is told at once."""
+    """Reports what no other rule has reported: whatever a protocol learns to doubt is reported at once."""
     told = {(finding.source, finding.where) for finding in findings if finding.rule != "words/understood"}
     sources = {finding.source for finding in findings if finding.level is not Level.NOTE}
     protocols = policy.load().protocols
@@ -86,7 +86,7 @@ def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _is_told(item: Statement | Gap, told: set[tuple[str, str]], sources: set[str]) -> bool:
-    """robots.txt and pages hold words of several protocols; in any other file one finding explains the rest."""
+    """Returns whether another finding covers it; robots.txt and pages hold words of several protocols."""
     own_file = item.protocol in ("tdmrep", "ai-txt", "trust-txt", "rsl") and "header" not in item.where
     whole = item.where in ("whole file", "beginning of the file")
     return (item.source, item.where) in told or (item.source in sources and (own_file or whole))

@@ -37,7 +37,7 @@ class Protocol(typing.Protocol):
     PLACES: tuple[str, ...]
 
     def read(self, hop: Hop, /) -> Reading:
-        """Statements, gaps, and places still to look at."""
+        """Yields statements, gaps, and places still to look at."""
         ...
 
 

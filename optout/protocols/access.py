@@ -56,7 +56,7 @@ MAX_NODES = 1_000
 
 
 def read(hop: Hop) -> Reading:
-    """What shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
+    """Yields what shuts the URL: the status and header of its own answer, the markup of the page that may be kept."""
     capture = hop.answer
     if capture is None or capture.status is None:
         return
@@ -85,7 +85,7 @@ def _in_page(hop: Hop, page: Capture) -> Iterator[Statement | Gap]:
 
 
 def _turned_away(capture: Capture) -> Iterator[Statement]:
-    """A redirect to a page of refusal, such as ``/denied``: what stands there is not the page that was asked for."""
+    """Yields a redirect to a page of refusal, such as ``/denied``, which is not the page asked for."""
     target = redirect(capture)
     if target is not None and _segment(_DENIED_SEGMENT, target) and not _segment(_DENIED_SEGMENT, parse(capture.url)):
         location = capture.header("location")[0].strip()
@@ -97,7 +97,7 @@ def _segment(words: re.Pattern[str], url: Url) -> bool:
 
 
 def _login(markup: html.HtmlPage, hop: Hop) -> Iterator[Statement]:
-    """A login form: in place of the page, since its URL led to one elsewhere, or since there is little else."""
+    """Yields a login form: in place of the page, since its URL led to one elsewhere, or since there is little else."""
     page = hop.page
     for element in markup.elements:
         if element.name != "input" or element.attributes.get("type", "").strip().lower() != "password" or not page:
@@ -115,7 +115,7 @@ def _is_login(url: Url) -> bool:
 
 
 def _challenge(element: Element) -> str:
-    """The words that show a vendor's challenge: a start tag, or what stands in a script; empty if there are none."""
+    """Returns the words that show a vendor's challenge, in a start tag or script; empty if there are none."""
     if _WIDGETS.intersection(element.attributes.get("class", "").split()):
         return element.quote
     for mark in html.CHALLENGE_MARKS:
@@ -145,12 +145,12 @@ def _no(
 
 
 def _name(term: str) -> str:
-    """A type or property without its vocabulary: ``schema:Article`` and ``https://schema.org/Article`` are Article."""
+    """Returns a type or property without its vocabulary: ``schema:Article`` is ``Article``."""
     return re.split(r"[/#:]", term.strip())[-1]
 
 
 def _is_admission(types: list[str]) -> bool:
-    """Whether the property is about the entrance to a place or event (schema.org); in doubt it is about the page."""
+    """Returns whether the property is about the entrance to a place or event; in doubt it is about the page."""
     return bool(types) and all(_name(one) in ADMISSION_TYPES for one in types)
 
 
@@ -170,7 +170,7 @@ def _microdata(element: Element, page: Capture) -> Iterator[Statement]:
 
 
 def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
-    """JSON-LD 1.1: the property on any node that is the page or a part of it."""
+    """Yields the property on any JSON-LD 1.1 node that is the page or a part of it."""
     kind = mime.parse(element.attributes.get("type", ""))
     if kind is None or kind.essence != "application/ld+json":
         return
@@ -192,7 +192,7 @@ def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
 
 
 def _marks(root: Value) -> Iterator[tuple[int, int]]:
-    """Where the property stands with the value false on a node of the page that is no place and no event."""
+    """Yields where the property stands with the value false on a node of the page that is no place and no event."""
     waiting: list[Value] = [root]
     while waiting:
         node = waiting.pop()

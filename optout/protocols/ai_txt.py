@@ -30,7 +30,7 @@ _TRAINING = frozenset({Use.TRAIN_AI})
 
 
 def read(hop: Hop) -> Reading:
-    """The rules for the asking agent that cover the URL; the longest decides, of the same length a Disallow."""
+    """Yields the rules for the asking agent that cover the URL; the longest decides, of the same length a Disallow."""
     capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     if capture is None:
         return
@@ -50,7 +50,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
-    """Wishes in another form than Spawning's: dialects (``Training: deny``), other people's drafts, plain prose."""
+    """Yields wishes in another form than Spawning's: dialects (``Training: deny``), other drafts, plain prose."""
     if NAME not in capture.memo:
         found = [(wish.preference, wish.quote, wish.line) for wish in informal_optouts.in_lines(capture.body)]
         body = re.sub(rb"\r\n?", b"\n", to_utf8(capture.body[:LIMIT])) if is_prose else b""
@@ -66,13 +66,13 @@ def _flagged(capture: Capture, *, is_prose: bool) -> tuple[Statement, ...]:
 
 
 def _covering(rules: Rules, target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The rules that cover a target, and those that cover it in small letters."""
+    """Returns the rules that cover a target, and those that cover it in small letters."""
     lower = target.text.lower()
     return rules.covering(target), rules.covering(Target(lower)) if target.text != lower else ()
 
 
 def _matches(rules: Rules, covering: tuple[int, ...], in_small_letters: tuple[int, ...]) -> list[Match]:
-    """Rules about a type of files hold for ``.JPG`` as for ``.jpg``; only a no is read so."""
+    """Returns the matching rules, the deciding one first; a no about ``.jpg`` covers ``.JPG`` too."""
     matches = rules.matches(covering)
     known = {match.line.start for match in matches}
     lower = (match for match in rules.matches(in_small_letters) if match.line.value.startswith(b"*."))

@@ -83,11 +83,11 @@ class _Rule:
 
     @property
     def length(self) -> int:
-        """Octets of the path."""
+        """Returns octets of the path."""
         return self.pattern.length if self.pattern else 0
 
     def covers(self, target: Target) -> bool:
-        """Whether it is about this target."""
+        """Returns whether it is about this target."""
         return self.pattern is None or self.pattern.matches(target.octets)
 
 
@@ -100,7 +100,7 @@ class _Rules:
     others: tuple[_Rule, ...]
 
     def covering(self, target: Target) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The positions of those that are about a target, of its own and of the others."""
+        """Returns the positions of those that are about a target, of its own and of the others."""
         own, others = (
             tuple(number for number, rule in enumerate(rules) if rule.covers(target))
             for rules in (self.own, self.others)
@@ -109,7 +109,7 @@ class _Rules:
 
 
 def read(hop: Hop) -> Reading:
-    """What robots.txt says of the URL, and the header of the answer of itself; any disallow stands (vocab 5.1)."""
+    """Yields what robots.txt says of the URL and the header of the answer; any disallow counts (vocab 5.1)."""
     capture = robots.capture_of(hop)
     if capture is not None:
         yield from _in_robots_txt(hop, capture)
@@ -118,7 +118,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
-    """Attach 3.1: the longest path decides; rules of the same path apply all."""
+    """Yields what the rules of robots.txt say: the longest path decides, all rules with that path apply (attach 3.1)."""
     file, agent = robots_txt.parse(capture), hop.question.agent
     memo = f"{NAME} {agent}"
     if memo not in capture.memo:
@@ -148,7 +148,7 @@ def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
 
 
 def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> Iterator[Statement]:
-    """Rules in other crawlers' groups, or before any, about uses of which our own groups say nothing."""
+    """Yields rules of other groups, or of none, about uses that our own groups do not mention."""
     note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for rule in rules[:MOST_STATEMENTS]:
         for member in rule.said.members:
@@ -158,7 +158,7 @@ def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> I
 
 
 def _rules(file: RobotsTxt, agent: str) -> _Rules:
-    """The rules of the agent's groups (attach 3.2), and the others."""
+    """Returns the rules of the agent's groups (attach 3.2), and the others."""
     rules: list[_Rule] = []
     gaps: list[Gap] = []
     for line in file.records(_FIELD, agent):
@@ -182,7 +182,7 @@ def _rule(line: Line, file: RobotsTxt) -> _Rule:
 
 
 def _header(page: Capture) -> Reading:
-    """Attach 2: the response header, about the content of this very answer; several field lines are one field."""
+    """Yields what the response header says of this very answer; several field lines are one field (attach 2)."""
     lines = [field_octets(line.strip(" \t")) for line in page.header(_FIELD)]
     said = _said(b", ".join(lines))
     where = f"header {_FIELD}"
@@ -195,7 +195,7 @@ def _header(page: Capture) -> Reading:
 
 
 def _said(field: bytes) -> _Said:
-    """Vocab 6: a Token y allows, n disallows; anything else is unknown and no error."""
+    """Yields what a field says: y allows, n disallows, anything else is unknown and not an error (vocab 6)."""
     try:
         members = structured_headers.dictionary(field)
     except Unreadable as error:
@@ -224,7 +224,7 @@ def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:
 
 
 def _taken_back(field: bytes, members: dict[str, str | None]) -> Iterator[_Member]:
-    """A no that a later value of the same key puts aside (vocab 6.5.1): a contradiction all the same."""
+    """Yields a no that a later value of the same key puts aside (vocab 6.5.1): a contradiction all the same."""
     for label in dict.fromkeys(match[1].decode() for match in _SAID_NO.finditer(field)):
         if members.get(label, "n") != "n":
             note = "A later value of the same key counts instead (vocab 6.5.1)."
@@ -237,6 +237,6 @@ def _statement(member: _Member, quote: str, source: str, where: str, force: Stat
 
 
 def _unread(error: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
-    """A field that fails to parse is as if it were not there (RFC 9651 4.2); what it meant is not known."""
+    """Yields a field that fails to parse is as if it were not there (RFC 9651 4.2); what it meant is not known."""
     yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, StatementStatus.MALFORMED, error)
     yield Gap(NAME, quote, source, where, error, NEVER)

@@ -56,7 +56,7 @@ MAX_REMOTE = 4
 
 
 def read(hop: Hop) -> Reading:
-    """What the file's manifests say: the store in it, or else one that its answer or its XMP names (11.5)."""
+    """Yields what the file's manifests say: the store in it, or else one that its answer or its XMP names (11.5)."""
     page = hop.page
     if page is None:
         return
@@ -89,7 +89,7 @@ def _elsewhere(hop: Hop, page: Capture, by_reader: str) -> Reading:
 
 
 def _named(page: Capture, by_reader: str) -> Iterator[tuple[str, str]]:
-    """Where a manifest is named, and its URL as written."""
+    """Yields where a manifest is named, and its URL as written."""
     for link in link_header.links(page.header("link")):
         if "c2pa-manifest" in link.relations:
             yield "header link", link.target
@@ -135,7 +135,7 @@ class _Entry:
 
 
 def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
-    """The active manifest's word, then its parents'; of other ingredients only that they spoke (18.15)."""
+    """Yields the active manifest's word, then its parents'; of other ingredients only that they spoke (18.15)."""
     if sum(1 for manifest in store.manifests.values() for _ in _entries(manifest)) > MAX_ENTRIES:
         yield Gap(NAME, "unreadable", source, "manifest store", f"It has more than {MAX_ENTRIES} entries.")
         return
@@ -160,7 +160,7 @@ def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
 
 
 def _lineage(store: Store) -> tuple[list[Manifest], list[Manifest], list[Manifest]]:
-    """The manifests that speak of this very content, those of what it was made from, and those of other ingredients.
+    """Returns the manifests of this very content, those of what it was made from, and those of other ingredients.
 
     An update manifest leaves the content alone (11.2.3), so the one before it speaks of the same.
     """
@@ -178,7 +178,7 @@ def _lineage(store: Store) -> tuple[list[Manifest], list[Manifest], list[Manifes
 
 
 def _entries(manifest: Manifest) -> Iterator[_Entry]:
-    """The entries of all training and data mining assertions; the schema of C2PA 1.3 forgot the map they stand in."""
+    """Yields the entries of all assertions, with or without the map that C2PA 1.3 left out of its schema."""
     for label, assertion in manifest.assertions.items():
         if not _LABEL.fullmatch(label):
             continue

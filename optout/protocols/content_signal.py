@@ -33,7 +33,7 @@ MOST = 64
 
 
 def read(hop: Hop) -> Reading:
-    """What the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes stands."""
+    """Yields what the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes stands."""
     capture = robots.capture_of(hop)
     if capture is None:
         return
@@ -65,7 +65,7 @@ def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
 
 
 def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statement]:
-    """Signals in other crawlers' groups, or before any, about uses of which our own groups say nothing."""
+    """Yields signals of other groups, or of none, about uses that our own groups do not mention."""
     note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for line in islice(file.elsewhere(_KEY, agent), MOST):
         for part in readable(line.value).lower().split(",")[:MOST]:
@@ -75,7 +75,7 @@ def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statem
 
 
 def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
-    """One signal between commas."""
+    """Yields one signal between commas."""
     match = _SIGNAL.fullmatch(part)
     if match and match[1] == "use":
         note = "A ceiling on reproduction (Cloudflare, 1 July 2026); whether it forbids training is not written."

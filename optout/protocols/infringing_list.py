@@ -52,7 +52,7 @@ class Listed:
     note: str
 
     def holds(self, at: datetime) -> bool:
-        """Whether it stands at a time: from the moment it is in the list, until its day out."""
+        """Returns whether it stands at a time: from the moment it is in the list, until its day out."""
         return self.until is None or at.astimezone(UTC).date() < self.until
 
 
@@ -63,7 +63,7 @@ class _Parsed:
 
 
 def read(hop: Hop) -> Reading:
-    """The entries that speak about the URL's host, or a domain above it."""
+    """Yields the entries that speak about the URL's host, or a domain above it."""
     capture = hop.captures.get(LIST)
     if capture is None:
         return
@@ -82,14 +82,14 @@ def read(hop: Hop) -> Reading:
 
 
 def capture_of(body: bytes) -> Capture:
-    """The list as a capture; raises BadList if it cannot be read."""
+    """Returns the list as a capture; raises BadList if it cannot be read."""
     capture = Capture(LIST, 200, (("content-type", "text/csv"),), body)
     _parsed(capture)
     return capture
 
 
 def written(rows: Iterable[tuple[str, ...]]) -> bytes:
-    """The list as it is kept: rows with the fields of COLUMNS, sorted, so that the same entries have one digest."""
+    """Returns the list as it is kept: sorted rows of COLUMNS, so that the same entries have one digest."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -98,7 +98,7 @@ def written(rows: Iterable[tuple[str, ...]]) -> bytes:
 
 
 def host_of(domain: str) -> str:
-    """A domain as hosts are compared: in A-labels, lower case, without the root's dot; raises NotAUrl."""
+    """Returns a domain as hosts are compared: in A-labels, lower case, without the root's dot; raises NotAUrl."""
     url = urls.parse(f"https://{domain}/")
     if url.href != f"https://{url.host}/" or not re.fullmatch(r"[^\s/:@?#*]+|\[[0-9a-fA-F:.]+\]", domain):
         raise NotAUrl(f"{domain!r} is no domain")

@@ -57,7 +57,7 @@ MAX_CONSTRAINT = 500
 
 
 def read(hop: Hop) -> Reading:
-    """What the file says about itself, in each of its packets: all of it adds up."""
+    """Yields what the file says about itself, in each of its packets: all of it adds up."""
     page = hop.page
     if page is None:
         return
@@ -76,7 +76,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _said(packet: Packet, page: Capture, told: set[str]) -> Iterator[Statement | Gap]:
-    """What a packet says that none before it has told: a file may have hundreds that say the same."""
+    """Yields what a packet says that none before it has told: a file may have hundreds that say the same."""
     properties = list(packet.properties((PLUS,)))
     constraints = [item.value for item in properties if item.name == "OtherConstraints"]
     for item in properties:
@@ -88,7 +88,7 @@ def _said(packet: Packet, page: Capture, told: set[str]) -> Iterator[Statement |
 
 
 def _in_manifest(manifest: Manifest) -> Iterator[Property]:
-    """The property in metadata assertions (CAWG Metadata 1.1, C2PA 2.2 18.17): JSON-LD with XMP's names."""
+    """Yields the property in metadata assertions (CAWG Metadata 1.1, C2PA 2.2 18.17): JSON-LD with XMP's names."""
     for label, assertion in manifest.assertions.items():
         if not (_METADATA.fullmatch(label) and isinstance(assertion, dict)):
             continue

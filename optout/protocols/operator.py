@@ -57,7 +57,7 @@ class ListLine:
     lifts: frozenset[str]
 
     def holds(self, at: datetime) -> bool:
-        """Whether it stands at a time, to the day: a block from the moment it is listed, a licence by its dates."""
+        """Returns whether it holds at a time, to the day: a block once it is listed, a licence by its dates."""
         today = at.astimezone(UTC).date()
         if self.until and today >= self.until:
             return False
@@ -65,7 +65,7 @@ class ListLine:
 
 
 def read(hop: Hop) -> Reading:
-    """The operator's entries that speak about the URL."""
+    """Yields the operator's entries that speak about the URL."""
     capture = hop.captures.get(LIST)
     if capture is None:
         return
@@ -86,13 +86,13 @@ def read(hop: Hop) -> Reading:
 
 
 def _covering(entries: Sequence[ListLine], target: Target) -> tuple[int, ...]:
-    """The positions of the entries of a host that speak about a target."""
+    """Returns the positions of the entries of a host that speak about a target."""
     octets = _normalised(target.text)
     return tuple(n for n, entry in enumerate(entries) if not entry.origin or octets.startswith(entry.prefix))
 
 
 def _host(url: Url) -> str:
-    """Its host; a name with the root's dot at its end is the same name (RFC 1034 3.1)."""
+    """Returns its host; a name with the root's dot at its end is the same name (RFC 1034 3.1)."""
     return url.host.removesuffix(".")
 
 
@@ -101,19 +101,19 @@ def _origin(url: Url) -> str:
 
 
 def _normalised(path_and_query: str) -> bytes:
-    """Path and query in one spelling, so that ``/%61rchive/`` is no way around a block of ``/archive/``."""
+    """Returns path and query in one spelling, so that ``/%61rchive/`` does not evade a block of ``/archive/``."""
     return urls.normalise(path_and_query.encode())
 
 
 def capture_of(body: bytes) -> Capture:
-    """The list as a capture; raises BadList if it cannot be read."""
+    """Returns the list as a capture; raises BadList if it cannot be read."""
     capture = Capture(LIST, 200, (("content-type", "text/csv"),), body)
     _parsed(capture)
     return capture
 
 
 def extended(own: bytes, lines: Sequence[str]) -> Capture:
-    """The operator's own list (empty: none) with further lines at its end, as a capture; raises BadList."""
+    """Returns the operator's own list (empty: none) with further lines at its end, as a capture; raises BadList."""
     body = own or ",".join(_COLUMNS).encode() + b"\n"
     if lines:
         body = to_utf8(body).rstrip(b"\r\n") + b"\n" + "".join(f"{line}\n" for line in lines).encode()

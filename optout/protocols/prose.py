@@ -42,7 +42,7 @@ MAX_LINK = 200
 
 
 def read(hop: Hop) -> Reading:
-    """What the page that may be kept says in prose."""
+    """Yields what the page that may be kept says in prose."""
     page = hop.page
     known = representation.of(page) if page else None
     if page is None or known is None or not known.is_html or len(page.body) > tree_bounds.MAX_OCTETS:
@@ -61,7 +61,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _end(source: bytes) -> tuple[int, bytes]:
-    """The last part of a long page, from a tag on, and its offset."""
+    """Returns the last part of a long page, from a tag on, and its offset."""
     begin = max(source.find(b"<", len(source) - MAX_PART), len(source) - MAX_PART)
     return begin, source[begin:]
 
@@ -80,7 +80,7 @@ class _Notices:
         self._link: Tag | None = None
 
     def read(self) -> Iterator[_Found]:
-        """What is found, in order."""
+        """Yields what is found, in order."""
         begin = end = 0
         for tag in tags(self._source):
             yield from self._of_tag(tag)
@@ -93,7 +93,7 @@ class _Notices:
         yield from self._sentences(begin, len(self._source))
 
     def _sentences(self, begin: int, end: int) -> Iterator[_Found]:
-        """The text between two tags that are not inline, if it is part of a notice."""
+        """Yields the text between two tags that are not inline, if it is part of a notice."""
         text = self._source[begin:end]
         if len(text) < 20 or not (self._notice or _LAW.search(text)):
             return

@@ -34,7 +34,7 @@ MOST_STATEMENTS = 64
 
 
 def read(hop: Hop) -> Reading:
-    """The rules for the asking agent that cover the URL, and what is doubtful about the file."""
+    """Yields the rules for the asking agent that cover the URL, and what is doubtful about the file."""
     capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     if capture is None:
         return
@@ -57,7 +57,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _meant(hop: Hop, capture: Capture) -> Iterator[Statement]:
-    """A rule that plainly shuts the URL, in a form that RFC 9309 does not read so."""
+    """Yields a rule that plainly shuts the URL, in a form that RFC 9309 does not read so."""
     mended = robots_mended.of(capture)
     if mended is None:
         return
@@ -71,18 +71,18 @@ def _meant(hop: Hop, capture: Capture) -> Iterator[Statement]:
 
 
 def is_robots_txt(target: Target) -> bool:
-    """Whether it is the rules' own file."""
+    """Returns whether it is the rules' own file."""
     return target.text == PLACES[0]
 
 
 def file_of(hop: Hop) -> RobotsTxt | None:
-    """The robots.txt of the URL's authority, if it is known and there is one."""
+    """Returns the robots.txt of the URL's authority, if it is known and there is one."""
     capture = capture_of(hop)
     return robots_txt.parse(capture) if capture else None
 
 
 def capture_of(hop: Hop) -> Capture | None:
-    """Its capture. What hinders on the way to it is for this protocol to say, and not for others that look there."""
+    """Returns the capture of that robots.txt; gaps on the way to it are left to this protocol's ``read``."""
     look = hop.look(NAME, hop.url.origin + PLACES[0])
     try:
         while True:

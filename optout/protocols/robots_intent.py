@@ -24,7 +24,7 @@ MOST_RULES = 70_000
 
 
 def read(hop: Hop) -> Reading:
-    """Each rule that shuts the URL to a training crawler that is named; through ``*`` nobody is.
+    """Yields each rule that shuts the URL to a training crawler that is named; through ``*`` nobody is.
 
     And what is written so that no crawler obeys it. Not asked where robots.txt shuts the URL to our own
     crawler, or names it: then the site has spoken to us.
@@ -60,7 +60,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _flagged(file: RobotsTxt, unreal: tuple[str, ...], lines: tuple[Wish, ...], hop: Hop) -> Reading:
-    """Lines that no crawler obeys: rules for a crawler of no name (``*AI*``), wishes that are no record (``Noai:``)."""
+    """Yields lines that no crawler obeys: rules for a kind of crawlers (``*AI*``), bare wishes (``Noai:``)."""
     for name in unreal:
         match = _shut(file, name, hop)
         if match:
@@ -75,7 +75,7 @@ def _flag(preference: Preference, quote: str, file: RobotsTxt, where: str, note:
 
 
 def _shut(file: RobotsTxt, agent: str, hop: Hop) -> Match | None:
-    """The rule that shuts a URL to a crawler."""
+    """Returns the rule that shuts a URL to a crawler."""
     rules = file.rules_for(agent)
     decisive = rules.matches(hop.of_target(rules.covering)[:1])
     return decisive[0] if decisive and not decisive[0].allows else None

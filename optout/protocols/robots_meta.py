@@ -30,7 +30,7 @@ _NOT_READ = "The attribute is name, and its value robots: in this form no crawle
 
 
 def read(hop: Hop) -> Reading:
-    """What the page's header and markup say to everybody and to the crawler by name: all of it adds up (3.1)."""
+    """Yields what the page's header and markup say to everybody and to the crawler by name: all of it adds up (3.1)."""
     page = hop.page
     if page is None:
         return
@@ -53,7 +53,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _meant(element: Element, agent: str) -> frozenset[str]:
-    """What a meta element plainly means for the crawler, whose name is not robots or that of the crawler."""
+    """Returns what a meta element plainly means for the crawler, whose name is not robots or that of the crawler."""
     content = element.attributes.get("content", "")
     if element.attributes.get("name", "").strip().lower() in ("robots", agent.lower()):
         return frozenset()
@@ -64,7 +64,7 @@ def _meant(element: Element, agent: str) -> frozenset[str]:
 
 
 def _flagged(rules: frozenset[str], element: Element, page: Capture, note: str) -> Iterator[Statement]:
-    """What is meant by an element that no crawler has to read."""
+    """Yields what is meant by an element that no crawler has to read."""
     for statement in _statements(rules, element.quote, page, element.where):
         yield replace(statement, force=StatementStatus.FLAGGED, note=note)
 

@@ -64,7 +64,7 @@ class _Named:
 
 
 def read(hop: Hop) -> Reading:
-    """What the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
+    """Yields what the licences say that robots.txt, header or page name (4.2), and those in the page itself (4.6.2)."""
     named = list(_in_robots_txt(hop))
     if not named:
         yield from _elsewhere(hop)
@@ -117,7 +117,7 @@ def _licences(hop: Hop, named: list[_Named]) -> Reading:
 
 
 def _look(hop: Hop, url: str) -> Generator[Gap | Place, None, Capture | None]:
-    """A licence file; one that is named and not there leaves the page unlicensed (4.3), which is no prohibition."""
+    """Returns a licence file, or None; a missing one leaves the page unlicensed, which is not a prohibition (4.3)."""
     capture = yield from hop.look(NAME, url)
     if capture is None and hop.is_absent(url):
         known = hop.captures.get(url)
@@ -130,7 +130,7 @@ def _look(hop: Hop, url: str) -> Generator[Gap | Place, None, Capture | None]:
 
 
 def _document(capture: Capture, memo: str, octets: bytes, encoding: str | None = None) -> Document | Unreadable:
-    """The document, parsed once for its capture; or why it cannot be."""
+    """Returns the document, parsed once for its capture; or why it cannot be."""
     if memo not in capture.memo:
         try:
             capture.memo[memo] = Document(octets, encoding)
@@ -143,7 +143,7 @@ def _document(capture: Capture, memo: str, octets: bytes, encoding: str | None =
 def _said(
     hop: Hop, document: Document | Unreadable, source: str, of_page: bool, where: str = ""
 ) -> Iterator[Statement | Gap]:
-    """``where`` is the element that holds the document; it is empty for a file."""
+    """Yields what a document says of the page; ``where`` is the element that holds it, empty for a file."""
     if isinstance(document, Unreadable):
         quote, defers = "too-large" if isinstance(document, TooLarge) else "unreadable", ALWAYS
         if isinstance(document, NotXml):
@@ -171,7 +171,7 @@ def _listed(terms: Iterator[Term], source: str, where: str = "") -> Iterator[Sta
 
 
 def _in_robots_txt(hop: Hop) -> tuple[_Named, ...]:
-    """4.4.2: the licences of the agent's groups, else those outside of any group."""
+    """Returns the licences of the agent's groups, else those outside of any group (4.4.2)."""
     capture = robots.capture_of(hop)
     if capture is None:
         return ()
@@ -183,7 +183,7 @@ def _in_robots_txt(hop: Hop) -> tuple[_Named, ...]:
 
 
 def _elsewhere(hop: Hop) -> tuple[Statement, ...]:
-    """License lines in other crawlers' groups, where none is for this one: what they name is not known to be for it."""
+    """Returns License lines of other crawlers' groups, if our own groups have none."""
     capture = robots.capture_of(hop)
     if capture is None:
         return ()
@@ -216,14 +216,14 @@ def _license_lines(file: RobotsTxt, agent: str) -> Iterator[_Named]:
 
 
 def _in_header(page: Capture) -> Iterator[_Named]:
-    """4.5: ``Link`` with this relation and this media type; any other is an ordinary link to a licence."""
+    """Yields ``Link`` fields with this relation and media type; others are ordinary links to a licence (4.5)."""
     for link in link_header.links(page.header("link")):
         if _is_licence(link.parameters):
             yield _named(link.target, quoted(link.text), page, "header link")
 
 
 def _in_elements(markup: html.HtmlPage, page: Capture) -> Iterator[_Named]:
-    """4.6.1: ``link`` elements, whose URLs are relative to the page's base (HTML 2.4.1)."""
+    """Yields ``link`` elements, whose URLs are relative to the page's base (4.6.1, HTML 2.4.1)."""
     for element in markup.elements:
         if _names_licence(element):
             yield _named(element.attributes["href"], element.quote, page, element.where, markup.base)
@@ -250,7 +250,7 @@ def _named(reference: str, quote: str, page: Capture, where: str, base: str | No
 
 
 def _in_page(hop: Hop, page: Capture) -> Iterator[Statement | Gap]:
-    """4.7: a feed holds what its items license, so that all is said of the feed; or the page is a licence file."""
+    """Yields what a feed says of its items, taken as said of the feed, or what a licence file says (4.7)."""
     if documents.NAMESPACE.encode() not in page.body or html.is_html(page) or not _FEED.match(page.body[:1024]):
         return
     document = _document(page, NAME, page.body)

@@ -67,7 +67,7 @@ class _Rule:
     value: _Value
 
     def covers(self, target: Target) -> bool:
-        """Whether it is about this target."""
+        """Returns whether it is about this target."""
         return any(one.matches(target.octets) for one in self.patterns)
 
 
@@ -80,7 +80,7 @@ class _File:
     wishes: tuple[_Rule, ...] = ()
 
     def covering(self, target: Target) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """What the file says of a URL: its rules, the first word to the contrary, and what it evidently means.
+        """Returns what the file says of a URL: its rules, the first word to the contrary, and what it evidently means.
 
         The contrary comes too late, since the first match wins (6.1). A rule whose value is an error is as if it were
         not there (5.1), but its value is told.
@@ -104,7 +104,7 @@ class _File:
 
 
 def read(hop: Hop) -> Reading:
-    """What the site's file, the header, the markup and the metadata say: each supersedes those before it (6.7)."""
+    """Yields what the file, the header, the markup and the metadata say, each superseding the former (6.7)."""
     places: list[tuple[str, list[_Value]]] = []
     capture = yield from hop.look(NAME, hop.url.origin + PLACES[0])
     overruled: list[_Value] = []
@@ -136,7 +136,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _weighed(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap]:
-    """All values as statements; the last place that says 0 or 1 decides, and 1 beside 0 in one place is 1 (6.7)."""
+    """Yields all values as statements: the last place with 0 or 1 decides, and 1 wins within one place (6.7)."""
     final: bool | None = None
     decides = -1
     for number, (_, values) in enumerate(places):
@@ -163,7 +163,7 @@ def _statement(value: _Value, source: str, force: StatementStatus) -> Statement:
 
 
 def _reserved(text: str) -> bool | None:
-    """5.1: 1 is reserved, 0 is not; anything else is an error."""
+    """Returns True for 1 and False for 0; None for anything else, which is an error (5.1)."""
     return {"1": True, "0": False}.get(text.strip())
 
 
@@ -214,7 +214,7 @@ def _parse(capture: Capture) -> _File:
 
 
 def _rule(item: Value, text: str, lines: list[int]) -> _Rule | None:
-    """A rule, or nothing if it lacks what 6.1 demands. Of members of the same name the reserving one counts."""
+    """Returns a rule, or nothing if it lacks what 6.1 demands. Of members of the same name the reserving one counts."""
     if not isinstance(item, Object):
         return None
     locations = [member.value for member in item.all("location")]
@@ -234,7 +234,7 @@ def _value(member: Member, reserved: bool | None, text: str, lines: list[int], p
 
 
 def _json_reserved(member: Member) -> bool | None:
-    """5.1 names the value, not its JSON type: 1 and "1" are the same; true is neither."""
+    """Returns the same for a JSON value: 1 and "1" are the same value (5.1), true is neither 0 nor 1."""
     value = member.value
     if isinstance(value, str):
         return {"1": True, "0": False}.get(value)
@@ -253,7 +253,7 @@ _NO = re.compile(r"0|false|no", re.IGNORECASE)
 
 
 def _wishes(values: list[Value], text: str, lines: list[int]) -> Iterator[_Rule]:
-    """A lone object, an array wrapped in an object, underscores, a URL as location, JSON-LD of one's own terms."""
+    """Yields rules meant by a lone object, a wrapped array, underscores, a URL as location, JSON-LD."""
     waiting = values[::-1]
     left = MAX_WISHES
     while waiting and left:
@@ -272,7 +272,7 @@ def _wishes(values: list[Value], text: str, lines: list[int]) -> Iterator[_Rule]
 
 
 def _meant(member: Member) -> bool | None:
-    """Whether a member reserves (True) or not (False); nothing if it is not about that."""
+    """Returns whether a member reserves (True) or not (False); nothing if it is not about that."""
     word = json.dumps(member.value) if isinstance(member.value, bool | int) else member.value
     if isinstance(word, str) and member.name in ("type", "@type"):
         return True if _RESERVATION.fullmatch(word.rpartition("/")[2].rpartition("#")[2]) else None
@@ -282,14 +282,14 @@ def _meant(member: Member) -> bool | None:
 
 
 def _path(location: str) -> Pattern:
-    """A location as it is meant: of a URL its path; that of the file itself is the whole site."""
+    """Returns a location as it is meant: of a URL its path; that of the file itself is the whole site."""
     path = re.sub(r"https?://[^/?#]*", "", location.strip(), flags=re.IGNORECASE)
     path = "" if path == PLACES[0] else path
     return Pattern((path if path[:1] in ("/", "*") else f"/{path}").encode("utf-8", "surrogatepass"))
 
 
 def _in_broken_json(text: str) -> Iterator[_Rule]:
-    """What stands in a file that is no JSON (a comma too many): its first reservation, else that there is none."""
+    """Yields the first reservation in a file that is not JSON (a comma too many), or else that there is none."""
     found = sorted(islice(_ANYWHERE.finditer(text), MAX_WISHES), key=lambda match: not _YES.fullmatch(match[1]))
     for match in found:
         where = f"line {text.count(chr(10), 0, match.start()) + 1}"
@@ -300,7 +300,7 @@ def _in_broken_json(text: str) -> Iterator[_Rule]:
 
 
 def _header(page: Capture) -> Generator[Gap, None, list[_Value]]:
-    """6.2: the response header; a field that lists several values says each of them (RFC 9110 5.3)."""
+    """Yields the values of the response header, each of a list (6.2, RFC 9110 5.3)."""
     policy = next((quoted(value) for value in page.header("tdm-policy")), "")
     values = []
     for field in page.header("tdm-reservation"):
@@ -315,7 +315,7 @@ def _header(page: Capture) -> Generator[Gap, None, list[_Value]]:
 
 
 def _markup(page: Capture) -> list[_Value]:
-    """6.3: meta elements."""
+    """Yields the values of meta elements (6.3)."""
     elements = html.read(page).elements
     policy = next((element.attributes.get("content", "") for element in html.metas(elements, "tdm-policy")), "")
     return [
@@ -357,7 +357,7 @@ def _flagged(value: _Value, page: Capture, note: str = _NAMED) -> Iterator[State
 
 
 def _metadata(page: Capture) -> list[_Value]:
-    """6.4 to 6.6: an EPUB book's or a PDF document's word about itself. The container is told by its octets."""
+    """Yields the values in an EPUB book's or a PDF document's own metadata (6.4 to 6.6), known by its octets."""
     properties: list[Property] = []
     kind = container.of(page)
     if kind is Container.EPUB:

@@ -31,7 +31,7 @@ _TRAINING = frozenset({Use.TRAIN_AI})
 
 
 def read(hop: Hop) -> Reading:
-    """What the first of the two places says that holds a trust.txt."""
+    """Yields what the first of the two places says that holds a trust.txt."""
     for path in PLACES:
         url = hop.url.origin + path
         capture = yield from hop.look(NAME, url)
@@ -47,7 +47,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _is_page(capture: Capture) -> bool:
-    """A web page is no trust.txt: the crawler demands text/plain, and many a site answers every path with a page."""
+    """Returns whether it is a web page and not a trust.txt: many sites answer every path with a page."""
     return (
         not representation.HTML_TYPES.isdisjoint(representation.of(capture).readings)
         or _MARKUP.match(to_utf8(capture.body[:1024])) is not None

@@ -16,7 +16,7 @@ PLACES: tuple[str, ...] = ()
 
 
 def read(hop: Hop) -> Reading:
-    """The rules for each token that robots.txt names, the deciding one first; ``*`` does not stand in for a token."""
+    """Yields the rules for each token that robots.txt names, the deciding one first; ``*`` is not a token."""
     file = robots.file_of(hop)
     if file is None:
         return

@@ -167,7 +167,7 @@ class _Walk:
     def _located(
         self, octets: Octets, wanted: frozenset[int], idat: tuple[int, int]
     ) -> dict[int, list[tuple[int, int]]]:
-        """Where the extents of the items are that are wanted (8.11.3)."""
+        """Returns where the extents of the items are that are wanted (8.11.3)."""
         if not octets.left:
             return {}
         version = octets.number(1)
@@ -217,7 +217,7 @@ def _packed(kind: bytes, packed: bytes, budget: Budget) -> Packets:
 
 
 def _unpacked(packed: bytes, budget: Budget) -> bytes:
-    """ISO/IEC 18181-2 9.3: a box whose contents are compressed with Brotli (RFC 7932)."""
+    """Returns the contents of a box that is compressed with Brotli (ISO/IEC 18181-2 9.3, RFC 7932)."""
     stream = brotli.Decompressor()
     packet = bytearray()
     try:

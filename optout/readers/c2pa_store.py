@@ -100,7 +100,7 @@ class Embedded:
 
 
 def embedded(capture: Capture) -> Embedded:
-    """What an answer carries, read once; nothing if it is no file that can, or shows no mark of a store."""
+    """Returns what an answer carries, read once; nothing if it is no file that can, or shows no mark of a store."""
     found: Embedded | None = capture.memo.get("c2pa_store")
     if found is None:
         found = Embedded()
@@ -113,7 +113,7 @@ def embedded(capture: Capture) -> Embedded:
 
 
 def detached(store: Capture, asset: Capture) -> Store:
-    """A store that was fetched for an asset, read once for it. Raises Unreadable."""
+    """Returns a store that was fetched for an asset, read once for it. Raises Unreadable."""
     key = f"c2pa_store at {store.url}"
     found: Store | None = asset.memo.get(key)
     if found is None:

@@ -136,7 +136,7 @@ def of(capture: Capture) -> Container | None:
 
 
 def is_image(capture: Capture) -> bool:
-    """Whether an answer is an image, by its Content-Type or by its octets: images are served under wrong names too."""
+    """Returns whether an answer is an image, by its Content-Type or, as that is often wrong, by its octets."""
     if _declared(capture).startswith("image/"):
         return True
     kind = of(capture)
@@ -149,18 +149,18 @@ def is_image(capture: Capture) -> bool:
 
 
 def _declared(capture: Capture) -> str:
-    """What an answer is called; what it is by its octets if it is not called anything."""
+    """Returns what an answer is called; what it is by its octets if it is not called anything."""
     known = representation.of(capture)
     return known.stated or known.media_type
 
 
 def is_called_a_picture(capture: Capture) -> bool:
-    """Whether its Content-Type is that of an image whose metadata are read here."""
+    """Returns whether its Content-Type is that of an image whose metadata are read here."""
     return _declared(capture) in _CALLED_PICTURES
 
 
 def is_called_a_pdf(capture: Capture) -> bool:
-    """Whether its Content-Type is that of PDF, and it is no page that says why there is none."""
+    """Returns whether its Content-Type is that of PDF, and it is no page that says why there is none."""
     return _declared(capture) == _PDF_TYPE and not representation.of(capture).is_html
 
 
@@ -187,20 +187,20 @@ def _of(body: bytes, declared: str) -> Container | None:
 
 
 def _zip(body: bytes, declared: str) -> Container:
-    """OCF 4.3 wants a book's first file to say what it is, and each book has the other one."""
+    """Returns EPUB for a book, which names its type in its first file or has a container.xml (OCF 4.3)."""
     is_book = declared == _EPUB_TYPE or _EPUB_TYPE.encode() in body[:128] or b"META-INF/container.xml" in body
     return Container.EPUB if is_book else Container.ZIP
 
 
 def _ends_as_zip(body: bytes) -> bool:
-    """Whether an archive is behind something else, such as a program that unpacks it (APPNOTE 4.3.16)."""
+    """Returns whether an archive is behind something else, such as a program that unpacks it (APPNOTE 4.3.16)."""
     at = body.rfind(b"PK\5\6", max(len(body) - 65_557, 0))
     size = int.from_bytes(body[at + 12 : at + 16], "little")
     return 0 < size <= at and body.startswith(b"PK\1\2", at - size)
 
 
 def _is_pdf(body: bytes, declared: str) -> bool:
-    """ISO 32000-2 Annex I: other octets may precede the header, which is within the first 1,024.
+    """Returns whether it is PDF: the header is within the first 1,024 octets (ISO 32000-2 Annex I).
 
     A page or article about PDF documents may have one there too, and what begins or ends like one is not that.
     """
@@ -217,7 +217,7 @@ def _is_pdf(body: bytes, declared: str) -> bool:
 
 
 def _by_root(body: bytes, declared: str) -> Container | None:
-    """XML by its root element; a feed of RSS 1.0 is RDF too, and no packet."""
+    """Returns the kind of an XML document by its root element; a feed of RSS 1.0 is RDF but not a packet."""
     before, _, _ = body[:1024].partition(b"<")
     root = None
     if len(before) < min(len(body), 1024) and not before.strip(b"\xef\xbb\xbf\xfe\xff\0\t\n\r "):

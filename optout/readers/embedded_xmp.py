@@ -129,7 +129,7 @@ def _packets(kind: Container | None, capture: Capture, budget: Budget) -> Packet
 
 
 def _drawing(source: bytes) -> Packets:
-    """The whole drawing, if it has an element of RDF: their names are written as they are (XML 1.0 3.1)."""
+    """Yields the whole drawing, if it has an element of RDF: their names are written as they are (XML 1.0 3.1)."""
     if b"RDF" in source or b"Description" in source:
         yield "metadata", source
     elif not _END.search(source[-1024:]):

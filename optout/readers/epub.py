@@ -94,7 +94,7 @@ def opened(body: bytes) -> zipfile.ZipFile:
 
 
 def _plain(name: str) -> str:
-    """A name as it is compared: some writers use the signs of Windows, and no two may differ in case (OCF 4.1.3)."""
+    """Returns a name as names are compared: with ``/``, in lower case (OCF 4.1.3)."""
     return name.replace("\\", "/").lstrip("./").casefold()
 
 
@@ -163,7 +163,7 @@ class _Package(Events):
             self._state(self._name, "".join(self._text), self.source[self._begin : end])
 
     def _wanted(self, written: str) -> str:
-        """The name of a property of the vocabulary, without its prefix; empty for another one."""
+        """Returns the name of a property of the vocabulary, without its prefix; empty for another one."""
         prefix, _, name = written.strip().partition(":")
         return name if self._prefixes.get(prefix) in self._vocabulary else ""
 

@@ -18,9 +18,9 @@ _TEXT = re.compile(r"text/(?!xml$).*|application/(?:(?:x-)?javascript|(?:.*\+)?j
 
 
 def is_heavy(capture: Capture) -> bool:
-    """Whether readers of binary or nested formats may be at work on an answer (images, PDF, archives, XML), or on much.
+    """Returns whether an answer may cost a reader much: images, PDF, archives, XML, or great length.
 
-    It is told from the length, the first octets and what the answer is read as. HTML that looks like text is light.
+    Judged by the length, the first octets and what the answer is read as. HTML that looks like text is light.
     """
     head = capture.body[:_HEAD]
     if len(capture.body) > LIGHT or head.translate(None, _OF_TEXT) or b"%PDF-" in head:

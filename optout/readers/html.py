@@ -253,7 +253,7 @@ def _in_tree(document: turbohtml.Document, known: Representation, sought: _Sough
 
 
 def _attributes(node: turbohtml.Element) -> dict[str, str]:
-    """The attributes as text; turbohtml takes some, such as class, apart at white space."""
+    """Returns the attributes as text; turbohtml takes some, such as class, apart at white space."""
     return {name: value if isinstance(value, str) else " ".join(value or ()) for name, value in node.attrs.items()}
 
 
@@ -263,7 +263,7 @@ def is_inert(node: turbohtml.Element) -> bool:
 
 
 def _item_types(node: turbohtml.Element) -> tuple[str, ...]:
-    """The types of the item that an element is a property of (HTML 5.2.5)."""
+    """Returns the types of the item that an element is a property of (HTML 5.2.5)."""
     for each in node.ancestors:
         if isinstance(each, turbohtml.Element) and "itemscope" in each.attrs:
             return tuple((each.attr("itemtype") or "").split())
@@ -271,7 +271,7 @@ def _item_types(node: turbohtml.Element) -> tuple[str, ...]:
 
 
 def _visible(document: turbohtml.Document) -> int:
-    """The number of characters that people see, white space in a row as one, counted to MAX_TEXT."""
+    """Returns the number of characters that people see, white space in a row as one, counted to MAX_TEXT."""
     waiting: list[turbohtml.Node] = [document]
     count = 0
     while waiting and count < MAX_TEXT:

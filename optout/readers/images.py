@@ -33,7 +33,7 @@ _START_OF_SCAN, _END_OF_IMAGE, _APP1, APP11 = 0xDA, 0xD9, 0xE1, 0xEB
 
 
 def jpeg(body: bytes, budget: Budget) -> Packets:
-    """1.1.3: APP1 segments before the first scan; what does not fit into one is in further ones, by GUID.
+    """Yields packets of APP1 segments before the first scan, extended ones put together by GUID (1.1.3).
 
     What follows is scanned: cameras put further images and videos there, and some writers the packet.
     """
@@ -88,7 +88,7 @@ def _named(packet: bytes) -> Iterator[bytes]:
 
 
 def _extended(body: bytes, parts: list[tuple[int, int, int]], whole: int, guid: bytes) -> bytes:
-    """The extended packet, of its parts: offset in it, start and end in the file."""
+    """Returns the extended packet, of its parts: offset in it, start and end in the file."""
     length, places = 0, []
     for offset, start, end in sorted(parts):
         if offset == length:
@@ -105,7 +105,7 @@ _PNG_PROFILE = b"Raw profile type xmp\0"
 
 
 def png(body: bytes, budget: Budget) -> Packets:
-    """1.1.5 and PNG 11.3.3: text chunks, before and behind the image data. What follows the last chunk is scanned."""
+    """Yields packets of text chunks before and after the image data (1.1.5, PNG 11.3.3); scans what follows."""
     octets = Octets(body, 8)
     for _ in range(MAX_PARTS):
         length, kind = octets.number(4), octets.take(4)
@@ -145,7 +145,7 @@ _SIZES = {3: 2, 4: 4, 8: 2, 9: 4}
 
 
 def tiff(body: bytes, _budget: Budget) -> Packets:
-    """1.1.8: field 700 of each image file directory."""
+    """Yields field 700 of each image file directory (1.1.8)."""
     for place, length in _fields(body, _XMP_TAG):
         yield "field 700", Octets(body, place).take(length)
 
@@ -194,7 +194,7 @@ _WIDE = re.compile(rb"(?:%s)?(?:\xff\xfe|(?:\0\0)?\xfe\xff)?\0*(?:<\0|(?<=\0)<)"
 
 
 def gif(body: bytes, budget: Budget) -> Packets:
-    """1.1.2: the application extension; the packet is in it as it is, or (a slip of writers) in sub-blocks."""
+    """Yields the packet of the application extension: as it is or, by mistake, in sub-blocks (1.1.2)."""
     octets = Octets(body, 10)
     octets.skip(_colours(octets.number(1)) + 2)
     blocks = MAX_BLOCKS
@@ -235,12 +235,12 @@ def sub_blocks(octets: Octets) -> bytes:
 
 
 def _colours(flags: int) -> int:
-    """The octets of a colour table (GIF89a 18, 20)."""
+    """Returns the octets of a colour table (GIF89a 18, 20)."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def psd(body: bytes, _budget: Budget) -> Packets:
-    """1.1.6 and Adobe Photoshop File Formats Specification: image resource 1060. The layers are not looked into."""
+    """Yields image resource 1060 (1.1.6, Adobe Photoshop File Formats Specification), not those of layers."""
     octets = Octets(body, 26)
     octets.skip(octets.number(4))
     length = octets.number(4)
@@ -261,7 +261,7 @@ def psd(body: bytes, _budget: Budget) -> Packets:
 
 
 def flif(body: bytes, budget: Budget) -> Packets:
-    """FLIF 16, part 2: the metadata chunks before the first octet below 32; their contents are deflated."""
+    """Yields the deflated metadata chunks before the first octet below 32 (FLIF 16, part 2)."""
     octets = Octets(body, 6)
     for _ in range(3 if body[4] > 0x4F else 2):
         _varint(octets)

@@ -55,12 +55,12 @@ class Wish:
 
     @property
     def where(self) -> str:
-        """Where it stands in its file."""
+        """Returns where it stands in its file."""
         return f"line {self.line}"
 
 
 def in_lines(body: bytes) -> Iterator[Wish]:
-    """The lines of a text file that hold a wish, MOST at most; comments are none."""
+    """Yields the lines of a text file that hold a wish, MOST at most; comments are none."""
     text = re.sub(rb"\r\n?", b"\n", to_utf8(body[:LIMIT]))
     line = 1
     at = counted = found = 0
@@ -81,7 +81,7 @@ def in_lines(body: bytes) -> Iterator[Wish]:
 
 @lru_cache(maxsize=1024)
 def in_line(text: str) -> Preference | None:
-    """What one line wants: ``name: value``, ``name=value``, or words alone (``No AI training``)."""
+    """Returns what one line wants: ``name: value``, ``name=value``, or words alone (``No AI training``)."""
     match = _SPLIT.fullmatch(text.strip())
     if match is None:
         return Preference.DISALLOW if _REFUSES.fullmatch(_plain(text)) else None
@@ -89,7 +89,7 @@ def in_line(text: str) -> Preference | None:
 
 
 def of(name: str, value: str) -> Preference | None:
-    """What a name with its value wants; nothing where it is not about training, or not plain."""
+    """Returns what a name with its value wants; nothing where it is not about training, or not plain."""
     key, said = _plain(name), [_plain(part) for part in _PARTS.split(value)]
     if _RESERVED.fullmatch(key):
         return _yes_or_no(said[0], yes=Preference.DISALLOW, no=Preference.ALLOW)

@@ -29,7 +29,7 @@ class Object:
     members: list[Member] = field(default_factory=list)
 
     def all(self, name: str) -> list[Member]:
-        """The members of this name: one, none, or several (RFC 8259 4)."""
+        """Returns the members of this name: one, none, or several (RFC 8259 4)."""
         return [member for member in self.members if member.name == name]
 
 
@@ -37,7 +37,7 @@ Value = Object | list["Value"] | str | int | float | bool | None
 
 
 def parse(text: str) -> Value:
-    """The value of a JSON text; a byte order mark is passed over (RFC 8259 8.1). Raises Unreadable."""
+    """Returns the value of a JSON text; a byte order mark is passed over (RFC 8259 8.1). Raises Unreadable."""
     try:
         # Python's own parser decides what JSON is; what follows may then trust the text.
         json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
@@ -54,7 +54,7 @@ def _no_constant(name: str) -> None:
 
 
 def _value(match: re.Match[str], tokens: Iterator[re.Match[str]]) -> tuple[Value, int]:
-    """The value that begins with this token, and the offset of its end."""
+    """Returns the value that begins with this token, and the offset of its end."""
     if match[1] == "[":
         items: list[Value] = []
         while (match := next(tokens))[1] != "]":

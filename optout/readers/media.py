@@ -22,7 +22,7 @@ _STEP = 65_536
 
 
 def riff(body: bytes, budget: Budget) -> Packets:
-    """1.2.3, 1.2.5 and RFC 9649 2.7.1.5: a chunk of its own; old writers ended its name with a null octet.
+    """Yields the packet's own chunk, whose name old writers ended with a null octet (1.2.3, RFC 9649 2.7.1.5).
 
     The size of the whole is often too small, so the end of the file counts; what begins like no chunk is scanned.
     """
@@ -61,7 +61,7 @@ def riff(body: bytes, budget: Budget) -> Packets:
 
 
 def id3(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> Packets:
-    """1.2.4 and ID3v2.4 4.27: the PRIV frame whose owner is XMP, in each tag at the beginning of a file.
+    """Yields the PRIV frame whose owner is XMP, of each tag at the beginning of a file (1.2.4, ID3v2.4 4.27).
 
     What follows the tags is FLAC, or scanned: their pictures are not the file.
     """
@@ -81,7 +81,7 @@ def id3(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> 
 
 
 def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
-    """The packets in a tag without its header (ID3v2.3 3.3, ID3v2.4 4)."""
+    """Yields the packets in a tag without its header (ID3v2.3 3.3, ID3v2.4 4)."""
     if flags & 0x80 and version == 3:
         tag = tag.replace(b"\xff\0", b"\xff")  # 3: unsynchronisation
     octets, inflates = Octets(tag), 0
@@ -105,7 +105,7 @@ def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
 
 
 def _frame_size(tag: bytes, at: int, size: bytes) -> int:
-    """A size of ID3v2.4, or as some writers make it: an ordinary number where seven bits of each octet should count."""
+    """Returns a size of ID3v2.4, or the plain number that some writers put there instead."""
     synchsafe, plain = _synchsafe(size), int.from_bytes(size)
     if max(size) > 0x7F:
         return plain
@@ -114,7 +114,7 @@ def _frame_size(tag: bytes, at: int, size: bytes) -> int:
 
 
 def _frame(octets: bytes, version: int, marks: int, budget: Budget) -> bytes:
-    """The contents of a frame, by its format flags (ID3v2.3 3.3.1, ID3v2.4 4.1.2)."""
+    """Returns the contents of a frame, by its format flags (ID3v2.3 3.3.1, ID3v2.4 4.1.2)."""
     compressed, encrypted, grouped, unsynchronised, measured = (
         (marks & 0x80, marks & 0x40, marks & 0x20, 0, marks & 0x80)
         if version == 3
@@ -128,7 +128,7 @@ def _frame(octets: bytes, version: int, marks: int, budget: Budget) -> bytes:
 
 
 def _inflates_to(octets: bytes, most: int) -> int:
-    """How long a compressed frame is at least, whatever precedes its contents; what does not end well counts too."""
+    """Returns how long a compressed frame is at least, damaged or not; a few octets may precede its contents."""
     length = 0
     for start in range(6):
         inflater, rest = zlib.decompressobj(), octets[start:]
@@ -141,7 +141,7 @@ def _inflates_to(octets: bytes, most: int) -> int:
 
 
 def _synchsafe(octets: bytes) -> int:
-    """ID3v2.4 6.2: seven bits of each octet."""
+    """Returns a number of which each octet holds seven bits (ID3v2.4 6.2)."""
     number = 0
     for octet in octets:
         number = number << 7 | octet & 0x7F
@@ -149,7 +149,7 @@ def _synchsafe(octets: bytes) -> int:
 
 
 def flac(body: bytes, budget: Budget, start: int = 0) -> Packets:
-    """RFC 9639 8: the metadata blocks are scanned, but for pictures, which are not the file."""
+    """Yields packets found in the metadata blocks, except pictures, which are not the file (RFC 9639 8)."""
     octets = Octets(body, start + 4)
     for _ in range(MAX_PARTS):
         head = octets.number(1)
@@ -166,7 +166,7 @@ _OBJECT = bytes.fromhex("de39397951884b6c8e63eef8aee0dd38")
 
 
 def indesign(body: bytes, budget: Budget) -> Packets:
-    """1.3.1: the stream behind the pages that is a packet; placed pictures have packets too, which are not the file.
+    """Yields streams after the pages that are packets, but not those of placed pictures (1.3.1).
 
     The newer of two master pages says how many pages precede the streams. What is no stream is scanned.
     """

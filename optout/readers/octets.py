@@ -22,7 +22,7 @@ class Octets:
 
     @property
     def left(self) -> int:
-        """How many octets follow."""
+        """Returns how many octets follow."""
         return self.end - self.at
 
     def skip(self, count: int) -> int:

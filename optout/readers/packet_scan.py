@@ -65,12 +65,12 @@ def packets(body: bytes, budget: Budget, start: int = 0, end: int | None = None)
 
 
 def _characters(body: bytes, at: int, width: int) -> bytes:
-    """The 64 characters before a position."""
+    """Returns the 64 characters before a position."""
     return body[max(at - 64 * width, 0) : at][::-1][width - 1 :: width][::-1]
 
 
 def _root(body: bytes, at: int, width: int, floor: int) -> int:
-    """Where the x:xmpmeta element begins around an rdf:RDF element that begins here, or else the latter."""
+    """Returns where the x:xmpmeta element begins around an rdf:RDF element that begins here, or else the latter."""
     for match in islice(_META.finditer(body, max(at - _NEAR * width, floor), at), _FEW):
         tag = _OPENS.search(_characters(body, match.start(), width))
         if tag and len(match[1]) + 1 == width:
@@ -79,7 +79,7 @@ def _root(body: bytes, at: int, width: int, floor: int) -> int:
 
 
 def _end(body: bytes, opened: int, at: int, width: int) -> int:
-    """Where the root element that begins there ends, whose rdf:RDF ends here."""
+    """Returns where the root element that begins there ends, whose rdf:RDF ends here."""
     if _IS_META.match(body[opened : opened + 70 * width : width]):
         closing = islice(_META.finditer(body, at, at + _NEAR * width), _FEW)
         at = next((m.end() for m in closing if _CLOSES.search(_characters(body, m.start(), width))), at)

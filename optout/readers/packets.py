@@ -45,7 +45,7 @@ class Budget:
 
     @property
     def most(self) -> int:
-        """How many octets are to be made to see that there are too many."""
+        """Returns how many octets are to be made to see that there are too many."""
         return self._octets + 1
 
     def spend(self, octets: int) -> None:

@@ -61,7 +61,7 @@ class Pattern:
         self.needle = max(pieces[1:], key=len, default=b"")
 
     def matches(self, target: bytes) -> bool:
-        """Whether the pattern covers the octets of a target."""
+        """Returns whether the pattern covers the octets of a target."""
         if not target.startswith(self.head):
             return False
         at = len(self.head)

@@ -56,7 +56,7 @@ class _Document:
 
 
 def packet(capture: Capture) -> bytes:
-    """The XMP packet of the newest revision, empty if there is none.
+    """Returns the XMP packet of the newest revision, empty if there is none.
 
     Raises Unreadable for a file that cannot be opened without a password, is damaged where its metadata should be, or
     announces metadata that do not inflate.
@@ -68,7 +68,7 @@ def packet(capture: Capture) -> bytes:
 
 
 def manifest_stores(capture: Capture) -> tuple[bytes, ...]:
-    """The C2PA manifest stores among the catalog's associated files; raises Unreadable as ``packet`` does."""
+    """Returns the C2PA manifest stores among the catalog's associated files; raises Unreadable as ``packet`` does."""
     document = _opened(capture)
     if document.no_stores:
         raise Unreadable(document.no_stores)
@@ -76,7 +76,7 @@ def manifest_stores(capture: Capture) -> tuple[bytes, ...]:
 
 
 def _opened(capture: Capture) -> _Document:
-    """What was found, with the document opened once for a capture."""
+    """Returns what was found, with the document opened once for a capture."""
     document: _Document | None = capture.memo.get("pdf")
     if document is None:
         document = capture.memo["pdf"] = _read(capture.body)
@@ -119,7 +119,7 @@ _NAMES = (b"/Metadata", b"/AF", b"/ObjStm", b"/Encrypt", b"/Linearized", b"#")
 
 
 def _may_say_something(body: bytes) -> bool:
-    """Whether a document that cannot be opened is cut off, or holds or hides one of the names looked for (7.3.5)."""
+    """Returns whether a damaged document is cut off, or may hold one of the names looked for (7.3.5)."""
     return _is_cut_off(body) or any(name in body for name in _NAMES)
 
 
@@ -127,12 +127,12 @@ _OBJECT = re.compile(rb"\d\s++\d++\s++obj\b")
 
 
 def _is_cut_off(body: bytes) -> bool:
-    """Whether a document lacks its end (7.5.5)."""
+    """Returns whether a document lacks its end (7.5.5)."""
     return b"%%EOF" not in body[-1024:] or _ends_within_a_revision(body)
 
 
 def _ends_within_a_revision(body: bytes) -> bool:
-    """Whether objects follow the last end of the document (7.5.6), and do not come to an end of their own."""
+    """Returns whether objects follow the last end of the document (7.5.6), and do not come to an end of their own."""
     end = body.rfind(b"%%EOF")
     return end >= 0 and body.find(b"startxref", end) < 0 and _OBJECT.search(body, end) is not None
 
@@ -174,7 +174,7 @@ def _stores(pdf: pikepdf.Pdf, body: bytes, bounds: Bounds) -> Iterator[bytes]:
 
 
 def _decoded(stream: pikepdf.Object, most: int) -> bytes:
-    """The contents of a stream; one that is longer than qpdf may inflate is inflated here."""
+    """Returns the contents of a stream; one that is longer than qpdf may inflate is inflated here."""
     try:
         octets = stream.read_bytes()
     except _ERRORS:

@@ -34,7 +34,7 @@ _AT_OPENING, _FOR_EACH_FILE = 4, 4
 
 
 def _spelled(name: str) -> bytes:
-    """A name in any spelling (7.3.5)."""
+    """Returns a name in any spelling (7.3.5)."""
     return b"/" + b"".join(b"(?:%c|(?i:#%02x))" % (ord(letter), ord(letter)) for letter in name)
 
 
@@ -83,7 +83,7 @@ class Bounds:
                     yield self._inflated(at + 6, match.start(), is_encrypted=is_encrypted)
 
     def _inflated(self, at: int, named: int, *, is_encrypted: bool) -> bytes:
-        """What a stream inflates to; as much as may be if it is packed in another way, or twice."""
+        """Returns what a stream inflates to; as much as may be if it is packed in another way, or twice."""
         body = self._body
         at += 2 if body.startswith(b"\r\n", at) else 1
         is_filtered = b"Decode" in body[max(named - 2_048, 0) : at]
@@ -110,7 +110,7 @@ _MOST = b"0 " * (MAX_STREAM // 2)
 
 
 def _is_of_another_object(between: bytes) -> bool:
-    """Whether an object ends between a name and the word stream: an outline has the name First too."""
+    """Returns whether an object ends between a name and the word stream: an outline has the name First too."""
     end = _NEXT_OBJECT.search(between)
     before = between[: end.start()].replace(b"\\(", b"").replace(b"\\)", b"") if end else b""
     return end is not None and b"%" not in before and before.count(b"(") <= before.count(b")")

@@ -68,7 +68,7 @@ def _compile(text: str) -> re.Pattern[str]:
 
 
 def may_reserve(lower: bytes, language: str = "") -> bool:
-    """Whether a text in lower case has any beginning of such words, in a language and in English, or else in any.
+    """Returns whether a text in lower case has a part of such words, in these languages or else in any.
 
     As cheap as octets can be searched; a text of which this is not true reserves nothing in these languages.
     """
@@ -81,7 +81,7 @@ def may_reserve(lower: bytes, language: str = "") -> bool:
 
 
 def reserving(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """The sentences that reserve, each with its offset, as they stand in the text, markup within them included."""
+    """Yields the sentences that reserve, each with its offset, with the markup in them."""
     looked = start = 0
     for end in (*(match.start() for match in _END.finditer(text)), len(text)):
         sentence, at, start = text[start:end], start, end
@@ -96,7 +96,7 @@ def reserving(text: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def reserves(sentence: str) -> bool:
-    """Whether it has a word for mining, or those for training and AI, and a word of refusal in the same language."""
+    """Returns whether it has words for mining or AI training, and a word of refusal in the same language."""
     words, plain = _words(), _plain(sentence)
     mining, ai = words.mining.search(plain), words.ai.search(plain)
     return any(
@@ -107,7 +107,7 @@ def reserves(sentence: str) -> bool:
 
 
 def names_terms(link: str) -> bool:
-    """Whether the text of a link says that it leads to terms about mining or AI."""
+    """Returns whether the text of a link says that it leads to terms about mining or AI."""
     return _words().links.fullmatch(_plain(link)) is not None
 
 

@@ -72,7 +72,7 @@ def _mend(capture: Capture) -> Mended | None:
 
 
 def _parts(line: str) -> list[str]:
-    """The lines that one line was meant to be; itself, if it is in form."""
+    """Returns the lines that one line was meant to be; itself, if it is in form."""
     rule, _, _ = line.partition("#")
     if not rule.strip():
         return [line]

@@ -66,7 +66,7 @@ def for_agent(field: str, agent: str) -> frozenset[str]:
 
 
 def _is(scope: str, agent: str) -> bool:
-    """``ForbearBot/1.0`` and ``Mozilla/5.0 ForbearBot`` are ForbearBot."""
+    """Returns whether a name is the crawler's: ``ForbearBot/1.0``, ``Mozilla/5.0 ForbearBot``."""
     return any(product.partition("/")[0] == agent for product in scope.split())
 
 

@@ -73,12 +73,12 @@ class Match:
 
     @property
     def allows(self) -> bool:
-        """Whether it is an Allow."""
+        """Returns whether it is an Allow."""
         return self.line.key == b"allow"
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """The most octets win; of equal length, Allow (RFC 9309 2.2.2)."""
+        """Returns the most octets win; of equal length, Allow (RFC 9309 2.2.2)."""
         return self.length, self.allows
 
 
@@ -106,11 +106,11 @@ class _Index:
 
     @cached_property
     def _heads(self) -> tuple[bytes, ...]:
-        """The beginnings, if they are few: most URLs have none of them, which is told at once."""
+        """Returns the beginnings, if they are few: most URLs have none of them, which is told at once."""
         return tuple(self._by_head) if len(self._by_head) <= MOST_HEADS else (b"",)
 
     def covering(self, target: bytes) -> list[int]:
-        """The numbers of the patterns that cover a target."""
+        """Returns the numbers of the patterns that cover a target."""
         found = []
         for number, needle, one in self._anywhere:
             if needle in target and one.matches(target):
@@ -140,15 +140,15 @@ class Rules:
         self._as_written: _Compiled | None = None
 
     def matching(self, target: Target) -> list[Match]:
-        """All rules that cover a URL, the deciding one first."""
+        """Returns all rules that cover a URL, the deciding one first."""
         return self.matches(self.covering(target))
 
     def matches(self, numbers: Iterable[int]) -> list[Match]:
-        """The rules of these numbers."""
+        """Returns the rules of these numbers."""
         return [self._match(number) for number in numbers]
 
     def covering(self, target: Target) -> tuple[int, ...]:
-        """The numbers of all rules that cover a URL, the deciding one first."""
+        """Returns the numbers of all rules that cover a URL, the deciding one first."""
         found = self._decoded.covering(target.octets)
         if target.is_plain:
             return found
@@ -162,7 +162,7 @@ class Rules:
         return found
 
     def _match(self, number: int) -> Match:
-        """The rules of the other reading are numbered from -1 downwards."""
+        """Returns the rules of the other reading are numbered from -1 downwards."""
         return self._as_written.match(-1 - number) if self._as_written and number < 0 else self._decoded.match(number)
 
 
@@ -186,12 +186,12 @@ class _Compiled:
         self._numbered.append((line, compiled))
 
     def match(self, number: int) -> Match:
-        """The rule of a number."""
+        """Returns the rule of a number."""
         line, compiled = self._numbered[number]
         return Match(line, compiled.length)
 
     def covering(self, target: bytes) -> tuple[int, ...]:
-        """The numbers of the rules that cover a target, the deciding one first."""
+        """Returns the numbers of the rules that cover a target, the deciding one first."""
         found = self._rules.covering(target)
         if b"?" in target:
             # RFC 9309 2.2.2 escapes the reserved characters of a query's value on both sides. As not every query
@@ -249,7 +249,7 @@ class RobotsTxt:
         group.end = len(self._text)
 
     def _foreign(self, media_type: str) -> str:
-        """What shows that the file is something else than a robots.txt: a start tag, or the failure's name.
+        """Returns what shows that the file is something else than a robots.txt: a start tag, or the failure's name.
 
         The name is the interface's (decide.md), in lower case, whatever the page's letters are.
         """
@@ -265,26 +265,26 @@ class RobotsTxt:
         return "" if _IN_FORM.search(self._text) else "malformed"
 
     def where(self, line: Line) -> str:
-        """The number of a line, counted from 1."""
+        """Returns the number of a line, counted from 1."""
         number = self._text.count(b"\n", 0, line.start) + 1
         return f"line {number}"
 
     def quote(self, line: Line) -> str:
-        """The line as served, without the comment and the white space around it."""
+        """Returns the line as served, without the comment and the white space around it."""
         end = self._text.find(b"\n", line.start)
         served = self._text[line.start : end if end >= 0 else None]
         return readable(served.partition(b"#")[0].strip(b" \t"))
 
     def names(self, agent: str) -> bool:
-        """Whether a group names this product token, never mind ``*``."""
+        """Returns whether a group names this product token, never mind ``*``."""
         return agent.lower().encode() in self._by_name
 
     def _groups_for(self, agent: str) -> list[tuple[Group, int]]:
-        """The groups that hold for a product token: all that name it, else all for ``*`` (RFC 9309 2.2.1)."""
+        """Returns the groups that hold for a product token: all that name it, else all for ``*`` (RFC 9309 2.2.1)."""
         return self._by_name.get(agent.lower().encode()) or self._by_name.get(b"*", [])
 
     def rules_for(self, agent: str) -> Rules:
-        """The rules of those groups as one."""
+        """Returns the rules of those groups as one."""
         if agent not in self._rules:
             groups = self._groups_for(agent)
             key = tuple(group.start for group, _ in groups)
@@ -294,12 +294,12 @@ class RobotsTxt:
         return self._rules[agent]
 
     def number_of_rules(self, agents: Iterable[str]) -> int:
-        """How many rules hold for these product tokens; those that are named together count once."""
+        """Returns how many rules hold for these product tokens; those that are named together count once."""
         groups = (self._groups_for(agent) for agent in agents)
         return sum({tuple(g.start for g, _ in own): sum(len(g.rules) for g, _ in own) for own in groups}.values())
 
     def records(self, key: str, agent: str) -> Iterator[Line]:
-        """The records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters.
+        """Yields the records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters.
 
         Such a record does not part user-agent lines in a row, but speaks to those alone that stand before it.
         """
@@ -312,11 +312,11 @@ class RobotsTxt:
         yield from self._others(key, start, end)
 
     def ungrouped(self, key: str) -> Iterator[Line]:
-        """The records with this key before the first user-agent line, which are in no group."""
+        """Returns the records with this key before the first user-agent line, which are in no group."""
         return self._others(key, 0, self.groups[0].start if self.groups else len(self._text))
 
     def elsewhere(self, key: str, agent: str) -> Iterator[Line]:
-        """The records with this key that are not for this token, in other groups or in none.
+        """Yields the records with this key that are not for this token, in other groups or in none.
 
         There are none where a group names the token: such a file has said what it has to say to it.
         """
@@ -326,16 +326,16 @@ class RobotsTxt:
         yield from (line for line in self._others(key, 0, len(self._text)) if line.start not in own)
 
     def unreal_names(self) -> Iterator[str]:
-        """What User-agent lines name that is no product token but a kind of crawlers: ``*AI*``, ``AI bots``."""
+        """Returns what User-agent lines name that is no product token but a kind of crawlers: ``*AI*``, ``AI bots``."""
         return (name.decode() for name in self._by_name if _KIND.fullmatch(name))
 
     def crawl_delay(self, agent: str) -> float:
-        """The largest Crawl-delay of those groups, in seconds; 0 if there is none. Not part of RFC 9309."""
+        """Returns the largest Crawl-delay of those groups, in seconds; 0 if there is none. Not part of RFC 9309."""
         values = (line.value for line in self.records("crawl-delay", agent))
         return max((float(value) for value in values if _SECONDS.fullmatch(value)), default=0.0)
 
     def sitemaps(self) -> Iterator[str]:
-        """The values of all Sitemap lines, whatever group they stand in."""
+        """Returns the values of all Sitemap lines, whatever group they stand in."""
         return (readable(line.value) for line in self._others("sitemap", 0, len(self._text)))
 
     def _others(self, key: str, start: int, end: int) -> Iterator[Line]:
@@ -358,7 +358,7 @@ def _other(key: str) -> re.Pattern[bytes]:
 
 
 def parse(capture: Capture) -> RobotsTxt:
-    """The file in a capture; parsed once for each capture."""
+    """Returns the file in a capture; parsed once for each capture."""
     file: RobotsTxt | None = capture.memo.get("robots.txt")
     if file is None:
         file = capture.memo["robots.txt"] = RobotsTxt(capture)
@@ -366,7 +366,7 @@ def parse(capture: Capture) -> RobotsTxt:
 
 
 def _names(value: bytes) -> set[bytes]:
-    """What a User-agent line names, in lower case.
+    """Returns what a User-agent line names, in lower case.
 
     ``*`` alone or before white space is everybody. Else the leading run of letters, ``-`` and ``_`` is the product
     token: ``ForbearBot/2.0`` and ``ForbearBot Images`` name ForbearBot. Tokens outside the grammar (``AI2Bot``,

@@ -72,7 +72,7 @@ class _Scope:
     pattern: Pattern | None
 
     def length(self, host: str, target: Target, *, of_page: bool) -> int | None:
-        """How narrow it is, in octets of its path; None if it does not cover the URL."""
+        """Returns how narrow it is, in octets of its path; None if it does not cover the URL."""
         if self.pattern is None:
             return sys.maxsize if of_page else 0
         on_host = not self.host or self.host == host
@@ -121,7 +121,7 @@ class Document:
         self.problems.append(Problem(node.quote, node.line, detail))
 
     def covering(self, host: str, of_page: bool, target: Target) -> tuple[tuple[int, int], ...]:
-        """The content elements that cover a URL, the narrowest first: how narrow, and which.
+        """Returns the content elements that cover a URL, the narrowest first: how narrow, and which.
 
         ``of_page`` tells that the page itself names the document, not its site.
         """
@@ -130,7 +130,7 @@ class Document:
         return tuple(sorted(found, key=lambda one: -one[0]))
 
     def terms(self, elements: Iterable[tuple[int, int]]) -> Iterator[Term]:
-        """What elements that cover a URL say: of each use the narrowest that says something (3.1.1)."""
+        """Yields what elements that cover a URL say: of each use the narrowest that says something (3.1.1)."""
         covering = [(length, self._contents[number][1]) for length, number in elements]
         narrowest: dict[Use, int] = {}
         for length, terms in covering:
@@ -147,7 +147,7 @@ class Document:
                     yield _replace(term, term.uses - said, StatementStatus.SUPERSEDED)
 
     def all_terms(self) -> Iterator[Term]:
-        """Whatever it says of anything."""
+        """Yields all terms of the document, whatever they cover."""
         for _, terms in self._contents:
             yield from terms
 
@@ -182,7 +182,7 @@ class _Stance(Enum):
 
 
 def _terms(content: Node) -> Iterator[Term]:
-    """Several licences are several offers (3.4): one that asks for nothing suffices; a prohibition stands (3.1.1)."""
+    """Yields the terms of one or more licences: one free offer suffices (3.4), a prohibition always counts (3.1.1)."""
     licences = list(content.all("license"))
     for use in Use:
         stances = [found for licence in licences if (found := _stance(content, licence, use))]
@@ -198,7 +198,7 @@ def _terms(content: Node) -> Iterator[Term]:
 
 
 def _stance(content: Node, licence: Node, use: Use) -> tuple[_Stance, Node, str] | None:
-    """What one licence says of a use; nothing if it neither limits the uses that it permits nor asks for anything."""
+    """Returns what one licence says of a use; None if it neither limits the permitted uses nor asks for anything."""
     for node in _usage(licence, "prohibits"):
         if _TOKENS[use].intersection(word.lower() for word in _words(node)):
             return _Stance.PROHIBITED, node, ""
@@ -213,7 +213,7 @@ def _stance(content: Node, licence: Node, use: Use) -> tuple[_Stance, Node, str]
 
 
 def _condition(content: Node, licence: Node) -> tuple[Node, str] | None:
-    """What the licence asks for, so that it is no licence yet: nobody has accepted, paid or agreed to anything."""
+    """Returns what a licence asks for; nobody has accepted, paid or agreed to it, so it permits nothing."""
     for payment in licence.all("payment"):
         kind = payment.attributes.get("type", "").strip()
         if kind in ("", "free"):
@@ -242,17 +242,17 @@ def _usage(licence: Node, name: str) -> list[Node]:
 
 
 def _type(node: Node) -> str:
-    """3.5: usage, user or geo; in other letters they are meant no less (3.1.1)."""
+    """Returns usage, user or geo, in any case of letters (3.5, 3.1.1)."""
     return node.attributes.get("type", "").strip().lower()
 
 
 def _words(node: Node) -> list[str]:
-    """3.5: separated by white space; the draft of September 2025 had commas."""
+    """Returns words separated by white space (3.5), or by commas as in the draft of September 2025."""
     return [word for word in re.split(r"[\s,]+", node.text) if word]
 
 
 def _malformed(licence: Node) -> Iterator[Term]:
-    """Values that RSL does not know where it expects one; words with a prefix are extensions (3.4.1)."""
+    """Yields values that RSL does not know where it expects one; words with a prefix are extensions (3.4.1)."""
     for node in licence.children:
         if node.namespace != NAMESPACE or node.name not in ("permits", "prohibits"):
             continue
@@ -270,7 +270,7 @@ def _malformed(licence: Node) -> Iterator[Term]:
 
 
 def _merged(terms: Iterator[Term]) -> Iterator[Term]:
-    """One term for what the same element says of several uses."""
+    """Returns one term for what the same element says of several uses."""
     uses: dict[Term, frozenset[Use]] = {}
     for term in terms:
         key = _replace(term, frozenset(), term.force)

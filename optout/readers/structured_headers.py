@@ -17,7 +17,7 @@ _FAR_DATE = re.compile(rb"@(-?)\d{12,15}(?!\d)")
 
 
 def dictionary(field: bytes) -> dict[str, str | None]:
-    """The members: each key with its value where that is a Token, with None where it is anything else.
+    """Returns the members: each key with its value where that is a Token, with None where it is anything else.
 
     Parameters are left out; the last value of a key counts (4.2.2). Field lines of the same name are joined with ", "
     before (4.2). Raises Unreadable if any part of the field is no dictionary.

@@ -10,7 +10,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def to_utf8(body: bytes) -> bytes:
-    """UTF-16 with a byte order mark as UTF-8, a leading UTF-8 byte order mark dropped, anything else as it is.
+    """Returns UTF-16 with a byte order mark as UTF-8, UTF-8 without its mark, anything else as it is.
 
     Octets that are no UTF-16 become U+FFFD; they spoil their line at most (RFC 9309 2.3, our choice for UTF-16).
     """
@@ -21,13 +21,13 @@ def to_utf8(body: bytes) -> bytes:
 
 
 def readable(octets: bytes) -> str:
-    r"""UTF-8 as text; octets that are not UTF-8, and control characters that no database keeps, as ``\xNN``."""
+    r"""Returns UTF-8 as text, with ``\xNN`` for other octets and for control characters that no database keeps."""
     text = octets.decode("utf-8", "backslashreplace")
     return text if text.isprintable() else _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def field_text(octets: bytes) -> str:
-    """The value of a header field as text that ``field_octets`` makes the same octets of.
+    """Returns the value of a header field as text that ``field_octets`` makes the same octets of.
 
     UTF-8 as text; an octet that is not UTF-8 as half a surrogate pair (Python's surrogateescape), as it is no character
     that anybody could send. ``readable`` is how people are shown it.
@@ -36,7 +36,7 @@ def field_text(octets: bytes) -> str:
 
 
 def field_octets(text: str) -> bytes:
-    """The octets of a header field's value."""
+    """Returns the octets of a header field's value."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # of a case in JSON, which may hold half a pair of another kind
@@ -44,5 +44,5 @@ def field_octets(text: str) -> bytes:
 
 
 def quoted(text: str) -> str:
-    """A header field's value, or a part of it, as it is quoted."""
+    """Returns a header field's value, or a part of it, as it is quoted."""
     return readable(field_octets(text))

@@ -33,17 +33,17 @@ class Url:
 
     @property
     def target(self) -> str:
-        """Path and query: begins with ``/``; an empty query keeps its ``?``."""
+        """Returns path and query: it begins with ``/``, and an empty query keeps its ``?``."""
         return self.href[len(self.origin) :]
 
     @property
     def path(self) -> str:
-        """The path alone."""
+        """Returns the path alone."""
         return self.target.partition("?")[0]
 
     @property
     def unicode_host(self) -> str:
-        """The host in U-labels, as people read it; as it is where it has no such form."""
+        """Returns the host in U-labels, as people read it; as it is where it has no such form."""
         try:
             return idna.decode(self.host) if "xn--" in self.host else self.host
         except idna.IDNAError:
@@ -52,7 +52,7 @@ class Url:
 
 @lru_cache(maxsize=4096)
 def parse(url: str) -> Url:
-    """The canonical form of an absolute http(s) URL; raises NotAUrl.
+    """Returns the canonical form of an absolute http(s) URL; raises NotAUrl.
 
     A backslash after the host is escaped, not taken for a slash as browsers do: rules are compared with it as a
     character of the path (RFC 3986 3.3 has no such separator).
@@ -68,7 +68,7 @@ def parse(url: str) -> Url:
 
 
 def join(base: str, reference: str) -> Url:
-    """The canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl.
+    """Returns the canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl.
 
     An octet of a header field that is not UTF-8 (``readers.text.field_text``) is asked for as it came: ``%E9``.
     """
@@ -81,7 +81,7 @@ def join(base: str, reference: str) -> Url:
 
 
 def base(page: str, written: str | None) -> str:
-    """The URL that a page's references are relative to (HTML 2.4.1): ``written`` is its base element's, if any."""
+    """Returns the URL that a page's references are relative to (HTML 2.4.1); ``written`` is its base element's."""
     try:
         return join(page, written.strip("\t\n\f\r ")).href if written is not None else page
     except NotAUrl:
@@ -90,7 +90,7 @@ def base(page: str, written: str | None) -> str:
 
 @lru_cache(maxsize=4096)
 def _split(href: str) -> Url:
-    """The parts of a URL as the URL standard serialises it (4.5); read here, since asking ada for each costs more."""
+    """Returns the parts of a serialised URL (4.5); read here because asking ada for each costs more."""
     scheme, _, rest = href.partition("#")[0].partition(":")
     if scheme not in DEFAULT_PORT:
         raise NotAUrl(f"{href!r} is no http or https URL, and no other is ever fetched")
@@ -119,7 +119,7 @@ def _plain(match: re.Match[bytes], decoded: frozenset[int] = _UNRESERVED) -> byt
 
 
 def normalise(octets: bytes) -> bytes:
-    r"""One spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
+    r"""Returns one spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
 
     Escaped unreserved characters are decoded, other escapes get upper-case digits, octets that no URI holds
     (above 0x7F, white space, ``"<>\^`{|}``) are escaped; reserved characters stay as they are written.
@@ -128,5 +128,5 @@ def normalise(octets: bytes) -> bytes:
 
 
 def normalise_as_written(octets: bytes) -> bytes:
-    """The same, but escaped letters and digits stay escaped: ``%69`` is not ``i``."""
+    """Returns the same, but escaped letters and digits stay escaped: ``%69`` is not ``i``."""
     return _ODD.sub(lambda match: _plain(match, _MARKS), octets)

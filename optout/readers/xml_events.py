@@ -138,12 +138,12 @@ class Events(ABC):
 
     @property
     def at(self) -> int:
-        """Where the present event begins in the source."""
+        """Returns where the present event begins in the source."""
         return self._parser.CurrentByteIndex
 
     @property
     def line(self) -> int:
-        """The line of the source in which the present event begins, from 1."""
+        """Returns the line of the source in which the present event begins, from 1."""
         return self._parser.CurrentLineNumber
 
     def tag(self, at: int) -> bytes:
@@ -188,7 +188,7 @@ class Events(ABC):
         self._references = self.source.count(b"&")
 
     def _declared(self) -> None:
-        """4.1: an entity may be declared in a document type that is not fetched; in an attribute expat drops it."""
+        """Refuses unknown entities in namespaces: a type that is not fetched may declare them, and expat drops them (4.1)."""
         for attribute in _NAMESPACE.finditer(self.source):
             self._refuse_unknown(attribute[0])
 
@@ -222,7 +222,7 @@ class Events(ABC):
 
 
 def _encoding(source: bytes) -> str | None:
-    """The encoding that the declaration cannot know, or nothing where it counts (4.3.3)."""
+    """Returns the encoding that the declaration cannot know, or nothing where it counts (4.3.3)."""
     if _NOT_SO.match(source):
         return "utf-8"
     return None if _DECLARED.match(source) or _is_utf8(source) else "iso-8859-1"

@@ -42,11 +42,11 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def all(self, name: str) -> Iterator[Node]:
-        """The elements of this name and of this element's own namespace that stand in it directly."""
+        """Returns the elements of this name and of this element's own namespace that stand in it directly."""
         return (child for child in self.children if child.name == name and child.namespace == self.namespace)
 
     def iterate(self) -> Iterator[Node]:
-        """The element itself and all in it, in document order."""
+        """Yields the element itself and all in it, in document order."""
         waiting = [self]
         while waiting:
             node = waiting.pop()
@@ -55,7 +55,7 @@ class Node:
 
 
 def parse(octets: bytes, encoding: str | None = None) -> Node:
-    """The root element of a well-formed document; raises NotXml, and Unreadable for a document beyond our means.
+    """Returns the root element; raises NotXml, and Unreadable for a document beyond the limits.
 
     White space and a byte order mark before the document are passed over. ``encoding`` is that of the octets where it
     is known from outside, whatever the document says.
@@ -237,6 +237,6 @@ class _Page(Events):
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """The namespace, local name and prefix of a name, each of which may be empty but the second."""
+    """Returns the namespace, local name and prefix of a name, each of which may be empty but the second."""
     parts = name.split(" ")
     return ("", name, "") if len(parts) == 1 else (parts[0], parts[1], "".join(parts[2:]))

@@ -44,7 +44,7 @@ class Packet:
 
     @property
     def said(self) -> frozenset[tuple[str, str, str]]:
-        """Namespace, name and value of all wanted properties, wherever they are."""
+        """Returns namespace, name and value of all wanted properties, wherever they are."""
         return frozenset((namespace, item.name, item.value) for namespace, item in self._stated)
 
     def properties(self, namespaces: tuple[str, ...]) -> Iterator[Property]:
@@ -195,6 +195,6 @@ class _Statements(Events):
 
 
 def _kind(name: str) -> tuple[str, str]:
-    """The namespace and local name of an element or attribute."""
+    """Returns the namespace and local name of an element or attribute."""
     namespace, _, rest = name.partition(" ")
     return namespace, rest.partition(" ")[0]
