@@ -79,14 +79,14 @@ _HOW = {Failure.TOO_COSTLY: "cannot be read", Failure.UNASKED: "was not asked"}
 
 
 def failure(capture: Capture, protocol: str) -> Gap | None:
-    """Returns the gap that an answer leaves which is no answer: an error, 429, 5xx, or a status that settles nothing.
+    """Returns the gap of an answer that settles nothing: an error, 429, 5xx, or a status with no rule.
 
     RFC 9309 2.3.1.4 for errors and 5xx; 429 as Google's operator documentation; 1xx, 206, 304 and a redirect without
     a usable target are in no rule, and doubt defers.
     """
     if capture.error is not None:
         name = str(capture.error)
-        why = str(capture.memo.get("detail", name)).rstrip(".")  # whoever fetched may know more than the name
+        why = str(capture.memo.get("detail", name)).rstrip(".")  # the fetcher may know more than the name
         how = _HOW.get(capture.error, "gave no complete answer")
         return Gap(protocol, name, capture.url, "connection", f"{capture.url} {how}: {why}.")
     status = capture.status or 0
@@ -172,10 +172,10 @@ class Hop:
         return cast("Answer", self.found[test])
 
     def look(self, protocol: str, url: str) -> Generator[Gap | Place, None, Capture | None]:
-        """Yields what stands at a place, after its redirects: a capture with a 2xx status, or nothing.
+        """Returns the capture of a place, after its redirects, if it has a 2xx status; else None.
 
-        Yields what hinders on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
-        nothing stands there (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that ``strict`` minds, a refusal one that
+        Yields obstacles on the way: the Place that is not known yet, or a Gap. 4xx is an answer, namely that
+        the place is empty (RFC 9309 2.3.1.3); 401 and 403 leave a doubt that counts in ``strict``, a refusal one that
         defers always.
         """
         seen: set[str] = set()
@@ -215,7 +215,7 @@ class Hop:
             yield from refused or ((gap,) if gap else ())
             return None
         if capture.status in (401, 403):
-            detail = f"{capture.url} answered {capture.status}: whether a reservation stands there is not known."
+            detail = f"{capture.url} answered {capture.status}: whether it holds a reservation is not known."
             yield Gap(protocol, str(capture.status), capture.url, "status", detail, IN_STRICT)
             return None
         return capture if (capture.status or 0) < 300 else None

@@ -19,7 +19,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class BadCase(ValueError):
-    """It is no case; the message is a sentence for a person."""
+    """Input that is not a case; the message is a sentence for a person."""
 
 
 class Case(NamedTuple):
@@ -108,7 +108,7 @@ def _gap_to_json(gap: Gap) -> dict[str, Any]:
 def _text(item: dict[str, Any], key: str) -> str:
     value = item.get(key)
     if not isinstance(value, str) or not value:
-        raise BadCase(f"{key!r} is {'missing' if value is None else 'no text, or empty'}")
+        raise BadCase(f"{key!r} is {'missing' if value is None else 'not text, or empty'}")
     return value
 
 
@@ -152,7 +152,7 @@ def _headers(exchange: dict[str, Any], url: str) -> tuple[tuple[str, str], ...]:
     headers = exchange.get("headers", [])
     pairs = isinstance(headers, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in headers)
     if not pairs or not all(isinstance(text, str) for pair in headers for text in pair):
-        raise BadCase(f"The 'headers' of {url} are no list of pairs of texts")
+        raise BadCase(f"The 'headers' of {url} are not a list of pairs of texts")
     return tuple((field, value) for field, value in headers)
 
 
@@ -162,10 +162,10 @@ def _body(exchange: dict[str, Any], url: str) -> bytes:
     key = "body_b64" if "body_b64" in exchange else "body"
     body = exchange.get(key, "")
     if not isinstance(body, str):
-        raise BadCase(f"The {key!r} of {url} is no text")
+        raise BadCase(f"The {key!r} of {url} is not text")
     try:
         return base64.b64decode(body, validate=True) if key == "body_b64" else body.encode()
     except UnicodeEncodeError:
         raise BadCase(f"The 'body' of {url} has half a surrogate pair in it: use 'body_b64'") from None
     except ValueError:
-        raise BadCase(f"The 'body_b64' of {url} is no Base64") from None
+        raise BadCase(f"The 'body_b64' of {url} is not Base64") from None

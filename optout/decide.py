@@ -33,7 +33,7 @@ _LISTS = frozenset({OPERATOR, infringing_list.NAME})
 def decide(question: Question, captures: Captures, policy: Policy) -> Decision | tuple[Place, ...]:
     """Answers the question from the captures, or names the places that must be looked at before it can be answered.
 
-    Raises readers.url.NotAUrl if the question's URL is no http(s) URL. A decision of stage ``request`` is about
+    Raises readers.url.NotAUrl if the question's URL is not an http(s) URL. A decision of stage ``request`` is about
     ``decision.url``, which is not among the captures: whether it may be requested now. With its capture added, ask
     again; stage ``page`` is the last word: whether the copy may be kept.
     """
@@ -70,7 +70,7 @@ def judge_again(
     """Judges a page whose content is no longer at hand, by the statements and gaps that were read in it then.
 
     ``url`` is the canonical URL that the decision ended at. What a licence of the operator lifts is not among what was
-    read then, so his list is read again.
+    read then, so the list is read again.
     """
     of_list: list[Statement | Gap] = []
     for step in dict.fromkeys((urls.parse(question.url).href, url)):

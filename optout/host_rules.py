@@ -28,7 +28,7 @@ Outcome = Decision | tuple[Place, ...]
 """What ``decide`` answers."""
 
 MOST_OUTCOMES = 1_000
-"""Outcomes that are kept for a host; what comes out otherwise is decided anew each time."""
+"""Outcomes that are kept for a host; any other URL is decided by itself."""
 MOST_COVERING = 256
 """Rules in one answer, up to which it is kept."""
 
@@ -170,7 +170,7 @@ def _about(url: str, outcome: Outcome) -> Outcome:
 class TableDecisions:
     """The outcomes of a table of URLs: ``index`` has for each of them, in order, a position in ``outcomes``.
 
-    ``outcomes[0]`` is None, for what is no http(s) URL. ``url`` of a decision there is one of those it holds for, all
+    ``outcomes[0]`` is None, for text that is not a URL. ``url`` of a decision there is one of those it holds for, all
     else in it is the same for each of them.
     """
 
@@ -206,7 +206,7 @@ class Hosts:
         return self._rules(url).decide(url)
 
     def decide_all(self, urls: Iterable[str | None]) -> TableDecisions:
-        """Returns the outcomes of many URLs; quickest where those of a host stand together."""
+        """Returns the outcomes of many URLs; fastest if those of a host come together."""
         decided = TableDecisions(array("I"), [None])
         positions: dict[Found, int] = {}
         for url in urls:

@@ -1,4 +1,4 @@
-"""The vocabulary of the whole project: what is asked, what came back, what was said, what follows."""
+"""The vocabulary of the whole project: the question, what came back, what it says, what follows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Preference(StrEnum):
 
 
 class StatementStatus(StrEnum):
-    """How a statement stands to the others of its own protocol."""
+    """How a statement relates to the others of its own protocol."""
 
     STANDING = "standing"
     """The protocol's own rules make it count."""
@@ -87,7 +87,7 @@ class Failure(StrEnum):
     TOO_LARGE = "too-large"
     PROTOCOL = "protocol"
     UNASKED = "unasked"
-    """Nobody asked: whoever decides has no network."""
+    """Nobody asked: the caller has no network."""
     TOO_COSTLY = "too-costly"
     """It was given up while it was read: it took more processor time or memory than one answer may."""
     EXPIRED = "expired"
@@ -126,9 +126,9 @@ class Capture:
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Returns what goes to another process: not what readers made of the body, but what whoever fetched knows."""
-        told = {name: self.memo[name] for name in ("detail",) if name in self.memo}
-        return Capture, (self.url, self.status, self.headers, self.body, self.error, told)
+        """Returns what goes to another process: not what readers made of the body, but what the fetcher knows."""
+        known = {name: self.memo[name] for name in ("detail",) if name in self.memo}
+        return Capture, (self.url, self.status, self.headers, self.body, self.error, known)
 
     def header(self, name: str) -> list[str]:
         """Returns all values of a header field, in order; ``name`` in lower case."""
@@ -148,7 +148,7 @@ class Place:
 class Statement:
     """What somebody said about a use, in their own words.
 
-    ``quote`` stands byte for byte in the capture of ``source`` (octets that are no text are shown by
+    ``quote`` is found byte for byte in the capture of ``source`` (octets that are not text are shown by
     ``readers.text``); ``where`` is the line, header, element or metadata field: ``line 12``,
     ``header tdm-reservation``, ``/html/head/meta[3]``. ``note`` is ours, one sentence, or empty. ``lifts`` names the
     protocols whose reservations a licence of the operator covers; no other protocol can lift anything.

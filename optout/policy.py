@@ -138,7 +138,7 @@ def load(own: str = "") -> Policy:
         if key == "protocols" and isinstance(value, dict):
             for name, table in value.items():
                 if name not in protocols or not isinstance(table, dict):
-                    raise BadPolicy(f"[protocols.{name}] is no protocol: choose among {', '.join(protocols)}")
+                    raise BadPolicy(f"[protocols.{name}] is not a protocol: choose among {', '.join(protocols)}")
                 before = protocols[name]
                 protocols[name] = _departing(name, before, table)
                 overrides += _departures(name, before, protocols[name], table)
@@ -219,7 +219,7 @@ def _parsed(own: str) -> dict[str, Any]:
     try:
         return tomllib.loads(own)
     except tomllib.TOMLDecodeError as error:
-        raise BadPolicy(f"it is no TOML: {error}") from None
+        raise BadPolicy(f"it is not TOML: {error}") from None
 
 
 def _protocol(table: dict[str, Any], usual: Mapping[Profile, dict[str, list[str]]]) -> ProtocolPolicy:
@@ -264,11 +264,11 @@ def _departing(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> Prot
 def _lists(where: str, table: dict[str, Any]) -> dict[str, list[str]]:
     for key, kinds in table.items():
         if key not in ("excludes", "defers") or not isinstance(kinds, list):
-            raise BadPolicy(f"[{where}]: {key!r} is no list of excludes or defers")
+            raise BadPolicy(f"[{where}]: {key!r} is not a list of excludes or defers")
         for kind in kinds:
             if kind not in KINDS or (key == "excludes" and kind in GAPS.values()):
                 known = KINDS if key == "defers" else tuple(map(str, StatementStatus))
-                raise BadPolicy(f"[{where}]: {kind!r} cannot stand in {key}: choose among {', '.join(known)}")
+                raise BadPolicy(f"[{where}]: {kind!r} is not for {key}: choose among {', '.join(known)}")
     return table
 
 

@@ -72,7 +72,7 @@ class Representation:
     ``media_type`` is the type/subtype by which text and links are taken from it, in lower case; empty if nothing is
     known. ``stated`` is what Content-Type says, empty if that cannot be read. ``readings`` are all types that it is
     read as for reservations: those of every Content-Type that is valid, the media type, and HTML or XHTML if the octets
-    are that, whatever they are called. ``is_page`` tells whether text and links are taken from it as from HTML,
+    are that, whatever they are called. ``is_page`` means that text and links are taken from it as from HTML,
     ``is_complete`` is False if the header fields announce more octets than there are.
     """
 
@@ -116,7 +116,7 @@ class Representation:
         return HTML if self._begins(_LOOKS_LIKE_DOCUMENT if self.media_type in _MARKDOWN else _LOOKS_LIKE_HTML) else ""
 
     def _begins(self, tag: re.Pattern[bytes]) -> bool:
-        """Returns whether a tag of these stands first, behind white space and comments."""
+        """Returns whether one of these tags comes first, after white space and comments."""
         octets = self._ascii
         return tag.match(octets, _end(_PROLOG, octets, 0)) is not None
 
@@ -196,7 +196,7 @@ class Representation:
 
     @property
     def searchable(self) -> bytes:
-        """Returns octets in which every ASCII character of the text stands as itself."""
+        """Returns octets in which every ASCII character of the text is itself."""
         # The octets of ISO-2022-JP are ASCII's, and mean something else behind an escape (Encoding standard 12.2).
         return self.source if self._wide or (b"\x1b" in self._body and self.encoding == "iso-2022-jp") else self._body
 
@@ -224,7 +224,7 @@ class Representation:
         return position + bisect_left(self._pairs, position)
 
     def _offset(self, position: int) -> int:
-        """Returns how many octets the characters before a position take: the most whose text is no longer than that.
+        """Returns how many octets the characters before a position take: the most whose text is not longer than that.
 
         It is counted from the place that was last asked for, as quotations come in the order of the page.
         """

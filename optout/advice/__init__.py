@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
 """All rules, in the order in which they are asked."""
 
 UNDERSTOOD = words.understood.id
-"""The rule whose findings are no faults: what crawlers understand."""
+"""The rule whose findings are not faults: what crawlers understand."""
 
 _WEIGHT = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
 
@@ -64,7 +64,7 @@ def advise(
 
 
 def is_unread(finding: Finding) -> bool:
-    """Returns whether it tells that a place could not be read, and not what is wrong with what stands there."""
+    """Returns whether it reports a place that could not be read, not a fault in its content."""
     return finding.rule == page.not_read.id
 
 

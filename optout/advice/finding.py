@@ -1,4 +1,4 @@
-"""What a rightsholder is told: findings, the rules that make them, and the site that the rules look at."""
+"""Findings for a rightsholder, the rules that make them, and the site that the rules look at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forbear.optout.readers.url import Url
 TDMREP_JSON = "/.well-known/tdmrep.json"
 ROBOTS_TXT = "/robots.txt"
 MOST = 64
-"""Findings of one rule that are told of a page."""
+"""Findings of one rule that are reported for a page."""
 
 
 class Level(StrEnum):
@@ -50,9 +50,9 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule yields: one sentence for the owner, the site's own words, and where they stand.
+    """What a rule yields: one sentence for the owner, the site's own words, and their place.
 
-    ``quote`` stands in the capture of ``source``; it is empty where the finding is that something is missing.
+    ``quote`` is in the capture of ``source``; it is empty where something is missing.
     """
 
     message: str
@@ -96,11 +96,11 @@ class Site:
         return self._at(self.question.url)
 
     def file(self, path: str) -> Capture | None:
-        """Returns what stands at a path of the site, after its redirects, if it was fetched and is there."""
+        """Returns the file at a path of the site, after its redirects, if it was fetched and exists."""
         return self._at(self.url.origin + path)
 
     def is_absent(self, path: str) -> bool:
-        """Returns whether it is known that nothing stands at a path of the site."""
+        """Returns whether a path of the site is known to have no file."""
         return Hop(self.question, self.url, self.captures).is_absent(self.url.origin + path)
 
     @property

@@ -1,4 +1,4 @@
-"""Wishes that people write and no protocol carries to crawlers yet: words of theirs, found by pattern."""
+"""Finds wishes that no protocol carries to crawlers yet, by patterns of the words that people use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WISHES: tuple[tuple[str, str, str], ...] = (
     ("non-commercial", r"non-?commercial|research (?:use )?only|nicht-?kommerziell",
      "a reservation for commercial use alone is made for all, with the exception in a licence (RSL, tdm-policy)"),
     ("conditions", r"training:\s*conditional|(?:prior|written|explicit) (?:permission|consent)|context[- ]preserved",
-     "conditions are read by people: reserve, and say in the tdm-policy whom to ask"),
+     "conditions are read by people: reserve, and name a contact in the tdm-policy"),
 )  # fmt: skip
 """Name, pattern, and what comes near; a wish is added with a line here."""
 

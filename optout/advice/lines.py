@@ -1,4 +1,4 @@
-"""The lines of a robots.txt or ai.txt, those that no crawler understands too, each with the group it stands in."""
+"""The lines of a robots.txt or ai.txt, those that no crawler understands too, each with its group."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Lines:
     groups: tuple[frozenset[str], ...]
 
     def agents(self, record: Record) -> frozenset[str]:
-        """Returns whom a record speaks to; nobody before the first User-agent line."""
+        """Returns the crawlers that a record is for; none before the first User-agent line."""
         return self.groups[record.group] if record.group >= 0 else frozenset()
 
     def end_of_general_group(self) -> Record | None:

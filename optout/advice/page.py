@@ -24,7 +24,7 @@ _NO_WISH = ("0", "false", "no", "n", "off")
 
 
 def _places(site: Site) -> Iterator[tuple[str, Capture]]:
-    """Yields the well-known files that stand there, with their paths."""
+    """Yields the well-known files that exist, with their paths."""
     for path in dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/")):
         capture = site.file(path)
         if capture is not None:
@@ -57,23 +57,23 @@ def shut(site: Site) -> Iterator[Found]:
         found = rules.matching(Target(path))
         if path != robots.PLACES[0] and found and not found[0].allows and not site.is_absent(path):
             line = found[0].line
-            message = f"It keeps obedient crawlers from reading {path}, where your reservation would stand."
+            message = f"It keeps obedient crawlers from reading {path}, where your reservation would be."
             fix = Fix(f"{file.quote(line)}\nAllow: {path}$", Goes.LINE)
             yield Found(message, file.quote(line), file.source, file.where(line), fix)
 
 
-@rule("place/not-read", Level.WARNING, "RFC 9309 2.3.1.4", "Every place where a reservation can stand can be read.")
+@rule("place/not-read", Level.WARNING, "RFC 9309 2.3.1.4", "Every place that can hold a reservation can be read.")
 def not_read(site: Site) -> Iterator[Found]:
     """Finds an error, a refusal, a redirect that leads nowhere."""
     for gap in site.gaps:
         failed = Profile.STANDARD in gap.defers or gap.where in ("status", "connection", "header location")
-        # A licence that is named and not there, and a place that robots.txt shuts, are told by other rules.
+        # Other rules report a licence that is named but missing, and a place that robots.txt shuts.
         if failed and gap.quote not in ("404", "410") and not gap.where.startswith("line "):
-            message = f"{gap.detail} What stands there is not known, and was not judged."
+            message = f"{gap.detail} Its content is not known, and was not judged."
             yield Found(message, gap.quote, gap.source, gap.where)
 
 
-@rule("place/elsewhere", Level.WARNING, "RFC 9309 2.3; RFC 8615; TDMRep 6.1", "A well-known file stands in its place.")
+@rule("place/elsewhere", Level.WARNING, "RFC 9309 2.3; RFC 8615; TDMRep 6.1", "A well-known file is in its place.")
 def elsewhere(site: Site) -> Iterator[Found]:
     """Finds ``/tdmrep.json``, ``/.well-known/ai.txt``, ``/docs/robots.txt``: files where nobody looks."""
     places = dict.fromkeys(path for protocol in PROTOCOLS for path in protocol.PLACES if path.startswith("/"))
@@ -95,11 +95,11 @@ def header(site: Site) -> Iterator[Found]:
         for name, value in ((name, quoted(value)) for name, value in capture.headers):
             speaks = name.lower() in _HEADERS or (name.lower() == "x-robots-tag" and "noai" in value.lower())
             if speaks and not site.page.header(name.lower()):
-                message = f"The header speaks of {path} alone, on which it stands; the page is sent without it."
+                message = f"The header is about {path} alone, which carries it; the page is sent without it."
                 yield Found(message, value, capture.url, f"header {name.lower()}", Fix(f"{name}: {value}", Goes.HEADER))
 
 
-@rule("page/denied-by-redirect", Level.WARNING, "RFC 9110 15.5.4", "Who is refused is told so by the status.")
+@rule("page/denied-by-redirect", Level.WARNING, "RFC 9110 15.5.4", "A refusal has the status of a refusal.")
 def denied_by_redirect(site: Site) -> Iterator[Found]:
     """Finds a redirect to a page of refusal: a crawler that follows it sees a page like any other."""
     capture = site.captures.get(site.url.href)

@@ -24,7 +24,7 @@ a group is its own affair: this is the most that it can have to do, about a seco
 def other_reading(question: Question, captures: Captures) -> Gap | None:
     """Returns a remark for the owner if Protego reads the robots.txt of the URL otherwise; it changes no verdict.
 
-    Nothing where both agree, where there is no robots.txt, or where Protego would take long. Raises NotAUrl.
+    None if both agree, if the robots.txt is missing, or if Protego would take long. Raises NotAUrl.
     """
     url = urls.parse(question.url)
     hop = Hop(question, url, captures)

@@ -1,4 +1,4 @@
-"""What can be wrong with a robots.txt: RFC 9309, and the lines of AIPREF, Content Signals and RSL that stand in it."""
+"""What can be wrong with a robots.txt: RFC 9309, and its lines of AIPREF, Content Signals and RSL."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def misspelt(site: Site) -> Iterator[Found]:
             yield _in_place(file, record, message, f"{right}: {record.value}")
 
 
-@rule("robots/outside-group", Level.ERROR, "RFC 9309 2.1", "Every rule stands under a User-agent line.")
+@rule("robots/outside-group", Level.ERROR, "RFC 9309 2.1", "Every rule is under a User-agent line.")
 def outside_group(site: Site) -> Iterator[Found]:
     """Finds a rule before the first User-agent line, which binds nobody."""
     file = _file(site)
@@ -100,7 +100,7 @@ def other_readings(site: Site) -> Iterator[Found]:
     "robots/others-group",
     Level.WARNING,
     "RFC 9309 2.1, 2.2.1; attach-05 3.1; RSL 4.4",
-    "Content-Usage, Content-Signal and License stand in the group for everybody.",
+    "Content-Usage, Content-Signal and License are in the group for everybody.",
 )
 def others_group(site: Site) -> Iterator[Found]:
     """Finds a line for everybody in one crawler's group, or in no group."""
@@ -113,9 +113,9 @@ def others_group(site: Site) -> Iterator[Found]:
         if any("*" in file.agents(record) for record in records) or (key == "license" and outside):
             continue
         for record in records[-1:]:
-            names = ", ".join(sorted(file.agents(record))) or "nobody, since no User-agent line stands before it"
+            names = ", ".join(sorted(file.agents(record))) or "nobody, since no User-agent line comes before it"
             end = file.end_of_general_group()
-            message = f"The line speaks to {names} alone; for all crawlers it stands in the group User-agent: *."
+            message = f"The line is for {names} alone; a line for all crawlers is in the group User-agent: *."
             text = f"{end.text}\n{record.text}" if end else f"User-agent: *\n{record.text}"
             yield Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE, (end or record).where))
 
@@ -142,7 +142,7 @@ def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
     "robots/agents-by-name",
     Level.WARNING,
     "RFC 9309 2.2.1",
-    "A wish about AI training is said to all crawlers, not only to those known by name.",
+    "A wish about AI training is addressed to all crawlers, not only to those known by name.",
 )
 def agents_by_name(site: Site) -> Iterator[Found]:
     """Finds a file that shuts out many training crawlers by name and lets everybody else in."""
@@ -165,7 +165,7 @@ def some_agents(site: Site) -> Iterator[Found]:
     found = _shut_by_name(site)
     if found and (len(found[1]) < MANY or site.reserving()):
         file, names, record = found
-        message = f"It shuts out {', '.join(names)} by name; every other crawler goes by what is said to all."
+        message = f"It shuts out {', '.join(names)} by name; every other crawler follows the rules for all."
         yield Found(message, record.text, file.source, record.where)
 
 
@@ -233,5 +233,7 @@ def signal_value(site: Site) -> Iterator[Found]:
                 said["ai-train"] = strange[-1][2]
             mended = {key: "yes" if value.lower() in ("yes", "y", "true", "1") else "no" for key, value in said.items()}
             text = ", ".join(f"{key}={value}" for key, value in mended.items())
-            message = f"{(wrong or strange)[0][0]} is no signal: write search, ai-input or ai-train with =yes or =no."
+            message = (
+                f"{(wrong or strange)[0][0]} is not a signal: write search, ai-input or ai-train with =yes or =no."
+            )
             yield _in_place(file, record, message, f"Content-Signal: {text}")

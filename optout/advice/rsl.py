@@ -138,7 +138,7 @@ def unknown_element(site: Site) -> Iterator[Found]:
                     capture, node, f"RSL has no element {node.name}; crawlers pass it over, or refuse the file."
                 )
             elif node.name in _IN_PAYMENT and parent is not None and parent.name != "payment":
-                yield _found(capture, node, f"{node.name} stands in a payment element; here it means nothing.")
+                yield _found(capture, node, f"{node.name} belongs in a payment element; here it means nothing.")
             elif node.name == "payment" and node.attributes.get("type", "free").strip() not in _PAYMENTS:
                 message = f"RSL has no such payment: its types are {', '.join(_PAYMENTS)}."
                 yield _found(capture, node, message)

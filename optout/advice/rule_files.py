@@ -29,7 +29,7 @@ def _ai_txt(site: Site) -> Lines | None:
     return None if capture is None or capture.body.lstrip().startswith(b"<") else lines(capture)
 
 
-@rule("ai-txt/no-group", Level.ERROR, "Spawning's ai.txt", "Rules in ai.txt stand under a User-Agent line.")
+@rule("ai-txt/no-group", Level.ERROR, "Spawning's ai.txt", "Rules in ai.txt are under a User-Agent line.")
 def no_group(site: Site) -> Iterator[Found]:
     """Finds Allow and Disallow lines without a User-Agent line before them."""
     file = _ai_txt(site)
@@ -37,7 +37,7 @@ def no_group(site: Site) -> Iterator[Found]:
     for record in lost[:1]:
         kept = [f"{r.key.capitalize()}: {r.value}" for r in lost if r.value[:1] in ("/", "*")]
         text = "\n".join(["User-Agent: *", *kept, ""])
-        message = "The rules stand under no User-Agent line, and so hold for nobody."
+        message = "The rules are not under a User-Agent line, and so hold for nobody."
         if file:
             yield Found(message, record.text, file.source, record.where, Fix(text, Goes.FILE) if kept else None)
 
@@ -81,7 +81,7 @@ def unknown_line(site: Site) -> Iterator[Found]:
     file = _ai_txt(site)
     for record in [r for r in file.records if r.group >= 0 and _OTHER_KEYS.fullmatch(r.key)][:1] if file else ():
         if file:
-            message = f"ai.txt tells paths apart, not uses: its readers pass {record.key.capitalize()} over."
+            message = f"ai.txt has rules for paths, not for uses: its readers ignore {record.key.capitalize()}."
             yield Found(message, record.text, file.source, record.where)
 
 

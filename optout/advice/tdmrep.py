@@ -131,7 +131,7 @@ def _locations(item: Object) -> list[str]:
 
 
 def _path(location: str) -> str:
-    """Returns a location as a path pattern (6.1.1); the file's own URL stands for the site."""
+    """Returns a location as a path pattern (6.1.1); the file's own URL means the site."""
     with suppress(NotAUrl):
         location = urls.parse(location).target
     if location in ("", "*", TDMREP_JSON):
@@ -175,7 +175,7 @@ def no_rule(site: Site) -> Iterator[Found]:
     """Finds another vocabulary: a policy where the rules should be."""
     file = _read(site)
     if file and not file.error and not file.meant and file.value != []:
-        message = "There is no rule in this file: write location and tdm-reservation (1 reserves, 0 does not)."
+        message = "This file has no rule: write location and tdm-reservation (1 reserves, 0 does not)."
         yield file.found(message, file.wish)
 
 
@@ -221,7 +221,7 @@ def text_value(site: Site) -> Iterator[Found]:
                 yield file.about(member, "Written as a text, the value may not be understood by every crawler.")
 
 
-@rule("tdmrep/unreachable-rule", Level.WARNING, "TDMRep 6.1", "No rule stands behind one that covers all it covers.")
+@rule("tdmrep/unreachable-rule", Level.WARNING, "TDMRep 6.1", "No rule comes after one that covers all it covers.")
 def unreachable_rule(site: Site) -> Iterator[Found]:
     """Finds rules behind a catch-all: the first rule that matches decides."""
     file = _read(site)
@@ -230,13 +230,13 @@ def unreachable_rule(site: Site) -> Iterator[Found]:
             word = "reservation" if meant.reserved else "exception"
             if file:
                 message = (
-                    f"This {word} is never read: {earlier.locations[0]} stands before it, and the first rule that"
+                    f"This {word} is never read: {earlier.locations[0]} comes before it, and the first rule that"
                     " matches decides. The general rule comes last."
                 )
                 yield file.about(member, message)
 
 
-@rule("tdmrep/policy-without-reservation", Level.NOTE, "TDMRep 5.2", "A tdm-policy stands beside a reservation.")
+@rule("tdmrep/policy-without-reservation", Level.NOTE, "TDMRep 5.2", "A tdm-policy comes with a reservation.")
 def policy_without_reservation(site: Site) -> Iterator[Found]:
     """Finds a policy beside 0, which nobody looks at."""
     file = _read(site)

@@ -33,7 +33,7 @@ def _effect(statement: Statement) -> str:
     careful = "crawlers that read it" if heard else "careful crawlers"
     uses = ", ".join(sorted(statement.uses))
     if statement.protocol == "robots" and statement.preference is Preference.ALLOW:
-        return "crawlers may fetch the page; what they may use it for is not said with that."
+        return "crawlers may fetch the page; this does not say what they may use it for."
     if statement.preference is Preference.ALLOW:
         return f"it gives leave, as far as this protocol goes ({uses})."
     if statement.preference is Preference.UNKNOWN or not uses:
@@ -43,7 +43,7 @@ def _effect(statement: Statement) -> str:
     return f"{careful} do not use the page for {uses}."
 
 
-@rule("words/nothing-said", Level.NOTE, "-", "Something is said about training.")
+@rule("words/nothing-said", Level.NOTE, "-", "The site says something about training.")
 def nothing_said(site: Site) -> Iterator[Found]:
     """Reports that no place says anything about AI training, in any form."""
     said = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
@@ -66,7 +66,7 @@ def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
         if not _is_told(statement, told, sources):
             level = Level.ERROR if statement.preference is Preference.DISALLOW else Level.WARNING
             if statement.force is StatementStatus.FLAGGED and site.reserving():
-                level = Level.NOTE  # what is said here for people is said to crawlers elsewhere
+                level = Level.NOTE  # crawlers are told the same elsewhere
             message = statement.note or "The words are none of the specification's, whatever their wish."
             fix = _FIXES.get(statement.protocol) if statement.preference is Preference.DISALLOW else None
             section = protocols[statement.protocol].specification
@@ -74,7 +74,7 @@ def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
             yield Finding(
                 NOT_UNDERSTOOD, level, message, section, statement.quote, statement.source, statement.where, fix
             )
-    # What keeps crawlers from reading a place is no doubt where it keeps them from the page as well.
+    # What keeps crawlers from a place leaves no doubt if it keeps them from the page as well.
     told |= {(statement.source, statement.where) for statement in site.statements}
     for gap in site.gaps:
         if not _is_told(gap, told, sources):

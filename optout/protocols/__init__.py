@@ -1,4 +1,4 @@
-"""A file for each protocol: where its words stand, and how they are read. A protocol reads; it does not judge."""
+"""One module per protocol: where its words are found, and how they are read. A protocol reads; it does not judge."""
 
 from __future__ import annotations
 

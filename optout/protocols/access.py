@@ -28,7 +28,7 @@ PLACES: tuple[str, ...] = ()
 
 SHUT = frozenset({401, 402, 403, 407, 451})
 
-_BLOCKED = "Blocked: a challenge to visitors, which is no opt-out."
+_BLOCKED = "Blocked: a challenge to visitors, which is not an opt-out."
 _LOGIN = "Blocked: the page is for those who log in."
 _TURNED_AWAY = "Blocked: visitors of this kind are sent away."
 
@@ -52,7 +52,7 @@ _PROPERTY = "isAccessibleForFree"
 _OF_THE_PAGE = frozenset({"@graph", "mainEntity", "mainEntityOfPage", "hasPart"})
 _FALSE = re.compile(r'"isAccessibleForFree"\s*:\s*(?:false|"[Ff]alse")')
 MAX_NODES = 1_000
-"""Statements of one page about its own paywall; the first says it, more than this are no metadata."""
+"""Statements of one page about its own paywall; one is enough, and more than this are not metadata."""
 
 
 def read(hop: Hop) -> Reading:
@@ -119,7 +119,7 @@ def _challenge(element: Element) -> str:
     if _WIDGETS.intersection(element.attributes.get("class", "").split()):
         return element.quote
     for mark in html.CHALLENGE_MARKS:
-        # Imperva's scripts stand on open pages too, its frame on the incident page alone.
+        # Imperva's scripts are on open pages too, its frame on the incident page alone.
         if mark.lower() in element.quote.lower() and (mark != "_Incapsula_Resource" or element.name == "iframe"):
             return element.quote
         if element.name == "script" and mark in element.content and mark != "_Incapsula_Resource":
@@ -192,7 +192,7 @@ def _linked_data(element: Element, page: Capture) -> Iterator[Statement | Gap]:
 
 
 def _marks(root: Value) -> Iterator[tuple[int, int]]:
-    """Yields where the property stands with the value false on a node of the page that is no place and no event."""
+    """Yields where the property is false on a node of the page that is neither a place nor an event."""
     waiting: list[Value] = [root]
     while waiting:
         node = waiting.pop()

@@ -43,7 +43,7 @@ def read(hop: Hop) -> Reading:
         return
     matches = _matches(rules, *hop.of_target(partial(_covering, rules)))
     for match in matches[:MOST_STATEMENTS]:
-        # Nothing says who wins at the same length, so all of that length stand, and a no beats a yes.
+        # Nothing says which rule wins at the same length, so all of that length count, and a no beats a yes.
         force = StatementStatus.STANDING if match.length == matches[0].length else StatementStatus.SUPERSEDED
         preference = Preference.ALLOW if match.allows else Preference.DISALLOW
         yield Statement(NAME, preference, file.quote(match.line), file.source, file.where(match.line), _TRAINING, force)
@@ -83,7 +83,7 @@ def _matches(rules: Rules, covering: tuple[int, ...], in_small_letters: tuple[in
 
 def _doubts(capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
     if file.foreign:
-        detail = "Something else stands where ai.txt would be: no rules are in it."
+        detail = "It is something other than an ai.txt: it has no rules."
         yield Gap(NAME, file.foreign, file.source, "beginning of the file", detail, IN_STRICT)
     elif not file.groups and _WORDS.search(capture.body):
         detail = "The file has no User-agent line: it is in another form than Spawning's."

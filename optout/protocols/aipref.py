@@ -66,7 +66,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one field or rule says; ``error`` tells why it says nothing, and is empty otherwise."""
+    """What one field or rule says; ``error`` is why it says nothing, or empty."""
 
     members: tuple[_Member, ...] = ()
     error: str = ""
@@ -93,7 +93,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of the agent's groups, what is doubtful about them, and the rules that stand elsewhere."""
+    """The rules of the agent's groups, what is doubtful about them, and the rules in other groups."""
 
     own: tuple[_Rule, ...]
     gaps: tuple[Gap, ...]
@@ -118,7 +118,7 @@ def read(hop: Hop) -> Reading:
 
 
 def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
-    """Yields what the rules of robots.txt say: the longest path decides, all rules with that path apply (attach 3.1)."""
+    """Yields what the rules of robots.txt say: the longest path decides, all rules with it apply (attach 3.1)."""
     file, agent = robots_txt.parse(capture), hop.question.agent
     memo = f"{NAME} {agent}"
     if memo not in capture.memo:
@@ -149,7 +149,7 @@ def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
 
 def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> Iterator[Statement]:
     """Yields rules of other groups, or of none, about uses that our own groups do not mention."""
-    note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
+    note = "It is in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for rule in rules[:MOST_STATEMENTS]:
         for member in rule.said.members:
             if member.uses - spoken:
@@ -218,7 +218,7 @@ def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:
     written = f"{label}={value}".encode()
     if label in _LABELS:
         return _Member(written, preference, frozenset({_LABELS[label]}))
-    note = f"{label} is no category of the vocabulary (vocab 6.4)."
+    note = f"{label} is not a category of the vocabulary (vocab 6.4)."
     uses = _OLD_LABELS.get(label) or _OLD_PARENTS.get(label, frozenset()) - spoken
     return _Member(written, preference, uses, StatementStatus.FLAGGED if uses else StatementStatus.STANDING, note)
 

@@ -78,7 +78,7 @@ def _elsewhere(hop: Hop, page: Capture, by_reader: str) -> Reading:
         try:
             named.setdefault(url.join(page.url, target).href, where)
         except url.NotAUrl:
-            yield Gap(NAME, quoted(target), page.url, where, "It is no URL.", IN_STRICT)
+            yield Gap(NAME, quoted(target), page.url, where, "It is not a URL.", IN_STRICT)
     for failure in embedded_xmp.read(page).failures:
         yield Gap(NAME, "unreadable", page.url, "XMP", failure)
     if len(named) > MAX_REMOTE:
@@ -153,9 +153,9 @@ def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
             force = StatementStatus.SUPERSEDED
         else:
             force = StatementStatus.CONTRADICTED if allowed & {_GENERATIVE, entry.key} else StatementStatus.STANDING
-        yield from _statement(entry, source, force, f"It was said of what this was made from. {note}".strip())
+        yield from _statement(entry, source, force, f"It is about what this was made from. {note}".strip())
     for entry in (entry for manifest in others for entry in _entries(manifest)):
-        about = "It was said of a part or source, and is no word on the whole."
+        about = "It is about a part or source, not about the whole."
         yield from _statement(entry, source, StatementStatus.SUPERSEDED, f"{about} {note}".strip())
 
 

@@ -29,11 +29,11 @@ _NAMED = re.compile(r"(?<![\w-])(search|ai-input|ai-train)(?![\w-])")
 _PREFERENCES = {"yes": Preference.ALLOW, "no": Preference.DISALLOW}
 
 MOST = 64
-"""Signals that are listed; after so many lines the same three have been said often enough."""
+"""Signals that are listed; after so many lines the same three have been repeated often enough."""
 
 
 def read(hop: Hop) -> Reading:
-    """Yields what the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes stands."""
+    """Yields what the groups for the asking agent signal: (a) yes, (b) no, (c) neither; a no beside a yes counts."""
     capture = robots.capture_of(hop)
     if capture is None:
         return
@@ -66,7 +66,7 @@ def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
 
 def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statement]:
     """Yields signals of other groups, or of none, about uses that our own groups do not mention."""
-    note = "It stands in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
+    note = "It is in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for line in islice(file.elsewhere(_KEY, agent), MOST):
         for part in readable(line.value).lower().split(",")[:MOST]:
             for said in _part(part.strip(), file.quote(line), file.source, file.where(line)):

@@ -43,7 +43,7 @@ _SOURCE = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of the list; ``until`` is the first day on which the domain is no longer listed."""
+    """One line of the list; ``until`` is the first day on which the domain is not listed any more."""
 
     number: int
     line: str
@@ -52,7 +52,7 @@ class Listed:
     note: str
 
     def holds(self, at: datetime) -> bool:
-        """Returns whether it stands at a time: from the moment it is in the list, until its day out."""
+        """Returns whether it holds at a time: from the moment it is in the list, until its day out."""
         return self.until is None or at.astimezone(UTC).date() < self.until
 
 
@@ -101,7 +101,7 @@ def host_of(domain: str) -> str:
     """Returns a domain as hosts are compared: in A-labels, lower case, without the root's dot; raises NotAUrl."""
     url = urls.parse(f"https://{domain}/")
     if url.href != f"https://{url.host}/" or not re.fullmatch(r"[^\s/:@?#*]+|\[[0-9a-fA-F:.]+\]", domain):
-        raise NotAUrl(f"{domain!r} is no domain")
+        raise NotAUrl(f"{domain!r} is not a domain")
     return url.host.removesuffix(".")
 
 

@@ -53,7 +53,7 @@ _PROHIBITED = {
 }
 _OTHER = {"ALLOWED": Preference.ALLOW, "UNSPECIFIED": Preference.UNKNOWN}
 MAX_CONSTRAINT = 500
-"""Characters of other constraints that are told."""
+"""Characters of other constraints that are reported."""
 
 
 def read(hop: Hop) -> Reading:
@@ -62,10 +62,10 @@ def read(hop: Hop) -> Reading:
     if page is None:
         return
     found = embedded_xmp.read(page)
-    told: set[str] = set()
+    reported: set[str] = set()
     for packet in found.packets:
         try:
-            yield from _said(packet, page, told)
+            yield from _said(packet, page, reported)
         except Unreadable as error:
             yield Gap(NAME, "unreadable", page.url, packet.where, str(error))
     for failure in found.failures:
@@ -75,14 +75,14 @@ def read(hop: Hop) -> Reading:
             yield from _statement(item, "", page)
 
 
-def _said(packet: Packet, page: Capture, told: set[str]) -> Iterator[Statement | Gap]:
-    """Yields what a packet says that none before it has told: a file may have hundreds that say the same."""
+def _said(packet: Packet, page: Capture, reported: set[str]) -> Iterator[Statement | Gap]:
+    """Yields what no packet before it says: a file may have hundreds that say the same."""
     properties = list(packet.properties((PLUS,)))
     constraints = [item.value for item in properties if item.name == "OtherConstraints"]
     for item in properties:
-        if item.name == "DataMining" and item.value not in told:
-            told.add(item.value)
-            if len(told) > MAX_PROPERTIES:
+        if item.name == "DataMining" and item.value not in reported:
+            reported.add(item.value)
+            if len(reported) > MAX_PROPERTIES:
                 raise Unreadable(f"The file makes more than {MAX_PROPERTIES} statements.")
             yield from _statement(item, "; ".join(constraints)[:MAX_CONSTRAINT], page)
 

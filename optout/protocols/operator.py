@@ -77,9 +77,9 @@ def read(hop: Hop) -> Reading:
     labels = _host(hop.url).split(".")
     of_host = (entry for start in range(len(labels)) for entry in entries.get(".".join(labels[start:]), ()))
     origins = ("", _origin(hop.url))
-    standing = [entry for entry in of_host if entry.origin in origins and entry.holds(hop.question.at)]
-    for number in hop.of_target(partial(_covering, standing)) if standing else ():
-        entry = standing[number]
+    in_force = [entry for entry in of_host if entry.origin in origins and entry.holds(hop.question.at)]
+    for number in hop.of_target(partial(_covering, in_force)) if in_force else ():
+        entry = in_force[number]
         preference = Preference.DISALLOW if entry.blocks else Preference.ALLOW
         where = f"line {entry.number}"
         yield Statement(NAME, preference, entry.line, LIST, where, EVERY_USE, note=entry.note, lifts=entry.lifts)

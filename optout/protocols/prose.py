@@ -27,7 +27,7 @@ _LANGUAGE = re.compile(rb"<html\b[^>]{0,300}?\blang[ \t\r\n]*=[ \t\r\n]*[\"']?([
 _NOTICE = re.compile(
     rb"footer|copyright|legal|imprint|impressum|disclaimer|contentinfo|terms|rights-?(?:notice|reserved)", re.IGNORECASE
 )
-# Wherever it stands, a sentence that names the law is about the page.
+# A sentence that names the law is about the page, wherever it is.
 _LAW = re.compile(rb"2019/790|44\s?b\b|&copy;|\xa9", re.IGNORECASE)
 _RIGHTS = re.compile(r"(?:dc(?:terms)?\.)?(?:access)?(?:rights?|copyright|licen[cs]e|usage-?terms)", re.IGNORECASE)
 _INLINE = frozenset(
@@ -36,7 +36,7 @@ _INLINE = frozenset(
 )
 _BLOCKS = frozenset(b"div p section aside ul ol li td address dl dd h1 h2 h3 h4 h5 h6 nav table".split())
 MAX_PART = 65_536
-"""A page of more than twice as many octets is read so far from its beginning and its end: there notices stand."""
+"""A page of more than twice as many octets is read so far from its beginning and its end, where notices are."""
 MAX_LINK = 200
 """Octets of the text of a link."""
 

@@ -100,7 +100,7 @@ def _statement(file: RobotsTxt, match: Match, force: StatementStatus) -> Stateme
 
 def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
     if file.foreign:
-        detail = "Something else stands where robots.txt should be (RFC 9309 2.3.1.5: what can be parsed is used)."
+        detail = "It is something other than a robots.txt (RFC 9309 2.3.1.5: what can be parsed is used)."
         yield Gap(NAME, file.foreign, file.source, "beginning of the file", detail, IN_STRICT)
     if file.too_large:
         detail = f"Only the first {LIMIT} octets are read (RFC 9309 2.5)."

@@ -147,7 +147,7 @@ def _said(
     if isinstance(document, Unreadable):
         quote, defers = "too-large" if isinstance(document, TooLarge) else "unreadable", ALWAYS
         if isinstance(document, NotXml):
-            quote, defers = "malformed", IN_STRICT  # 4.3: unlicensed, which is no prohibition.
+            quote, defers = "malformed", IN_STRICT  # 4.3: unlicensed, which is not a prohibition.
         yield Gap(NAME, quote, source, where or "whole file", f"{source}: {document}", defers)
         return
     for problem in document.problems:
@@ -198,7 +198,7 @@ def _elsewhere(hop: Hop) -> tuple[Statement, ...]:
 
 def _not_for_us(file: RobotsTxt, line: Line) -> Statement:
     quote, where = file.quote(line), file.where(line)
-    note = "It stands in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
+    note = "It is in a group of other crawlers, and so is not for this one (RSL 4.4.2)."
     return Statement(NAME, Preference.UNKNOWN, quote, file.source, where, AI_USES, StatementStatus.FLAGGED, note)
 
 

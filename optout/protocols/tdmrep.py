@@ -44,7 +44,7 @@ MAX_FILE = 2_097_152
 
 _MISSPELT = ("tdm_reservation", "tdm:reservation", "tdmreservation", "tdmrep")
 _NAMED = "Header and meta element have the name tdm-reservation (TDMRep 6.2, 6.3)."
-_NOT_IN_FORM = "It is no rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
+_NOT_IN_FORM = "It is not a rule in an array of rules, each with a location and tdm-reservation (TDMRep 6.1)."
 MAX_WISHES = 64
 """Objects of a file that is not in the protocol's form that are read for what they evidently mean."""
 
@@ -83,16 +83,18 @@ class _File:
         """Returns what the file says of a URL: its rules, the first word to the contrary, and what it evidently means.
 
         The contrary comes too late, since the first match wins (6.1). A rule whose value is an error is as if it were
-        not there (5.1), but its value is told.
+        not there (5.1), but its value is reported.
         """
         wishes = tuple(number for number, wish in enumerate(self.wishes) if wish.covers(target))
         first: int | None = None
         errors: tuple[int, ...] = ()
         for number, rule in enumerate(self.rules):
             reserved = rule.value.reserved
-            # Only the first of each kind is told: a thousand more would say the same.
-            told = errors if reserved is None else first is not None and reserved == self.rules[first].value.reserved
-            if told or not rule.covers(target):
+            # Only the first of each kind is reported: a thousand more would say the same.
+            is_reported = (
+                errors if reserved is None else first is not None and reserved == self.rules[first].value.reserved
+            )
+            if is_reported or not rule.covers(target):
                 continue
             if reserved is None:
                 errors = (number,)
@@ -152,8 +154,8 @@ def _weighed(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap
             elif value.reserved:
                 yield _statement(value, source, StatementStatus.STANDING if final else StatementStatus.CONTRADICTED)
             else:
-                stands = number == decides and not final
-                yield _statement(value, source, StatementStatus.STANDING if stands else StatementStatus.SUPERSEDED)
+                counts = number == decides and not final
+                yield _statement(value, source, StatementStatus.STANDING if counts else StatementStatus.SUPERSEDED)
 
 
 def _statement(value: _Value, source: str, force: StatementStatus) -> Statement:
@@ -189,13 +191,13 @@ def _parse(capture: Capture) -> _File:
         value = json_source.parse(text)
     except UnicodeDecodeError:
         wishes = tuple(islice(_in_broken_json(readable(to_utf8(capture.body))), 1))
-        return _File(gaps=(gap("malformed", "whole file", f"{capture.url} is no UTF-8."),), wishes=wishes)
+        return _File(gaps=(gap("malformed", "whole file", f"{capture.url} is not UTF-8."),), wishes=wishes)
     except Unreadable as error:
         wishes = tuple(islice(_in_broken_json(text), 1))
         return _File(gaps=(gap("malformed", "whole file", f"{capture.url}: {error}"),), wishes=wishes)
     lines = [match.start() for match in re.finditer("\n", text)]
     if not isinstance(value, list):
-        detail = f"{capture.url} is no array of rules (TDMRep 6.1)."
+        detail = f"{capture.url} is not an array of rules (TDMRep 6.1)."
         return _File(gaps=(gap("malformed", "whole file", detail),), wishes=tuple(_wishes([value], text, lines)))
     rules: list[_Rule] = []
     broken: list[int] = []
@@ -337,7 +339,7 @@ def _misspelt(page: Capture) -> Iterator[Statement]:
     try:
         found = html.read(page)
     except Unreadable:
-        return  # _markup has said so
+        return  # _markup reports that
     for element in found.elements:
         names = {element.attributes.get(key, "").strip().lower() for key in ("name", "property", "http-equiv")}
         misspelt = names.intersection(_MISSPELT) or (

@@ -56,7 +56,7 @@ def _is_page(capture: Capture) -> bool:
 
 def _read(capture: Capture) -> Iterator[Statement | Gap]:
     if _is_page(capture):
-        detail = "A web page stands where trust.txt would be."
+        detail = "It is a web page, not a trust.txt."
         yield Gap(NAME, "html", capture.url, "whole file", detail, IN_STRICT)
         return
     if len(capture.body) > MAX_FILE:

@@ -130,7 +130,7 @@ class _Walk:
         except TooMuch:
             raise
         except Unreadable:
-            return  # Exif need not be where it is said to be
+            return  # Exif need not be where the file says
         for places in located.values():  # as in JPEG
             yield from packet_scan.packets(self._joined(places), self._budget)
 

@@ -71,7 +71,7 @@ def _stores(kind: Container | None, body: bytes) -> Iterator[bytes]:
             try:
                 yield base64.b64decode(match[1])
             except binascii.Error:
-                continue  # what is no store cannot be a large one
+                continue  # only a store can be too large
     elif kind in (Container.ZIP, Container.EPUB):
         yield from _in_archive(body)
     else:

@@ -1,6 +1,6 @@
 """C2PA manifest stores (C2PA 2.2): embedded in a file, or fetched from where it names one.
 
-Read by c2pa-rs, told never to use the network. It is native code: a panic in it ends the process, so it gets only
+Read by c2pa-rs, configured never to use the network. It is native code: a panic in it ends the process, so it gets only
 files that show a mark of a store, and none beyond MAX_OCTETS.
 """
 
@@ -100,7 +100,7 @@ class Embedded:
 
 
 def embedded(capture: Capture) -> Embedded:
-    """Returns what an answer carries, read once; nothing if it is no file that can, or shows no mark of a store."""
+    """Returns what an answer carries, read once; nothing if its kind of file cannot, or has no mark of a store."""
     found: Embedded | None = capture.memo.get("c2pa_store")
     if found is None:
         found = Embedded()
@@ -123,7 +123,7 @@ def detached(store: Capture, asset: Capture) -> Store:
             # What is bound to a page or a document is read without it: the reader does not know them well.
             found = _read(known[0], asset.body, store.body) if known else _read(STORE_TYPE, store.body)
         except (c2pa.C2paError.ManifestNotFound, _Elsewhere):
-            raise Unreadable("It is no manifest store.") from None
+            raise Unreadable("It is not a manifest store.") from None
         asset.memo[key] = found
     return found
 

@@ -160,7 +160,7 @@ def is_called_a_picture(capture: Capture) -> bool:
 
 
 def is_called_a_pdf(capture: Capture) -> bool:
-    """Returns whether its Content-Type is that of PDF, and it is no page that says why there is none."""
+    """Returns whether its Content-Type is that of PDF, and it is not an error page."""
     return _declared(capture) == _PDF_TYPE and not representation.of(capture).is_html
 
 

@@ -45,7 +45,7 @@ def rows(body: bytes, columns: Sequence[str], title: str) -> Iterator[Row]:
             continue
         values = _values(line.rstrip("\r"))
         if len(values) != len(columns):
-            what = f"{len(columns)} fields must stand there ({','.join(columns)}), with every quotation mark closed"
+            what = f"{len(columns)} fields are needed ({','.join(columns)}), with every quotation mark closed"
             raise _bad(title, number, what)
         yield Row(title, number, line.rstrip("\r"), dict(zip(columns, values, strict=True)))
 

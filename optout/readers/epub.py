@@ -101,7 +101,7 @@ def _plain(name: str) -> str:
 def _member(book: zipfile.ZipFile, path: str, members: dict[str, zipfile.ZipInfo], most: int) -> bytes:
     member = members.get(_plain(path))
     if member is None:
-        raise Unreadable(f"There is no {path} in the book.")
+        raise Unreadable(f"The book has no {path}.")
     # OCF 4.2: a file is stored or deflated; other methods take as much memory as the file says.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise Unreadable(f"{path} in the book is compressed in a way that no book may use.")
@@ -145,7 +145,7 @@ class _Package(Events):
         if name.split(" ")[:2] != [_OPF, "meta"] or self._open:
             return
         self._number += 1
-        # What is said about a part of the book is not said about the book.
+        # A property of a part of the book is not about the book.
         if attributes.get("refines"):
             return
         if named := self._wanted(attributes.get("name", "")):

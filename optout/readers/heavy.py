@@ -11,7 +11,7 @@ LIGHT = 1 << 20
 """Octets up to which a page or a text file is light: every reader of these takes linear time."""
 
 _HEAD = 1024
-# WHATWG MIME Sniffing 3: all octets but those that stand in no text, as they do in pictures, archives and C2PA stores.
+# WHATWG MIME Sniffing 3: all octets except those that text never has, but pictures, archives and C2PA stores have.
 _OF_TEXT = bytes(sorted({*range(256)} - {*range(9), 11, *range(14, 27), *range(28, 32)}))
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _TEXT = re.compile(r"text/(?!xml$).*|application/(?:(?:x-)?javascript|(?:.*\+)?json)")

@@ -33,7 +33,7 @@ CHALLENGE_MARKS = (
     "sucuri_cloudproxy_js",
     "window.KPSDK",
 )
-"""What stands in the markup or scripts of bot managers' challenge pages.
+"""Parts of the markup or scripts of bot managers' challenge pages.
 
 DataDome (its ``dd`` object and scripts), HUMAN (block template of its open-source enforcers), Imperva (the frame of its
 incident page), Akamai Bot Manager (container and parameter of its interstitial), Sucuri (its redirect script), Kasada
@@ -124,7 +124,7 @@ def metas(elements: list[Element], name: str) -> list[Element]:
 def base(document: turbohtml.Document) -> str | None:
     """Returns what the first base element that has an ``href`` says (HTML 4.2.3); None if there is none."""
     nodes = (node for node in document.iter_elements("base") if node.namespace is turbohtml.Namespace.HTML)
-    some = islice(nodes, MAX_ELEMENTS)  # each is looked for in all that it stands in
+    some = islice(nodes, MAX_ELEMENTS)  # each is looked for in all its ancestors
     return next((href for node in some if (href := node.attr("href")) is not None and not is_inert(node)), None)
 
 
@@ -206,7 +206,7 @@ def _at_most(found: Iterator[Element]) -> list[Element]:
 def _missing(elements: list[Element], known: list[Element], as_compared: Callable[[str], str]) -> list[Element]:
     """Returns the elements that are not among those known; the same element is written the same way in all readings.
 
-    ``as_compared`` makes of a name what tells it from others: in XML its case does, to a reader of tags not.
+    ``as_compared`` makes of a name what distinguishes it: in XML its case matters, to a reader of tags it does not.
     """
 
     def key(element: Element) -> tuple[str, frozenset[tuple[str, str]]]:
@@ -258,7 +258,7 @@ def _attributes(node: turbohtml.Element) -> dict[str, str]:
 
 
 def is_inert(node: turbohtml.Element) -> bool:
-    """Returns whether an element stands in a template, which is not part of the page (HTML 4.12.3)."""
+    """Returns whether an element is in a template, which is not part of the page (HTML 4.12.3)."""
     return any(isinstance(each, turbohtml.DocumentFragment) for each in node.ancestors)
 
 

@@ -68,7 +68,7 @@ def segments(octets: Octets, wanted: int) -> Iterator[tuple[int, int]]:
         marker = octets.number(1)
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
             return
-        # An octet 0 is no marker but data, where no data should be; decoders pass over it.
+        # An octet 0 is not a marker but data, where no data should be; decoders skip it.
         if marker and marker not in _JPEG_BARE:
             start = octets.skip(octets.number(2) - 2)
             if marker == wanted:
@@ -121,7 +121,7 @@ def png(body: bytes, budget: Budget) -> Packets:
             flags, rest = text[len(_PNG_KEYWORD) :][:2], text[len(_PNG_KEYWORD) + 2 :]
             parts = rest.split(b"\0", 2)
             if len(parts) < 3:
-                raise Unreadable("The image has an XMP chunk that is no text chunk.")
+                raise Unreadable("The image has an XMP chunk that is not a text chunk.")
             yield "chunk iTXt", budget.inflated(parts[2]) if flags[0] else parts[2]
         elif kind != b"iTXt" and text.startswith((_PNG_KEYWORD, _PNG_PROFILE)):
             # A slip of writers: the packet is in UTF-8 and belongs into an international text chunk.
@@ -136,7 +136,7 @@ def _profile(written: bytes) -> bytes:
         _, _, digits = written.split(None, 2)
         return bytes.fromhex(digits.decode("ascii"))
     except ValueError:
-        raise Unreadable("The image has a raw XMP profile that is no hexadecimal text.") from None
+        raise Unreadable("The image has a raw XMP profile that is not hexadecimal.") from None
 
 
 _XMP_TAG, _C2PA_TAG, _SUBFILES = 700, 52_545, 330

@@ -15,7 +15,7 @@ LIMIT = 524_288
 MOST = 64
 """Wishes that are listed for one file; more of them say the same."""
 
-# Letters that stand in every wish, with the joints that are left out of account between them: what makes a line worth
+# Letters of every wish, with the joints that are left out of account between them: what makes a line worth
 # reading. A file of a hundred thousand other lines costs next to nothing.
 _JOINT = r"[-_. \t\v\f\x1c-\x1f\x80-\xff]*+"
 _HINTS = re.compile(
@@ -55,7 +55,7 @@ class Wish:
 
     @property
     def where(self) -> str:
-        """Returns where it stands in its file."""
+        """Returns its place in its file."""
         return f"line {self.line}"
 
 

@@ -46,11 +46,11 @@ def parse(text: str) -> Value:
     except RecursionError:
         raise Unreadable("It is nested too deeply to be read.") from None
     except ValueError as error:
-        raise Unreadable(f"It is no JSON: {error}.") from None
+        raise Unreadable(f"It is not JSON: {error}.") from None
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _value(match: re.Match[str], tokens: Iterator[re.Match[str]]) -> tuple[Value, int]:

@@ -94,7 +94,7 @@ class _Templates:
         self._open: Counter[bytes] = Counter()
 
     def hide(self, name: bytes, is_end: bool, start: int) -> bool:
-        """Takes in a tag; returns whether it stands in a template."""
+        """Takes in a tag; returns whether it is in a template."""
         if name == b"template":
             self._hide = self._hide and start not in self._unclosed
             self._depth = max(0, self._depth - 1) if is_end else self._depth + 1

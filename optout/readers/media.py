@@ -168,7 +168,7 @@ _OBJECT = bytes.fromhex("de39397951884b6c8e63eef8aee0dd38")
 def indesign(body: bytes, budget: Budget) -> Packets:
     """Yields streams after the pages that are packets, but not those of placed pictures (1.3.1).
 
-    The newer of two master pages says how many pages precede the streams. What is no stream is scanned.
+    The newer of two master pages says how many pages precede the streams. What is not a stream is scanned.
     """
     _, pages = max(
         (

@@ -56,7 +56,7 @@ def parse(text: str) -> MimeType | None:
     parameters: dict[str, str] = {}
     for match in _PARAMETER.finditer(rest):
         name, quoted, end, plain = match.groups()
-        # A value in quotes may be empty; a backslash at the end of the input stands for itself.
+        # A value in quotes may be empty; a backslash at the end of the input is literal.
         value = (plain or "").rstrip(_SPACE) if quoted is None else _ESCAPED.sub(r"\1", quoted) + end.strip('"')
         if (value or quoted is not None) and _TOKEN.fullmatch(name) and _VALUE.fullmatch(value):
             parameters.setdefault(name.lower(), value)
@@ -67,7 +67,7 @@ _PART = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+(?:"|\\?+\Z))*+', re.DOTALL)
 
 
 def split(values: Sequence[str]) -> list[str]:
-    """Returns the members of a list that stands in one or several fields (Fetch, "get, decode, and split")."""
+    """Returns the members of a list in one or several fields (Fetch, "get, decode, and split")."""
     text, at = ", ".join(values), 0
     found = []
     while at <= len(text):
@@ -106,7 +106,7 @@ _HTML = re.compile(rb"[\t\n\f\r ]*+<(?:(?:" + _TAGS + rb")[ >]|!--)", re.IGNOREC
 _XML = re.compile(rb"[\t\n\f\r ]*+<\?xml")
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
-# 6.1, 6.2, 6.4 and 7.1: what begins so is no text, whatever it is called.
+# 6.1, 6.2, 6.4 and 7.1: what begins so is not text, whatever its Content-Type.
 _SIGNATURES = (
     (re.compile(rb"%PDF-"), "application/pdf"),
     (re.compile(rb"%!PS-Adobe-"), "application/postscript"),
@@ -136,7 +136,7 @@ def signature(head: bytes) -> str:
 
 
 def sniff(head: bytes) -> str:
-    """Returns the type of octets of which nothing is said (7.1)."""
+    """Returns the type of octets without a declared type (7.1)."""
     head = head[:MAX_HEADER]
     if _HTML.match(head):
         return "text/html"

@@ -11,7 +11,7 @@ Packets = Iterator[tuple[str, bytes]]
 """Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""
 
 MAX_PACKET = 33_554_432
-"""Octets of all packets of a file together, as they are when inflated: 32 MiB. Panoramas carry pictures in theirs."""
+"""Octets of all packets of a file together, when inflated: 32 MiB. Panoramas carry pictures in their packets."""
 MAX_MARKS = 100_000
 """How often the letters RDF may be in all parts of a file that are searched."""
 MAX_FRAMES = 50_000

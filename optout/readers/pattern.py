@@ -15,7 +15,7 @@ class Target:
 
     ``octets`` are normalised, with ``*`` and ``$`` as ``%2A`` and ``%24``: RFC 9309 2.2.3 has a pattern that means the
     characters write them like that. ``as_written`` are the same without decoding escaped letters and digits, for
-    patterns that are ``as_written`` too. ``is_plain`` tells that ``text`` has but one spelling: it is canonical, and
+    patterns that are ``as_written`` too. ``is_plain`` means that ``text`` has only one spelling: it is canonical, and
     equal to both.
     """
 
@@ -42,9 +42,9 @@ class Pattern:
 
     ``octets`` are as written, without the white space around them. A pattern that begins with neither ``/`` nor ``*``
     matches nothing, since every target begins with ``/``; an empty one matches everything.
-    ``head`` is what every target that it covers begins with, ``needle`` what else stands in each of them.
+    ``head`` is what every target that it covers begins with, ``needle`` what else each of them contains.
     ``length`` is what "the most octets" (RFC 9309 2.2.2) compares: the pattern after normalising. ``*`` and ``$`` count
-    as the one octet that is written, wherever they stand, as google/robotstxt and Protego count them.
+    as the one octet that is written, wherever they are, as google/robotstxt and Protego count them.
     """
 
     __slots__ = ("_anchored", "_middle", "_tail", "head", "length", "needle")

@@ -146,7 +146,7 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
         return b""
     if not isinstance(metadata, pikepdf.Stream):
         if pdf.get_warnings():
-            raise Unreadable("The PDF is damaged, and names metadata that are no stream.")
+            raise Unreadable("The PDF is damaged, and names metadata that are not a stream.")
         return b""  # some writers name a font
     octets = _decoded(metadata, MAX_PACKET)
     if not octets.strip():
@@ -157,7 +157,7 @@ def _metadata(pdf: pikepdf.Pdf, body: bytes) -> bytes:
 def _stores(pdf: pikepdf.Pdf, body: bytes, bounds: Bounds) -> Iterator[bytes]:
     files = pdf.Root.get("/AF", pikepdf.Array())
     if not isinstance(files, pikepdf.Array) or len(files) > MAX_FILES:
-        raise Unreadable(f"The PDF's associated files are no array, or more than {MAX_FILES}.")
+        raise Unreadable(f"The PDF's associated files are not an array, or more than {MAX_FILES}.")
     bounds.check(len(files))
     streams: dict[tuple[int, int], pikepdf.Object] = {}
     for file in files:

@@ -1,7 +1,7 @@
 """A robots.txt as its author plainly meant it, where RFC 9309 reads it otherwise; our rule, for ``strict``.
 
 All on one line, ``<br>`` behind each rule, values in quotation marks, a second byte order mark: no crawler obeys such a
-line, though what it says is plain. The mended text is read beside the file as it stands, never instead of it.
+line, though what it says is plain. The mended text is read beside the file as served, never instead of it.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Mended:
     _origin: tuple[int, ...]
 
     def quote(self, line: Line) -> str:
-        """Returns the line as it was written, in which the rule stands."""
+        """Returns the line of the rule as it was written."""
         return self._written[self._number(line) - 1]
 
     def where(self, line: Line) -> str:
-        """Returns where it stands."""
+        """Returns the place of a line."""
         return f"line {self._number(line)}"
 
     def _number(self, line: Line) -> int:

@@ -1,7 +1,7 @@
-"""X-Robots-Tag and robots meta elements: rules, and whom they bind (draft-illyes-repext-03; Google's documentation).
+"""Reads X-Robots-Tag and robots meta elements (draft-illyes-repext-03; Google's documentation).
 
-One reading for decisions and for links. Rules are parted by commas as documented, and by blanks, semicolons and other
-signs, as people write them; what is written so is never meant as anything else.
+Decisions and links share it. Commas separate rules, as documented, and so do blanks, semicolons and other signs, as
+people write them: such a field never means anything else.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from forbear.optout.readers.html import Element, metas
 
 EVERYBODY = frozenset({"robots", "*", "everyone", "user-agent", "x-robots-tag"})
-"""What stands before a colon for everybody; the last three as people write it."""
+"""What people write before a colon for everybody; the last three are not documented."""
 
-# draft-illyes-repext-03 3, Google and Bing: what stands before a colon and is not the name of a crawler.
+# draft-illyes-repext-03 3, Google and Bing: what precedes a colon and is not the name of a crawler.
 _RULES = (
     "all|follow|index|indexifembedded|noai|noarchive|nocache|nofollow|noimageai|noimageindex|noindex|none|noodp"
     "|nosnippet|notranslate|noydir"
@@ -39,9 +39,9 @@ _DATE = re.compile(
 
 
 def rules(field: str) -> Iterator[tuple[str, str]]:
-    """Yields each rule of a field in lower case, and whom it binds: a crawler's name, or empty for everybody.
+    """Yields each rule of a field in lower case with the crawler that it binds, empty for all crawlers.
 
-    A name binds what follows up to the next name; each field begins anew. The values of rules are left out.
+    A name binds what follows up to the next name; each field starts again. The values of rules are left out.
     """
     scope, at = "", _SEPARATORS.match(field, 0).end()  # type: ignore[union-attr]  # it matches nothing at all
     while at < len(field):
@@ -71,7 +71,7 @@ def _is(scope: str, agent: str) -> bool:
 
 
 def of_meta(content: str) -> frozenset[str]:
-    """Returns the rules of a meta element, which are for whom its name says."""
+    """Returns the rules of a meta element, which bind the crawlers that its name says."""
     return frozenset(rule for rule, _ in rules(content))
 
 

@@ -52,9 +52,9 @@ class Line:
 
 @dataclass(slots=True)
 class Group:
-    """User-agent lines in a row and what stands under them (RFC 9309 2.1, 2.2.1), from ``start`` to ``end``.
+    """User-agent lines in a row and the lines under them (RFC 9309 2.1, 2.2.1), from ``start`` to ``end``.
 
-    ``rules`` are those that have a value; ``closed`` tells that there is a rule, if only an empty one.
+    ``rules`` are those that have a value; ``closed`` means that there is a rule, even an empty one.
     """
 
     start: int
@@ -86,7 +86,7 @@ class _Index:
     """Numbers of patterns, found by what they begin with.
 
     A URL costs as many look-ups as there are different lengths of such beginnings, however many patterns there are;
-    but patterns for any directory (``/*.pdf$``) have none that tells URLs apart, and are looked at one by one.
+    but patterns for any directory (``/*.pdf$``) have no such beginning, and are tried one by one.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Index:
 
     @cached_property
     def _heads(self) -> tuple[bytes, ...]:
-        """Returns the beginnings, if they are few: most URLs have none of them, which is told at once."""
+        """Returns the beginnings, if they are few: most URLs have none of them, which is quick to see."""
         return tuple(self._by_head) if len(self._by_head) <= MOST_HEADS else (b"",)
 
     def covering(self, target: bytes) -> list[int]:
@@ -220,7 +220,7 @@ class RobotsTxt:
         # What a cut leaves of a last line is not what was written: half an Allow would open more.
         self._text = text[: text.rfind(b"\n") + 1] if self.too_large else text
         self.groups: list[Group] = []
-        # The groups that name a token, each with where its line stands.
+        # The groups that name a token, each with the place of its line.
         self._by_name: dict[bytes, list[tuple[Group, int]]] = {}
         self._rules: dict[str, Rules] = {}
         # Crawlers that are named together have the same rules, read once for all of them.
@@ -299,9 +299,9 @@ class RobotsTxt:
         return sum({tuple(g.start for g, _ in own): sum(len(g.rules) for g, _ in own) for own in groups}.values())
 
     def records(self, key: str, agent: str) -> Iterator[Line]:
-        """Yields the records with this key in those groups that are no rules (RFC 9309 2.2.4), in any case of letters.
+        """Yields the records with this key in those groups that are not rules (RFC 9309 2.2.4), in any case of letters.
 
-        Such a record does not part user-agent lines in a row, but speaks to those alone that stand before it.
+        Such a record does not part user-agent lines in a row, but is only for those before it.
         """
         start = end = 0
         for group, named_at in self._groups_for(agent):
@@ -326,7 +326,7 @@ class RobotsTxt:
         yield from (line for line in self._others(key, 0, len(self._text)) if line.start not in own)
 
     def unreal_names(self) -> Iterator[str]:
-        """Returns what User-agent lines name that is no product token but a kind of crawlers: ``*AI*``, ``AI bots``."""
+        """Returns names in User-agent lines that are kinds of crawlers, not product tokens: ``*AI*``, ``AI bots``."""
         return (name.decode() for name in self._by_name if _KIND.fullmatch(name))
 
     def crawl_delay(self, agent: str) -> float:
@@ -335,7 +335,7 @@ class RobotsTxt:
         return max((float(value) for value in values if _SECONDS.fullmatch(value)), default=0.0)
 
     def sitemaps(self) -> Iterator[str]:
-        """Returns the values of all Sitemap lines, whatever group they stand in."""
+        """Returns the values of all Sitemap lines, whatever their group."""
         return (readable(line.value) for line in self._others("sitemap", 0, len(self._text)))
 
     def _others(self, key: str, start: int, end: int) -> Iterator[Line]:

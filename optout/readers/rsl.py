@@ -90,7 +90,7 @@ class Document:
         nodes = list(root.iterate())
         contents = [node for node in nodes if node.namespace == NAMESPACE and node.name == "content"]
         if root.namespace == NAMESPACE and root.name == "rsl":
-            # Errata 2026-08-07: what stands in elements of another namespace is ignored.
+            # Errata 2026-08-07: elements of another namespace are ignored.
             contents = list(root.all("content"))
         self.is_rsl = root.namespace == NAMESPACE and root.name == "rsl"
         self.problems: list[Problem] = []
@@ -123,7 +123,7 @@ class Document:
     def covering(self, host: str, of_page: bool, target: Target) -> tuple[tuple[int, int], ...]:
         """Returns the content elements that cover a URL, the narrowest first: how narrow, and which.
 
-        ``of_page`` tells that the page itself names the document, not its site.
+        ``of_page`` means that the page itself names the document, not its site.
         """
         lengths = (scope.length(host, target, of_page=of_page) for scope, _ in self._contents)
         found = [(length, number) for number, length in enumerate(lengths) if length is not None]

@@ -20,12 +20,12 @@ def dictionary(field: bytes) -> dict[str, str | None]:
     """Returns the members: each key with its value where that is a Token, with None where it is anything else.
 
     Parameters are left out; the last value of a key counts (4.2.2). Field lines of the same name are joined with ", "
-    before (4.2). Raises Unreadable if any part of the field is no dictionary.
+    before (4.2). Raises Unreadable if any part of the field is not a dictionary.
     """
     if len(field) > MAX_OCTETS:
         raise Unreadable(f"The field has more than {MAX_OCTETS} octets.")
     try:
         members: Any = http_sf.parse(_FAR_DATE.sub(rb"@\g<1>0", field), tltype="dictionary")
     except http_sf.StructuredFieldError as error:
-        raise Unreadable(f"It is no dictionary of RFC 9651: {error}.") from None
+        raise Unreadable(f"It is not a dictionary (RFC 9651): {error}.") from None
     return {key: str(value) if isinstance(value, http_sf.Token) else None for key, (value, _) in members.items()}

@@ -12,7 +12,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 def to_utf8(body: bytes) -> bytes:
     """Returns UTF-16 with a byte order mark as UTF-8, UTF-8 without its mark, anything else as it is.
 
-    Octets that are no UTF-16 become U+FFFD; they spoil their line at most (RFC 9309 2.3, our choice for UTF-16).
+    Octets that are not UTF-16 become U+FFFD; they spoil only their line (RFC 9309 2.3, our choice for UTF-16).
     """
     encoding = _UTF_16.get(body[:2])
     if encoding:

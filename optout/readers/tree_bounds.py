@@ -1,6 +1,6 @@
-"""What a page may ask of tree construction (HTML 13.2.6), told before a tree is made of it.
+"""Limits what a page may cost in tree construction (HTML 13.2.6), checked before its tree is built.
 
-A tree grows with the page, but for two things. Formatting elements that are left open are made anew in each block that
+A tree grows with the page, with two exceptions. Formatting elements that are left open are copied into each block that
 follows (13.2.4.3, "reconstruct"): 400 of them before 100,000 paragraphs are 40 million elements. And the attributes of
 each html and body tag are compared with those of all before it (13.2.6.4.7). Everything else is linear, as turbohtml
 nests elements 512 deep at most.
@@ -18,7 +18,7 @@ MAX_OCTETS = 10_485_760
 MAX_TAGS = 500_000
 """How many ``<`` a page may hold: its tree takes about 400 bytes of memory for each."""
 MAX_RECONSTRUCTED = 1_000_000
-"""How many formatting elements may be made anew, by an estimate that is never too low."""
+"""How many formatting elements may be copied, by an estimate that is never too low."""
 MAX_ROOT_TAGS = 64
 """How many html and body tags a page may hold."""
 MAX_ROOT_LENGTH = 65_536
@@ -55,13 +55,13 @@ def check(source: bytes) -> None:
 
 
 def _follow(source: bytes) -> None:
-    """Follows how many formatting elements are active; raises Unreadable if too many are made anew."""
+    """Follows how many formatting elements are active; raises Unreadable if too many are copied."""
     formatting = _Formatting()
     made = 0
     for tag in tags(source):
         made += formatting.active
         if made > MAX_RECONSTRUCTED:
-            raise Unreadable(f"The page makes more than {MAX_RECONSTRUCTED} formatting elements anew.")
+            raise Unreadable(f"The page makes more than {MAX_RECONSTRUCTED} copies of formatting elements.")
         if tag.name in _BOUNDARIES:
             formatting.pass_boundary(tag)
         elif tag.name in _FORMATTING:

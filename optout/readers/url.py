@@ -14,7 +14,7 @@ _OCTET = re.compile("[\udc80-\udcff]")
 
 
 class NotAUrl(ValueError):
-    """It is no http or https URL; the message is a sentence for a person."""
+    """Text that is not an http or https URL; the message is a sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def parse(url: str) -> Url:
     try:
         href = ada_url.URL(url).href
     except ValueError:
-        raise NotAUrl(f"{url!r} is no URL: write one like https://example.org/page") from None
+        raise NotAUrl(f"{url!r} is not a URL: write one like https://example.org/page") from None
     return _split(href)
 
 
@@ -76,7 +76,7 @@ def join(base: str, reference: str) -> Url:
     try:
         href = ada_url.join_url(base, reference)
     except ValueError:
-        raise NotAUrl(f"{reference!r}, found on {base}, is no URL") from None
+        raise NotAUrl(f"{reference!r}, found on {base}, is not a URL") from None
     return parse(href) if "\\" in href else _split(href)
 
 
@@ -93,7 +93,7 @@ def _split(href: str) -> Url:
     """Returns the parts of a serialised URL (4.5); read here because asking ada for each costs more."""
     scheme, _, rest = href.partition("#")[0].partition(":")
     if scheme not in DEFAULT_PORT:
-        raise NotAUrl(f"{href!r} is no http or https URL, and no other is ever fetched")
+        raise NotAUrl(f"{href!r} is not an http or https URL, and only those are fetched")
     authority, _, target = rest[2:].partition("/")
     host = authority.rpartition("@")[2]
     hostname, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")

@@ -99,7 +99,7 @@ class Events(ABC):
         except Unreadable:
             raise
         except expat.ExpatError as error:
-            raise NotXml(f"It is no well-formed XML: {error}.") from None
+            raise NotXml(f"It is not well-formed XML: {error}.") from None
         except (LookupError, ValueError) as error:
             raise Unreadable(f"Its encoding is not read: {error}.") from None
 
@@ -188,7 +188,7 @@ class Events(ABC):
         self._references = self.source.count(b"&")
 
     def _declared(self) -> None:
-        """Refuses unknown entities in namespaces: a type that is not fetched may declare them, and expat drops them (4.1)."""
+        """Refuses unknown entities in namespaces, which expat drops: a type that is not fetched may declare them."""
         for attribute in _NAMESPACE.finditer(self.source):
             self._refuse_unknown(attribute[0])
 

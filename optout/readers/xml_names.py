@@ -1,7 +1,7 @@
 """Namespaces in XML 1.0: what the names of elements and attributes are short for.
 
 Expat can resolve names too, but copies the URI, however long, for each name in a document, and still does so to the end
-of its piece after a handler has refused the URI. Here a name is resolved once, for as long as its prefix stands for the
+of its piece after a handler has refused the URI. Here a name is resolved once, for as long as its prefix means the
 same URI. Names are ``namespace local prefix``, parted by blanks; one without a namespace is the local name.
 """
 
@@ -19,7 +19,7 @@ _XMLNS = "http://www.w3.org/2000/xmlns/"
 
 
 class NotXml(Unreadable):
-    """Something else than a well-formed document stands there, a web page for instance; it has nothing to be read."""
+    """The file is not a well-formed document but a web page, for instance; it has nothing to read."""
 
 
 class Names:
@@ -27,12 +27,12 @@ class Names:
 
     def __init__(self) -> None:
         self._uris: dict[str, list[str]] = {"": [""], "xml": [_XML]}
-        """What each prefix stands for, the innermost element's declaration last."""
+        """What each prefix means, the innermost element's declaration last."""
         self._number = 0
         self._prefixes: dict[str, str] = {}
         """A prefix of each URI."""
         self._has_synonyms = False
-        """Whether two prefixes stood for the same URI."""
+        """Whether two prefixes meant the same URI."""
         self._declared: list[tuple[int, list[str]]] = []
         """The depth of each open element that declares prefixes, and these."""
         self._elements = _Resolved(self._uris)
@@ -49,7 +49,7 @@ class Names:
         names = self._attributes
         resolved = {names[key]: value for key, value in attributes.items()}
         if self._has_synonyms and len({name.rpartition(" ")[0] or name for name in resolved}) < len(attributes):  # 6.3
-            raise NotXml("It is no well-formed XML: two attributes of an element have the same name.")
+            raise NotXml("It is not well-formed XML: two attributes of an element have the same name.")
         return self._elements[name], resolved
 
     def end(self, name: str, depth: int) -> str:
@@ -69,11 +69,11 @@ class Names:
         for prefix, uri in declared:
             if len(uri) > MAX_NAMESPACE or len(prefix) > MAX_NAMESPACE:
                 raise Unreadable(f"It has a namespace of more than {MAX_NAMESPACE} characters.")
-            # 2.2, 3, 5: what is reserved, and that no prefix stands for nothing. A blank parts names here.
+            # 2.2, 3, 5: what is reserved, and that no prefix means nothing. A blank separates names here.
             if (prefix == "xml") != (uri == _XML) or prefix == "xmlns" or uri == _XMLNS or " " in uri:
-                raise NotXml(f"It is no well-formed XML: it declares {prefix} as a namespace that it cannot be.")
+                raise NotXml(f"It is not well-formed XML: it declares {prefix} as a namespace that it cannot be.")
             if prefix and not uri:
-                raise NotXml(f"It is no well-formed XML: it declares {prefix} as no namespace.")
+                raise NotXml(f"It is not well-formed XML: it declares {prefix} as no namespace.")
             uris = self._uris.setdefault(prefix, [])
             if not uris or uris[-1] != uri:
                 self._forget()
@@ -98,7 +98,7 @@ class _Resolved(dict[str, str]):
         prefix, colon, local = written.rpartition(":")
         uris = self._uris.get(prefix) if colon or not self._of_attributes else [""]
         if not uris or ":" in prefix or not local or (colon and not prefix):
-            raise NotXml(f"It is no well-formed XML: unbound prefix: {written[:MAX_NAMESPACE]}.")
+            raise NotXml(f"It is not well-formed XML: unbound prefix: {written[:MAX_NAMESPACE]}.")
         name = f"{uris[-1]} {local} {prefix}".rstrip(" ") if uris[-1] else local
         self[written] = name
         return name

@@ -1,7 +1,7 @@
 """XML with the place of each element in the source, so that an element can be quoted as it was written (XML 1.0).
 
 For documents from strangers: entities are never expanded, and no document type is fetched (XML 1.0 2.8, 4.1). What
-needs one of them is not read, and a document that is not read is another thing than one that is no XML.
+needs one of them is not read, and a document that is not read differs from one that is not XML.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def all(self, name: str) -> Iterator[Node]:
-        """Returns the elements of this name and of this element's own namespace that stand in it directly."""
+        """Returns the elements of this name and of this element's own namespace that are its children."""
         return (child for child in self.children if child.name == name and child.namespace == self.namespace)
 
     def iterate(self) -> Iterator[Node]:
@@ -93,7 +93,7 @@ class _Builder(Events):
     def root(self) -> Node:
         self.read()
         if self._root is None:
-            raise NotXml("It is no well-formed XML: it has no element.")
+            raise NotXml("It is not well-formed XML: it has no element.")
         return self._root
 
     def _doctype(self, name: str, system: str | None, public: str | None, has_subset: bool) -> None:

@@ -30,7 +30,7 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _ROOT, _NODE = (_RDF, "RDF"), (_RDF, "Description")
 # 7.5 to 7.8: an array's items, and a value that has qualifiers.
 _VALUES = frozenset({(_RDF, "li"), (_RDF, "value")})
-# 7.4, 7.9.2: a value in an attribute; and a node of its own that is no more than its URI (RDF 1.1 XML 2.4).
+# 7.4, 7.9.2: a value in an attribute; and a node of its own that is only its URI (RDF 1.1 XML 2.4).
 _WRITTEN_AS = frozenset({(_RDF, "resource"), (_RDF, "value"), (_RDF, "about")})
 _ATTRIBUTE = re.compile(rb"([^\s=\"'<>/]++)\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+')")
 
@@ -60,7 +60,7 @@ class Packet:
 
 
 def parse(packet: bytes, where: str, *, in_a_document: bool = False) -> Packet:
-    """Reads the packet at a place of its file, whatever stands before its first tag and behind its last.
+    """Reads the packet at a place of its file, whatever precedes its first tag or follows its last.
 
     A packet brings no document type with it; ``in_a_document`` is true for one that is in a larger XML document, which
     may, and which is read to its end. Raises Unreadable.

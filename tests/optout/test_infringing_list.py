@@ -74,8 +74,8 @@ def test_a_list_that_could_not_be_had_defers() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"domain": "films.example/page"}, "no domain"),
-        ({"domain": "https://films.example/"}, "no domain"),
+        ({"domain": "films.example/page"}, "not a domain"),
+        ({"domain": "https://films.example/"}, "not a domain"),
         ({"authority": ""}, "which authority"),
         ({"country": ""}, "which country"),
         ({"basis": ""}, "legal basis"),

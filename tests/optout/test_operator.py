@@ -146,13 +146,13 @@ def test_the_page_that_a_redirect_leads_to_is_blocked() -> None:
         (HEAD + "block,press.example,legal team,2026-10-01,complaint,soon,\n", "dates as 2026-11-24"),
         (HEAD + "block,press.example,legal team,2026-10-01,complaint,,robots\n", "a block lifts none"),
         (HEAD + "allow,press.example,legal team,2026-10-01,licence,,\n", "names the protocols"),
-        (BLOCK.format(""), "is no URL"),
-        (BLOCK.format("ftp://press.example/"), "no http or https URL"),
+        (BLOCK.format(""), "is not a URL"),
+        (BLOCK.format("ftp://press.example/"), "not an http or https URL"),
         (BLOCK.format("press.example/a/"), "neither a domain"),
         (BLOCK.format("press.example:8443"), "neither a domain"),
         (BLOCK.format("*.press.example"), "neither a domain"),
         (BLOCK.format("desk@press.example"), "neither a domain"),
-        (BLOCK.format("press example"), "is no URL"),
+        (BLOCK.format("press example"), "is not a URL"),
     ],
 )
 def test_a_list_with_a_mistake_says_where_and_defers_everything(text: str, mistake: str) -> None:

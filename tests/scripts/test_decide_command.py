@@ -34,7 +34,7 @@ def test_the_order_stays_and_a_broken_line_breaks_nothing(forbear) -> None:
     assert (first["id"], first["verdict"]) == ("1", "excluded")
     assert (second["id"], second["line"]) == (None, 2)
     assert (third["id"], third["line"]) == ("3", 4)
-    assert "is no http or https URL" in str(third["error"])
+    assert "is not an http or https URL" in str(third["error"])
     assert (last["id"], last["verdict"]) == ("ü\ud800", "excluded")
     assert done.stderr == ""
 

@@ -79,7 +79,7 @@ def test_wrong_use_is_a_sentence(forbear: Run, tmp_path: Path) -> None:
         ((*begin, FRESH, "list.csv"), "has been imported already"),
         ((*begin, FRESH, "none.csv"), "It has no site where"),
         ((*begin, future, "list.csv"), "is in the future"),
-        (("lists", "accept", "https://films.example/", "--by", "x", "--why", "y"), "is no domain"),
+        (("lists", "accept", "https://films.example/", "--by", "x", "--why", "y"), "is not a domain"),
     ):
         done = forbear(*words)
         assert (done.returncode, done.stderr.count("Traceback")) == (2, 0), done
