@@ -1,9 +1,27 @@
-"""What is the same for every URL of a host, worked out once: a memo of the one decision, never a second opinion.
+r"""Decides about many URLs of a host quickly: a memo of the one decision, never a second opinion.
 
-While ``forbear.optout.decide`` decides about a URL that was not fetched yet, every question that a protocol puts to its
-path and query (``Asked.of_target``: which rules cover it) is noted with the answer. Another URL of the host that
-gives the same answers to the same questions, in that order, has the same decision. Whoever looks at the URL in any
-other way makes it fall back to ``decide``, and so does whatever does not fit in the memo.
+How it works. Most URLs of a host get the same answers: the same rules cover them. Of a URL that was not fetched yet,
+protocols see the host, and learn of its path and query only by asking (``Hop.of_target``): which rules of robots.txt
+cover it, which licences. ``_Noting`` records each question with its answer while ``decide`` runs. Another URL of the
+host that gives the same answers to the same questions, in the same order, must get the same decision. So the records
+form a tree: a node is a question, its branches are the answers, a leaf is an outcome.
+
+    robots.txt:   User-agent: *            rules that cover it?  ──()──▶ allowed     /b, /c, /d …
+                  Disallow: /a                                   ──(0,)─▶ excluded   /a, /a/1, /a/2 …
+
+A lookup walks from the root, asks each question and follows the answer; where no branch fits, ``decide`` is asked, and
+its record becomes a new branch. Three things keep it exact:
+
+- A reader that looks at the URL in any other way raises ``_LooksAtUrlError``; that URL is decided by ``decide`` alone.
+- So is a URL that has been fetched, and robots.txt itself, for which other rules hold (RFC 9309 2.2.2).
+- The memo is bounded (MOST_OUTCOMES, MOST_COVERING); what does not fit is decided by ``decide`` each time.
+
+>>> question = Question("https://a.example/", at=datetime(2026, 11, 1, tzinfo=UTC))
+>>> file = Capture("https://a.example/robots.txt", 200, (), b"User-agent: *\nDisallow: /a")
+>>> from forbear.optout.policy import load
+>>> rules = HostRules(question, Captures([file], complete=True), load())
+>>> [str(rules.decide(f"https://a.example/{path}").verdict) for path in ("a", "b", "a/1")]
+['excluded', 'allowed', 'excluded']
 """
 
 from __future__ import annotations
@@ -36,7 +54,7 @@ MOST_COVERING = 256
 class HostRules:
     """The decisions about the URLs of one origin (scheme, host and port), by what is known of it.
 
-    ``question`` says who asks, for which use, in which profile, and which origin: that of its URL. All this holds for
+    ``question`` says who asks, for which use, in which profile, and which origin: that of its URL. Decisions hold for
     the UTC ``day`` of its time, since entries of the operator's lists begin and end by the day. What is added to
     ``captures`` later is not looked at.
     """
@@ -115,7 +133,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Test:
-    """What is asked of a target, and what comes next by the answer."""
+    """A node of the tree: a question about a target, and what follows each answer."""
 
     test: Callable[[Target], Hashable]
     then: dict[Hashable, _Test | Found] = field(default_factory=dict)
@@ -126,13 +144,13 @@ class _LooksAtUrlError(BaseException):
 
 
 class _HostOnly(Url):
-    """A URL of which there is the host alone."""
+    """A URL of which only the host is known."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, url: Url) -> _HostOnly:
-        """Returns the authority of a URL."""
+        """Returns the scheme, host and port of a URL."""
         made = object.__new__(cls)
         for name in ("scheme", "host", "port", "origin"):
             object.__setattr__(made, name, getattr(url, name))
@@ -140,7 +158,7 @@ class _HostOnly(Url):
 
     @property
     def href(self) -> NoReturn:
-        """Raises AssertionError: an authority has no address of its own."""
+        """Raises _LooksAtUrlError: the rest of the URL is not the same for the whole host."""
         raise _LooksAtUrlError
 
 
@@ -179,7 +197,7 @@ class TableDecisions:
 
 
 class Hosts:
-    """The rules of many hosts, as many as ``most``: those that were asked about last.
+    """The rules of many hosts: the ``most`` that were asked about last.
 
     ``captures_of`` gives what is known of an origin (``https://a.example``): its files, what they redirect to and the
     licences they name, on whatever host, and the operator's lists. Without ``at`` it is decided as of now.

@@ -1,8 +1,26 @@
-"""HTML and XHTML pages: the elements in which a site says something (WHATWG HTML; XML 1.0 for XHTML).
+"""Reads HTML and XHTML pages: the elements in which a site says something (WHATWG HTML; XML 1.0 for XHTML).
 
-Two readers look at a page. The tree of the HTML standard decides which elements there are. A flat reader of tags
-(``markup``) sees what the standard's tree leaves out, such as a meta element in a select: people wrote it, simpler
-readers obey it, so it is kept apart as ``doubtful``. XHTML is read as XML besides, whose elements count too.
+How it works. No two kinds of readers see the same elements in a broken page, and a site may have tested its
+reservation with any of them. So a page is read in up to three ways, from the strictest to the simplest:
+
+- ``_in_xml``: as XML, if it is served as XHTML and well-formed;
+- ``_in_tree``: as the tree of the HTML standard, which is what browsers show;
+- ``_in_tags``: as a flat run of tags (``markup``).
+
+What XML or the tree has goes into ``elements``. What only the run of tags has goes into ``doubtful``: here a meta
+element that the tree drops, since a frameset holds only frames (13.2.6.4.20).
+
+>>> body = b'<meta name="robots" content="noai"><frameset><meta name="tdm-reservation" content="1">'
+>>> page = read(Capture("https://a.example/", 200, (("Content-Type", "text/html"),), body))
+>>> [(element.attributes["name"], element.where) for element in page.elements]
+[('robots', 'line 1, (//meta)[1]')]
+>>> [(element.attributes["name"], element.where) for element in page.doubtful]
+[('tdm-reservation', 'line 1, (//meta)[2]')]
+
+A tree is dear and most pages reserve nothing, so the page is first searched for the words of all protocols (_WORDS). A
+page without any has no element of interest and no tree is made. Words can be written in character references or
+escapes (13.2.5.80, RFC 8259 7): where such a sign might hide a letter of a word, the page counts as having all of them.
+Of the elements, only those with one of the words are kept (``_Sought``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,24 @@
-"""HTML read as a flat run of tags with their source (WHATWG HTML 13.2.5), in time linear in the page.
+"""Reads HTML as a flat run of tags with their source (WHATWG HTML 13.2.5), in time linear in the page.
 
-The second reader beside the tree of the standard: where the tree leaves an element out, this shows that it was written.
-It knows comments, raw text and templates, and nothing of where elements may stand.
+How it works. A browser builds a tree and drops tags that may not be where they are; simpler readers, such as those of
+many crawlers, obey them all the same. ``html`` has the tree of the standard; this module shows what a simple reader
+sees, so that a reservation in either counts. One regular expression takes one token at a time: a comment, a
+declaration, a start or an end tag. Its quantifiers are possessive: what one part has consumed is never given back, so
+each octet is looked at once and an unclosed quote cannot make the search quadratic.
+
+Three things need more than one token:
+
+- script, style, title and textarea hold text, not markup, up to their end tag (13.2.5.2 to 13.2.5.4). Within select,
+  svg and math readers disagree on that, so there their contents are taken as markup.
+- A template's contents are not part of the page (4.12.3), unless the template is never closed or something closes it
+  that old readers would not: from then on nothing is hidden.
+- A tag that the end of the file cuts off is not a tag.
+
+>>> page = b'<!-- <meta name=a> --><select><meta name=robots content="noai"></select><title><b></title>'
+>>> [(tag.name, tag.attributes) for tag in tags(page) if not tag.is_end]
+[(b'select', b''), (b'meta', b' name=robots content="noai"'), (b'title', b'')]
+
+In doubt there is more markup rather than less: a tag too many can only reserve.
 """
 
 from __future__ import annotations
@@ -17,10 +34,12 @@ _W = rb"\t\n\f\r "
 # 13.2.5.32 to 13.2.5.39: quotes mean something after an equals sign alone, and an equals sign may begin a name.
 _NAME = rb"(?:=[^" + _W + rb"/>=]*+|[^" + _W + rb"/>=]++)"
 _VALUE = rb"[" + _W + rb"]*+=[" + _W + rb"]*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^" + _W + rb">]*+)"
+# 13.2.5.40: a slash between attributes counts as white space. A tag that the file cuts off matches too, up to its end.
 TAG = rb"([a-zA-Z][^" + _W + rb"/>]*+)((?:[" + _W + rb"/]++|" + _NAME + rb"(?:" + _VALUE + rb")?+)*+)(?:>|\Z)"
+# 13.2.5.42 to 13.2.5.52: comments end at -->, at --!>, or at once (<!-->); 13.2.5.41: <!, <? and </ with anything else.
 _TOKEN = re.compile(rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|[!?][^>]*+(?:>|\Z)|(/?)" + TAG + rb"|/[^>]*+(?:>|\Z))", re.DOTALL)
 
-# What has no markup in it, and how that ends.
+# 13.2.5.2 (RCDATA), 13.2.5.3 (RAWTEXT), 13.2.5.4 (script data): elements without markup, and what ends them.
 _END = {
     name: re.compile(rb"</" + name + rb"(?=[" + _W + rb"/>])", re.IGNORECASE)
     for name in (b"script", b"style", b"title", b"textarea")

@@ -1,4 +1,28 @@
-"""Path patterns with ``*`` and ``$``: RFC 9309 2.2.2 and 2.2.3, and TDMRep 2024-05-10 6.1.1, which takes them over."""
+r"""Matches path patterns with ``*`` and ``$``: RFC 9309 2.2.2 and 2.2.3, and TDMRep 6.1.1, which takes them over.
+
+How it works. A pattern covers a target (path and query) that begins with it; ``*`` is any run of octets, and ``$`` at
+the end ties the pattern to the end of the target. Both sides are first brought into one spelling, so that
+``/caf%c3%a9`` covers ``/café``. Then the pattern is split at its stars into pieces:
+
+    /a*b*c$    head "/a", middle ["b"], tail "c", anchored
+
+The head must begin the target. Each middle piece is searched from where the piece before it ended. Its leftmost place
+is always the right one, since it leaves the most room for the pieces that follow, so nothing is tried twice and a
+pattern with a hundred stars takes linear time. The tail ends the target if the pattern is anchored, else it is one more
+piece.
+
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/c").octets)
+True
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/cd").octets)
+False
+>>> Pattern(b"/caf%c3%a9").matches(Target("/caf\u00e9/menu").octets)
+True
+
+A literal ``*`` or ``$`` of the URL is compared as ``%2A`` or ``%24``, as a pattern must write it (2.2.3):
+
+>>> Pattern(b"/price%24").matches(Target("/price$").octets)
+True
+"""
 
 from __future__ import annotations
 
@@ -51,8 +75,8 @@ class Pattern:
 
     def __init__(self, octets: bytes, *, as_written: bool = False) -> None:
         text = normalise_as_written(octets) if as_written else normalise(octets)
-        self.length = len(text)
-        self._anchored = text.endswith(b"$")
+        self.length = len(text)  # 2.2.2: "the most octets"
+        self._anchored = text.endswith(b"$")  # 2.2.3: "$" designates the end; elsewhere it is an ordinary character
         pieces = text.removesuffix(b"$").replace(b"$", b"%24").split(b"*")
         self.head = pieces[0]
         # No star: the head alone. An empty piece is a star beside a star, which adds nothing.
