@@ -56,7 +56,7 @@ def with_complaints(own: Capture | None, lines: Sequence[str]) -> Capture | None
     """
     there = set(own.body.decode("utf-8", "replace").splitlines()) if own else set()
     new = [line for line in lines if line not in there]
-    return operator.extended(own.body if own else b"", new) if new else own
+    return operator.with_lines(own.body if own else b"", new) if new else own
 
 
 def read_list(path: Path, option: str) -> Capture:

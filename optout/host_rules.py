@@ -2,9 +2,9 @@ r"""Decides about many URLs of a host quickly: a memo of the one decision, never
 
 How it works. Most URLs of a host get the same answers: the same rules cover them. Of a URL that was not fetched yet,
 protocols see the host, and learn of its path and query only by asking (``Hop.of_target``): which rules of robots.txt
-cover it, which licences. ``_Noting`` records each question with its answer while ``decide`` runs. Another URL of the
-host that gives the same answers to the same questions, in the same order, must get the same decision. So the records
-form a tree: a node is a question, its branches are the answers, a leaf is an outcome.
+cover it, which licences. ``_RecordingHop`` records each question with its answer while ``decide`` runs. Another URL of
+the host that gives the same answers to the same questions, in the same order, must get the same decision. So the
+records form a tree: a node is a question, its branches are the answers, a leaf is an outcome.
 
     robots.txt:   User-agent: *            rules that cover it?  ──()──▶ allowed     /b, /c, /d …
                   Disallow: /a                                   ──(0,)─▶ excluded   /a, /a/1, /a/2 …
@@ -77,7 +77,7 @@ class HostRules:
         found = self._find(target) if target else None
         if target is None or found is None:
             return self._decide(url)
-        return _about(self.origin + target.text, found.outcome)
+        return _with_url(self.origin + target.text, found.outcome)
 
     def find(self, url: str) -> Found:
         """Returns the same for tables: one object for all URLs with the same outcome, as far as it is kept."""
@@ -103,7 +103,7 @@ class HostRules:
         return node if type(node) is Found else self._learn(target)
 
     def _learn(self, target: Target) -> Found | None:
-        hop = _Noting(self._question, self._host, self._captures, self._policy, target)
+        hop = _RecordingHop(self._question, self._host, self._captures, self._policy, target)
         try:
             found = Found(decide_of([hop], Stage.REQUEST, self.origin + target.text))
         except _LooksAtUrlError:
@@ -162,7 +162,7 @@ class _HostOnly(Url):
         raise _LooksAtUrlError
 
 
-class _Noting(Hop):
+class _RecordingHop(Hop):
     """A step at a URL that was not fetched yet, of which a protocol sees the host alone and asks about the target."""
 
     def __init__(self, question: Question, host: Url, captures: Captures, policy: Policy, target: Target) -> None:
@@ -175,7 +175,7 @@ class _Noting(Hop):
         return None
 
 
-def _about(url: str, outcome: Outcome) -> Outcome:
+def _with_url(url: str, outcome: Outcome) -> Outcome:
     """Returns the outcome, of this URL. ``dataclasses.replace`` would take longer than everything else together."""
     if type(outcome) is not Decision:
         return outcome

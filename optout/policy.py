@@ -140,14 +140,14 @@ def load(own: str = "") -> Policy:
                 if name not in protocols or not isinstance(table, dict):
                     raise BadPolicy(f"[protocols.{name}] is not a protocol: choose among {', '.join(protocols)}")
                 before = protocols[name]
-                protocols[name] = _departing(name, before, table)
-                overrides += _departures(name, before, protocols[name], table)
+                protocols[name] = _overridden(name, before, table)
+                overrides += _overrides(name, before, protocols[name], table)
         elif key == "purpose-tokens" and isinstance(value, dict):
             tokens |= {str(token).lower(): _use(token, use) for token, use in value.items()}
             overrides += (Override(f"{token} is a purpose token too", False, "") for token in value)
         elif key == "agents" and isinstance(value, list):
             for entry in value:
-                overrides.append(_known_agent(entry, agents))
+                overrides.append(_add_agent(entry, agents))
         else:
             raise BadPolicy(
                 f"{key!r} is not known here: the file has [protocols.NAME], [purpose-tokens] and [[agents]]"
@@ -161,12 +161,12 @@ def restore(content: str) -> Policy:
     Of the words of prose.toml the record has the digest alone: they go with the version.
     """
     known = json.loads(content)
-    said_in_full: dict[Profile, dict[str, list[str]]] = {profile: {} for profile in Profile}
+    in_full: dict[Profile, dict[str, list[str]]] = {profile: {} for profile in Profile}
     agents = tuple(Agent(**agent) for agent in known["agents"])
     return Policy(
         content,
         hashlib.sha256(content.encode()).hexdigest(),
-        {name: _protocol(table, said_in_full) for name, table in known["protocols"].items()},
+        {name: _protocol(table, in_full) for name, table in known["protocols"].items()},
         {token: Use(use) for token, use in known["purpose-tokens"].items()},
         agents,
         tuple(Override(**override) for override in known["overrides"]),
@@ -236,7 +236,7 @@ def _effect(kind: str, lists: Mapping[str, list[str]]) -> Effect:
     return Effect.DEFERS if kind in lists["defers"] else Effect.RECORDED
 
 
-def _departing(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> ProtocolPolicy:
+def _overridden(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> ProtocolPolicy:
     """Returns the protocol as an operator's table [protocols.NAME] has it."""
     effects = dict(before.effects)
     for key, value in table.items():
@@ -272,10 +272,10 @@ def _lists(where: str, table: dict[str, Any]) -> dict[str, list[str]]:
     return table
 
 
-def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table: dict[str, Any]) -> Iterator[Override]:
+def _overrides(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table: dict[str, Any]) -> Iterator[Override]:
     reason = table.get("reason", "")
     changes = [
-        (f"{name} in {profile}: what is {kind} {_does(new)}, not {_does(old)}", new < old)
+        (f"{name} in {profile}: what is {kind} {_effect_words(new)}, not {_effect_words(old)}", new < old)
         for (profile, kind), old in before.effects.items()
         if (new := after.effects[profile, kind]) is not old
     ]
@@ -288,7 +288,7 @@ def _departures(name: str, before: ProtocolPolicy, after: ProtocolPolicy, table:
         yield Override(what, looser, reason)
 
 
-def _does(effect: Effect) -> str:
+def _effect_words(effect: Effect) -> str:
     return "is recorded" if effect is Effect.RECORDED else effect.name.lower()
 
 
@@ -302,7 +302,7 @@ def _agent(entry: dict[str, Any]) -> Agent:
     return Agent(entry["token"], entry["kind"], entry["source"], str(entry["date"]))
 
 
-def _known_agent(entry: Any, agents: dict[str, Agent]) -> Override:
+def _add_agent(entry: Any, agents: dict[str, Agent]) -> Override:
     """Takes an agent of an operator's file in; one that no longer counts as collecting training data is looser."""
     keys = {"token", "kind", "source", "date"}
     if not isinstance(entry, dict) or not keys <= set(entry) <= keys | {"reason"} or not str(entry["token"]).strip():

@@ -22,7 +22,7 @@ from forbear.crawler.limits.advice import advise_later
 from forbear.crawler.limits.bounded import BoundedReader
 from forbear.crawler.limits.workers import TooCostly, WorkerPool
 from forbear.optout import policy
-from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
+from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Level, Placement, advise, is_unread
 from forbear.optout.model import Question
 from forbear.optout.readers import url as urls
 from forbear.scripts import show
@@ -228,10 +228,10 @@ def _result(advice: Advice, found: Finding) -> dict[str, Any]:
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         "partialFingerprints": {"words/v1": hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()},
     }
-    if found.fix and found.fix.goes in (Goes.FILE, Goes.LINE):
+    if found.fix and found.fix.goes in (Placement.FILE, Placement.LINE):
         line = _line(found.fix.where or found.where)
         deleted = {"startLine": line, "endLine": line}
-        if found.fix.goes is Goes.FILE:
+        if found.fix.goes is Placement.FILE:
             deleted = {"startLine": 1, "endLine": advice.lines[found.source]}
         replacement = {"deletedRegion": deleted, "insertedContent": {"text": found.fix.text.removesuffix("\n")}}
         change = {"artifactLocation": artifact, "replacements": [replacement]}

@@ -22,7 +22,7 @@ block,blocked.example,legal team,2026-11-02,complaint 17: no copies for training
 
 _PUBLICATION = f"sha256:{hashlib.sha256(b'a publication that was made up').hexdigest()}"
 _COURT = ("DK", "A court that was made up", "Section 413 of an act that was made up")
-INFRINGING_LIST = infringing_list.written(
+INFRINGING_LIST = infringing_list.to_csv(
     [("films.example", *_COURT, "2026-10-05", "2026-10-09", "", _PUBLICATION, "")],
 )
 """A list of infringing sites, in the form that `forbear lists` writes."""

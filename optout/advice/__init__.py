@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forbear.optout.advice import informal_optouts, page, robots, rsl, rule_files, tdmrep, words
-from forbear.optout.advice.finding import Finding, Fix, Goes, Level, Rule, Site
+from forbear.optout.advice.finding import Finding, Fix, Level, Placement, Rule, Site
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question
 from forbear.optout.policy import Policy
 
-__all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Goes", "Level", "Rule", "advise", "is_unread"]
+__all__ = ["RULES", "UNDERSTOOD", "Finding", "Fix", "Level", "Placement", "Rule", "advise", "is_unread"]
 
 _MODULES = (words, tdmrep, robots, rule_files, rsl, page, informal_optouts)
 

@@ -26,7 +26,7 @@ class Level(StrEnum):
     NOTE = "note"
 
 
-class Goes(StrEnum):
+class Placement(StrEnum):
     """Where a correction is put."""
 
     FILE = "the whole file"
@@ -44,7 +44,7 @@ class Fix:
     """
 
     text: str
-    goes: Goes
+    goes: Placement
     where: str = ""
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from forbear.optout import representation
-from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.advice.robots import usage_faults, usage_mended
 from forbear.optout.captures import redirect
 from forbear.optout.model import Capture, Preference, Profile, StatementStatus
@@ -58,7 +58,7 @@ def shut(site: Site) -> Iterator[Found]:
         if path != robots.PLACES[0] and found and not found[0].allows and not site.is_absent(path):
             line = found[0].line
             message = f"It keeps obedient crawlers from reading {path}, where your reservation would be."
-            fix = Fix(f"{file.quote(line)}\nAllow: {path}$", Goes.LINE)
+            fix = Fix(f"{file.quote(line)}\nAllow: {path}$", Placement.LINE)
             yield Found(message, file.quote(line), file.source, file.where(line), fix)
 
 
@@ -96,7 +96,9 @@ def header(site: Site) -> Iterator[Found]:
             speaks = name.lower() in _HEADERS or (name.lower() == "x-robots-tag" and "noai" in value.lower())
             if speaks and not site.page.header(name.lower()):
                 message = f"The header is about {path} alone, which carries it; the page is sent without it."
-                yield Found(message, value, capture.url, f"header {name.lower()}", Fix(f"{name}: {value}", Goes.HEADER))
+                yield Found(
+                    message, value, capture.url, f"header {name.lower()}", Fix(f"{name}: {value}", Placement.HEADER)
+                )
 
 
 @rule("page/denied-by-redirect", Level.WARNING, "RFC 9110 15.5.4", "A refusal has the status of a refusal.")
@@ -116,7 +118,7 @@ def images_only(site: Site) -> Iterator[Found]:
         if statement.protocol == "robots-meta" and not statement.uses and not site.reserving():
             message = "noimageai speaks about images: the text of this page stays open. noai is for text."
             in_header = statement.where.startswith("header")
-            fix = Fix("X-Robots-Tag: noai, noimageai", Goes.HEADER) if in_header else Fix(META, Goes.HEAD)
+            fix = Fix("X-Robots-Tag: noai, noimageai", Placement.HEADER) if in_header else Fix(META, Placement.HEAD)
             yield Found(message, statement.quote, statement.source, statement.where, fix)
 
 
@@ -136,13 +138,13 @@ def page_value(site: Site) -> Iterator[Found]:
         if statement.protocol == "tdmrep":
             message = "The value is 1 (reserved) or 0 (not); any other counts as not written."
             text = _HEADERS["tdm-reservation"] if in_header else TDM_META
-            fix: Fix | None = Fix(text, Goes.HEADER if in_header else Goes.HEAD)
+            fix: Fix | None = Fix(text, Placement.HEADER if in_header else Placement.HEAD)
             if any(f"={quote}{word}{quote}" in statement.quote.lower() for word in _NO_WISH for quote in ("'", '"')):
                 fix = None
         else:
             message = "No crawler knows this word; the known ones are noai and noimageai."
             text = "X-Robots-Tag: noai, noimageai" if in_header else META
-            fix = Fix(text, Goes.HEADER if in_header else Goes.HEAD)
+            fix = Fix(text, Placement.HEADER if in_header else Placement.HEAD)
         yield Found(message, statement.quote, statement.source, statement.where, fix)
 
 
@@ -160,7 +162,7 @@ def usage_header(site: Site) -> Iterator[Found]:
     for value in map(quoted, site.page.header("content-usage")):
         faults = [*usage_faults(value)] or [broken[quote] for quote in (value,) if quote in broken]
         if faults:
-            fix = Fix(f"Content-Usage: {usage_mended(value)}", Goes.HEADER)
+            fix = Fix(f"Content-Usage: {usage_mended(value)}", Placement.HEADER)
             yield Found(" ".join(faults), value, site.page.url, "header content-usage", fix)
 
 
@@ -184,13 +186,13 @@ def not_meta_name(site: Site) -> Iterator[Found]:
         where = f"line {source.count(bytes([10]), 0, tag.start) + 1}"
         quote = readable(source[tag.start : tag.end])
         if "content-usage" in (name, said.get("name", "").strip().lower()) and not page.header("content-usage"):
-            fix = Fix(f"Content-Usage: {usage_mended(said.get('content', ''))}", Goes.HEADER)
+            fix = Fix(f"Content-Usage: {usage_mended(said.get('content', ''))}", Placement.HEADER)
             yield Found("Content-Usage is a response header; in a page nobody reads it.", quote, page.url, where, fix)
         elif name == "tdm-reservation" and "name" not in said:
-            fix = Fix(f'<meta name="tdm-reservation" content="{said.get("content", "1")}">', Goes.HEAD)
+            fix = Fix(f'<meta name="tdm-reservation" content="{said.get("content", "1")}">', Placement.HEAD)
             yield Found("The attribute is name: in this form nobody reads it.", quote, page.url, where, fix)
         elif name in ("robots", "x-robots-tag") and "noai" in said.get("content", "").lower() and "name" not in said:
-            fix = Fix(META, Goes.HEAD)
+            fix = Fix(META, Placement.HEAD)
             yield Found("The attribute is name, and its value robots: so nobody reads it.", quote, page.url, where, fix)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from forbear.optout import policy
-from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.advice.lines import Lines, Record, lines
 from forbear.optout.advice.protego_compare import other_reading
 from forbear.optout.readers import robots_txt
@@ -34,7 +34,7 @@ def _file(site: Site) -> Lines | None:
 
 
 def _in_place(file: Lines, record: Record, message: str, text: str) -> Found:
-    return Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE))
+    return Found(message, record.text, file.source, record.where, Fix(text, Placement.LINE))
 
 
 @lru_cache
@@ -81,7 +81,7 @@ def no_slash(site: Site) -> Iterator[Found]:
         if file and record.key in _RULES and record.value and record.value[0] not in "/*":
             path = re.sub(r"^https?://[^/]*", "", record.value).lstrip("/")
             message = "A path begins with /: as it is written, the rule covers no page."
-            fix = None if " " in path else Fix(f"{record.key.capitalize()}: /{path}", Goes.LINE)
+            fix = None if " " in path else Fix(f"{record.key.capitalize()}: /{path}", Placement.LINE)
             yield Found(message, record.text, file.source, record.where, fix)
 
 
@@ -117,7 +117,9 @@ def others_group(site: Site) -> Iterator[Found]:
             end = file.end_of_general_group()
             message = f"The line is for {names} alone; a line for all crawlers is in the group User-agent: *."
             text = f"{end.text}\n{record.text}" if end else f"User-agent: *\n{record.text}"
-            yield Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE, (end or record).where))
+            yield Found(
+                message, record.text, file.source, record.where, Fix(text, Placement.LINE, (end or record).where)
+            )
 
 
 def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
@@ -156,7 +158,7 @@ def agents_by_name(site: Site) -> Iterator[Found]:
             " say it to all."
         )
         text = f"{end.text}\n{GENERAL_NO}" if end else f"{last.text}\n\nUser-agent: *\nAllow: /\n{GENERAL_NO}"
-        yield Found(message, record.text, file.source, record.where, Fix(text, Goes.LINE, (end or last).where))
+        yield Found(message, record.text, file.source, record.where, Fix(text, Placement.LINE, (end or last).where))
 
 
 @rule("robots/some-agents", Level.NOTE, "RFC 9309 2.2.1", "What shutting out single training crawlers does.")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
-from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.model import Capture
 from forbear.optout.readers import xml_source
 from forbear.optout.readers.errors import Unreadable
@@ -70,7 +70,7 @@ def not_xml(site: Site) -> Iterator[Found]:
         except Unreadable as error:
             text = readable(to_utf8(capture.body))
             match = re.search(r"<prohibits[^>]*>[^<]*", text) or re.search(r"<rsl[^>]*>?", text)
-            fix = Fix(licence(), Goes.FILE) if "<prohibits" in text else None
+            fix = Fix(licence(), Placement.FILE) if "<prohibits" in text else None
             if match:
                 message = f"No crawler can read any of this file: {error}"
                 yield Found(message, match[0], capture.url, "whole file", fix)
@@ -100,7 +100,7 @@ def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
                 said[word] = said.get(word, True) and not negated
     url = next((node.attributes.get("url", "/") for node in nodes if node.name == "content"), "/")
     permits, prohibits = ((*(word for word in _USAGES if said.get(word) is want),) for want in (True, False))
-    return Fix(licence(url, permits, prohibits), Goes.FILE)
+    return Fix(licence(url, permits, prohibits), Placement.FILE)
 
 
 @rule("rsl/unknown-use", Level.WARNING, "RSL 3.4.1.1", "The uses that are prohibited are those of RSL.")
@@ -155,4 +155,4 @@ def not_named(site: Site) -> Iterator[Found]:
             naming += [site.page.body, *(field_octets(value) for value in site.page.header("link"))]
         if capture is not site.page and not any(path.encode() in text for text in naming):
             message = "No robots.txt, header or page names this licence, so no crawler finds it."
-            yield _found(capture, root, message, Fix(f"License: {capture.url}", Goes.ROBOTS))
+            yield _found(capture, root, message, Fix(f"License: {capture.url}", Placement.ROBOTS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from forbear.optout.advice.finding import Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import Fix, Found, Level, Placement, Site, rule
 from forbear.optout.advice.lines import Lines, lines
 from forbear.optout.model import Preference
 from forbear.optout.protocols import ai_txt, trust_txt
@@ -39,7 +39,7 @@ def no_group(site: Site) -> Iterator[Found]:
         text = "\n".join(["User-Agent: *", *kept, ""])
         message = "The rules are not under a User-Agent line, and so hold for nobody."
         if file:
-            yield Found(message, record.text, file.source, record.where, Fix(text, Goes.FILE) if kept else None)
+            yield Found(message, record.text, file.source, record.where, Fix(text, Placement.FILE) if kept else None)
 
 
 @rule("ai-txt/not-in-form", Level.ERROR, "Spawning's ai.txt", "ai.txt holds User-Agent, Allow and Disallow lines.")
@@ -52,7 +52,7 @@ def not_in_form(site: Site) -> Iterator[Found]:
     words = min(flagged, key=len, default="")
     if words:
         message = "This is a sentence for people: crawlers that read ai.txt look for rules, and find none."
-        yield Found(message, words, file.source, "whole file", Fix(AI_TXT, Goes.FILE))
+        yield Found(message, words, file.source, "whole file", Fix(AI_TXT, Placement.FILE))
     else:
         message = "No crawler finds a rule in this file: it allows nothing, and it reserves nothing."
         yield Found(message, file.records[0].text, file.source, file.records[0].where)
@@ -71,7 +71,7 @@ def path(site: Site) -> Iterator[Found]:
         if file and record.key in ("allow", "disallow") and record.value and record.value[0] not in "/*":
             message = "A path begins with /, a type of files with *: as it is written, the rule covers nothing."
             everything = record.key == "disallow" and "." not in record.value and "/" not in record.value
-            fix = Fix("Disallow: /" if everything else f"{record.key.capitalize()}: /{record.value}", Goes.LINE)
+            fix = Fix("Disallow: /" if everything else f"{record.key.capitalize()}: /{record.value}", Placement.LINE)
             yield Found(message, record.text, file.source, record.where, fix if record.key == "disallow" else None)
 
 
@@ -106,8 +106,8 @@ def trust_value(site: Site) -> Iterator[Found]:
             right = "yes" if _YES.fullmatch(match[1]) else "no"
             sure = bool(_YES.fullmatch(match[1]) or _NO.fullmatch(match[1]))
             message = "The line is written datatrainingallowed=no (or =yes): in another form no crawler knows it."
-            fix = Fix(f"datatrainingallowed={right}", Goes.LINE)
-            yield Found(message, words, source, f"line {number}", fix if sure else Fix(TRUST_TXT, Goes.LINE))
+            fix = Fix(f"datatrainingallowed={right}", Placement.LINE)
+            yield Found(message, words, source, f"line {number}", fix if sure else Fix(TRUST_TXT, Placement.LINE))
 
 
 @rule("trust-txt/not-in-form", Level.WARNING, "trust.txt, 2020", "trust.txt holds lines name=value.")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.protocols.tdmrep import MAX_FILE
 from forbear.optout.readers import json_source
 from forbear.optout.readers import url as urls
@@ -70,7 +70,7 @@ class _File:
         ordered = sorted(self.meant, key=lambda meant: -max(len(path.rstrip("*")) for path in meant.locations))
         rules = ordered if any(True for _ in _hidden(self.meant)) else self.meant
         lines = ",\n  ".join(line for meant in rules for line in meant.lines)
-        return Fix(f"[\n  {lines}\n]\n", Goes.FILE) if lines else None
+        return Fix(f"[\n  {lines}\n]\n", Placement.FILE) if lines else None
 
     @property
     def wish(self) -> str:
@@ -157,7 +157,7 @@ def not_json(site: Site) -> Iterator[Found]:
     """Finds a comma after the last rule, single quotes, comments."""
     file = _read(site)
     if file and file.error:
-        fix = file.fix or Fix(RESERVED, Goes.FILE)
+        fix = file.fix or Fix(RESERVED, Placement.FILE)
         message = f"No crawler can read any of this file: {file.error.removeprefix('It is ')}"
         yield Found(message, readable(file.wish.encode()), file.source, "whole file", fix)
 

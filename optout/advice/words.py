@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forbear.optout import policy
-from forbear.optout.advice.finding import Finding, Fix, Found, Goes, Level, Site, rule
+from forbear.optout.advice.finding import Finding, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.model import NEVER, Gap, Preference, Profile, Statement, StatementStatus, Use
 from forbear.optout.policy import Effect
 
 _FIXES = {
-    "aipref": Fix("Content-Usage: train-ai=n", Goes.LINE),
-    "content-signal": Fix("Content-Signal: ai-train=no", Goes.LINE),
-    "trust-txt": Fix("datatrainingallowed=no", Goes.LINE),
+    "aipref": Fix("Content-Usage: train-ai=n", Placement.LINE),
+    "content-signal": Fix("Content-Signal: ai-train=no", Placement.LINE),
+    "trust-txt": Fix("datatrainingallowed=no", Placement.LINE),
 }
 
 
@@ -59,34 +59,34 @@ REMARK = "words/remark"
 
 def remaining(site: Site, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Reports what no other rule has reported: whatever a protocol learns to doubt is reported at once."""
-    told = {(finding.source, finding.where) for finding in findings if finding.rule != "words/understood"}
+    reported = {(finding.source, finding.where) for finding in findings if finding.rule != "words/understood"}
     sources = {finding.source for finding in findings if finding.level is not Level.NOTE}
     protocols = policy.load().protocols
     for statement in site.missed():
-        if not _is_told(statement, told, sources):
+        if not _is_reported(statement, reported, sources):
             level = Level.ERROR if statement.preference is Preference.DISALLOW else Level.WARNING
             if statement.force is StatementStatus.FLAGGED and site.reserving():
-                level = Level.NOTE  # crawlers are told the same elsewhere
+                level = Level.NOTE  # crawlers are reported the same elsewhere
             message = statement.note or "The words are none of the specification's, whatever their wish."
             fix = _FIXES.get(statement.protocol) if statement.preference is Preference.DISALLOW else None
             section = protocols[statement.protocol].specification
-            told.add((statement.source, statement.where))
+            reported.add((statement.source, statement.where))
             yield Finding(
                 NOT_UNDERSTOOD, level, message, section, statement.quote, statement.source, statement.where, fix
             )
     # What keeps crawlers from a place leaves no doubt if it keeps them from the page as well.
-    told |= {(statement.source, statement.where) for statement in site.statements}
+    reported |= {(statement.source, statement.where) for statement in site.statements}
     for gap in site.gaps:
-        if not _is_told(gap, told, sources):
-            told.add((gap.source, gap.where))
+        if not _is_reported(gap, reported, sources):
+            reported.add((gap.source, gap.where))
             doubtful = gap.defers != NEVER
             name, level = (DOUBTFUL, Level.WARNING) if doubtful else (REMARK, Level.NOTE)
             section = protocols[gap.protocol].specification
             yield Finding(name, level, gap.detail, section, gap.quote, gap.source, gap.where)
 
 
-def _is_told(item: Statement | Gap, told: set[tuple[str, str]], sources: set[str]) -> bool:
+def _is_reported(item: Statement | Gap, reported: set[tuple[str, str]], sources: set[str]) -> bool:
     """Returns whether another finding covers it; robots.txt and pages hold words of several protocols."""
     own_file = item.protocol in ("tdmrep", "ai-txt", "trust-txt", "rsl") and "header" not in item.where
     whole = item.where in ("whole file", "beginning of the file")
-    return (item.source, item.where) in told or (item.source in sources and (own_file or whole))
+    return (item.source, item.where) in reported or (item.source in sources and (own_file or whole))

@@ -61,7 +61,7 @@ def read(hop: Hop) -> Reading:
     if capture is None or capture.status is None:
         return
     if 300 <= capture.status < 400:
-        yield from _turned_away(capture)
+        yield from _redirect_to_refusal(capture)
         return
     if capture.status in SHUT:
         yield _no(str(capture.status), capture, "status")
@@ -84,7 +84,7 @@ def _in_page(hop: Hop, page: Capture) -> Iterator[Statement | Gap]:
             yield replace(item, force=StatementStatus.FLAGGED, note=html.DOUBTFUL)
 
 
-def _turned_away(capture: Capture) -> Iterator[Statement]:
+def _redirect_to_refusal(capture: Capture) -> Iterator[Statement]:
     """Yields a redirect to a page of refusal, such as ``/denied``, which is not the page asked for."""
     target = redirect(capture)
     if target is not None and _segment(_DENIED_SEGMENT, target) and not _segment(_DENIED_SEGMENT, parse(capture.url)):

@@ -62,7 +62,7 @@ def read(hop: Hop) -> Reading:
         return
     found = c2pa_store.embedded(page)
     for store in found.stores:
-        yield from _spoken(store, page.url)
+        yield from _read_store(store, page.url)
     if found.failure:
         yield Gap(NAME, "unreadable", page.url, "manifest store", found.failure)
     elif not found.stores:
@@ -118,7 +118,7 @@ def _fetched(hop: Hop, page: Capture, target: str, where: str) -> Reading:
     except Unreadable as error:
         yield Gap(NAME, "unreadable", capture.url, "manifest store", str(error))
         return
-    yield from _spoken(store, capture.url)
+    yield from _read_store(store, capture.url)
 
 
 # --- what a store says
@@ -134,7 +134,7 @@ class _Entry:
     where: str
 
 
-def _spoken(store: Store, source: str) -> Iterator[Statement | Gap]:
+def _read_store(store: Store, source: str) -> Iterator[Statement | Gap]:
     """Yields the active manifest's word, then its parents'; of other ingredients only that they spoke (18.15)."""
     if sum(1 for manifest in store.manifests.values() for _ in _entries(manifest)) > MAX_ENTRIES:
         yield Gap(NAME, "unreadable", source, "manifest store", f"It has more than {MAX_ENTRIES} entries.")

@@ -42,7 +42,7 @@ _SOURCE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedDomain:
     """One line of the list; ``until`` is the first day on which the domain is not listed any more."""
 
     number: int
@@ -59,7 +59,7 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     version: str
-    entries: dict[str, list[Listed]]
+    entries: dict[str, list[ListedDomain]]
 
 
 def read(hop: Hop) -> Reading:
@@ -88,7 +88,7 @@ def capture_of(body: bytes) -> Capture:
     return capture
 
 
-def written(rows: Iterable[tuple[str, ...]]) -> bytes:
+def to_csv(rows: Iterable[tuple[str, ...]]) -> bytes:
     """Returns the list as it is kept: sorted rows of COLUMNS, so that the same entries have one digest."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -110,7 +110,7 @@ def _parsed(capture: Capture) -> _Parsed:
     if known is None:
         if capture.error is not None or capture.status != 200:
             raise BadList(f"The list could not be had: {capture.error or capture.status}")
-        entries: dict[str, list[Listed]] = {}
+        entries: dict[str, list[ListedDomain]] = {}
         for entry in map(_entry, csv_list.rows(capture.body, COLUMNS, "the list of infringing sites")):
             entries.setdefault(entry.domain, []).append(entry)
         known = _Parsed(f"sha256:{hashlib.sha256(capture.body).hexdigest()}", entries)
@@ -118,7 +118,7 @@ def _parsed(capture: Capture) -> _Parsed:
     return known
 
 
-def _entry(row: Row) -> Listed:
+def _entry(row: Row) -> ListedDomain:
     domain, country, authority, basis, decided, since, _, source, _ = row.fields.values()
     if not (country and authority and basis and since):
         raise row.bad("say in which country, which authority, on what legal basis, and since when (in)")
@@ -132,4 +132,4 @@ def _entry(row: Row) -> Listed:
         raise row.bad(f"{error}: write one like example.org") from None
     when = f", decided {decided}" if decided else ""
     note = f"{authority} ({country}), {basis}{when}; listed since {since}; {source}"
-    return Listed(row.number, row.line, host, row.day("out"), note)
+    return ListedDomain(row.number, row.line, host, row.day("out"), note)

@@ -112,7 +112,7 @@ def capture_of(body: bytes) -> Capture:
     return capture
 
 
-def extended(own: bytes, lines: Sequence[str]) -> Capture:
+def with_lines(own: bytes, lines: Sequence[str]) -> Capture:
     """Returns the operator's own list (empty: none) with further lines at its end, as a capture; raises BadList."""
     body = own or ",".join(_COLUMNS).encode() + b"\n"
     if lines:

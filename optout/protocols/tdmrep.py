@@ -128,7 +128,7 @@ def read(hop: Hop) -> Reading:
             except Unreadable as error:
                 yield Gap(NAME, "unreadable", hop.page.url, "body", str(error))
         yield from _misspelt(hop.page)
-    yield from _weighed(places)
+    yield from _ranked(places)
     for value in overruled:
         source = places[0][0]
         detail = "An earlier rule of the file covers this page too, and the first that matches is the one (TDMRep 6.1)."
@@ -137,7 +137,7 @@ def read(hop: Hop) -> Reading:
         yield Gap(NAME, value.quote, source, value.where, detail, NEVER)
 
 
-def _weighed(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap]:
+def _ranked(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap]:
     """Yields all values as statements: the last place with 0 or 1 decides, and 1 wins within one place (6.7)."""
     final: bool | None = None
     decides = -1

@@ -206,7 +206,7 @@ def _earlier(connection: Connection, row: Row[Any], number: str) -> str:
 
 def _check(number: str, match: str, by: str, at: datetime) -> None:
     try:
-        operator.extended(b"", [_line(match, by, at, number)])
+        operator.with_lines(b"", [_line(match, by, at, number)])
     except BadList as error:
         raise BadStep(f"{match!r} cannot be blocked: {str(error).partition(': ')[2]}.") from None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from forbear.optout.protocols.infringing_list import written
+from forbear.optout.protocols.infringing_list import to_csv
 from forbear.storage.chain import chain, leaves
 from forbear.storage.chain.mutable_state import ENDED, LET_IN
 from forbear.storage.db.records import new_id
@@ -135,7 +135,7 @@ def current(connection: Connection) -> bytes | None:
         return None
     columns = list_entries.c
     wanted = select(list_entries).where(or_(columns.held == "", columns.accepted_at.is_not(None)))
-    return written(_fields(row) for row in connection.execute(wanted))
+    return to_csv(_fields(row) for row in connection.execute(wanted))
 
 
 def _fields(row: Any) -> tuple[str, ...]:

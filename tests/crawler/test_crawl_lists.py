@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from forbear.crawler.demo.demo_server import Web
-from forbear.optout.protocols.infringing_list import written
+from forbear.optout.protocols.infringing_list import to_csv
 from forbear.storage.database import open_database, writing
 from forbear.storage.log import lists
 from tests.crawler.crawls import Crawler, page
@@ -45,7 +45,7 @@ def test_a_list_that_was_not_renewed_is_told_before_the_crawl_and_the_recheck(cr
     import_list(crawler, "films.example", on=date(2026, 1, 1))
     with Web({"a.example": {"/": page()}}) as web:
         assert "denmark is" in crawler.run(web, "http://a.example/").stderr
-        (crawler.folder / "none.csv").write_bytes(written([]))
+        (crawler.folder / "none.csv").write_bytes(to_csv([]))
         quiet = crawler.run(web, "http://a.example/", infringing_list=crawler.folder / "none.csv")
         assert quiet.stderr == "", "the lists of the database are not in use"
         crawler.program = "recheck"

@@ -36,7 +36,7 @@ _WILD = {"tdmrep.json": "/.well-known/tdmrep.json", "rsl.xml": "/license.xml"}
 
 
 def check(name: str, octets: bytes) -> Decision | None:
-    """Lets one protocol read; raises AssertionError for what must not be. None for an input that is no question."""
+    """Lets one protocol read; raises AssertionError for what must not be. None for an input that is not a question."""
     parsed = parse(octets)
     if parsed is None:
         return None
@@ -77,7 +77,7 @@ def _decide(name: str, url: str, captures: list[Capture], profile: Profile = Pro
 @contextmanager
 def _alone(protocol: Protocol) -> Iterator[None]:
     """With this protocol and no other: what one allows, another would hide."""
-    setattr(deciding, "PROTOCOLS", (protocol,))  # noqa: B010 it is no part of what the module offers
+    setattr(deciding, "PROTOCOLS", (protocol,))  # noqa: B010 not part of what the module offers
     try:
         yield
     finally:

@@ -123,7 +123,7 @@ def _pages() -> Iterable[bytes]:
 
 
 def check_robots_tags(octets: bytes) -> None:
-    """Checks that a rule that stands alone is found, whatever follows it."""
+    """Checks that a rule on its own is found, whatever follows it."""
     field = octets.decode("latin-1")
     rules = robots_tags.for_agent(f"noai, {field}", "ForbearBot")
     assert "noai" in rules

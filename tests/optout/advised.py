@@ -1,11 +1,11 @@
-"""A site as a table has it, what its owner is told, and the site with a correction put in its place."""
+"""A site as a table has it, the findings for its owner, and the site with a correction put in its place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from forbear.optout import policy
-from forbear.optout.advice import UNDERSTOOD, Finding, Goes, Level, advise
+from forbear.optout.advice import UNDERSTOOD, Finding, Level, Placement, advise
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Profile, Question, Verdict
@@ -23,7 +23,7 @@ class Site:
     origin: str = "https://a.example"
     page: str = "/"
     extra: list[Capture] = field(default_factory=list)
-    """Answers that are no plain file."""
+    """Answers that are not plain files."""
 
     @property
     def question(self) -> Question:
@@ -57,18 +57,18 @@ class Site:
         files, headers, html = dict(self.files), list(self.headers), self.html
         path, text = found.source.removeprefix(self.origin), found.fix.text
         match found.fix.goes:
-            case Goes.FILE:
+            case Placement.FILE:
                 files[path] = text
-            case Goes.LINE:
+            case Placement.LINE:
                 lines = files[path].splitlines()
                 lines[int((found.fix.where or found.where).split()[1]) - 1] = text
                 files[path] = "\n".join(lines)
-            case Goes.HEADER:
+            case Placement.HEADER:
                 name, _, value = text.partition(": ")
                 headers = [(key, old) for key, old in headers if key.lower() != name.lower()] + [(name, value)]
-            case Goes.HEAD:
+            case Placement.HEAD:
                 html = f"{html.replace(found.quote, '')}".replace("<title>", f"{text}<title>", 1)
-            case Goes.ROBOTS:
+            case Placement.ROBOTS:
                 files["/robots.txt"] = f"{text}\n{files.get('/robots.txt', '')}"
         return Site(files, headers, html, self.origin, self.page, self.extra)
 

@@ -131,7 +131,7 @@ OTHER_RECORD = Cause(
     mend_file=lambda text, agent: _OTHER_RECORD.sub("", text),
 )
 BYTE_ORDER_MARK = Cause(
-    "a leading byte order mark is no part of the first line; Protego loses that line",
+    "a leading byte order mark is not part of the first line; Protego loses that line",
     "RFC 9309 2.3",
     mend_file=lambda text, agent: text.removeprefix("\ufeff"),
 )

@@ -9,9 +9,22 @@ import zlib
 import pikepdf
 from PIL import Image
 
+from forbear.optout.model import Capture
+from forbear.optout.readers import embedded_xmp
+
 PLUS = "http://ns.useplus.org/ldf/xmp/1.0/"
 DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
 PROHIBITED = f"{DMI}PROHIBITED"
+
+
+def read(body: bytes, media_type: str = "application/octet-stream") -> embedded_xmp.Embedded:
+    """Returns the XMP packets that are found in a file."""
+    return embedded_xmp.read(Capture("https://lens.example/1", 200, (("Content-Type", media_type),), body))
+
+
+def values(found: embedded_xmp.Embedded) -> list[str]:
+    """Returns the values of PLUS properties in all packets."""
+    return [item.value for one in found.packets for item in one.properties((PLUS,))]
 
 
 def packet(description: str = f'plus:DataMining="{PROHIBITED}">') -> bytes:

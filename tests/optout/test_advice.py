@@ -1,4 +1,4 @@
-"""What a rightsholder is told: each rule with the words that it finds, and words that it lets pass."""
+"""Findings for rightsholders: each rule with the words that it finds, and words that it lets pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from forbear.optout import case, policy
-from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Goes, Level, advise, is_unread
+from forbear.optout.advice import RULES, UNDERSTOOD, Finding, Level, Placement, advise, is_unread
 from forbear.optout.model import Capture, Failure, Question, Verdict
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.text import readable
@@ -245,7 +245,7 @@ VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=[path.stem for path in VECTORS])
-def test_whatever_a_site_says_its_owner_is_told_in_his_own_words(path: Path) -> None:
+def test_whatever_a_site_says_its_owner_gets_findings_in_the_sites_words(path: Path) -> None:
     """No conformance vector stops a rule; whatever is quoted was said, a failure is quoted by its name."""
     for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
         vector = json.loads(line)
@@ -257,8 +257,7 @@ def test_whatever_a_site_says_its_owner_is_told_in_his_own_words(path: Path) -> 
         decided = {(said["quote"], said["protocol"]) for said in vector["expect"]["reasons"] if said.get("quote")}
         shown = [found.quote for found in findings]
         for quote, protocol in decided:
-            # The operator's own lists, and what is wrong with it, is no word of the site; a fault may quote other words
-            # of the same file.
+            # The operator's own lists are not words of the site; a fault may quote other words of the same file.
             of_list = protocol in ("operator", "infringing-list") or (
                 protocol == "unreachable" and len(wanted) < len(vector["exchanges"])
             )
@@ -316,9 +315,9 @@ def test_the_same_fault_is_told_so_often_and_no_more() -> None:
 
 
 def test_a_correction_never_opens_what_was_shut() -> None:
-    """Whatever is no clear yes is taken for a no."""
+    """Anything but a clear yes is taken as a no."""
     for value in ('"maybe"', "2", "null", '"n/a"', "-1"):
         site = tdmrep(f'[{{"location": "/", "tdm-reservation": {value}}}]')
-        fixes = [found.fix for found in site.faults() if found.fix and found.fix.goes is Goes.FILE]
+        fixes = [found.fix for found in site.faults() if found.fix and found.fix.goes is Placement.FILE]
         assert fixes
         assert all('"tdm-reservation": 1' in fix.text for fix in fixes)

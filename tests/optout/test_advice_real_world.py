@@ -1,4 +1,4 @@
-"""145 opt-out files of real sites: what their owners are told, and whether the corrections are read as they meant."""
+"""145 opt-out files of real sites: the findings for their owners, and what the corrections are read as."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_names_alone_are_told_and_the_lines_for_all_are_read_by_all(item: dict[s
 def test_how_many_files_are_judged_as_the_corpus_judges_them() -> None:
     differing = [number for number, item in enumerate(ITEMS) if bool(_site(item).faults()) == bool(item["well_formed"])]
     told_more = {
-        *(6, 61),  # the general 0 stands first, so that the reservations behind it are lost
+        *(6, 61),  # the general 0 comes first, so that the reservations behind it are lost
         *(91, 116, 118, 120, 121, 122, 130),  # well-formed, and not said to all
         *(104, 117, 123, 139),  # an unknown element; lines in another crawler's group; names alone
     }

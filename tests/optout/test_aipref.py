@@ -115,7 +115,7 @@ RULES = [
         [("/letters/ train-ai:n", MALFORMED), ("train-ai=y", STANDING)],
     ),
     (
-        "and where it would not decide it is no doubt",
+        "and where it would not decide it leaves no doubt",
         "Train-AI=n\n/letters/ train-ai=y",
         [("/letters/ train-ai=y", STANDING)],
     ),

@@ -103,7 +103,7 @@ CONTAINERS = [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp
 
 @pytest.mark.parametrize(("kind", "media_type"), CONTAINERS)
 @pytest.mark.parametrize("served_as", ["image/jpg", "application/octet-stream", "text/plain"])
-def test_container_is_told_by_its_octets(site, kind, media_type, served_as):
+def test_container_is_known_by_its_octets(site, kind, media_type, served_as):
     octets, _ = signed(picture(kind), NO, media_type=media_type)
     statements, gaps = site.ask(c2pa, site.page(octets, media_type=served_as))
     assert ([s.quote for s in statements], gaps) == (["notAllowed"], [])
@@ -202,7 +202,7 @@ def test_document(site):
 
 
 def test_document_that_names_an_empty_store_has_none(site):
-    """What the reader says of a file without a store is no failure."""
+    """What the reader says of a file without a store is not a failure."""
     assert site.ask(c2pa, site.page(document(b""), media_type="application/pdf")) == ([], [])
 
 
@@ -426,6 +426,6 @@ def test_data_mining_in_a_metadata_assertion(site, label, data):
 
 
 def test_compressed_pictures_are_not_searched_for_words(site):
-    """What stands in compressed image data by chance is asked about, and says nothing."""
+    """What is in compressed image data by chance is asked about, and says nothing."""
     octets = picture("PNG").replace(b"IEND", b"IEND" + zlib.compress(b"x") + b"jumb c2pa caBX")
     assert site.ask(c2pa, site.page(octets)) == ([], [])

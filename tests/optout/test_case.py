@@ -100,14 +100,14 @@ def test_exchanges_become_captures_under_their_canonical_url() -> None:
         (exchange(status=200, body="", body_b64=""), "both a 'body' and a 'body_b64'"),
     ],
 )
-def test_what_is_no_case_is_told_in_a_sentence(broken: object, sentence: str) -> None:
+def test_what_is_not_a_case_gives_a_sentence(broken: object, sentence: str) -> None:
     with pytest.raises(BadCase) as raised:
         from_json(broken)
     assert sentence in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["a.example/a", "ftp://a.example/", "http://", "http://[::1", "javascript:alert(1)"])
-def test_what_is_no_url_is_told_too(url: str) -> None:
+def test_what_is_not_a_url_gives_one_too(url: str) -> None:
     for broken in (case(url=url), case(exchanges=[{"url": url, "status": 200}])):
         with pytest.raises(NotAUrl):
             from_json(broken)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forbear.optout.model import Capture
 from forbear.optout.readers import embedded_xmp
 from tests.optout.pictures import (
     PROHIBITED,
@@ -36,10 +35,12 @@ from tests.optout.pictures import (
     picture,
     png,
     psd,
+    read,
     riff,
     svg,
     text_chunk,
     tiff,
+    values,
     video,
 )
 
@@ -64,15 +65,6 @@ ILLUSTRATOR = (
     b'<?xml version="1.0"?><!-- a --><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "x" [ <!ENTITY a "b"> ]>\n'
 )
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-
-
-def read(body: bytes, media_type: str = "application/octet-stream") -> embedded_xmp.Embedded:
-    return embedded_xmp.read(Capture("https://lens.example/1", 200, (("Content-Type", media_type),), body))
-
-
-def values(found: embedded_xmp.Embedded) -> list[str]:
-    properties = [item for one in found.packets for item in one.properties(("http://ns.useplus.org/ldf/xmp/1.0/",))]
-    return [item.value for item in properties]
 
 
 FILES = [
@@ -185,7 +177,7 @@ FILES = [
 
 @pytest.mark.parametrize(("section", "body"), FILES, ids=range(len(FILES)))
 @pytest.mark.parametrize("media_type", ["application/octet-stream", "image/jpg", "image/svg+xml"])
-def test_container_is_told_by_its_octets(section, body, media_type):
+def test_container_is_known_by_its_octets(section, body, media_type):
     found = read(body, media_type)
     assert (values(found), found.failures) == ([PROHIBITED], []), section
 
@@ -254,7 +246,7 @@ SILENT = [
     ("a sound with a cover", id3((b"APIC", b"\0image/jpeg\0\3\0" + PACKET, 0))),
     ("a document with a placed picture", indesign(b"picture" + PACKET)),
     ("layers of a picture", psd(packet(">")) + PACKET),
-    ("a text box that is no packet", jp2(box(b"xml ", b"<broken"))),
+    ("a text box that is not a packet", jp2(box(b"xml ", b"<broken"))),
     ("RDF in words", b"\0\1RDF <RDF> </RDF> <rdf:RDF" + bytes(99)),
     ("a wrapper around nothing", document(b'<?xpacket begin="" id=""?>\n<?xpacket end="w"?>')),
     ("a packet without RDF", document(b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')),

@@ -29,23 +29,16 @@ from tests.optout.pictures import (
     packet,
     picture,
     png,
+    read,
     riff,
     svg,
     text_chunk,
     tiff,
+    values,
 )
 
 ROOT = Path(__file__).parents[2]
 PACKET = packet()
-
-
-def read(body: bytes) -> embedded_xmp.Embedded:
-    return embedded_xmp.read(Capture("https://lens.example/1", 200, (), body))
-
-
-def values(found: embedded_xmp.Embedded) -> list[str]:
-    properties = [item for one in found.packets for item in one.properties(("http://ns.useplus.org/ldf/xmp/1.0/",))]
-    return [item.value for item in properties]
 
 
 def many_boxes() -> bytes:
@@ -157,7 +150,7 @@ def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
 
 
 def test_nested_items_cost_their_text_once():
-    """Each level that keeps its text anew takes gigabytes for a picture of some kilobytes."""
+    """Each level that keeps its own copy of the text takes gigabytes for a picture of some kilobytes."""
     text = "\U0001f600" + "a" * 1_000_000
     xmp = packet(f"><plus:Licensor>{'<rdf:li>' * 200}{text[:60_000]}{'</rdf:li>' * 200}</plus:Licensor>").replace(
         b"</rdf:RDF>", f"<dc:x xmlns:dc='d'>{'<rdf:li>' * 200}{text}{'</rdf:li>' * 200}</dc:x></rdf:RDF>".encode()

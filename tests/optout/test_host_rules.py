@@ -164,11 +164,11 @@ def hosts(draw: st.DrawFn) -> list[Capture]:
 def test_a_made_up_host(known: list[Capture], asked: list[str], use: Use, profile: Profile, complete: bool) -> None:
     question = Question(ORIGIN, use=use, profile=profile, at=AT)
     rules = HostRules(question, Captures(known, complete=complete), POLICY)
-    anew = Captures((replace(capture, memo={}) for capture in known), complete=complete)
+    again = Captures((replace(capture, memo={}) for capture in known), complete=complete)
     later = replace(question, at=AT + timedelta(hours=11))
     for path in (*asked, *asked):
         url = ORIGIN + path
-        assert rules.decide(url) == decide(replace(later, url=url), anew, POLICY)
+        assert rules.decide(url) == decide(replace(later, url=url), again, POLICY)
     table = Hosts(lambda _: Captures(known, complete=complete), POLICY, use=use, profile=profile, at=AT)
     found = table.decide_all([ORIGIN + path for path in asked])
     for path, number in zip(asked, found.index, strict=True):

@@ -27,7 +27,7 @@ def nested(n: int) -> bytes:
 
 
 def unclosed(between: bytes) -> Callable[[int], bytes]:
-    """Formatting elements that stay open, whatever stands behind each of them, and paragraphs to make them anew in."""
+    """Formatting elements that stay open, whatever follows each of them, and paragraphs to copy them into."""
     return lambda n: b"<p>" + b"".join(b"<b id=%d>" % k + between for k in range(400)) + b"</p>" + b"<p>x</p>" * n
 
 

@@ -11,13 +11,13 @@ from forbear.optout import policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Failure, Question, Stage, Use, Verdict
-from forbear.optout.protocols.infringing_list import COLUMNS, LIST, NAME, capture_of, written
+from forbear.optout.protocols.infringing_list import COLUMNS, LIST, NAME, capture_of, to_csv
 from forbear.optout.readers.csv_list import BadList
 
 SOURCE = f"sha256:{'ab' * 32}"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ROW = ("films.example", "DK", "District Court", "Section 413", "2026-03-02", "2026-03-05", "", SOURCE, "")
-GOOD = written([ROW])
+GOOD = to_csv([ROW])
 
 
 def test_the_quotation_is_the_entry_and_the_note_has_the_version_of_the_list() -> None:
@@ -49,7 +49,7 @@ def test_it_holds_for_every_use(use: Use) -> None:
 
 def test_the_same_entries_have_one_digest_in_whatever_order_they_come() -> None:
     other = ("a.example", *ROW[1:])
-    assert written([ROW, other]) == written([other, ROW])
+    assert to_csv([ROW, other]) == to_csv([other, ROW])
 
 
 def test_a_licence_of_the_operator_does_not_lift_it() -> None:
@@ -91,7 +91,7 @@ def test_a_list_that_could_not_be_had_defers() -> None:
 def test_a_mistake_in_a_line_is_named_with_the_line(change: dict[str, str], sentence: str) -> None:
     row = tuple((dict(zip(COLUMNS, ROW, strict=True)) | change).values())
     with pytest.raises(BadList, match=f"Line 2 of the list of infringing sites: .*{sentence}"):
-        capture_of(written([row]))
+        capture_of(to_csv([row]))
 
 
 @pytest.mark.parametrize("body", [b"", b"films.example\n", GOOD.replace(b"domain,country", b"country,domain")])

@@ -48,7 +48,7 @@ INTENT = [
     ("everybody is nobody in particular", "User-agent: *\nDisallow: /x\n", []),
     ("shut to us as well: robots decides", "User-agent: *\nUser-agent: GPTBot\nDisallow: /\n", []),
     ("it speaks to us by name", "User-agent: GPTBot\nDisallow: /\n\nUser-agent: ForbearBot\nDisallow:\n", []),
-    ("a user's request is no training", "User-agent: ChatGPT-User\nDisallow: /\n", []),
+    ("a user's request is not training", "User-agent: ChatGPT-User\nDisallow: /\n", []),
     ("a crawler whose purpose is not known", "User-agent: Diffbot\nDisallow: /\n", []),
 ]
 

@@ -56,7 +56,7 @@ def test_vector(vector: dict[str, Any]) -> None:
 
 
 def check_quote(said: dict[str, Any], captures: Captures) -> None:
-    """Law 1: what is quoted stands in what came from the source, where it says; a failure is quoted by its name."""
+    """Checks that a quotation is found in its source, at the place it names; a failure is quoted by its name."""
     quote, where = said["quote"], said["where"]
     assert quote
     capture = captures.get(said["source"])

@@ -129,7 +129,7 @@ def test_a_step_without_what_belongs_to_it_is_refused(engine: Engine, changes, s
 
 def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_again(engine: Engine):
     def verdict(url: str) -> Verdict:
-        listed = operator.extended(b"", operator_lines(connection))
+        listed = operator.with_lines(b"", operator_lines(connection))
         absent = [Capture(f"https://{host}/robots.txt", 404) for host in ("a.example", "www.a.example", "b.example")]
         decision = decide(Question(url, at=AT), Captures([listed, *absent], complete=True), load())
         assert isinstance(decision, Decision)
@@ -188,4 +188,4 @@ def test_a_name_with_commas_and_lines_makes_one_line_of_the_list(engine: Engine)
         )
         [line] = operator_lines(connection)
         assert line.startswith('block,a.example,"Grace ""H"", Legal",2026-03-01,')
-        assert operator.extended(b"", [line]).body.count(b"\n") == 2
+        assert operator.with_lines(b"", [line]).body.count(b"\n") == 2

@@ -13,7 +13,7 @@ PAUSE = 0.05
 
 
 def main() -> None:
-    """Goes on until the crawl is finished."""
+    """Placement on until the crawl is finished."""
     engine = open_database(sys.argv[1])
     crawl, owner = sys.argv[2], this_process()
     print("ready")
