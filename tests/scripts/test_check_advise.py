@@ -51,7 +51,7 @@ def test_a_site_says_what_it_means_or_not(forbear, site, files: dict[str, str], 
 def test_what_cannot_be_read_is_told_and_is_3(forbear) -> None:
     done = forbear("check", "--advise", LOCAL, "http://127.0.0.1:1/")
     assert done.returncode == 3
-    assert "What stands there is not known" in done.stdout
+    assert "Its content is not known" in done.stdout
 
 
 def test_a_page_that_is_reserved_from_training_is_read_for_its_owner(forbear, site) -> None:

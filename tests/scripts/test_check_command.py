@@ -147,5 +147,5 @@ def test_an_answer_that_takes_too_much_is_deferred_by_its_name(forbear, site) ->
     assert (looked["error"], looked["detail"]) == ("too-costly", "more than 1 MiB of memory were needed")
     assert (other["verdict"], done.returncode, done.stderr) == ("allowed", 3, "")
     advised = forbear("check", "--advise", LOCAL, f"{origin}/a", memory=1 << 20)
-    assert "cannot be read: more than 1 MiB of memory were needed. What stands there is not known" in advised.stdout
+    assert "cannot be read: more than 1 MiB of memory were needed. Its content is not known" in advised.stdout
     assert (advised.returncode, advised.stderr) == (3, "")
