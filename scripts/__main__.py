@@ -173,7 +173,7 @@ def _report(error: Exception) -> int:
 
 def _sentence(error: Exception) -> str:
     """Returns what failed outside of Forbear, and what to do about it."""
-    if not isinstance(error, OSError) or error.strerror is None:  # a sentence of ours
+    if not isinstance(error, OSError) or error.strerror is None:  # we wrote the message
         return str(error)
     if error.filename is not None:
         return f"Cannot use {error.filename}: {error.strerror}. Correct this, or choose another path."

@@ -159,17 +159,17 @@ def holds_pages(name: str, out: Path, as_json: bool) -> int:
     known = [_load(out, number) for number in versions.numbers(out)] or [_load(out, None)]
     rows = [(version, *versions.holds(out, version, column=column, value=value)) for version in known]
     if as_json:
-        for version, pages, octets in rows:
+        for version, pages, size in rows:
             row = {"version": version.number, "created_at": version.content["created_at"], "pages": pages}
-            click.echo(json.dumps(row | {"bytes": octets}))
+            click.echo(json.dumps(row | {"bytes": size}))
     else:
         show.table(("version", "made at", "pages", "size"), _table_rows(rows))
     return 0 if any(pages for _, pages, _ in rows) else 3
 
 
 def _table_rows(rows: Sequence[tuple[Version, int, int]]) -> Iterator[tuple[str, ...]]:
-    for version, pages, octets in rows:
-        yield str(version.number), version.content["created_at"], f"{pages:,}", show.size(octets)
+    for version, pages, size in rows:
+        yield str(version.number), version.content["created_at"], f"{pages:,}", show.size(size)
 
 
 def _column(name: str) -> tuple[str, str | bytes]:

@@ -64,7 +64,7 @@ def command(name: str, db: str, as_json: bool) -> int | None:
 def _as_json(known: LookupResult) -> dict[str, Any]:
     times = {key: _time(getattr(known, key)) for key in ("first_seen", "last_seen", "since")}
     words = [
-        {**said._asdict(), "first_at": _time(said.first_at), "last_at": _time(said.last_at)} for said in known.words
+        {**entry._asdict(), "first_at": _time(entry.first_at), "last_at": _time(entry.last_at)} for entry in known.words
     ]
     left = [{"url": one.url, "kept_at": _time(one.kept_at), "left_at": _time(one.left_at)} for one in known.left]
     return {**asdict(known), **times, "words": words, "left": left}
@@ -91,13 +91,13 @@ def _lines(known: LookupResult) -> Iterator[str]:
         if outcome == "removed":
             yield from map(_kept_once, known.left)
     for verdict in (Verdict.EXCLUDED, Verdict.DEFERRED):
-        words = [said for said in known.words if said.verdict is verdict]
+        words = [entry for entry in known.words if entry.verdict is verdict]
         if words:
             yield f"{verdict.capitalize()} because of:"
-        for said in words:
-            yield f"  {said.quote}"
-            yield f"      {said.where} of {said.source}"
-            yield f"      {said.protocol}, since {show.time(said.first_at)}; decided {_times(said)}"
+        for entry in words:
+            yield f"  {entry.quote}"
+            yield f"      {entry.where} of {entry.source}"
+            yield f"      {entry.protocol}, since {show.time(entry.first_at)}; decided {_times(entry)}"
     option = "--url" if known.scope == "url" else "--domain"
     yield f"See every decision, with the same --db: forbear log {option} {shlex.quote(known.name)}"
     site = min(shown, key=len, default=f"https://{known.name}/")
@@ -131,5 +131,5 @@ def _kept_once(left: RemovedCopy) -> str:
     return f"      {left.url}: was kept from {show.time(left.kept_at)} to {show.time(left.left_at)}"
 
 
-def _times(said: DecidingWords) -> str:
-    return "once" if said.decisions == 1 else f"{said.decisions:,} times, the last {show.time(said.last_at)}"
+def _times(entry: DecidingWords) -> str:
+    return "once" if entry.decisions == 1 else f"{entry.decisions:,} times, the last {show.time(entry.last_at)}"

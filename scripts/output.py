@@ -61,8 +61,8 @@ def write_rows(
     if form == "table":
         show.lines(chain([heading] if heading else (), chain.from_iterable(map(lines or _column_lines(shape), rows))))
     else:
-        for octets in FORMS[form].write(shape, rows):
-            sys.stdout.buffer.write(octets)
+        for chunk in FORMS[form].write(shape, rows):
+            sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
     return bool(first)
 

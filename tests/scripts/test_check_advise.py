@@ -1,4 +1,4 @@
-"""``forbear check --advise``: sites and folders, text, JSON and SARIF, exit codes, and what is no use of it."""
+"""``forbear check --advise``: sites and folders, text, JSON and SARIF, exit codes, and wrong use."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_site_says_what_it_means_or_not(forbear, site, files: dict[str, str], 
     assert (done.returncode, done.stderr) == (code, "")
 
 
-def test_what_cannot_be_read_is_told_and_is_3(forbear) -> None:
+def test_what_cannot_be_read_is_reported_with_code_3(forbear) -> None:
     done = forbear("check", "--advise", LOCAL, "http://127.0.0.1:1/")
     assert done.returncode == 3
     assert "Its content is not known" in done.stdout
@@ -165,7 +165,7 @@ def test_sarif_names_files_and_its_fixes_replace_what_is_wrong(forbear, folder: 
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "public: 0 errors, 0 warnings.")
 
 
-# --- what is no use of it
+# --- wrong use
 
 
 @pytest.mark.parametrize(

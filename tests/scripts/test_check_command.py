@@ -1,4 +1,4 @@
-"""``forbear check``: what it shows, and its exit codes (cli.md)."""
+"""``forbear check``: what it shows, and its exit codes."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def test_the_owner_hears_where_a_widely_used_parser_reads_otherwise(
     if words is None:
         assert "For the owner" not in done.stdout
         return
-    told = done.stdout.partition("For the owner of the site: ")[2]
-    assert told.startswith(f"{origin}/robots.txt, {words}\n  A widely used parser reads this otherwise: ")
+    result = done.stdout.partition("For the owner of the site: ")[2]
+    assert result.startswith(f"{origin}/robots.txt, {words}\n  A widely used parser reads this otherwise: ")
     assert done.stdout.count("A widely used parser") == 1
 
 

@@ -32,8 +32,8 @@ def test_a_complaint_is_worked_from_its_receipt_to_its_decision(forbear, number:
     assert (checked.returncode, f"complaint {number} accepted" in checked.stdout) == (1, True)
     assert number not in forbear("complaints", "list").stdout
     [line] = forbear("complaints", "list", "--state", "accepted", "--json").stdout.splitlines()
-    told = json.loads(line)
-    assert (told["state"], told["blocks"], [step["by"] for step in told["steps"]]) == (
+    result = json.loads(line)
+    assert (result["state"], result["blocks"], [step["by"] for step in result["steps"]]) == (
         "accepted",
         ["a.example"],
         ["Ada", "Grace", "Grace", "Grace"],
@@ -41,7 +41,7 @@ def test_a_complaint_is_worked_from_its_receipt_to_its_decision(forbear, number:
     shown = forbear("complaints", "show", number).stdout
     for words in ("Ada <ada@a.example>", "The Lamp", "blocks: a.example", "accepted, by Grace: So: accepted."):
         assert words in shown
-    assert json.loads(forbear("complaints", "show", number, "--json").stdout) == told
+    assert json.loads(forbear("complaints", "show", number, "--json").stdout) == result
     assert forbear("complaints", "file", number, "0", "deed.pdf").returncode == 0
     assert (tmp_path / "deed.pdf").read_bytes() == b"%PDF-1.7"
 

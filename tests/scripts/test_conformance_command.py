@@ -1,4 +1,4 @@
-"""``forbear conformance``: our own program passes, another is told what it misses, and what is no vector is refused."""
+"""``forbear conformance``: our own program passes, another sees what it misses, and what is not a vector is refused."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def answering(*answers: object) -> str:
 
 def test_our_own_program_passes_all_of_its_vectors(forbear) -> None:
     done = forbear("conformance", "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["failures"]) == (0, [])
-    assert told["passed"] == told["of"] == sum(one["of"] for one in told["protocols"].values()) > 900
-    assert {"robots", "tdmrep", "c2pa", "operator", "prose"} <= set(told["protocols"])
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["failures"]) == (0, [])
+    assert result["passed"] == result["of"] == sum(one["of"] for one in result["protocols"].values()) > 900
+    assert {"robots", "tdmrep", "c2pa", "operator", "prose"} <= set(result["protocols"])
 
 
-def test_another_program_is_told_what_it_misses(forbear, vectors) -> None:
+def test_another_program_is_reported_with_what_it_misses(forbear, vectors) -> None:
     done = forbear("conformance", "--vectors", vectors, "--command", program(ALWAYS_ALLOWED))
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
@@ -134,7 +134,7 @@ def test_a_program_that_stops_early_fails_the_rest(forbear, vectors) -> None:
         (("--vectors", "bad"), 2, "one.jsonl, line 2 is not a vector"),
     ],
 )
-def test_what_cannot_be_run_is_told(forbear, vectors, tmp_path, words, code, sentence) -> None:
+def test_what_cannot_be_run_is_reported(forbear, vectors, tmp_path, words, code, sentence) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "one.jsonl").write_text(json.dumps(OPEN) + '\n{"id": 1}\n', encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``forbear decide``: a line in, a line out, whatever the line."""
+"""``forbear decide``: one line in, one line out, whatever the line is."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_order_stays_and_a_broken_line_breaks_nothing(forbear) -> None:
         (b'{"id": "1"}', "'url' is missing."),
     ],
 )
-def test_what_is_no_case_is_told_in_a_sentence(forbear, line: bytes, sentence: str) -> None:
+def test_what_is_not_a_case_is_reported_in_a_sentence(forbear, line: bytes, sentence: str) -> None:
     done = forbear("decide", text=line + b"\n" + json.dumps(SHUT).encode())
     broken, whole = answers(done)
     assert sentence in str(broken["error"])

@@ -1,4 +1,4 @@
-"""``forbear demo``: every protocol at work, on a web that runs here."""
+"""``forbear demo``: every protocol at work, on simulated sites."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def test_check_shows_each_protocol_at_work(forbear) -> None:
         "unreachable": "storm.example/",
     }
     paths |= {name: f"{name}.example/" for name in policy.load().protocols if f"{name}.example" in SITES}
-    assert set(paths) == set(policy.load().protocols) - {"operator", "infringing-list"}, "whose lists are no site's"
+    assert set(paths) == set(policy.load().protocols) - {"operator", "infringing-list"}, "which no site publishes"
     with Web(SITES) as web:
         done = forbear("check", "--json", "--proxy", web.proxy, *(f"http://{path}" for path in paths.values()))
     assert (done.returncode, done.stderr) == (1, "")
     for name, line in zip(paths, done.stdout.splitlines(), strict=True):
         answer = json.loads(line)
-        assert name in {said["protocol"] for said in answer["reasons"] + answer["statements"]}, name
+        assert name in {one["protocol"] for one in answer["reasons"] + answer["statements"]}, name
         assert answer["verdicts"]["strict"] == {"unreachable": "deferred", "prose": "allowed"}.get(name, "excluded")

@@ -1,4 +1,4 @@
-"""``forbear lists`` as a person calls it: import, state and age, entries that wait; check and decide with the list."""
+"""``forbear lists``: import, state and age, entries to review; ``check`` and ``decide`` with a list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_entry_that_would_shut_too_much_waits_for_a_person(forbear: Run, tmp_
     assert forbear("lists", "accept", "github.io", "--by", "x", "--why", "y").returncode == 2
 
 
-def test_a_list_that_was_not_renewed_is_told(forbear: Run, tmp_path: Path) -> None:
+def test_a_list_that_was_not_renewed_is_reported(forbear: Run, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("films.example\n")
     assert forbear("lists", "import", "--format", "denmark", "--published", STALE, "list.csv").returncode == 0
     done = forbear("lists")

@@ -96,7 +96,7 @@ def forbear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str):
 
 @pytest.fixture
 def signed(engine: Engine, key: Path, logged: None) -> str:
-    """The key that signed the log as it stands."""
+    """The key that signed the log."""
     checkpoints.sign(engine, keys.load(key, "pass"))
     return str(key)
 
@@ -115,8 +115,8 @@ def checked(folder: Path, path: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("choice", ["--redact", "--no-redact"])
 def test_a_case_is_whole_and_checks_without_forbear(forbear, signed: str, tmp_path: Path, choice: str) -> None:
-    told = forbear("--bundle", "case.zip", "--key", signed, choice)
-    assert "case.zip: 3 decisions, 2 captures, 6 proofs." in told
+    result = forbear("--bundle", "case.zip", "--key", signed, choice)
+    assert "case.zip: 3 decisions, 2 captures, 6 proofs." in result
     files = contents(tmp_path / "case.zip")
     assert files.keys() >= {
         "decisions.jsonl", "captures/captures.jsonl", "proofs.jsonl", "checkpoint.txt", "key.vkey", "verify.py",

@@ -1,4 +1,4 @@
-"""``forbear log``, ``lookup`` and ``db upgrade``: what the database knows, in the form asked for; on both systems."""
+"""``forbear log``, ``lookup`` and ``db upgrade``, in every output format, on both databases."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def decided(crawl: str, url: str, verdict: Verdict, day: int, *reasons: Reason) 
     return RecordDecision(record, (evidence,))
 
 
-def said(host: str, protocol: str = "robots", measure: str = "1.3(1)(a)", quote: str = "Disallow: /no") -> Reason:
+def reason(host: str, protocol: str = "robots", measure: str = "1.3(1)(a)", quote: str = "Disallow: /no") -> Reason:
     return Reason(protocol, Preference.DISALLOW, quote, f"https://{host}/robots.txt", "line 2", measure)
 
 
@@ -101,12 +101,12 @@ def database(engine: Engine, database_url: str) -> str:
         kept = decided(crawl, "https://www.example.org/a", Verdict.ALLOWED, 1)
         record = kept.decision
         page = PageRecord(record.id, crawl, record.url, record.at, "1.warc.gz", 0, 9, "ab" * 32, "text/html", 9)
-        token = said("shut.example", "content-signal", "1.3(1)(b)", "ai-train=no, =cmd|' /C calc'!A0")
+        token = reason("shut.example", "content-signal", "1.3(1)(b)", "ai-train=no, =cmd|' /C calc'!A0")
         jobs: list[Job] = [
-            decided(crawl, "https://shut.example/no/ü", Verdict.EXCLUDED, 0, said("shut.example"), token),
+            decided(crawl, "https://shut.example/no/ü", Verdict.EXCLUDED, 0, reason("shut.example"), token),
             kept,
             RecordPage(page),
-            decided(crawl, "https://later.example/", Verdict.DEFERRED, 2, said("later.example", quote="timeout")),
+            decided(crawl, "https://later.example/", Verdict.DEFERRED, 2, reason("later.example", quote="timeout")),
             decided(crawl, "https://open.example/", Verdict.ALLOWED, 3),
         ]
         for job in jobs:
@@ -282,8 +282,8 @@ def test_lookup_has_the_words_that_decided(forbear, database: str) -> None:
     known = json.loads(done.stdout)
     assert (known["answer"], known["urls"]) == ("excluded", {"excluded": 1})
     assert datetime.fromisoformat(known["since"]) == AT
-    assert {said["quote"] for said in known["words"]} >= {"Disallow: /no"}
-    assert all(datetime.fromisoformat(said["first_at"]) == AT for said in known["words"])
+    assert {one["quote"] for one in known["words"]} >= {"Disallow: /no"}
+    assert all(datetime.fromisoformat(one["first_at"]) == AT for one in known["words"])
 
 
 def test_lookup_of_what_no_crawl_has_seen(forbear, database: str) -> None:
@@ -297,7 +297,7 @@ def test_lookup_of_what_no_crawl_has_seen(forbear, database: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["lookup", "https://"], ["log", "--domain", "a b"], ["log", "--url", "https://"]])
-def test_a_name_that_is_none_is_told(forbear, database: str, words: list[str]) -> None:
+def test_a_name_that_is_none_is_reported(forbear, database: str, words: list[str]) -> None:
     done = forbear(*words, "--db", database)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")

@@ -1,4 +1,4 @@
-"""compose.yaml and the Kubernetes manifest call the program with words that it knows."""
+"""compose.yaml and the Kubernetes manifest call existing commands with existing options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``forbear policy`` and ``--policy``: which protocol counts how, in words, and what an operator's file changes."""
+"""``forbear policy`` and ``--policy``: the policy in words, and the overrides of an operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program: where settings come from, how errors are told, with which exit code (cli.md)."""
+"""The program: where settings come from, how errors are reported, with which exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forbear.storage.database import upgrade
 
 ROOT = Path(__file__).parents[2]
 NO_UTF_8 = "\udcff\udcfe"
-"""Octets of a command line that are no text, as Python has them."""
+"""Bytes of a command line that are not text, as Python represents them."""
 EMPTY = "sqlite:///empty.db"
 CRAWL = ("crawl", "--contact", "https://operator.example/", "--out", "out")
 
@@ -114,7 +114,7 @@ def test_a_password_is_not_printed(forbear) -> None:
         ("resolve = ['x']", "'x' is not of the form HOST:PORT:ADDRESS"),
     ],
 )
-def test_a_wrong_settings_file_is_told(forbear, tmp_path: Path, content: str, sentence: str) -> None:
+def test_a_wrong_settings_file_is_reported(forbear, tmp_path: Path, content: str, sentence: str) -> None:
     (tmp_path / "forbear.toml").write_text(content)
     done = forbear("config")
     assert done.returncode == 2
@@ -122,7 +122,7 @@ def test_a_wrong_settings_file_is_told(forbear, tmp_path: Path, content: str, se
     assert "Traceback" not in done.stderr
 
 
-def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
+def test_a_settings_file_that_is_not_there_is_reported(forbear) -> None:
     done = forbear("--config", "nowhere.toml", "config")
     assert (done.returncode, "nowhere.toml cannot be read" in done.stderr) == (2, True)
 
@@ -184,7 +184,7 @@ def test_a_settings_file_that_is_not_there_is_told(forbear) -> None:
         (["--config", "binary", "config"], "binary is not TOML"),
     ],
 )
-def test_wrong_use_is_told_in_a_sentence(forbear, tmp_path: Path, words: list[str], sentence: str) -> None:
+def test_wrong_use_is_reported_in_a_sentence(forbear, tmp_path: Path, words: list[str], sentence: str) -> None:
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     if EMPTY in words:
         upgrade(f"sqlite:///{tmp_path}/empty.db")
@@ -205,7 +205,7 @@ def test_wrong_use_is_told_in_a_sentence(forbear, tmp_path: Path, words: list[st
     ],
 )
 @pytest.mark.parametrize("command", [[*CRAWL, "http://127.0.0.1:9/"], ["db", "upgrade"]])
-def test_a_database_that_cannot_be_used_is_told(
+def test_a_database_that_cannot_be_used_is_reported(
     forbear, tmp_path: Path, command: list[str], words: list[str], sentence: str
 ) -> None:
     (tmp_path / "binary").write_bytes(bytes(range(256)) * 20)
@@ -216,7 +216,7 @@ def test_a_database_that_cannot_be_used_is_told(
     assert "secret" not in done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told(forbear) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(forbear) -> None:
     done = forbear(*CRAWL, "http://127.0.0.1:9/", "--out", "/proc/corpus")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith(
@@ -229,13 +229,13 @@ def test_a_port_where_nothing_can_be_is_deferred(forbear) -> None:
 
 
 @pytest.mark.parametrize("words", [["log"], ["lookup", "a.example"]])
-def test_a_database_that_is_not_there_is_told(forbear, words: list[str]) -> None:
+def test_a_database_that_is_not_there_is_reported(forbear, words: list[str]) -> None:
     done = forbear(*words)
     assert done.returncode == 4
     assert done.stderr == "Error: There is no database forbear.db: name the right one with --db, or crawl first.\n"
 
 
-def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypatch) -> None:
+def test_a_bug_is_a_sentence_and_with_debug_a_traceback(monkeypatch) -> None:
     def burst(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
@@ -249,7 +249,7 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("error", "is_told"),
+    ("error", "is_reported"),
     [
         (MemoryError(), True),
         (pa.lib.ArrowMemoryError("malloc of size 128 failed"), True),
@@ -260,17 +260,17 @@ def test_a_fault_of_ours_is_a_sentence_and_a_traceback_for_whoever_asks(monkeypa
         (OSError(errno.ENOSPC, "No space left on device"), False),
     ],
 )
-def test_that_memory_is_used_up_is_a_sentence(monkeypatch, error: Exception, is_told: bool) -> None:
+def test_that_memory_is_used_up_is_a_sentence(monkeypatch, error: Exception, is_reported: bool) -> None:
     def burst(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("forbear.scripts.decide.case.from_json", burst)
     done = CliRunner().invoke(cli, ["decide"], input="{}\n")
     assert done.exit_code == 4
-    assert done.stderr.startswith("Error: There is not enough memory. Give the program more (ulimit -v,") == is_told
+    assert done.stderr.startswith("Error: There is not enough memory. Give the program more (ulimit -v,") == is_reported
 
 
-def test_whoever_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
     cases = tmp_path / "cases.jsonl"
     cases.write_text('{"id": "1", "url": "https://a.example/"}\n' * 5000)
     program = f"{sys.executable} -m forbear decide --file {cases} | head -n 1; exit ${{PIPESTATUS[0]}}"

@@ -1,4 +1,4 @@
-"""``forbear replay`` over a real crawl: the demo's."""
+"""``forbear replay`` on the crawl of the demo."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_a_real_crawl_comes_out_as_it_did(forbear, demo: Path) -> None:
     assert {line["now"] for line in lines} <= {"excluded", "deferred"}
     assert all(line["reasons_now"] for line in lines)
 
-    told = forbear("replay", "--db", db, "--profile", "strict", "--shipped-policy").stdout
-    assert "by profile strict and policy " in told
-    assert "    then allowed\n    now  excluded\n" in told
+    result = forbear("replay", "--db", db, "--profile", "strict", "--shipped-policy").stdout
+    assert "by profile strict and policy " in result
+    assert "    then allowed\n    now  excluded\n" in result
 
 
 def test_what_somebody_changed_is_shown_by_cause(forbear, demo: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_somebody_changed_is_shown_by_cause(forbear, demo: Path) -> None:
     assert len(whole.stdout) > len(done.stdout)
 
 
-def test_urls_are_redacted_unless_told_otherwise(forbear, demo: Path) -> None:
+def test_urls_are_redacted_unless_asked_otherwise(forbear, demo: Path) -> None:
     with sqlite3.connect(demo / "forbear.db") as connection:
         where = "(SELECT id FROM decisions WHERE verdict = 'allowed' AND stage = 'request' LIMIT 1)"
         connection.execute(f"UPDATE decisions SET canonical = canonical || '?user=jane' WHERE id = {where}")

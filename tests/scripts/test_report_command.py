@@ -1,4 +1,4 @@
-"""``forbear report`` as a person calls it, on the log of a crawl."""
+"""``forbear report`` on the log of a crawl."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_coverage_in_every_form_on_record_and_compared(forbear: Run, crawled: st
     assert content["digest"] in forbear("report", "list").stdout
     stored = json.loads(forbear("report", "list", "--document", content["digest"][:12]).stdout)
     assert stored == content
-    (tmp_path / "said.toml").write_text('[statement]\norganisation = "Example Research"\n')
-    done = forbear("report", "coverage", "--inputs", "said.toml", "--diff", "c.json")
+    (tmp_path / "inputs.toml").write_text('[statement]\norganisation = "Example Research"\n')
+    done = forbear("report", "coverage", "--inputs", "inputs.toml", "--diff", "c.json")
     assert done.returncode == 0, done
     lines = done.stdout.splitlines()
     at = lines.index("Scope: Organisation")
@@ -113,8 +113,8 @@ def test_the_summary_is_filled_from_the_log_and_versions_are_compared(
     assert fields["2.3.names"].startswith("ForbearBot/")
     assert fields["2.3.domains"].startswith("1 of 1 domain names")
     assert [block["rows"] for block in crawling["blocks"] if "table" in block] == [[["a.example"]]]
-    (tmp_path / "said.toml").write_text('["1.2"]\nmodels = ["Example-7B"]\n')
-    done = forbear("report", "summary", "--inputs", "said.toml", "--diff", "old.json")
+    (tmp_path / "inputs.toml").write_text('["1.2"]\nmodels = ["Example-7B"]\n')
+    done = forbear("report", "summary", "--inputs", "inputs.toml", "--diff", "old.json")
     assert done.returncode == 0, done
     lines = done.stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if "Versioned model name" in line)

@@ -36,7 +36,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("table", "sentence"), WRONG)
-def test_what_is_no_timetable_is_said(table: Any, sentence: str) -> None:
+def test_what_is_not_a_schedule_is_reported(table: Any, sentence: str) -> None:
     with pytest.raises(BadSchedule, match=sentence):
         read(table, ["log", "serve", "run"])
 
@@ -72,8 +72,8 @@ def test_once_runs_what_is_due_and_says_how_it_ended(forbear: Any, tmp_path: Pat
     steps = (("upgrade", ["db", "upgrade"], "@yearly"), ("none", missing, "@yearly"), ("log", ["log"], "* * * * *"))
     path = write(tmp_path, database_url, *steps)
     done = forbear("run", str(path), "--once", "--json")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(each["step"], each["code"]) for each in told] == [("upgrade", 0), ("none", 2), ("log", 0)]
+    result = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["step"], each["code"]) for each in result] == [("upgrade", 0), ("none", 2), ("log", 0)]
     assert done.returncode == 2, "the highest"
     assert "has no versions" in done.stderr
     engine = create_engine(database_url)
@@ -109,7 +109,7 @@ def started(forks: Prefork, path: Path) -> Process:
     return forks.start(["run", str(path), "--json"], path.parent / "run", work=path.parent)
 
 
-def test_a_crawl_and_rechecks_on_a_timetable(forbear: Any, tmp_path: Path) -> None:
+def test_a_crawl_and_rechecks_on_a_schedule(forbear: Any, tmp_path: Path) -> None:
     site = dict(SITE)
     with Web({"a.example": site}) as web:
         db = f"sqlite:///{tmp_path}/f.db"

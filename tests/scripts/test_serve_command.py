@@ -116,7 +116,7 @@ def test_the_portal_is_served_until_it_is_stopped(tmp_path: Path) -> None:
             assert "Example Research" in answer.read().decode()
     finally:
         running.send_signal(signal.SIGINT)
-        said, wrong = running.communicate(timeout=60)
-    assert said == "The portal is at https://bot.example until you press Ctrl+C.\n"
+        printed, wrong = running.communicate(timeout=60)
+    assert printed == "The portal is at https://bot.example until you press Ctrl+C.\n"
     assert wrong.startswith("Warning: rate limits count all visitors as one. Add --trust-proxy")
     assert wrong.count("\n") == 1

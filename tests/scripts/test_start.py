@@ -1,4 +1,4 @@
-"""What a command loads: libraries are most of what a short command takes, so it loads those that it needs alone."""
+"""Each command loads only the libraries that it needs, as loading takes most of the time of a short command."""
 
 from __future__ import annotations
 

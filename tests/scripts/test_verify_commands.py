@@ -1,4 +1,4 @@
-"""``forbear key``, ``checkpoint``, ``verify`` and ``erase``: from a crawl to proof, as a person calls them."""
+"""``forbear key``, ``checkpoint``, ``verify`` and ``erase``, on the log of a crawl."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_a_log_that_nobody_touched(forbear: Run, crawled: str, tmp_path: Path) -
     assert lines[-1] == "Nothing was changed."
     assert f"It agrees with {outside.name}." in lines
     vkey = forbear("key", "show", "--key", "forbear.key").stdout.strip()
-    told = json.loads(forbear("verify", "--json", "--key", vkey).stdout)["summary"]
-    assert told["findings"] == 0
-    assert told["signatures"]
-    assert told["size"] == sum(told["rows"].values())
-    assert len(told["checkpoints"]) == 1
+    result = json.loads(forbear("verify", "--json", "--key", vkey).stdout)["summary"]
+    assert result["findings"] == 0
+    assert result["signatures"]
+    assert result["size"] == sum(result["rows"].values())
+    assert len(result["checkpoints"]) == 1
     assert "Add --key with the key that signed them" in forbear("verify").stdout
 
 
@@ -126,7 +126,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "sentence"), WRONG)
-def test_wrong_use_is_said_in_a_sentence(forbear: Run, tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
+def test_wrong_use_is_reported_in_a_sentence(
+    forbear: Run, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
     (tmp_path / "text").write_text("nothing\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     done = forbear(*words, env=PASSPHRASE)

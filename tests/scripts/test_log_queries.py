@@ -1,4 +1,4 @@
-"""``forbear log QUESTION``: each question as a command, and its exports opened in DuckDB, pandas and a spreadsheet."""
+"""The commands within ``forbear log``, with their exports opened in DuckDB, pandas and a spreadsheet."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def test_each_question_in_each_form(forbear, words: tuple[str, ...], name: str, 
     assert [tuple(line) for line in lines] == [columns.SHAPES[name].names] * count
     rows = list(csv.DictReader(io.StringIO(forbear(*words, "--format", "csv"))))
     assert len(rows) == count
-    told = forbear(*words)
-    assert ("No rows match." in told) == (count == 0)
-    assert all(str(line[key]) in told for line in lines for key in ("host", "measure", "failure") if key in line)
+    result = forbear(*words)
+    assert ("No rows match." in result) == (count == 0)
+    assert all(str(line[key]) in result for line in lines for key in ("host", "measure", "failure") if key in line)
 
 
 @pytest.mark.parametrize(("words", "name", "count"), QUESTIONS)
@@ -130,11 +130,11 @@ def test_exports_open_in_duckdb_pandas_and_a_spreadsheet(
     }  # and no formula ("f")
 
 
-def test_urls_are_redacted_unless_told_otherwise(forbear) -> None:
+def test_urls_are_redacted_unless_asked_otherwise(forbear) -> None:
     for form in ("table", "csv", "jsonl"):
-        told = forbear("log", "--format", form)
-        assert "user=redacted" in told
-        assert "jane" not in told
+        result = forbear("log", "--format", form)
+        assert "user=redacted" in result
+        assert "jane" not in result
         assert "user=jane" in forbear("log", "--no-redact", "--format", form)
         query = "SELECT url FROM log_pages"
         assert "jane" not in forbear("log", "sql", query, "--format", form)
