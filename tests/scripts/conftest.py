@@ -1,4 +1,4 @@
-"""A small site, and the program called as a person calls it."""
+"""Fixtures that run the program and serve a small site."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def forbear(forks: Prefork, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs ``python -m forbear`` in an empty folder, with an environment that sets nothing of ours."""
+    """Runs ``python -m forbear`` in an empty folder, without FORBEAR_ variables."""
 
     def run(
         *words: str, text: str | bytes = "", env: dict[str, str] | None = None, memory: int | None = None
@@ -32,7 +32,7 @@ def forbear(forks: Prefork, tmp_path: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def site() -> Iterator[tuple[str, dict[str, str]]]:
-    """The origin of a site and its files by path; what is not there is answered with 404."""
+    """Serves files by path, and yields the origin and the files; a missing file is answered with 404."""
     files: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -45,7 +45,7 @@ def site() -> Iterator[tuple[str, dict[str, str]]]:
             self.wfile.write(body)
 
         def log_message(self, *words: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
