@@ -118,7 +118,9 @@ def diff_versions(old: int, new: int, out: Path, log: str | None, as_json: bool)
 def _explain(found: Difference, log: str) -> list[dict[str, Any]]:
     """Looks the removed pages up in the log; leaves out those that it does not have."""
     with open_connection(log) as connection:
-        return removals.explained(connection, [str(UUID(bytes=key)) for key in found.removed["decision"].to_pylist()])
+        return removals.explain_pages(
+            connection, [str(UUID(bytes=key)) for key in found.removed["decision"].to_pylist()]
+        )
 
 
 @command.command("verify")

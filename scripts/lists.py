@@ -48,7 +48,7 @@ def command(ctx: click.Context, db: str, as_json: bool) -> int | None:
         return None
     today = datetime.now(UTC).date()
     with open_connection(db) as connection:
-        known = [_state(state, today) for state in lists.states(connection)]
+        known = [_state(state, today) for state in lists.publication_statuses(connection)]
     if as_json:
         for row in known:
             click.echo(show.json_line(row), nl=False)
@@ -72,7 +72,7 @@ def warn_of_lists(config: Config) -> None:
         return
     try:
         with open_connection(config.db) as connection:
-            known = list(lists.states(connection))
+            known = list(lists.publication_statuses(connection))
     except StorageError:
         return
     for sentence in _warnings(_state(state, datetime.now(UTC).date()) for state in known):
@@ -159,7 +159,7 @@ def import_command(
     entries = list(_entries(publication, kind))
     issue = lists.Issue(layout, file.name, day, kind.whole and not part, content, publication.unread)
     with open_engine(db, create=True) as engine, writing(engine) as connection:
-        before = next((state for state in lists.states(connection) if state.layout == layout), None)
+        before = next((state for state in lists.publication_statuses(connection) if state.layout == layout), None)
         listed = before.in_force + before.held if before else 0
         if issue.whole:
             _check_size(file, len(entries), listed, shrinks=shrinks, grows=grows)

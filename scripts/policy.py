@@ -74,10 +74,10 @@ def list_command(db: str, as_json: bool) -> None:
       forbear policy list --db sqlite:///forbear.db
     """
     from forbear.scripts.database import open_connection  # noqa: PLC0415 `policy show` needs no database
-    from forbear.storage.log.policies import on_record  # noqa: PLC0415 as above
+    from forbear.storage.log.policies import recorded_policies  # noqa: PLC0415 as above
 
     with open_connection(db) as connection:
-        known = list(on_record(connection))
+        known = list(recorded_policies(connection))
     if as_json:
         for one in known:
             overrides = [{"what": d.what, "looser": d.looser, "reason": d.reason} for d in one.overrides]

@@ -235,14 +235,14 @@ def _older(path: Path, kind: str) -> dict[str, Any]:
 
 def _evidence(connection: Connection) -> coverage.Evidence:
     today = datetime.now(UTC).date()
-    known = list(lists.states(connection))
+    known = list(lists.publication_statuses(connection))
     stale = sum(
         1 for one in known if one.layout not in layouts() or (today - one.published).days > layouts()[one.layout].renew
     )
     return coverage.Evidence(
         engine=version("forbear"),
         decisions=figures.verdicts(connection),
-        served=tuple(figures.served(connection)),
+        served=tuple(figures.served_measures(connection)),
         runs=tuple(figures.runs(connection)),
         checks=tuple(figures.checks(connection)),
         withdrawn=tuple(figures.withdrawn(connection)),
@@ -259,7 +259,11 @@ def _in_force(connection: Connection, path: Path | None) -> policies_of.InForce:
     logged = policies.find(connection, run.policy) if run and path is None else None
     titles = {name: f"{layout.title} ({layout.country})" for name, layout in layouts().items()}
     return policies_of.InForce(
-        version("forbear"), logged or options.load_policy(path), run, list(lists.states(connection)), titles
+        version("forbear"),
+        logged or options.load_policy(path),
+        run,
+        list(lists.publication_statuses(connection)),
+        titles,
     )
 
 

@@ -72,7 +72,7 @@ def erase(out: Path, writer: Writer) -> Erased:
 
 def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, held: ExitStack) -> None:
     path = out / name
-    stay = writer.call(lambda connection: removals.staying(connection, name)).result()
+    stay = writer.call(lambda connection: removals.remaining_pages(connection, name)).result()
     part = part_path(path)
     with path.open("rb") as old, part.open("wb") as new:
         # The new file is locked from before it has its name until the log knows it, so that nobody repairs it.

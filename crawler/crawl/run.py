@@ -153,7 +153,7 @@ def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
     erased = erase(out, writer)
 
     def end_of(name: str) -> int | None:
-        return writer.call(lambda connection: removals.end_of(connection, name)).result()
+        return writer.call(lambda connection: removals.end_of_file(connection, name)).result()
 
     repair(out, end_of, erased.waiting, reader)
     return erased

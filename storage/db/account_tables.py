@@ -14,7 +14,7 @@ accounts = Table(
     "accounts",
     metadata,
     Column("id", Text, primary_key=True, comment="UUIDv7 of the account."),
-    Column("name", SafeText, nullable=False, unique=True, comment="What its owner signs in with."),
+    Column("name", SafeText, nullable=False, unique=True, comment="The name its owner signs in with."),
     Column(
         "role", Text, nullable=False, comment="viewer reads the log, legal works complaints too, admin sees audits."
     ),
@@ -24,7 +24,7 @@ accounts = Table(
     Column("counter", Count, nullable=False, comment="Time step of the last code used: none is taken twice."),
     Column("subject", SafeText, unique=True, comment="Issuer and subject (OpenID Connect) that sign in to it."),
     Column("created_at", Instant, nullable=False, comment="When it was made (UTC)."),
-    Column("disabled_at", Instant, comment="Since when it is shut (UTC)."),
+    Column("disabled_at", Instant, comment="Since when it is disabled (UTC)."),
     comment="People who may sign in to the portal.",
 )
 
@@ -38,7 +38,7 @@ attempts = Table(
     Column("failed_at", Instant, comment="When the last of them was (UTC); empty: none."),
     Column("signed_in_at", Instant, comment="When a sign-in last went well (UTC); empty: never."),
     Column("forget_at", Instant, nullable=False, index=True, comment="When the row is removed (UTC)."),
-    comment="Sign-ins by name and client, to slow down guesses. Rows go when they count no more.",
+    comment="Sign-ins by name and client, to slow down guesses. Rows are deleted when they no longer count.",
 )
 
 sessions = Table(
@@ -49,7 +49,7 @@ sessions = Table(
     Column("stage", Text, nullable=False, comment="enrolment: may set up codes and nothing else; full."),
     Column("rotated_at", Instant, nullable=False, comment="When it got this id (UTC)."),
     Column("seen_at", Instant, nullable=False, comment="When it was last used, to the minute (UTC)."),
-    Column("expires_at", Instant, nullable=False, comment="When it ends whatever happens (UTC)."),
+    Column("expires_at", Instant, nullable=False, comment="When it ends at the latest (UTC)."),
     comment="Who is signed in. Rows go when a session ends.",
 )
 
@@ -91,7 +91,7 @@ saved_queries = Table(
     Column("label", SafeText, nullable=False, comment="What its owner calls it."),
     Column("query", SafeText, nullable=False, comment="The filters, as the query of the page's URL."),
     Column("created_at", Instant, nullable=False, comment="When it was saved (UTC)."),
-    comment="Filters of the log that somebody wants to see again.",
+    comment="Saved filters of the log.",
 )
 
 SECRET = (accounts, attempts, sessions, tokens)

@@ -101,7 +101,7 @@ policies = Table(
         "overrides",
         JSON,
         nullable=False,
-        comment="Where the operator's file departs from what ships: what, whether looser, for what reason.",
+        comment="Overrides by the operator's file: what, whether looser, for what reason.",
     ),
     Column("content", Text, nullable=False, comment="The whole policy as JSON: protocols, profiles, lists of agents."),
     comment="Which protocol counts how: one row for each policy that decisions were made by.",
@@ -118,7 +118,7 @@ hosts = Table(
     Column("next_at", Instant, comment="Earliest time of the next request, for all processes (UTC); empty: any time."),
     Column("lease_owner", Text, index=True, comment="The one process that may send requests to this host now."),
     Column("lease_until", Instant, comment="When that permission ends unless it is renewed (UTC)."),
-    comment="One row for each host name ever met, and the politeness that all crawls share towards it.",
+    comment="One row for each known host name, and the pause between requests that all crawls share.",
 )
 
 bodies = Table(
@@ -362,11 +362,11 @@ list_entries = Table(
     Column("basis", SafeText, nullable=False, comment="Legal basis, and the case if published."),
     Column("decided", Date, comment="When it was decided; empty where the publication does not say."),
     Column("since", Date, nullable=False, comment="The day of the first publication that names it."),
-    Column("until", Date, comment="The day of the first one that does not any more; empty while it is listed."),
+    Column("until", Date, comment="The day of the first publication without it; empty while it is listed."),
     Column("source", Text, ForeignKey("list_sources.sha256"), nullable=False, comment="That first publication."),
     Column("held", SafeText, nullable=False, comment="Why it waits for a person; empty: nothing spoke against it."),
-    Column("accepted_at", Instant, comment="When a person let it in (UTC); empty: nobody did."),
-    Column("accepted_by", SafeText, comment="Who let it in."),
+    Column("accepted_at", Instant, comment="When a person accepted it (UTC); empty: nobody did."),
+    Column("accepted_by", SafeText, comment="Who accepted it."),
     Column("accepted_why", SafeText, comment="Why."),
     _index("layout", "domain"),
     comment="Sites that courts or authorities recognised as infringing (measure 1.2(1)(b)), with provenance.",
@@ -393,7 +393,7 @@ queues = Table(
     Column("host", Text, ForeignKey("hosts.host"), nullable=False, index=True, comment="The host."),
     Column("ready_at", Instant, comment="When this host is next looked at (UTC); empty: nothing is left to do."),
     UniqueConstraint("crawl", "host"),
-    comment="One row for each host of a crawl: hosts take turns, whichever has been ready longest is next.",
+    comment="One row for each host of a crawl: hosts take turns, the one ready longest is next.",
 )
 # Choosing the next hosts reads only as many rows of this index as hosts are asked for.
 Index(
@@ -497,5 +497,5 @@ host_reasons = Table(
     Column("last_at", Instant, nullable=False, comment="When they last decided (UTC)."),
     Column("decisions", Count, nullable=False, comment="How many decisions rest on them."),
     _index("host", "verdict", "last_at"),
-    comment="Sum over reasons: whose words shut which host, since when, how often.",
+    comment="Sum over reasons: whose words excluded or deferred which host, since when, how often.",
 )

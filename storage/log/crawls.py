@@ -97,7 +97,7 @@ def _but(configuration: Mapping[str, Any], some: Collection[str]) -> dict[str, A
 
 
 def _running(connection: Connection, record: CrawlRecord) -> dict[str, Any]:
-    policies.put_on_record(connection, record.policy)
+    policies.record_policy(connection, record.policy)
     return {
         "engine": record.engine,
         "agent": record.agent,

@@ -144,7 +144,7 @@ def _fields(row: Any) -> tuple[str, ...]:
     return (row.domain, row.country, row.authority, row.basis, *days, f"sha256:{row.source}", accepted)
 
 
-def states(connection: Connection) -> Iterator[PublicationStatus]:
+def publication_statuses(connection: Connection) -> Iterator[PublicationStatus]:
     """Yields every imported publication, by name."""
     columns = list_entries.c
     kinds = (columns.layout, columns.held, columns.accepted_at)

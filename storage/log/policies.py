@@ -23,7 +23,7 @@ class PolicyRecord:
     overrides: tuple[Override, ...]
 
 
-def put_on_record(connection: Connection, policy: Policy) -> None:
+def record_policy(connection: Connection, policy: Policy) -> None:
     """Stores a policy, unless it is stored already."""
     row = {
         "digest": policy.digest,
@@ -34,7 +34,7 @@ def put_on_record(connection: Connection, policy: Policy) -> None:
     connection.execute(insert(connection, policies).on_conflict_do_nothing(), row)
 
 
-def on_record(connection: Connection) -> Iterator[PolicyRecord]:
+def recorded_policies(connection: Connection) -> Iterator[PolicyRecord]:
     """Yields all policies of the log, oldest first."""
     columns = policies.c
     for row in connection.execute(select(columns.digest, columns.first_at, columns.overrides).order_by("first_at")):

@@ -88,7 +88,7 @@ class Check:
     found: int | None
 
 
-def served(connection: Connection) -> list[Served]:
+def served_measures(connection: Connection) -> list[Served]:
     """Yields sums over all reasons, by measure, protocol and verdict."""
     columns = host_reasons.c
     kinds = (columns.measure, columns.protocol, columns.verdict)

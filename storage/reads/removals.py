@@ -140,7 +140,7 @@ def files_with(connection: Connection, digests: Sequence[str]) -> set[str]:
     return found
 
 
-def staying(connection: Connection, warc_file: str) -> set[str]:
+def remaining_pages(connection: Connection, warc_file: str) -> set[str]:
     """Returns the pages of a file that stay, by their decisions."""
     return set(connection.scalars(select(pages.c.decision).where(pages.c.warc_file == warc_file, _staying)))
 
@@ -162,14 +162,14 @@ def mark_erased(connection: Connection, some: Sequence[str], at: datetime) -> No
         connection.execute(update(removals).where(removals.c.page.in_(part)).values(erased_at=at))
 
 
-def end_of(connection: Connection, warc_file: str) -> int | None:
+def end_of_file(connection: Connection, warc_file: str) -> int | None:
     """Returns where the last known page of a WARC file ends."""
     ends = select(func.max(pages.c.warc_offset + pages.c.warc_length))
     end: int | None = connection.scalar(ends.where(pages.c.warc_file == warc_file, _staying))
     return end
 
 
-def explained(connection: Connection, some: Sequence[str]) -> list[dict[str, Any]]:
+def explain_pages(connection: Connection, some: Sequence[str]) -> list[dict[str, Any]]:
     """Returns pages by their decisions, sorted by URL; removed ones with ``at`` and ``reasons``."""
     found: list[dict[str, Any]] = []
     for part in chunks(some):

@@ -37,7 +37,7 @@ from forbear.storage.database import open_database, translated
 from forbear.storage.db.schema import decision_captures, decisions, gaps, pages, removals, statements
 from forbear.storage.db.types import printable
 from forbear.storage.log import evidence
-from forbear.storage.log import policies as on_record
+from forbear.storage.log import policies as policy_log
 from forbear.storage.log.evidence import StoredCapture
 from forbear.storage.reads.queries import Filter, ids, reasons_of
 
@@ -284,7 +284,7 @@ class _Worker:
             digest = ""
         if digest not in self._policies:
             content = self._options.policy
-            self._policies[digest] = policies.restore(content) if content else on_record.find(connection, digest)
+            self._policies[digest] = policies.restore(content) if content else policy_log.find(connection, digest)
         policy = self._policies[digest]
         if policy is None:
             done.unrecorded[digest] += 1

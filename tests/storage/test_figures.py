@@ -51,7 +51,7 @@ def test_content_is_counted_by_domain_and_type_and_what_was_taken_out_does_not_c
         assert figures.by_domain(connection, ["other"]) == []
         assert figures.period(connection, ["other"]) is None
         assert figures.verdicts(connection) == {"allowed": 3, "excluded": 1}
-        [served] = figures.served(connection)
+        [served] = figures.served_measures(connection)
         assert (served.measure, served.protocol, served.verdict) == ("1.3(1)(a)", "robots", Verdict.EXCLUDED)
         assert (served.decisions, served.hosts, served.last_at) == (1, 1, AT)
     later = make.decided("https://c.example/2", Verdict.EXCLUDED)

@@ -61,7 +61,7 @@ def test_what_is_held_back_is_in_no_list_until_a_person_lets_it_in(engine: Engin
     with writing(engine) as connection:
         lists.import_list(connection, issue(1, b"1"), [site("github.io", "shared hosting"), site("a.example")], NOW)
         assert set(domains(connection)) == {"a.example"}
-        [state] = lists.states(connection)
+        [state] = lists.publication_statuses(connection)
         assert (state.in_force, state.held) == (1, 1)
         assert lists.accept(connection, "a.example", by="x", why="y", at=NOW) == 0
         assert lists.accept(connection, "github.io", by="legal team", why="order 12", at=NOW) == 1

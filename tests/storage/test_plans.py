@@ -55,8 +55,8 @@ def leave(connection: Connection, crawl: str) -> None:
     )
     removals.files_with(connection, ["0" * 64])
     removals.pending(connection)
-    removals.staying(connection, "warc/1.warc.gz")
-    removals.end_of(connection, "warc/1.warc.gz")
+    removals.remaining_pages(connection, "warc/1.warc.gz")
+    removals.end_of_file(connection, "warc/1.warc.gz")
 
 
 def ask_for_legal_teams(connection: Connection, crawl: str) -> None:
