@@ -206,12 +206,7 @@ def _quoted_columns() -> tuple[Column[Any], ...]:
         Column("decision", Text, ForeignKey("decisions.id"), primary_key=True, comment="The decision."),
         Column("position", Integer, primary_key=True, comment="Order within the decision, from 0."),
         Column("protocol", Text, nullable=False, comment="robots, tdmrep, robots-meta, access, unreachable, …"),
-        Column(
-            "quote",
-            SafeText,
-            nullable=False,
-            comment="The words of the site, byte for byte; or the failure's name.",
-        ),
+        Column("quote", SafeText, nullable=False, comment="The site's words, byte for byte; or the failure's name."),
         Column("source", SafeText, nullable=False, comment="URL that the words come from."),
         Column("place", SafeText, nullable=False, comment="Where in the source: line 12, header tdm-reservation, …"),
     )
@@ -317,9 +312,7 @@ checkpoints = Table(
     Column("at", Instant, nullable=False, comment="When it was signed (UTC)."),
     Column("size", Count, nullable=False, index=True, comment="How many leaves of the chain it covers."),
     Column("root", Text, nullable=False, comment="Root hash over them (RFC 9162 2.1), in hexadecimal."),
-    Column(
-        "note", Text, nullable=False, comment="The signed note (C2SP tlog-checkpoint), as it was given to witnesses."
-    ),
+    Column("note", Text, nullable=False, comment="The signed note (C2SP tlog-checkpoint), as sent to witnesses."),
     Column(
         "timestamp", Text, comment="An authority's RFC 3161 response for the note, DER in base64; empty: not asked."
     ),
@@ -419,10 +412,7 @@ frontier = Table(
     Column("attempts", Integer, nullable=False, comment="How often it was deferred."),
     Column("decision", Text, ForeignKey("decisions.id"), comment="The latest decision about it."),
     Column(
-        "deaths",
-        Integer,
-        nullable=False,
-        comment="How many processes died that had it: 1 for each, 10 for one that was reading it.",
+        "deaths", Integer, nullable=False, comment="Processes that died with it: 1 for each, 10 for one reading it."
     ),
     comment="What each crawl found and has still to do: one row for each URL of a crawl.",
 )
