@@ -56,7 +56,7 @@ def inputs(text: str) -> dict[str, Any]:
     known = {paragraph["id"] for paragraph in shipped("coverage.toml")["paragraphs"]}
     for name, table in content.get("paragraphs", {}).items():
         if name not in known:
-            raise BadInputs(f"{name!r} is no paragraph of the chapter: choose among {', '.join(sorted(known))}")
+            raise BadInputs(f"{name!r} is not a paragraph of the chapter: choose among {', '.join(sorted(known))}")
         if table.get("applicable") is False and not table.get("why", "").strip():
             raise BadInputs(f"[paragraphs.{name!r}]: what does not apply needs a reason (why)")
         for action in table.get("actions", ()):

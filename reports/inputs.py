@@ -14,24 +14,24 @@ class BadInputs(ValueError):
 
 
 def read(text: str, known: Mapping[str, Mapping[str, type | tuple[type, ...]]]) -> dict[str, dict[str, Any]]:
-    """The tables of a TOML file; ``known`` has, for each table, its keys and their types. Raises BadInputs.
+    """Reads the tables of a TOML file; ``known`` has the keys of each table, with their types. Raises BadInputs.
 
-    A table ``"paragraphs.*"`` stands for all tables in ``[paragraphs]``.
+    The name ``"paragraphs.*"`` in ``known`` means all tables in ``[paragraphs]``.
     """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInputs(f"it is no TOML: {error}") from None
+        raise BadInputs(f"it is not TOML: {error}") from None
     for name, table in content.items():
         if not isinstance(table, dict):
-            raise BadInputs(f"{name!r} stands alone: the file has the tables {_names(known)}")
+            raise BadInputs(f"{name!r} is outside a table: move it to one of {_names(known)}")
         if f"{name}.*" in known:
             for key, inner in table.items():
                 _check(f"{name}.{key}", inner, known[f"{name}.*"])
         elif name in known:
             _check(name, table, known[name])
         else:
-            raise BadInputs(f"[{name}] is not known here: the file has the tables {_names(known)}")
+            raise BadInputs(f"[{name}] is not known here: choose among {_names(known)}")
     return content
 
 
@@ -41,12 +41,12 @@ def _names(known: Mapping[str, Any]) -> str:
 
 def _check(name: str, table: Any, keys: Mapping[str, type | tuple[type, ...]]) -> None:
     if not isinstance(table, dict):
-        raise BadInputs(f"[{name}] is no table")
+        raise BadInputs(f"[{name}] is not a table: write [{name}] above its keys")
     for key, value in table.items():
         if key not in keys:
             raise BadInputs(f"[{name}] has a key {key!r} that is not known: choose among {', '.join(keys)}")
         if not isinstance(value, keys[key]) or (isinstance(value, bool) and keys[key] is not bool):
-            raise BadInputs(f"[{name}]: {key} is of the wrong kind: {_kind(keys[key])} is needed")
+            raise BadInputs(f"[{name}]: {key} has the wrong type: write {_kind(keys[key])}")
 
 
 def _kind(kind: type | tuple[type, ...]) -> str:
@@ -56,5 +56,5 @@ def _kind(kind: type | tuple[type, ...]) -> str:
 
 
 def shipped(name: str) -> dict[str, Any]:
-    """A TOML file that belongs to this package."""
+    """Reads a TOML file of this package."""
     return tomllib.loads(resources.files("forbear.reports").joinpath(name).read_text(encoding="utf-8"))

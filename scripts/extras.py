@@ -1,4 +1,4 @@
-"""Extras: what `pip install forbear` alone does not bring, and which command needs it."""
+"""The extras: packages that ``pip install forbear`` does not install, and the message that names a missing extra."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKAGES = {
         "uvicorn",
     ),
 }
-"""What each extra brings, by the names of imports; what several bring is named once, with the first of them."""
+"""The packages of each extra, by import name; a package of several extras is listed with the first."""
 
 OWN = {"report": "reports", "serve": "portal", "user": "portal"}
 """The extra of a command, which brings all that it needs; any other command needs the one that has the package."""

@@ -74,7 +74,7 @@ class Config:
         check_token(self.agent)
         check_contact(self.contact, "--contact")
         if self.follow not in FOLLOW:
-            raise BadConfig(f"{self.follow!r} is no way to follow links: choose {', '.join(FOLLOW)}.")
+            raise BadConfig(f"{self.follow!r} is not a way to follow links: choose {', '.join(FOLLOW)}.")
         read_signer(self.signing_key, self.signature_agent)
         for seed in self.seeds:
             urls.parse(seed)

@@ -64,4 +64,4 @@ def public(path: Path) -> VerifierKey:
         line = path.read_text("utf-8").partition("\n")[0]
         return VerifierKey.parse(line.removeprefix(_LINE))
     except (BadNote, UnicodeDecodeError):
-        raise BadKey(f"{path} holds no key of Forbear: make one with `forbear key new`.") from None
+        raise BadKey(f"{path} is not a key of Forbear: make one with `forbear key new`.") from None

@@ -131,16 +131,16 @@ def test_what_the_operator_says_stands_there_and_overdue_dates_are_told() -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("organisation = 1", "stands alone"),
+        ("organisation = 1", "is outside a table"),
         ("[other]", "not known here"),
         ("[statement]\nname = 'x'", "has a key 'name'"),
         ("[statement]\napproved_on = 'soon'", "a date like"),
-        ("[paragraphs.'9.9']\nresponsible = 'x'", "no paragraph of the chapter"),
+        ("[paragraphs.'9.9']\nresponsible = 'x'", "is not a paragraph of the chapter"),
         ("[paragraphs.'1.4']\napplicable = false", "needs a reason"),
         ("[paragraphs.'1.4']\napplicable = 'no'", "true or false"),
         ("[paragraphs.'1.4']\nactions = [{by = 'x'}]", "an action has"),
-        ("[paragraphs]\n1 = 2", "no table"),
-        ("[", "no TOML"),
+        ("[paragraphs]\n1 = 2", "is not a table"),
+        ("[", "is not TOML"),
     ],
 )
 def test_a_mistake_in_the_inputs_is_told(text: str, sentence: str) -> None:

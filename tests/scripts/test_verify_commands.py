@@ -111,9 +111,9 @@ def test_a_checkpoint_is_made_when_asked_for(forbear: Run, crawled: str, tmp_pat
 
 WRONG = [
     (("key", "new", "--name", "a name"), "is not a valid key name"),
-    (("key", "show", "--key", "text"), "holds no key of Forbear"),
+    (("key", "show", "--key", "text"), "is not a key of Forbear"),
     (("key", "show", "--key", "nothing"), "does not exist"),
-    (("checkpoint", "--key", "text"), "holds no key of Forbear"),
+    (("checkpoint", "--key", "text"), "is not a key of Forbear"),
     (("checkpoint",), "Missing option '--key'"),
     (("verify", "--key", "nonsense"), "is not a verifier key"),
     (("verify", "--checkpoint", "binary"), "is not a text file"),
