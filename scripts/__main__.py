@@ -130,7 +130,8 @@ def cli(ctx: click.Context, path: str | None, debug: bool) -> None:
     line wins over the environment, and the environment over the file.
 
     \b
-    Example: forbear check https://example.org/page
+    Example:
+      forbear check https://example.org/page
     """
     ctx.obj = Settings.read(path)
     if ctx.invoked_subcommand:  # click looked the command up before its settings were read

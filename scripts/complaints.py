@@ -27,7 +27,12 @@ from forbear.storage.log.complaints import (
 
 @click.group()
 def command() -> None:
-    """List complaints by rightsholders, and take their next step."""
+    """List complaints by rightsholders, and take their next step.
+
+    \b
+    Example:
+      forbear complaints list
+    """
 
 
 number = click.argument("number")

@@ -33,7 +33,12 @@ log = options.option("--db", "log", metavar="URL", help="Database of the log, to
 
 @click.group()
 def command() -> None:
-    """List, compare, verify and describe the versions of a corpus."""
+    """List, compare, verify and describe the versions of a corpus.
+
+    \b
+    Example:
+      forbear corpus versions --out corpus
+    """
 
 
 def _load(folder: Path, number: int | None) -> Version:
@@ -55,7 +60,8 @@ def list_versions(out: Path, as_json: bool) -> None:
     """List the versions, oldest first.
 
     \b
-    Example: forbear corpus versions --out corpus
+    Example:
+      forbear corpus versions --out corpus
     """
     known = [_load(out, number) for number in versions.numbers(out)] or [_load(out, None)]
     if as_json:
@@ -92,7 +98,8 @@ def diff_versions(old: int, new: int, out: Path, log: str | None, as_json: bool)
     """Compare two versions: pages added and removed, by domain; with --db, the removed URLs and the reasons.
 
     \b
-    Example: forbear corpus diff 1 2 --out corpus --db sqlite:///forbear.db
+    Example:
+      forbear corpus diff 1 2 --out corpus --db sqlite:///forbear.db
     """
     found: Difference = _checked(lambda: versions.diff(out, _load(out, old), _load(out, new)))
     domains = found.domains()
@@ -131,7 +138,8 @@ def verify_version(number: int | None, out: Path, as_json: bool) -> int:
     """Compare every file with its digest in VERSION, by default the latest. Exit code 1: a file was changed.
 
     \b
-    Example: forbear corpus verify --out corpus
+    Example:
+      forbear corpus verify --out corpus
     """
     version = _load(out, number)
     done = _checked(lambda: versions.verify(out, version))
@@ -155,7 +163,8 @@ def holds_pages(name: str, out: Path, as_json: bool) -> int:
     """Show which versions hold pages of a domain, a host or a URL. Exit code 3: none does.
 
     \b
-    Example: forbear corpus holds example.org --out corpus
+    Example:
+      forbear corpus holds example.org --out corpus
     """
     column, value = _column(name)
     known = [_load(out, number) for number in versions.numbers(out)] or [_load(out, None)]
@@ -198,7 +207,8 @@ def write_card(number: int | None, out: Path, db: str, as_json: bool, **given: s
     What only the operator knows is marked as open until an option provides it.
 
     \b
-    Example: forbear corpus card --out corpus --name "Harbour pages" --creator "Example Ltd"
+    Example:
+      forbear corpus card --out corpus --name "Harbour pages" --creator "Example Ltd"
     """
     version = _load(out, number)
     files = sorted(name for name in version.files if name.startswith("warc/"))

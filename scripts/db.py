@@ -14,7 +14,12 @@ from forbear.storage.db import roles
 
 @click.group()
 def command() -> None:
-    """Create or upgrade the database, and grant rights in it."""
+    """Create or upgrade the database, and grant rights in it.
+
+    \b
+    Example:
+      forbear db upgrade --db sqlite:///forbear.db
+    """
 
 
 @command.command("upgrade", short_help="Create or upgrade the database.")

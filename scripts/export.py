@@ -18,7 +18,8 @@ def command() -> None:
     """Write host rules from the log to a file.
 
     \b
-    Example: forbear export hosts -o hosts.parquet
+    Example:
+      forbear export hosts -o hosts.parquet
     """
 
 

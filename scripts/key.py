@@ -18,7 +18,12 @@ ENVIRONMENT = "FORBEAR_PASSPHRASE"
 
 @click.group()
 def command() -> None:
-    """Create the key that signs checkpoints, or show its public half."""
+    """Create the key that signs checkpoints, or show its public half.
+
+    \b
+    Example:
+      forbear key new --name example.org/forbear
+    """
 
 
 @command.command("new", short_help="Create a key.")

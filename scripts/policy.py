@@ -27,7 +27,12 @@ IN_WORDS = {
 
 @click.group()
 def command() -> None:
-    """Explain how each protocol counts, and what your own file changes."""
+    """Explain how each protocol counts, and what your own file changes.
+
+    \b
+    Example:
+      forbear policy show
+    """
 
 
 @command.command("show", short_help="Explain a policy in words.")

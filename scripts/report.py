@@ -56,6 +56,10 @@ def command() -> None:
 
     They are filled in from the log and from --inputs, which has what only you know. Whatever is missing is marked as
     open.
+
+    \b
+    Example:
+      forbear report summary --out summary.html
     """
 
 

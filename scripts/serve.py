@@ -134,7 +134,7 @@ def command(
     with --base-url.
 
     \b
-    Examples:
+    Example:
       forbear serve --contact https://example.org/bot --operator "Example Research"
       forbear serve --contact https://example.org/bot --base-url https://bot.example.org --trust-proxy 127.0.0.1
     """

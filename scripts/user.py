@@ -19,7 +19,12 @@ from forbear.storage.db.records import now
 
 @click.group()
 def command() -> None:
-    """Manage accounts of the portal, and tokens for its JSON API."""
+    """Manage accounts of the portal, and tokens for its JSON API.
+
+    \b
+    Example:
+      forbear user add grace --role legal
+    """
 
 
 name = click.argument("name")

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from forbear.scripts.__main__ import COMMANDS, cli, load
 from forbear.scripts.settings import envvar_of, key_of
-from forbear.storage.database import upgrade
+from forbear.storage.database import StorageError, upgrade
 
 ROOT = Path(__file__).parents[2]
 NO_UTF_8 = "\udcff\udcfe"
@@ -34,8 +34,8 @@ def commands() -> list[tuple[str, click.Command]]:
     found = []
     for name in COMMANDS:
         command = load(name)
-        parts = command.commands.items() if isinstance(command, click.Group) else [("", command)]
-        found += [(f"{name} {part}".strip(), each) for part, each in parts]
+        parts = command.commands.items() if isinstance(command, click.Group) else ()
+        found += [(f"{name} {part}".strip(), each) for part, each in (("", command), *parts)]
     return found
 
 
@@ -246,6 +246,30 @@ def test_a_bug_is_a_sentence_and_with_debug_a_traceback(monkeypatch) -> None:
     assert "Traceback" not in plain.stderr
     monkeypatch.setenv("FORBEAR_DEBUG", "1")
     assert "Traceback" in CliRunner().invoke(cli, ["decide"], input="{}\n").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "Error: The operating system reports: No space left on device.",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "x.db"), "Error: Cannot use x.db: Permission denied."),
+        (StorageError("The database went away."), "Error: The database went away."),
+        (KeyError("x"), "Internal error (KeyError: 'x'). Please report this bug"),
+        (ValueError("x"), "Internal error (ValueError: x). Please report this bug"),
+    ],
+)
+def test_the_message_separates_an_outside_failure_from_a_bug(monkeypatch, error: Exception, message: str) -> None:
+    def burst(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("forbear.scripts.decide.options.load_policy", burst)
+    done = CliRunner().invoke(cli, ["decide"], input="{}\n")
+    assert done.exit_code == 4
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
