@@ -1,4 +1,4 @@
-"""What came back, by URL, with redirects followed: all that a protocol ever looks into."""
+"""Captures by URL, with redirects followed: all that a protocol ever reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_REDIRECTS = 5
 class Captures:
     """The exchanges known, by canonical URL.
 
-    ``complete`` means that a place which is not among them answered 404 (decide.md), not that it is unknown.
+    ``complete`` means that a place which is not among them answered 404, not that it is unknown.
     The last capture of a URL counts.
     """
 
@@ -45,7 +45,7 @@ class Captures:
 
 
 REFUSED = "access"
-"""The protocol of the gap that a refusal leaves, as of every other shut door (protocols.access)."""
+"""The protocol of a gap that a refusal leaves (protocols.access)."""
 
 # Cloudflare: Detect a Challenge Page response; AWS WAF: CaptchaAction and ChallengeAction; Vercel: its firewall's
 # answers, as seen.
@@ -132,12 +132,12 @@ def is_refusal(gap: Gap) -> bool:
 
 
 class Hop:
-    """One step of a question: a URL of its redirect chain, with what is known around it.
+    """One URL of a question's redirect chain, with what is known about it.
 
     ``page`` is the answer that may be kept: the last of the chain, with a 2xx status; nothing if the URL redirects,
     failed, was refused, or was not fetched yet. ``policy`` has the lists that some protocols read by.
-    Of ``url`` a protocol takes the host and origin; about its path and query it asks ``of_target``, so that what is the
-    same for all URLs of a host has to be worked out once (host_rules).
+    A protocol reads the host and origin from ``url``, and asks ``of_target`` about path and query, so that what is the
+    same for all URLs of a host is worked out once (host_rules).
     """
 
     def __init__(

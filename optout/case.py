@@ -1,4 +1,4 @@
-"""Cases and decisions as JSON objects: the interface of ``forbear decide`` and the form of every conformance vector."""
+"""Converts cases and decisions to and from JSON, as ``forbear decide`` and the conformance vectors have them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BadCase(ValueError):
 
 
 class Case(NamedTuple):
-    """A question under its caller's name for it, with all that is known."""
+    """A question with the caller's name for it and all that is known."""
 
     id: str
     question: Question

@@ -1,4 +1,4 @@
-"""The one decision: a question, what is known, a policy; out comes a decision, or the places still to look at."""
+"""Decides: a question, captures and a policy give a decision, or the places that must be looked at first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from forbear.optout.readers import url as urls
 UNREACHABLE = "unreachable"
 
 _LISTS = frozenset({OPERATOR, infringing_list.NAME})
-"""What they shut is not asked for anything more."""
+"""A site that they exclude gets no request at all."""
 
 
 def decide(question: Question, captures: Captures, policy: Policy) -> Decision | tuple[Place, ...]:
@@ -44,7 +44,7 @@ def decide(question: Question, captures: Captures, policy: Policy) -> Decision |
 def decide_of(
     steps: Sequence[Hop], stage: Stage, url: str, failures: Iterable[Gap] = ()
 ) -> Decision | tuple[Place, ...]:
-    """Returns the same, of a question's steps; ``url`` is the last of them, which ``failures`` are about."""
+    """Like ``decide``, for a resolved redirect chain that ends at ``url``; ``failures`` are the gaps on the way."""
     question, captures, policy = steps[0].question, steps[0].captures, steps[0].policy
     found: list[Statement | Gap | Place] = list(failures)
     for step in steps:
@@ -67,7 +67,7 @@ def decide_of(
 def judge_again(
     question: Question, captures: Captures, policy: Policy, url: str, read_then: Iterable[Statement | Gap]
 ) -> Decision:
-    """Judges a page whose content is no longer at hand, by the statements and gaps that were read in it then.
+    """Judges a page whose content was not kept, by the statements and gaps that were read in it then.
 
     ``url`` is the canonical URL that the decision ended at. What a licence of the operator lifts is not among what was
     read then, so the list is read again.

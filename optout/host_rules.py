@@ -46,9 +46,9 @@ Outcome = Decision | tuple[Place, ...]
 """What ``decide`` answers."""
 
 MOST_OUTCOMES = 1_000
-"""Outcomes that are kept for a host; any other URL is decided by itself."""
+"""How many outcomes are kept for a host; any further one is decided each time."""
 MOST_COVERING = 256
-"""Rules in one answer, up to which it is kept."""
+"""How many rules an answer may have to be kept."""
 
 
 class HostRules:
@@ -80,7 +80,7 @@ class HostRules:
         return _with_url(self.origin + target.text, found.outcome)
 
     def find(self, url: str) -> Found:
-        """Returns the same for tables: one object for all URLs with the same outcome, as far as it is kept."""
+        """Like ``decide``, for tables: returns one object for all URLs with the same outcome, as far as it is kept."""
         target = self._target(url)
         return (self._find(target) if target else None) or Found(self._decide(url))
 
@@ -140,7 +140,7 @@ class _Test:
 
 
 class _LooksAtUrlError(BaseException):
-    """A reader looks at more of the URL than its host; no reader may take that for a fault of its own."""
+    """A reader looked at more of the URL than its host. A BaseException, so that no reader catches it as its own."""
 
 
 class _HostOnly(Url):
@@ -163,7 +163,7 @@ class _HostOnly(Url):
 
 
 class _RecordingHop(Hop):
-    """A step at a URL that was not fetched yet, of which a protocol sees the host alone and asks about the target."""
+    """A hop that was not fetched yet: shows protocols only the host, and records what they ask of the target."""
 
     def __init__(self, question: Question, host: Url, captures: Captures, policy: Policy, target: Target) -> None:
         super().__init__(question, host, captures, policy=policy)

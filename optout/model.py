@@ -1,4 +1,4 @@
-"""The vocabulary of the whole project: the question, what came back, what it says, what follows."""
+"""The vocabulary of the whole project: question, place, capture, statement, gap, reason, decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 SKEW = timedelta(minutes=1)
-"""What the clocks of several machines may differ by; what was noted later than that, a clock noted that ran ahead."""
+"""How much the clocks of several machines may differ; a time further ahead is from a clock that is wrong."""
 
 
 class Use(StrEnum):
@@ -24,10 +24,10 @@ class Use(StrEnum):
 
 
 EVERY_USE = frozenset(Use)
-"""What speaks about access speaks about every use."""
+"""A rule about access covers every use."""
 
 AI_USES = frozenset({Use.TRAIN_AI, Use.AI_USE})
-"""What reserves text and data mining, or AI at large, leaves search alone."""
+"""A reservation of text and data mining, or of AI at large, does not cover search."""
 
 
 class Profile(StrEnum):
@@ -53,11 +53,11 @@ class StatementStatus(StrEnum):
     SUPERSEDED = "superseded"
     """Another statement of the protocol decides instead, beyond doubt (RFC 9309 2.2.2: longest match)."""
     CONTRADICTED = "contradicted"
-    """Another place of the protocol says the contrary and wins by its rules; ``strict`` lets this one count."""
+    """Another place of the protocol contradicts it and wins by its rules; in ``strict`` this one counts too."""
     MALFORMED = "malformed"
     """A value that the protocol does not know, where it expects one; ``strict`` takes it as a no."""
     FLAGGED = "flagged"
-    """Words that the specification does not carry, though their wish is plain; in ``strict`` such a no defers."""
+    """Words outside of the specification whose wish is plain; in ``strict`` such a no defers."""
 
 
 class Verdict(StrEnum):
@@ -89,9 +89,9 @@ class Failure(StrEnum):
     UNASKED = "unasked"
     """Nobody asked: the caller has no network."""
     TOO_COSTLY = "too-costly"
-    """It was given up while it was read: it took more processor time or memory than one answer may."""
+    """Reading it was given up: it took more processor time or memory than one answer may."""
     EXPIRED = "expired"
-    """What is known is too old to be used, and nobody asked again."""
+    """What is known is too old to be used, and was not fetched again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ ALWAYS = frozenset(Profile)
 class Gap:
     """What could not be read, where, and in which profiles that defers.
 
-    ``quote`` is the failure's name (decide.md) or the site's own words; ``detail`` is one sentence of ours.
+    ``quote`` is the failure's name or the site's own words; ``detail`` is one sentence for people.
     """
 
     protocol: str

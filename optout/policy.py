@@ -1,4 +1,4 @@
-"""Which protocol counts how, for which use, in which profile: policy.toml, agents.toml, and an operator's own file."""
+"""Loads the policy: how each protocol counts in each profile, from policy.toml, agents.toml and an operator's file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIERS = ("named in the Code", "IETF or W3C work", "industry", "custom")
 KINDS_OF_AGENT = ("training", "search", "user", "unclear")
 
 GAPS = {ALWAYS: "unread", IN_STRICT: "doubtful", NEVER: "noted"}
-"""What policy.toml calls a gap, by the profiles in which its reader lets it defer."""
+"""The name of a gap in policy.toml, by the profiles in which it defers."""
 KINDS = (*map(str, StatementStatus), *GAPS.values())
 
 
@@ -28,7 +28,7 @@ class BadPolicy(ValueError):
 
 
 class Effect(IntEnum):
-    """What a profile makes of something that was read; the higher, the stricter."""
+    """The effect of a statement or gap in a profile; a higher one is stricter."""
 
     RECORDED = 0
     DEFERS = 1
@@ -37,7 +37,7 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProtocolPolicy:
-    """What is on record about a protocol, as policy.toml explains it.
+    """A table of policy.toml, which explains the fields.
 
     ``effects``: what each profile makes of each of KINDS. ``opt_out``: how a site says no by it, as texts by where they
     go; no part of the rules, so not in the digest.
@@ -60,7 +60,7 @@ class ProtocolPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A crawler of somebody's: its product token, what it collects for, who says so, and when that was read."""
+    """A known crawler: its product token, its purpose, the source of that, and the date it was read."""
 
     token: str
     kind: str
@@ -70,7 +70,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A point in which an operator's file departs from what ships with Forbear; looser ones have a reason."""
+    """One change by an operator's file to the policy that ships; a looser one has a reason."""
 
     what: str
     looser: bool

@@ -1,7 +1,6 @@
-"""What a rightsholder should know of what a site says: what is understood, what is not and why, the corrected text.
+"""Advises rightsholders about a site's reservations: what is understood, what is not and why, the corrected text.
 
-Pure, as all of optout: captures in, findings out. A rule is a function with ``@rule`` in one of the modules named in
-_MODULES; it is found there.
+Pure, as all of optout: captures in, findings out. A rule is a function with ``@rule`` in one of _MODULES.
 """
 
 from __future__ import annotations

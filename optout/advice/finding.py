@@ -19,7 +19,7 @@ MOST = 64
 
 
 class Level(StrEnum):
-    """How much it matters, the gravest first: words that are lost, words that some read otherwise, what to know."""
+    """How much a finding matters: words that are lost, words that some readers take otherwise, what to know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 class Placement(StrEnum):
-    """Where a correction is put."""
+    """Where a correction goes."""
 
     FILE = "the whole file"
     LINE = "in place of this line"
@@ -38,7 +38,7 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A correction ready to copy; put in its place, it is read as what the site seems to mean.
+    """A correction ready to copy: in its place, it is read as the site seems to mean it.
 
     ``where`` is the line that it takes the place of, where that is another than the finding's.
     """
@@ -64,7 +64,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found; ``section`` is the part of a specification that the site's words meet or miss."""
+    """What a rule found; ``section`` is the section of the specification."""
 
     rule: str
     level: Level
@@ -78,7 +78,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A page and the places that speak about it, with what was decided in both profiles."""
+    """A page and the places that reserve it, with the decisions of both profiles."""
 
     question: Question
     looked_at: tuple[Capture, ...]

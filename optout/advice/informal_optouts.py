@@ -11,7 +11,7 @@ from forbear.optout.protocols import PROTOCOLS
 from forbear.optout.readers.text import readable, to_utf8
 
 _SEARCHED = 65_536
-"""Octets of a file that are looked through."""
+"""How many octets of a file are searched."""
 
 WISHES: tuple[tuple[str, str, str], ...] = (
     ("attribution", r"attribution|credit (?:us|the author)|cite us|namensnennung|source must be (?:named|cited)",
@@ -25,7 +25,7 @@ WISHES: tuple[tuple[str, str, str], ...] = (
     ("conditions", r"training:\s*conditional|(?:prior|written|explicit) (?:permission|consent)|context[- ]preserved",
      "conditions are read by people: reserve, and name a contact in the tdm-policy"),
 )  # fmt: skip
-"""Name, pattern, and what comes near; a wish is added with a line here."""
+"""Name, pattern, and the nearest protocol; a line here adds a wish."""
 
 
 def _texts(site: Site) -> Iterator[Capture]:

@@ -1,4 +1,4 @@
-"""The lines of a robots.txt or ai.txt, those that no crawler understands too, each with its group."""
+"""Splits a robots.txt or ai.txt into lines with their groups, including lines that no crawler understands."""
 
 from __future__ import annotations
 

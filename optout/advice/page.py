@@ -1,4 +1,4 @@
-"""What can be wrong in answers and pages: response headers, meta elements, and places that speak against each other."""
+"""Rules for answers and pages: response headers, meta elements, and places that contradict each other."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def not_meta_name(site: Site) -> Iterator[Found]:
             yield Found("The attribute is name, and its value robots: so nobody reads it.", quote, page.url, where, fix)
 
 
-@rule("site/contradiction", Level.WARNING, "TDMRep 6.7; decide.md", "All places of a site say the same about training.")
+@rule("site/contradiction", Level.WARNING, "TDMRep 6.7", "All places of a site say the same about training.")
 def contradiction(site: Site) -> Iterator[Found]:
     """Finds a 1 in the file beside a 0 in the header, a no in trust.txt beside a licence for all."""
     for statement in site.statements:

@@ -1,4 +1,4 @@
-"""What can be wrong with a robots.txt: RFC 9309, and its lines of AIPREF, Content Signals and RSL."""
+"""Rules for robots.txt: RFC 9309, and its lines of AIPREF, Content Signals and RSL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forbear.optout.readers import robots_txt
 from forbear.optout.readers.pattern import Target
 
 GENERAL_NO = "Content-Usage: train-ai=n\nContent-Signal: ai-train=no"
-"""The lines that say to every crawler at once what lists of names say to those alone that are named."""
+"""Lines that tell every crawler what a list of names tells only the crawlers on it."""
 
 _RULES = ("allow", "disallow")
 _KEYS = (
@@ -25,7 +25,7 @@ _KEYS = (
 _USAGE = ("content-usage", "content-signal", "license")
 _BARE = re.compile(r"(user-?agent|allow|dis+al+ow)\s+(\S+)", re.IGNORECASE)
 MANY = 3
-"""So many training crawlers shut out by name are a wish about training, not about one crawler."""
+"""From this many training crawlers on, shutting them out by name is a wish about training."""
 
 
 def _file(site: Site) -> Lines | None:

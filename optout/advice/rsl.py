@@ -1,4 +1,4 @@
-"""What can be wrong with a licence file: RSL 1.0, 10 December 2025, with errata to 7 August 2026."""
+"""Rules for licence files: RSL 1.0, 10 December 2025, with errata to 7 August 2026."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an ai.txt (Spawning, 30 May 2023) and a trust.txt (JournalList, 4 April 2024)."""
+"""Rules for ai.txt (Spawning, 30 May 2023) and trust.txt (JournalList, 4 April 2024)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a tdmrep.json: W3C TDM Reservation Protocol, Final Report of 10 May 2024, section 6.1."""
+"""Rules for tdmrep.json: W3C TDM Reservation Protocol, Final Report of 10 May 2024, section 6.1."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Meant:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The file as text, its value (nothing if there is none to be had), and the rules that its writer meant."""
+    """The file as text, its value (None if it cannot be parsed), and the rules that its writer meant."""
 
     source: str
     text: str

@@ -1,4 +1,4 @@
-"""What is understood of a site's words, and what remains that nobody understands: the first and the last rules."""
+"""The first and the last rules: what is understood, and whatever no other rule reports."""
 
 from __future__ import annotations
 

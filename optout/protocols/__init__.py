@@ -27,7 +27,7 @@ from forbear.optout.protocols import (
 
 
 class Protocol(typing.Protocol):
-    """What a file of this folder offers.
+    """The interface of a module in this folder.
 
     ``NAME`` as in policy.toml; ``PLACES`` the paths of the well-known files it wants; ``read`` what was said about the
     URL of a step, what hindered the reading, and what has still to be looked at.

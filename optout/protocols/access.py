@@ -41,7 +41,7 @@ _DENIED_SEGMENT = re.compile(r"(?:access-?|bot-?)?(?:denied|blocked|forbidden)(?
 
 _WIDGETS = frozenset({"g-recaptcha", "h-captcha", "cf-turnstile"})
 MAX_CAPTCHA_TEXT = 250
-"""Visible characters up to which a page with a captcha widget is a captcha page.
+"""A page with a captcha widget and no more visible characters than this is a captcha page.
 
 What such pages say ("Please solve the captcha to go on", browser and request number) is some forty words at most; a
 page with a comment or contact form beside its widget has more than that.

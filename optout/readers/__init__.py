@@ -1,1 +1,1 @@
-"""How a format is read, for more than one protocol."""
+"""Readers of formats that more than one protocol uses."""

@@ -1,7 +1,7 @@
-"""C2PA manifest stores (C2PA 2.2): embedded in a file, or fetched from where it names one.
+"""Reads C2PA manifest stores (C2PA 2.2): embedded in a file, or fetched from where it names one.
 
 Read by c2pa-rs, configured never to use the network. It is native code: a panic in it ends the process, so it gets only
-files that show a mark of a store, and none beyond MAX_OCTETS.
+files that have a mark of a store, and none beyond MAX_OCTETS.
 """
 
 from __future__ import annotations

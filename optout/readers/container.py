@@ -1,4 +1,4 @@
-"""Tells what kind of file an answer is by its first octets: what Content-Type says of images is often wrong."""
+"""Recognises the kind of a file by its first octets, since the Content-Type of images is often wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Container(StrEnum):
     ARCHIVE = "archive"
     """Archives, databases and programs: a packet in one is about something in it."""
     BINARY = "binary"
-    """No kind that is known here, and no text."""
+    """A binary file of an unknown kind."""
 
 
 _IMAGES = frozenset(list(Container)[:12]) - {Container.BMFF}

@@ -1,4 +1,4 @@
-"""Which answers may cost a reader much: they are better read in a process of their own, with limits."""
+"""Recognises answers that may cost a reader much, so that a process with limits can read them."""
 
 from __future__ import annotations
 

@@ -89,13 +89,13 @@ _HIDDEN = re.compile(
 DOUBTFUL = "By the HTML standard this is not an element of the page, though a simple reader of tags sees one."
 """The note on what only the flat reader sees."""
 MAX_OCTETS = MAX_LOCATED
-"""A larger page with any of these words is not read: 5 MiB, as the places of all its tags take most of the memory."""
+"""A larger page with any of these words is not read: 5 MiB; the positions of its tags take most of the memory."""
 MAX_ELEMENTS = 1_000
 """How many elements of interest a page can have; more are not the words of a site but an attack on its readers."""
 MAX_TAG = 65_536
 """Characters of the start tag of an element of interest."""
 MAX_TEXT = 1_000
-"""Up to where the visible text is counted."""
+"""How many characters of visible text are counted."""
 _INVISIBLE = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "template"})
 
 

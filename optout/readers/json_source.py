@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) with the place of each member in the source, so that a member can be quoted as it was written."""
+"""Parses JSON (RFC 8259) with the position of each member in the source, so that a member can be quoted as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media types: how a Content-Type is read, and what octets look like where it says nothing (MIME Sniffing standard).
+"""Parses media types, and recognises octets without one (MIME Sniffing standard).
 
 Parsing is 4.4, several fields and lists are put together by the Fetch standard's "extract a MIME type"; what octets
 look like is 7.1, with the tables of 6.

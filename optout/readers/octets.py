@@ -1,4 +1,4 @@
-"""Reads binary files from strangers front to back: nothing is taken that is not there, or copied unasked."""
+"""Reads binary files from strangers front to back, never beyond their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XMP packets as they are found in files, before they are read."""
+"""XMP packets as found in files, before they are parsed, and limits on finding them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_FRAMES = 50_000
 
 
 class Budget:
-    """What all parts of one file may cost together: marks that are searched, octets that are not in the file as such.
+    """Limits what all parts of one file cost together: marks that are searched, octets that are inflated or copied.
 
     The latter are inflated, or belong to items: many small parts can make the same octets again and again.
     """

@@ -1,4 +1,4 @@
-"""PDF documents (ISO 32000-2): what the catalog itself says, and nothing else in the file.
+"""Reads the metadata in a PDF document's catalog (ISO 32000-2), and nothing else in the file.
 
 14.3.2 the XMP packet; 14.13 the associated files, of which C2PA 2.2 A.4 makes one the manifest store.
 """
@@ -39,7 +39,7 @@ settings.set_qpdf_limits(
 
 
 class _Stream(io.BytesIO):
-    """Octets that qpdf's messages do not name by an address in memory, which would be another each time."""
+    """Octets whose name in qpdf's messages is the same each time, not an address in memory."""
 
     def __repr__(self) -> str:
         return "of the document"

@@ -1,4 +1,4 @@
-"""Reservations in prose: sentences by which people reserve text and data mining, or the training of AI.
+"""Finds sentences by which people reserve text and data mining, or the training of AI.
 
 The words are data, in prose.toml, for the EU's official languages; what is found is for people to judge.
 """

@@ -1,4 +1,4 @@
-"""A robots.txt as its author plainly meant it, where RFC 9309 reads it otherwise; our rule, for ``strict``.
+"""Repairs a robots.txt that RFC 9309 reads otherwise than its author plainly meant; our rule, for ``strict``.
 
 All on one line, ``<br>`` behind each rule, values in quotation marks, a second byte order mark: no crawler obeys such a
 line, though what it says is plain. The mended text is read beside the file as served, never instead of it.

@@ -1,4 +1,4 @@
-"""robots.txt as RFC 9309 has it: groups by product token, rules with their line, other records with their group."""
+"""Parses robots.txt (RFC 9309): groups by product token, rules with their lines, other records with their groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT = 524_288
 """Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
 
 MOST_HEADS = 256
-"""Beginnings of patterns up to which one look over all of them is quicker than a look-up for each of their lengths."""
+"""Up to this many beginnings of patterns, trying them all is quicker than a look-up for each of their lengths."""
 
 _TOKEN = re.compile(rb"[A-Za-z_-]+")
 # Misspellings that google/robotstxt and Protego obey as well; nothing like it for "allow", which would open doors.
@@ -167,7 +167,7 @@ class Rules:
 
 
 class _Compiled:
-    """Rules under one reading of their escapes."""
+    """Rules with their escapes read in one of two ways."""
 
     def __init__(self, lines: Iterable[Line], *, as_written: bool = False) -> None:
         self._rules = _Index()
@@ -251,7 +251,7 @@ class RobotsTxt:
     def _foreign(self, media_type: str) -> str:
         """Returns what shows that the file is something else than a robots.txt: a start tag, or the failure's name.
 
-        The name is the interface's (decide.md), in lower case, whatever the page's letters are.
+        The name is in lower case, however the page is written.
         """
         markup = _MARKUP.match(self._text, 0, 4096)
         name = "text/html" if media_type == "text/html" else "html"

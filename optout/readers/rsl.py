@@ -1,6 +1,6 @@
-"""RSL documents: what they say of which uses, by scope (Really Simple Licensing 1.0, 10 December 2025, with errata).
+"""Parses RSL documents: terms for each use, by scope (Really Simple Licensing 1.0, 10 December 2025, with errata).
 
-Read conservatively, as 3.1.1 demands: in doubt no right is expanded.
+Reads conservatively, as 3.1.1 demands: in doubt no right is expanded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Structured Field Dictionaries (RFC 9651 3.2 and 4.2.2), read by http-sf."""
+"""Reads Structured Field Dictionaries (RFC 9651 3.2 and 4.2.2) with http-sf."""
 
 from __future__ import annotations
 

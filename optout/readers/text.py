@@ -1,4 +1,4 @@
-"""How octets are shown as text, so that a quotation can be found again in what it was taken from."""
+"""Shows octets as text, so that a quotation can be found again in its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs as they are requested: parsed by the WHATWG URL standard (ada), compared by RFC 3986 and RFC 9309 2.2.2."""
+"""Parses URLs by the WHATWG URL standard (ada) and compares them by RFC 3986 and RFC 9309 2.2.2."""
 
 from __future__ import annotations
 

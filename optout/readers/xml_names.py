@@ -1,4 +1,4 @@
-"""Namespaces in XML 1.0: what the names of elements and attributes are short for.
+"""Resolves namespaces of elements and attributes (Namespaces in XML 1.0).
 
 Expat can resolve names too, but copies the URI, however long, for each name in a document, and still does so to the end
 of its piece after a handler has refused the URI. Here a name is resolved once, for as long as its prefix means the

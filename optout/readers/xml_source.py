@@ -1,4 +1,4 @@
-"""XML with the place of each element in the source, so that an element can be quoted as it was written (XML 1.0).
+"""Parses XML 1.0 with the position of each element in the source, so that an element can be quoted as written.
 
 For documents from strangers: entities are never expanded, and no document type is fetched (XML 1.0 2.8, 4.1). What
 needs one of them is not read, and a document that is not read differs from one that is not XML.
@@ -173,7 +173,7 @@ class _Page(Events):
         self._texts: list[str] = []
         self._external: set[bytes] = set()
         self._has_own_dtd = False
-        """Whether what its document type declares is known to nobody who does not fetch it."""
+        """Whether the document type has declarations that only a fetch would show."""
 
     def _doctype(self, name: str, system: str | None, public: str | None, has_subset: bool) -> None:
         super()._doctype(name, system, public, has_subset)

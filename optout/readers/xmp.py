@@ -1,4 +1,4 @@
-"""XMP packets (ISO 16684-1:2019): the properties that a file states about itself."""
+"""Reads XMP packets (ISO 16684-1:2019): the properties that a file states about itself."""
 
 from __future__ import annotations
 
