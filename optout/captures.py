@@ -91,7 +91,7 @@ def failure(capture: Capture, protocol: str) -> Gap | None:
         return Gap(protocol, name, capture.url, "connection", f"{capture.url} {how}: {why}.")
     status = capture.status or 0
     if 200 <= status < 300 and not representation.of(capture).is_complete:
-        detail = f"{capture.url} announces more octets than came, or a length that is none (RFC 9112 6.3, 8)."
+        detail = f"{capture.url} announces more bytes than came, or an invalid length (RFC 9112 6.3, 8)."
         return Gap(protocol, str(Failure.TRUNCATED), capture.url, "header content-length", detail)
     if status == 206 or not (200 <= status < 300 or 400 <= status < 500) or status == 429:
         return Gap(protocol, str(status), capture.url, "status", f"{capture.url} answered {status}.")

@@ -16,7 +16,7 @@ from forbear.optout.model import ALWAYS, IN_STRICT, Capture, Gap, Preference, Re
 from forbear.optout.readers import informal_optouts, prose, robots_txt
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
-from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.text import human_size, readable, to_utf8
 
 NAME = "ai-txt"
 PLACES: tuple[str, ...] = ("/ai.txt",)
@@ -89,7 +89,9 @@ def _doubts(capture: Capture, file: RobotsTxt, rules: Rules) -> Reading:
         detail = "The file has no User-agent line: it is in another form than Spawning's."
         yield Gap(NAME, "malformed", file.source, "whole file", detail, IN_STRICT)
     if file.too_large:
-        yield Gap(NAME, "too-large", file.source, f"octet {LIMIT}", f"Only the first {LIMIT} octets are read.", ALWAYS)
+        yield Gap(
+            NAME, "too-large", file.source, f"octet {LIMIT}", f"Only the first {human_size(LIMIT)} are read.", ALWAYS
+        )
     for line in rules.unmatchable[:MOST_STATEMENTS]:
         if line.key == b"disallow":
             detail = "A pattern that begins with neither / nor * covers no URL (RFC 9309 2.2.3)."

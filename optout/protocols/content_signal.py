@@ -90,7 +90,7 @@ def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement 
             yield Statement(NAME, wish, quote, source, where, frozenset({Use.TRAIN_AI}), StatementStatus.FLAGGED, note)
         return
     if preference is None:
-        detail = f"{part!r} is neither yes nor no, and so no signal."
+        detail = f"{part!r} is neither yes nor no, so it is not a signal."
         yield Statement(NAME, Preference.DISALLOW, quote, source, where, uses, StatementStatus.MALFORMED, detail)
         yield Gap(NAME, quote, source, where, detail, NEVER)
     else:

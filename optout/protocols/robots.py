@@ -25,6 +25,7 @@ from forbear.optout.model import (
 from forbear.optout.readers import robots_mended, robots_txt
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.robots_txt import LIMIT, Match, RobotsTxt, Rules
+from forbear.optout.readers.text import human_size
 
 NAME = "robots"
 PLACES: tuple[str, ...] = ("/robots.txt",)
@@ -103,7 +104,7 @@ def _doubts(file: RobotsTxt, rules: Rules) -> Reading:
         detail = "It is something other than a robots.txt (RFC 9309 2.3.1.5: what can be parsed is used)."
         yield Gap(NAME, file.foreign, file.source, "beginning of the file", detail, IN_STRICT)
     if file.too_large:
-        detail = f"Only the first {LIMIT} octets are read (RFC 9309 2.5)."
+        detail = f"Only the first {human_size(LIMIT)} are read (RFC 9309 2.5)."
         yield Gap(NAME, "too-large", file.source, f"octet {LIMIT}", detail, IN_STRICT)
     for line in rules.unmatchable[:MOST_STATEMENTS]:
         detail = "A pattern that begins with neither / nor * covers no URL (RFC 9309 2.2.3)."

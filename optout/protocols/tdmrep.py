@@ -35,7 +35,7 @@ from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.json_source import Member, Object, Value
 from forbear.optout.readers.pattern import Pattern, Target
 from forbear.optout.readers.properties import Property
-from forbear.optout.readers.text import quoted, readable, to_utf8
+from forbear.optout.readers.text import human_size, quoted, readable, to_utf8
 
 NAME = "tdmrep"
 PLACES: tuple[str, ...] = ("/.well-known/tdmrep.json",)
@@ -184,7 +184,7 @@ def _parse(capture: Capture) -> _File:
         return Gap(NAME, quote, capture.url, where, detail, ALWAYS if always else IN_STRICT)
 
     if len(capture.body) > MAX_FILE:
-        detail = f"{capture.url} has more than {MAX_FILE} octets."
+        detail = f"{capture.url} has more than {human_size(MAX_FILE)}."
         return _File(gaps=(gap("too-large", "whole file", detail, always=True),))
     try:
         text = capture.body.decode()

@@ -14,7 +14,7 @@ from forbear.optout import representation
 from forbear.optout.captures import Hop
 from forbear.optout.model import IN_STRICT, NEVER, Capture, Gap, Preference, Reading, Statement, StatementStatus, Use
 from forbear.optout.readers import informal_optouts
-from forbear.optout.readers.text import readable, to_utf8
+from forbear.optout.readers.text import human_size, readable, to_utf8
 
 NAME = "trust-txt"
 PLACES: tuple[str, ...] = ("/trust.txt", "/.well-known/trust.txt")
@@ -60,7 +60,7 @@ def _read(capture: Capture) -> Iterator[Statement | Gap]:
         yield Gap(NAME, "html", capture.url, "whole file", detail, IN_STRICT)
         return
     if len(capture.body) > MAX_FILE:
-        yield Gap(NAME, "too-large", capture.url, "whole file", f"{capture.url} has more than {MAX_FILE} octets.")
+        yield Gap(NAME, "too-large", capture.url, "whole file", f"{capture.url} has more than {human_size(MAX_FILE)}.")
         return
     body = re.sub(rb"\r\n?", b"\n", to_utf8(capture.body))
     for number, match in enumerate(_LINE.finditer(body)):

@@ -17,7 +17,7 @@ from forbear.optout.readers import bmff, epub, images
 from forbear.optout.readers.container import Container
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.octets import Octets
-from forbear.optout.readers.text import to_utf8
+from forbear.optout.readers.text import human_size, to_utf8
 
 MAX_CBOR = 1_048_576
 """Octets of all CBOR and JSON boxes of a store together: 1 MiB."""
@@ -53,7 +53,7 @@ def check(kind: Container | None, body: bytes) -> None:
             # 11.2.4: a compressed manifest may be as long as the reader's settings let it.
             total += MAX_CBOR // 2 if match[0] == _COMPRESSED else size if size <= len(octets) - at + 4 else 0
             if total > MAX_CBOR or number == MAX_BOXES:
-                raise Unreadable(f"The manifest store has more than {MAX_CBOR} octets of CBOR.")
+                raise Unreadable(f"The manifest store has more than {human_size(MAX_CBOR)} of CBOR.")
 
 
 def _stores(kind: Container | None, body: bytes) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ def _in_archive(body: bytes) -> Iterator[bytes]:
                     with archive.open(each) as file:
                         octets = file.read(MAX_STORE + 1)
                     if len(octets) > MAX_STORE:
-                        raise Unreadable(f"The manifest store has more than {MAX_STORE} octets.")
+                        raise Unreadable(f"The manifest store has more than {human_size(MAX_STORE)}.")
                     yield octets
     except epub.BROKEN as error:
         if isinstance(error, Unreadable):

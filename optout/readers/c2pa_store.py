@@ -18,7 +18,7 @@ from forbear.optout.model import Capture
 from forbear.optout.readers import c2pa_bounds, container, embedded_xmp, images, pdf
 from forbear.optout.readers.container import Container
 from forbear.optout.readers.errors import Unreadable
-from forbear.optout.readers.text import to_utf8
+from forbear.optout.readers.text import human_size, to_utf8
 
 MAX_OCTETS = 67_108_864
 """A larger file or store is not read: 64 MiB."""
@@ -171,7 +171,7 @@ class _Elsewhere(Exception):
 def _read(media_type: str, asset: bytes, store: bytes | None = None) -> Store:
     """Raises Unreadable, C2paError.ManifestNotFound for a file without a store, _Elsewhere."""
     if max(len(asset), len(store or b"")) > MAX_OCTETS:
-        raise Unreadable(f"The file has more than {MAX_OCTETS} octets.")
+        raise Unreadable(f"The file has more than {human_size(MAX_OCTETS)}.")
     try:
         context = c2pa.Context(c2pa.Settings.from_dict(_SETTINGS))
         with c2pa.Reader(media_type, io.BytesIO(asset), store, context=context) as reader:

@@ -11,6 +11,7 @@ from forbear.optout.readers import bmff, container, images, media, packet_scan, 
 from forbear.optout.readers.container import Container
 from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.packets import MAX_PACKET, Budget, Packets
+from forbear.optout.readers.text import human_size
 from forbear.optout.readers.xml_events import MAX_TAGS
 
 MAX_PACKETS = 1_000
@@ -84,7 +85,7 @@ def _bounded(packets: Packets) -> Packets:
         octets_read += len(octets)
         tags += octets.count(b"<") + octets.count(b"xmlns")  # each of which costs about as much
         if number == MAX_PACKETS or octets_read > MAX_PACKET or tags > MAX_TAGS:
-            limits = f"{MAX_PACKETS} XMP packets, or {MAX_PACKET} octets or {MAX_TAGS} tags in them"
+            limits = f"{MAX_PACKETS} XMP packets, or {human_size(MAX_PACKET)} or {MAX_TAGS} tags in them"
             raise _BeyondLimits(f"The file has more than {limits}.")
         yield where, octets
 
@@ -134,5 +135,5 @@ def _drawing(source: bytes) -> Packets:
         yield "metadata", source
     elif not _END.search(source[-1024:]):
         if len(source) > MAX_PACKET:
-            raise Unreadable(f"The drawing is cut off, or has more than {MAX_PACKET} octets.")
+            raise Unreadable(f"The drawing is cut off, or has more than {human_size(MAX_PACKET)}.")
         xmp.parse(source, "metadata", in_a_document=True)  # what is cut off may have had metadata

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from forbear.optout.model import Capture
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.properties import MAX_PROPERTIES, Property
-from forbear.optout.readers.text import readable
+from forbear.optout.readers.text import human_size, readable
 from forbear.optout.readers.xml_events import Events
 
 MAX_DOCUMENT = 8_388_608
@@ -108,7 +108,7 @@ def _member(book: zipfile.ZipFile, path: str, members: dict[str, zipfile.ZipInfo
     with book.open(member) as file:
         octets = file.read(most + 1)
     if len(octets) > most:
-        raise Unreadable(f"{path} and what names it have more than {MAX_DOCUMENT} octets.")
+        raise Unreadable(f"{path} and what names it have more than {human_size(MAX_DOCUMENT)}.")
     return octets
 
 

@@ -38,7 +38,7 @@ from forbear.optout.model import Capture
 from forbear.optout.readers import xml_source
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.markup import tags
-from forbear.optout.readers.text import readable
+from forbear.optout.readers.text import human_size, readable
 from forbear.optout.readers.xml_names import NotXml
 from forbear.optout.representation import MAX_LOCATED, Representation
 
@@ -198,7 +198,7 @@ def _sought(lower: bytes) -> _Sought | None:
 
 def _read(known: Representation, sought: _Sought) -> HtmlPage:
     if len(known.source) > MAX_OCTETS:
-        raise Unreadable(f"The page has more than {MAX_OCTETS} octets, and words in it that could reserve it.")
+        raise Unreadable(f"The page has more than {human_size(MAX_OCTETS)}, and words in it that could reserve it.")
     page = HtmlPage()
     document = known.document
     page.base = base(document)

@@ -57,7 +57,7 @@ def riff(body: bytes, budget: Budget) -> Packets:
     # Too small it does no harm; too large, the rest may have had a packet, which writers put behind the sound.
     begun = octets.left < 8 and body[octets.at :].strip(b"\0\r\n ")
     if begun or len(body) + 1 < whole < _UNKNOWN_SIZE:
-        raise Unreadable(f"The file has {len(body)} octets and says that it has {whole}.")
+        raise Unreadable(f"The file has {len(body)} bytes, and {whole} by its own header.")
 
 
 def id3(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> Packets:
@@ -96,7 +96,7 @@ def _frames(tag: bytes, version: int, flags: int, budget: Budget) -> Packets:
             length = _inflates_to(tag[start : octets.at], MAX_INFLATED - inflates)
             inflates += length
             if inflates > MAX_INFLATED:
-                raise TooMuch(f"The tag has frames that inflate to more than {MAX_INFLATED} octets.")
+                raise TooMuch(f"The tag has frames that inflate to more than {human_size(MAX_INFLATED)}.")
             budget.spend(length)
         if kind == b"PRIV":
             frame = _frame(tag[start : octets.at], version, marks, budget)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from forbear.optout.readers.errors import TooMuch, Unreadable
+from forbear.optout.readers.text import human_size
 
 Packets = Iterator[tuple[str, bytes]]
 """Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""
@@ -53,7 +54,7 @@ class Budget:
         if octets > self._octets:
             self._octets = 0
             raise TooMuch(
-                f"The file has metadata that inflate, or repeat parts of it, to more than {MAX_PACKET} octets."
+                f"The file has metadata that inflate, or repeat parts of it, to more than {human_size(MAX_PACKET)}."
             )
         self._octets -= octets
 

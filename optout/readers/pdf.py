@@ -18,6 +18,7 @@ from forbear.optout.readers.c2pa_bounds import MAX_STORE
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.packets import MAX_PACKET, Budget
 from forbear.optout.readers.pdf_bounds import MAX_STREAM, Bounds
+from forbear.optout.readers.text import human_size
 
 MAX_FILES = 1_000
 """How many files may be associated with the catalog."""
@@ -182,5 +183,5 @@ def _decoded(stream: pikepdf.Object, most: int) -> bytes:
             raise
         octets = Budget().inflated(stream.read_raw_bytes())
     if len(octets) > most:
-        raise Unreadable(f"It has more than {most} octets.")
+        raise Unreadable(f"It has more than {human_size(most)}.")
     return octets

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 from forbear.optout.readers.errors import Unreadable
+from forbear.optout.readers.text import human_size
 
 MAX_ITEMS = 2_000_000
 """How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.
@@ -56,7 +57,7 @@ class Bounds:
         references = [len(octets) for octets in self._streams(_REFERENCES, is_encrypted=False)]
         again = len(_HYBRID.findall(body)) * max(references, default=0)
         if sum(references) + again > MAX_REFERENCES:
-            raise Unreadable(f"The PDF has cross-references of more than {MAX_REFERENCES} octets.")
+            raise Unreadable(f"The PDF has cross-references of more than {human_size(MAX_REFERENCES)}.")
         self._items: list[int] = []
         for octets in self._streams(_OBJECTS, is_encrypted=b"/Encrypt" in body):
             self._items.append(
@@ -92,7 +93,7 @@ class Bounds:
             while not inflater.eof and len(found) < MAX_STREAM and at < len(body):
                 self._work -= step
                 if self._work < 0:
-                    raise Unreadable(f"The PDF has streams of more than {MAX_WORK} octets.")
+                    raise Unreadable(f"The PDF has streams of more than {human_size(MAX_WORK)}.")
                 octets = inflater.decompress(body[at : at + step], MAX_STREAM - len(found))
                 found += octets
                 self._work -= len(octets) - len(inflater.unused_data)

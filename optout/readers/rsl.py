@@ -16,6 +16,7 @@ from forbear.optout.readers import url as urls
 from forbear.optout.readers import xml_source
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.pattern import Pattern, Target
+from forbear.optout.readers.text import human_size
 from forbear.optout.readers.url import NotAUrl
 from forbear.optout.readers.xml_source import Node
 
@@ -85,7 +86,7 @@ class Document:
 
     def __init__(self, octets: bytes, encoding: str | None = None) -> None:
         if len(octets) > MAX_OCTETS:
-            raise TooLarge(f"It has more than {MAX_OCTETS} octets.")
+            raise TooLarge(f"It has more than {human_size(MAX_OCTETS)}.")
         root = xml_source.parse(octets, encoding)
         nodes = list(root.iterate())
         contents = [node for node in nodes if node.namespace == NAMESPACE and node.name == "content"]

@@ -8,6 +8,7 @@ from typing import Any
 import http_sf
 
 from forbear.optout.readers.errors import Unreadable
+from forbear.optout.readers.text import human_size
 
 MAX_OCTETS = 65_536
 """A longer field is not read; http-sf takes a fiftieth of a second for this many octets."""
@@ -23,7 +24,7 @@ def dictionary(field: bytes) -> dict[str, str | None]:
     before (4.2). Raises Unreadable if any part of the field is not a dictionary.
     """
     if len(field) > MAX_OCTETS:
-        raise Unreadable(f"The field has more than {MAX_OCTETS} octets.")
+        raise Unreadable(f"The field has more than {human_size(MAX_OCTETS)}.")
     try:
         members: Any = http_sf.parse(_FAR_DATE.sub(rb"@\g<1>0", field), tltype="dictionary")
     except http_sf.StructuredFieldError as error:

@@ -46,3 +46,11 @@ def field_octets(text: str) -> bytes:
 def quoted(text: str) -> str:
     """Returns a header field's value, or a part of it, as it is quoted."""
     return readable(field_octets(text))
+
+
+def human_size(octets: int) -> str:
+    """Returns a limit as people read it: ``512 KiB``, ``2 MiB``."""
+    for unit, factor in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if octets and octets % factor == 0:
+            return f"{octets // factor} {unit}"
+    return f"{octets} bytes"

@@ -12,6 +12,7 @@ import re
 
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.markup import TAG, Tag, tags
+from forbear.optout.readers.text import human_size
 
 MAX_OCTETS = 10_485_760
 """A larger page is not read: 10 MiB after content decoding."""
@@ -39,7 +40,7 @@ _NOAHS_ARK = 3  # 13.2.4.3: of equal elements, the last three are kept
 def check(source: bytes) -> None:
     """Raises Unreadable for a page, in UTF-8, whose tree would get out of proportion."""
     if len(source) > MAX_OCTETS:
-        raise Unreadable(f"The page has more than {MAX_OCTETS} octets.")
+        raise Unreadable(f"The page has more than {human_size(MAX_OCTETS)}.")
     number = source.count(b"<")
     if number > MAX_TAGS:
         raise Unreadable(f"The page has more than {MAX_TAGS} tags.")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from xml.parsers import expat
 
 from forbear.optout.readers.errors import Unreadable
-from forbear.optout.readers.text import to_utf8
+from forbear.optout.readers.text import human_size, to_utf8
 from forbear.optout.readers.xml_names import Names, NotXml
 
 MAX_DEPTH = 256
@@ -120,7 +120,7 @@ class Events(ABC):
     def _bound_unfinished(self, begin: int, end: int) -> None:
         """Refuses markup that begins here and has not ended yet, if it is too long."""
         if self.has_doctype and not self._has_root and end - begin > MAX_DECLARATION:
-            raise Unreadable(f"Its document type has a declaration of more than {MAX_DECLARATION} octets.")
+            raise Unreadable(f"Its document type has a declaration of more than {human_size(MAX_DECLARATION)}.")
         if self.source.count(b"=", begin, end) > MAX_ATTRIBUTES:
             raise Unreadable(f"It has a tag with more than {MAX_ATTRIBUTES} attributes.")
 
