@@ -9,6 +9,7 @@ from forbear.optout.readers import packet_scan
 from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.octets import Octets
 from forbear.optout.readers.packets import Budget, Packets
+from forbear.optout.readers.text import human_size
 
 MAX_PARTS = 50_000
 """How many chunks, blocks or objects a file may have."""
