@@ -102,14 +102,18 @@ def remove(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Non
 
 
 def _by_store(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[tuple[BlobStore, list[str]]]:
-    from forbear.storage.db.blobs import blob_store  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
-
     own: BlobStore | None = connection.get_execution_options().get("evidence")
     elsewhere: dict[str, list[str]] = {}
     for row in rows:
         elsewhere.setdefault(row.place, []).append(row.sha256)
     for place, digests in elsewhere.items():
-        yield own or blob_store(place), digests
+        yield own or _store(place), digests
+
+
+def _store(place: str) -> BlobStore:
+    from forbear.storage.db.blobs import blob_store  # noqa: PLC0415 pyarrow comes with it, and few keep anything outside
+
+    return blob_store(place)
 
 
 class Size(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable
 from functools import cache
@@ -15,6 +16,23 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+HIDE = """
+import json, sys
+
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name in NAMES else self.finder.find_spec(name, path, target)
+
+NAMES = set(json.loads(sys.argv.pop(1)))
+sys.meta_path[:] = map(Hiding, sys.meta_path)
+"""
 
 
 def names(requirements: Iterable[str]) -> set[str]:
@@ -61,3 +79,8 @@ def hidden(*extras: str) -> list[str]:
     """The names that cannot be imported after `pip install 'forbear[EXTRA,…]'`, but can be here."""
     brought = closure(*extras) | {"forbear"}
     return sorted(module for module, found in modules().items() if not found & brought)
+
+
+def without(program: str, *words: str, extras: Iterable[str] = ()) -> list[str]:
+    """The words after `python` that run a program as if only these extras were installed."""
+    return ["-c", HIDE + program, json.dumps(hidden(*extras)), *words]

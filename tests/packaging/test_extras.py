@@ -16,24 +16,7 @@ import pytest
 
 from forbear.scripts.__main__ import COMMANDS
 from forbear.scripts.extras import OWN, PACKAGES
-from tests.packaging.distributions import EXTRAS, ROOT, closure, hidden, modules, names
-
-HIDE = """
-import json, sys
-
-class Hiding:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-
-    def find_spec(self, name, path=None, target=None):
-        return None if name in NAMES else self.finder.find_spec(name, path, target)
-
-NAMES = set(json.loads(sys.argv.pop(1)))
-sys.meta_path[:] = map(Hiding, sys.meta_path)
-"""
+from tests.packaging.distributions import EXTRAS, ROOT, closure, modules, names, without
 
 LOAD = """
 from forbear.scripts.__main__ import COMMANDS, load
@@ -78,7 +61,7 @@ NEED_CRAWL = {"checkpoint", "corpus", "crawl", "demo", "export", "filter", "rech
 
 
 def run_without(program: str, *words: str, extras: tuple[str, ...] = (), folder: Path = ROOT) -> tuple[int, str, str]:
-    command = [sys.executable, "-c", HIDE + program, json.dumps(hidden(*extras)), *words]
+    command = [sys.executable, *without(program, *words, extras=extras)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
     return done.returncode, done.stdout, done.stderr
 

@@ -20,7 +20,13 @@ import pytest
 from forbear.crawler.demo.demo_server import Web
 from tests.crawler.crawls import page, plain
 from tests.packaging.clean import borrow, copy, run, tracked
-from tests.packaging.distributions import ROOT
+from tests.packaging.distributions import ROOT, without
+
+MODULE = """
+import runpy
+sys.argv[0] = name = sys.argv.pop(1)
+runpy.run_module(name, run_name="__main__")
+"""
 
 SPIDER = """
 import scrapy
@@ -116,7 +122,7 @@ def test_the_demo_runs_and_the_examples_take_its_pages(clean: Path, tmp_path: Pa
     assert set(kept["url"].to_pylist()) <= set(pq.read_table(tmp_path / "kept.parquet")["url"].to_pylist())
 
 
-def test_the_addon_works_in_a_project_named_crawler_with_scripts_of_its_own(clean: Path, tmp_path: Path):
+def test_the_addon_works_without_extras_in_a_project_named_crawler_with_scripts_of_its_own(clean: Path, tmp_path: Path):
     run([clean / "python", "-m", "scrapy", "startproject", "crawler"], tmp_path)
     project = tmp_path / "crawler"
     with (project / "crawler" / "settings.py").open("a", encoding="utf-8") as settings:
@@ -128,9 +134,10 @@ def test_the_addon_works_in_a_project_named_crawler_with_scripts_of_its_own(clea
         "a.example": {"/robots.txt": plain("User-agent: *\nDisallow: /no\n"), "/": page("A", "/no"), "/no": page("B")}
     }
     with Web(sites) as web:
-        crawl: list[str | Path] = [clean / "python", "-m", "scrapy", "crawl", "pages", "-s", "DOWNLOAD_DELAY=0"]
-        run([*crawl, "-O", "items.csv"], project, http_proxy=web.proxy)
+        words = without(MODULE, "scrapy", "crawl", "pages", "-s", "DOWNLOAD_DELAY=0", "-O", "items.csv")
+        run([clean / "python", *words], project, http_proxy=web.proxy)
     assert (project / "items.csv").read_text("utf-8").split() == ["url", "http://a.example/"]
     assert "/no" not in {hit.path for hit in web.hits}
-    log = run([clean / "forbear", "log", "--db", "sqlite:///forbear.db", "--verdict", "excluded"], project)
-    assert "Disallow: /no" in log
+    for command in (["log", "--verdict", "excluded"], ["lookup", "a.example"]):
+        words = without(MODULE, "forbear", *command, "--db", "sqlite:///forbear.db")
+        assert "Disallow: /no" in run([clean / "python", *words], project)
