@@ -97,6 +97,7 @@ def test_the_wheel_holds_each_file_of_the_rooms_and_nothing_else(built: Built):
     others = {name for name in names - set(files.values()) if name.partition("/")[0] not in ("", "forbear.egg-info")}
     assert {name for name in others if "." in name or name.isupper()} == {
         "LICENSE",
+        "MANIFEST.in",
         "PKG-INFO",
         "README.md",
         "pyproject.toml",
