@@ -24,7 +24,10 @@ def all_are_seen(table: str) -> None:
     ends = {next(word for word in words if word.startswith("http://")): words[0] for words in rows}
     assert set(ends.values()) >= {"kept", "excluded", "deferred", "redirected"}
     unseen = [name for name in policy.load().protocols if not any(name in words for words in rows)]
-    assert not unseen, f"add a host to crawler/demo/sites.py that reserves its rights by {unseen[0]}"
+    assert not unseen, (
+        f"add [[protocols.{unseen[0]}.opt_out]] to optout/policy.toml: how a site says no by it "
+        "(inside a file: add a host to crawler/demo/sites.py)"
+    )
     for file in ("photos.example/harbour.jpg", "photos.example/sealed.jpg", "shelf.example/book.epub"):
         assert ends[f"http://{file}"] == "excluded"
     assert ends["http://photos.example/open.jpg"] == "kept"
