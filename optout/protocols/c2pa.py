@@ -38,7 +38,7 @@ _LABEL = re.compile(r"(?:cawg|c2pa)\.training-mining(?:\.v\d+)?(?:__\d+)?")
 _KEY = re.compile(r"(?:cawg|c2pa)\.(ai_generative_training|ai_training|ai_inference|data_mining)")
 _GENERATIVE = "ai_generative_training"
 # Training of generative models is the very use (aipref-vocab-08), data mining is what Directive 2019/790 4(3) lets
-# reserve; who reserves the training of models does not mean all but the generative ones (project rule).
+# reserve; a reservation of training models does not except the generative ones (our rule).
 _USES = {
     _GENERATIVE: AI_USES,
     "data_mining": AI_USES,
@@ -46,7 +46,7 @@ _USES = {
     "ai_inference": frozenset({Use.AI_USE}),
 }
 _NOTHING: frozenset[Use] = frozenset()
-# A constraint is text for people: until they have read it, it is a no (project rule).
+# A constraint is text for people: until they have read it, it is a no (our rule).
 _PREFERENCES = {"allowed": Preference.ALLOW, "notAllowed": Preference.DISALLOW, "constrained": Preference.DISALLOW}
 
 MAX_ENTRIES = 500

@@ -1,6 +1,6 @@
 """Walks images to their XMP packets (XMP specification part 3, January 2020, 1.1): found, not decoded.
 
-The containers are walked here and not by Pillow: it passes over a packet that a TIFF file announces and does not
+The containers are walked here and not by Pillow: it skips a packet that a TIFF file announces and does not
 hold, it does not see the packets of GIF files, and its WebP and AVIF readers run native decoders on the whole image.
 No picture is decoded and nothing but a packet is inflated, so that no image can be a bomb.
 """

@@ -37,7 +37,7 @@ Value = Object | list["Value"] | str | int | float | bool | None
 
 
 def parse(text: str) -> Value:
-    """Returns the value of a JSON text; a byte order mark is passed over (RFC 8259 8.1). Raises Unreadable."""
+    """Returns the value of a JSON text; a byte order mark is skipped (RFC 8259 8.1). Raises Unreadable."""
     try:
         # Python's own parser decides what JSON is; what follows may then trust the text.
         json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)

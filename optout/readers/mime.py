@@ -1,6 +1,6 @@
 """Parses media types, and recognises octets without one (MIME Sniffing standard).
 
-Parsing is 4.4, several fields and lists are put together by the Fetch standard's "extract a MIME type"; what octets
+Parsing is 4.4, several fields and lists are combined as in the Fetch standard's "extract a MIME type"; what octets
 look like is 7.1, with the tables of 6.
 """
 

@@ -210,7 +210,7 @@ def _escape_query(octets: bytes) -> bytes:
 
 
 class RobotsTxt:
-    """A parsed file. Lines that cannot be parsed are passed over (RFC 9309 2.3.1.5)."""
+    """A parsed file. Lines that cannot be parsed are skipped (RFC 9309 2.3.1.5)."""
 
     def __init__(self, capture: Capture) -> None:
         self.source = capture.url

@@ -2,7 +2,7 @@
 
 Expat can resolve names too, but copies the URI, however long, for each name in a document, and still does so to the end
 of its piece after a handler has refused the URI. Here a name is resolved once, for as long as its prefix means the
-same URI. Names are ``namespace local prefix``, parted by blanks; one without a namespace is the local name.
+same URI. Names are ``namespace local prefix``, separated by blanks; one without a namespace is the local name.
 """
 
 from __future__ import annotations

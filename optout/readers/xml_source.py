@@ -57,7 +57,7 @@ class Node:
 def parse(octets: bytes, encoding: str | None = None) -> Node:
     """Returns the root element; raises NotXml, and Unreadable for a document beyond the limits.
 
-    White space and a byte order mark before the document are passed over. ``encoding`` is that of the octets where it
+    White space and a byte order mark before the document are skipped. ``encoding`` is that of the octets where it
     is known from outside, whatever the document says.
     """
     if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
