@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from forbear.crawler.engine.enforce import slow_down
 from forbear.crawler.fetch.handler import CUT_OFF
+from forbear.crawler.fetch.scrapy_internals import send_queued, slow_down
 from forbear.optout.model import Decision, Verdict
 from forbear.storage.db.hostnames import domain_of
 from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry
@@ -165,15 +165,8 @@ class Context:
         self.stopped = True
         assert self.process is not None
         [crawler] = self.process.crawlers
-        assert crawler.engine is not None
         crawler.signals.send_catch_log(CUT_OFF)
-        downloader = crawler.engine.downloader
-        for slot in downloader.slots.values():  # what waits for its turn is let through to the handler, which ends it
-            slot.delay = 0
-            if slot.latercall:
-                slot.latercall.cancel()
-                slot.latercall = None
-            downloader._process_queue(slot)
+        send_queued(crawler)  # the handler ends them too
 
     def fail(self, error: BaseException) -> None:
         """Something outside broke: what is under way is brought to an end, nothing more is begun."""

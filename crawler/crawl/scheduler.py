@@ -18,6 +18,7 @@ from scrapy.http import Request
 from scrapy.utils.defer import deferred_from_coro
 
 from forbear.crawler.fetch.handler import CutOff
+from forbear.crawler.fetch.scrapy_internals import is_closing, last_request, restart_delay, schedule_next
 from forbear.storage.database import Connection, StorageError
 from forbear.storage.db.records import AddLinks, Link, now
 from forbear.storage.frontier import frontier, leases
@@ -168,11 +169,11 @@ class FrontierScheduler(BaseScheduler):
         if host and host.in_flight.get(entry.id) is entry:
             del host.in_flight[entry.id]
             delay = self._context.delay_of(host.name)
-            host.ready_at = max(host.ready_at, monotonic() + wait, self._last_request(host.name) + delay)
+            host.ready_at = max(host.ready_at, monotonic() + wait, last_request(self._crawler, host.name) + delay)
             self._poke_at(host)
         if not host or not host.waiting:  # else a round in its time will do, and one for many hosts
             self._work_wanted.set()
-        self._schedule_next()
+        schedule_next(self._crawler)
 
     async def borrow(self, host: str) -> bool:
         """Asks for the right to send a request to a host, also one that is not this process's; False if it is busy."""
@@ -236,10 +237,10 @@ class FrontierScheduler(BaseScheduler):
 
     async def _run(self) -> None:
         try:
-            while not self._finished and not self._is_closing():
+            while not self._finished and not is_closing(self._crawler):
                 self._work_wanted.clear()  # before the round: what is wanted during it is not overheard
                 await self._round()
-                self._schedule_next()
+                schedule_next(self._crawler)
                 try:
                     async with asyncio.timeout(ROUND_SECONDS):
                         await self._work_wanted.wait()
@@ -251,12 +252,7 @@ class FrontierScheduler(BaseScheduler):
         except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
             self._context.fail(error)
             self._finished = True
-            self._schedule_next()
-
-    def _is_closing(self) -> bool:
-        """Whether a signal has stopped the crawl, or the operator."""
-        engine = self._crawler.engine
-        return engine is not None and engine._slot is not None and engine._slot.closing is not None
+            schedule_next(self._crawler)
 
     async def _round(self) -> None:
         """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""
@@ -339,7 +335,7 @@ class FrontierScheduler(BaseScheduler):
         return max(0.0, host.ready_at - monotonic(), self._spacing(host.name))
 
     def _spacing(self, host: str) -> float:
-        return max(0.0, self._last_request(host) + self._context.delay_of(host) - monotonic())
+        return max(0.0, last_request(self._crawler, host) + self._context.delay_of(host) - monotonic())
 
     def _release(self, connection: Connection, some: Iterable[tuple[str, float]]) -> None:
         at = now()
@@ -350,23 +346,9 @@ class FrontierScheduler(BaseScheduler):
         pause = (lease.next_at - now()).total_seconds() if lease.next_at else 0.0
         return max(pause, self._context.delay_of(lease.host) if lease.orphaned else 0.0, 0.0)
 
-    def _last_request(self, host: str) -> float:
-        engine = self._crawler.engine
-        slot = engine.downloader.slots.get(host) if engine else None
-        return slot.lastseen if slot else 0.0
-
     def _answered(self, request: Request) -> None:
         """Delays count from here: when a request left, the time to connect not included, nobody knows."""
-        engine = self._crawler.engine
-        slot = engine.downloader.slots.get(request.meta["download_slot"]) if engine else None
-        if slot:
-            slot.lastseen = monotonic()
+        restart_delay(self._crawler, request.meta["download_slot"])
 
     def _poke_at(self, host: Host) -> None:
-        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), self._schedule_next)
-
-    def _schedule_next(self) -> None:
-        """Lets the engine ask again; it looks by itself only every five seconds."""
-        engine = self._crawler.engine
-        if engine and engine._slot:
-            engine._slot.nextcall.schedule()
+        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), schedule_next, self._crawler)

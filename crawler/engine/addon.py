@@ -15,8 +15,9 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
-from forbear.crawler.engine.enforce import Enforcement, Refused, is_web, slow_down
+from forbear.crawler.engine.enforce import Enforcement, Refused, is_web
 from forbear.crawler.engine.session import DecisionContext, LoggedDecision, Session
+from forbear.crawler.fetch.scrapy_internals import slot_delay, slow_down
 from forbear.crawler.identity import (
     BadConfig,
     check_contact,
@@ -249,10 +250,7 @@ class ProjectEnforcement(Enforcement):
         delay = self.session.crawl_delay(request.url)
         if not delay:
             return
-        assert self.crawler.engine is not None
-        downloader = self.crawler.engine.downloader
-        slot = downloader.get_slot_key(request)
-        own = downloader.per_slot_settings.get(slot, {}).get("delay", self.crawler.settings.getfloat("DOWNLOAD_DELAY"))
+        slot, own = slot_delay(self.crawler, request)
         slow_down(self.crawler, slot, max(delay, own))
         request.meta["autothrottle_dont_adjust_delay"] = True
 

@@ -103,16 +103,6 @@ def failed(request: Request, exception: Exception) -> Capture:
     return Capture(urls.parse(request.url).href, error=name, memo={"detail": explain(exception)})
 
 
-def slow_down(crawler: Crawler, slot: str, delay: float) -> None:
-    """Makes a downloader slot wait so many seconds between two requests, and send them one at a time."""
-    assert crawler.engine is not None
-    downloader = crawler.engine.downloader
-    downloader.per_slot_settings[slot] = {"delay": delay, "concurrency": 1, "jitter": 0}
-    if slot in downloader.slots:
-        active = downloader.slots[slot]
-        active.delay, active.concurrency, active.jitter = delay, 1, 0
-
-
 class Enforcement:
     """Downloader middleware, nearest to the engine: the first to see a request, the last to see its answer.
 

@@ -14,13 +14,13 @@ from weakref import WeakValueDictionary
 from scrapy import exceptions, signals
 from scrapy.core.downloader.handlers.base import BaseDownloadHandler
 from scrapy.http import Headers, Request, Response
-from scrapy.utils._download_handlers import check_stop_download, make_response
 
 from forbear.crawler.fetch.bot_auth import read_signer
 from forbear.crawler.fetch.client import Client, Proxy, failure
 from forbear.crawler.fetch.decoding import ACCEPTED
 from forbear.crawler.fetch.http1 import BadAnswer
 from forbear.crawler.fetch.network import Guard, NotPublic, explain
+from forbear.crawler.fetch.scrapy_internals import check_stop_download, make_response
 from forbear.optout.model import Failure
 from forbear.optout.readers import url as urls
 
