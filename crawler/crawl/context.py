@@ -10,22 +10,31 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from scrapy.exceptions import IgnoreRequest
+
+from forbear.crawler.engine.enforce import fetch_place
 from forbear.crawler.fetch.handler import CUT_OFF
 from forbear.crawler.fetch.scrapy_internals import send_queued, slow_down
 from forbear.optout.model import Decision, Verdict
+from forbear.optout.protocols import robots
+from forbear.optout.readers import robots_txt
+from forbear.optout.readers import url as urls
 from forbear.storage.db.hostnames import domain_of
 from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Link, UpdateEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scrapy.crawler import AsyncCrawlerProcess
+    from scrapy.crawler import AsyncCrawlerProcess, Crawler
 
     from forbear.crawler.corpus.writer import Corpus
     from forbear.crawler.crawl.config import Config
+    from forbear.crawler.engine.reservation_files import Fetch
     from forbear.crawler.engine.session import Session
+    from forbear.optout.model import Capture
     from forbear.optout.readers.url import Url
     from forbear.storage.database import Connection
+    from forbear.storage.db.records import CaptureRecord
     from forbear.storage.frontier.frontier import FrontierEntry
     from forbear.storage.log.writer import Writer
 
@@ -66,10 +75,23 @@ class Tally:
             self.pages_deferred += 1
             self.deferred.update({reason.quote for reason in decision.reasons})
 
+    def count_failure(self, capture: Capture) -> None:
+        """Counts an exchange that failed."""
+        if capture.error:
+            self.failures[str(capture.error)] += 1
+
     @property
     def seconds(self) -> float:
         """How long it has been running."""
         return monotonic() - self.began
+
+
+class HostBusy(IgnoreRequest):
+    """Another process has the host of a file with reservations; nothing was decided."""
+
+
+class TooSlow(IgnoreRequest):
+    """The host asks for a longer delay than the operator accepts, so nothing more is requested from it."""
 
 
 class Scheduler(Protocol):
@@ -94,11 +116,20 @@ class Scheduler(Protocol):
 class Context:
     """What the parts of one running crawl share. Lives on the event loop's thread, except ``call``'s functions."""
 
-    def __init__(self, config: Config, crawl: str, kept: int, writer: Writer, session: Session, corpus: Corpus) -> None:
+    def __init__(
+        self,
+        config: Config,
+        crawl: str,
+        kept: int,
+        writer: Writer,
+        corpus: Corpus,
+        session_of: Callable[[Fetch], Session],
+    ) -> None:
+        """``kept`` are pages of earlier runs; ``session_of`` makes the session from what fetches its files."""
         self.config = config
         self.crawl = crawl
         self.writer = writer
-        self.session = session
+        self.session = session_of(self._fetch_place)
         self.corpus = corpus
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="forbear-corpus")
         self.tally = Tally()
@@ -112,13 +143,34 @@ class Context:
         self._delays: dict[str, float] = {}
 
     @property
-    def scheduler(self) -> Scheduler:
-        """The scheduler of the running engine."""
+    def crawler(self) -> Crawler:
+        """Scrapy's crawler, once it runs."""
         assert self.process is not None
         [crawler] = self.process.crawlers
-        assert crawler.engine is not None
-        scheduler: Scheduler = crawler.engine.scheduler  # type: ignore[assignment]
+        return crawler
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The scheduler of the running engine."""
+        engine = self.crawler.engine
+        assert engine is not None
+        scheduler: Scheduler = engine.scheduler  # type: ignore[assignment]
         return scheduler
+
+    async def _fetch_place(self, url: str) -> CaptureRecord:
+        """Fetches a file with reservations, in its own host's turn. Raises HostBusy and TooSlow."""
+        host = urls.parse(url).host
+        if not await self.scheduler.borrow(host):
+            raise HostBusy(f"{host} is served by another process")
+        try:
+            record = await fetch_place(self.crawler, url)
+        finally:
+            await self.scheduler.give_back(host)
+        self.tally.count_failure(record.capture)
+        if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
+            # From here on, not only from the first page on: other files with reservations come next.
+            self.slow_down(host, robots_txt.parse(record.capture).crawl_delay(self.config.agent))
+        return record
 
     async def call(self, function: Callable[[Connection], T]) -> T:
         """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
@@ -151,22 +203,21 @@ class Context:
         return self._delays.get(host, self.config.delay)
 
     def slow_down(self, host: str, delay: float) -> None:
-        """Takes over a Crawl-delay: the longer of it and the operator's own delay counts."""
+        """Adopts a Crawl-delay if it is longer than the operator's own delay. Raises TooSlow beyond --max-delay."""
+        most = self.config.max_delay
+        if most is not None and delay > most:
+            raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
         delay = max(delay, self.config.delay)
         if delay == self.delay_of(host):
             return
         self._delays[host] = delay
-        assert self.process is not None
-        [crawler] = self.process.crawlers
-        slow_down(crawler, host, delay)
+        slow_down(self.crawler, host, delay)
 
     def abort_in_flight(self) -> None:
         """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
         self.stopped = True
-        assert self.process is not None
-        [crawler] = self.process.crawlers
-        crawler.signals.send_catch_log(CUT_OFF)
-        send_queued(crawler)  # the handler ends them too
+        self.crawler.signals.send_catch_log(CUT_OFF)
+        send_queued(self.crawler)  # the handler ends them too
 
     def fail(self, error: BaseException) -> None:
         """Something outside broke: what is under way is brought to an end, nothing more is begun."""

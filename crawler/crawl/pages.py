@@ -18,6 +18,7 @@ from scrapy.http import Request, Response
 
 from forbear.crawler.corpus.writer import WarcPage
 from forbear.crawler.crawl import links, sitemaps
+from forbear.crawler.crawl.context import HostBusy, TooSlow
 from forbear.crawler.crawl.scheduler import ENTRY, NotHeld
 from forbear.crawler.engine.enforce import LOGGED_DECISION, PLACE, Enforcement, Refused, capture_of, failed
 from forbear.crawler.engine.reservation_files import retry_after
@@ -27,8 +28,6 @@ from forbear.crawler.limits.workers import TooCostly
 from forbear.optout import representation
 from forbear.optout.captures import MAX_REDIRECTS, redirect
 from forbear.optout.model import Capture, Failure, Stage, Verdict
-from forbear.optout.protocols import robots
-from forbear.optout.readers import robots_txt
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.text import field_text
 from forbear.optout.readers.url import Url
@@ -72,14 +71,6 @@ TAKE_BACK_SECONDS = 0.05
 _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 
 
-class HostBusy(IgnoreRequest):
-    """A file with reservations stands on a host that another process has; nothing was decided."""
-
-
-class TooSlow(IgnoreRequest):
-    """The host asks for a longer delay than the operator waits for: nothing more is asked of it, nothing is hurried."""
-
-
 @dataclass(frozen=True, slots=True)
 class Collected:
     """An answer that may be kept."""
@@ -102,9 +93,7 @@ class Pages(Enforcement):
     def from_crawler(cls, crawler: Crawler) -> Self:
         """As Scrapy makes it."""
         context: Context = crawler.spider.context  # type: ignore[union-attr]
-        pages = cls(crawler, context.session)
-        context.session.fetch_by(pages.fetch_place)
-        return pages
+        return cls(crawler, context.session)
 
     def _sent(self) -> None:
         self._context.tally.requests += 1
@@ -132,7 +121,7 @@ class Pages(Enforcement):
         try:
             logged = await self.session.decide_and_log(entry.url, outcome=lambda logged: self._outcome(entry, logged))
             self._after(entry, logged)
-            self._be_slow(entry.host, self.session.crawl_delay(entry.url))
+            self._context.slow_down(entry.host, self.session.crawl_delay(entry.url))
         except HostBusy:
             self._done(entry, BUSY_RETRY)
             raise
@@ -171,7 +160,7 @@ class Pages(Enforcement):
             self._context.fail(exception)
             return
         capture = failed(request, exception)
-        self._count_failure(capture)
+        self._context.tally.count_failure(capture)
         try:
             await self._decide_page(request.meta[ENTRY], capture)
         except IgnoreRequest:
@@ -180,30 +169,11 @@ class Pages(Enforcement):
             self._context.fail(error)
             self._done(request.meta[ENTRY])
 
-    async def fetch_place(self, url: str) -> CaptureRecord:
-        """A file with reservations, asked for in its own host's turn."""
-        host = urls.parse(url).host
-        if not await self._context.scheduler.borrow(host):
-            raise HostBusy(f"{host} is served by another process")
-        try:
-            record = await super().fetch_place(url)
-        finally:
-            await self._context.scheduler.give_back(host)
-        self._count_failure(record.capture)
-        if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
-            # From here on, not only from the first page on: other files with reservations come next.
-            self._be_slow(host, robots_txt.parse(record.capture).crawl_delay(self._context.config.agent))
-        return record
-
     async def _give_up(self, entry: FrontierEntry) -> None:
         """Asks no more for what every process died of, as it seems. Raises Refused."""
         detail = "several processes have died that had asked for it"
         url = urls.parse(entry.url).href
         await self._decide_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
-
-    def _count_failure(self, capture: Capture) -> None:
-        if capture.error:
-            self._context.tally.failures[str(capture.error)] += 1
 
     async def _decide_page(
         self, entry: FrontierEntry, capture: Capture, status: int | None = None, outcome: Outcome | None = None
@@ -216,7 +186,7 @@ class Pages(Enforcement):
             self._done(entry, BUSY_RETRY)
             raise
         if logged.page and logged.page.capture is not capture:
-            self._count_failure(logged.page.capture)
+            self._context.tally.count_failure(logged.page.capture)
         self._after(entry, logged)
         return logged
 
@@ -255,13 +225,6 @@ class Pages(Enforcement):
         overloaded = logged.page is not None and logged.page.capture.status in (429, 503)
         self._done(entry, self._backoff(entry, logged) if overloaded else 0.0)
         raise Refused(logged)
-
-    def _be_slow(self, host: str, delay: float) -> None:
-        """Takes over a host's Crawl-delay; raises TooSlow if it asks for more than the operator waits for."""
-        most = self._context.config.max_delay
-        if most is not None and delay > most:
-            raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
-        self._context.slow_down(host, delay)
 
     async def _add_sitemaps(self, entry: FrontierEntry) -> None:
         """The sitemaps that the robots.txt of an origin names, once for each origin and run."""

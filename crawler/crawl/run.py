@@ -86,7 +86,6 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         # Pages are counted only if their number matters: there may be a hundred million.
         kept = writer.call(partial(crawls.count_pages, crawl=crawl.id)).result() if config.max_pages else 0
         asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
-        session = Session(asking, writer, reader)
         corpus = Corpus(
             config.out,
             worker=crawl.id[-6:],
@@ -94,7 +93,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
             user_agent=config.user_agent,
             reader=reader,
         )
-        context = Context(config, crawl.id, kept, writer, session, corpus)
+        context = Context(config, crawl.id, kept, writer, corpus, partial(Session, asking, writer, reader))
         if monitor:
             monitor.show(context)
         _tell("began", "The crawl goes on." if crawl.resumed else "The crawl begins.", crawl=crawl.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,7 +16,7 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.settings import SETTINGS_PRIORITIES, overridden_settings
 from scrapy.utils.asyncio import is_asyncio_available
 
-from forbear.crawler.engine.enforce import Enforcement, Refused, is_web
+from forbear.crawler.engine.enforce import Enforcement, Refused, fetch_place, is_web
 from forbear.crawler.engine.session import DecisionContext, LoggedDecision, Session
 from forbear.crawler.fetch.scrapy_internals import slot_delay, slow_down
 from forbear.crawler.identity import (
@@ -176,8 +177,8 @@ class ProjectEnforcement(Enforcement):
             self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
         )
         self._pool = WorkerPool()
-        super().__init__(crawler, Session(asking, self._writer, BoundedReader(self._pool)))
-        self.session.fetch_by(self.fetch_place)
+        reader = BoundedReader(self._pool)
+        super().__init__(crawler, Session(asking, self._writer, reader, partial(fetch_place, crawler)))
         self._refused: WeakSet[Request] = WeakSet()
         self._closing: asyncio.Task[None] | None = None
 

@@ -143,24 +143,6 @@ class Enforcement:
         with suppress(Refused):
             await self._rule(request, _page(failed(request, exception)))
 
-    async def fetch_place(self, url: str) -> CaptureRecord:
-        """A file with reservations, from the network; a failure is a capture too."""
-        received: list[Response] = []
-        # Half a compressed file reads like one that reserves less, and not every handler notices.
-        headers = {"Accept-Encoding": "identity"}
-        meta = _PLACE_META | {PLACE: received}
-        request = Request(url, meta=meta, headers=headers, priority=1000, dont_filter=True)
-        assert self.crawler.engine is not None
-        try:
-            response = await self.crawler.engine.download_async(request)
-            capture = capture_of(request, received[-1] if received else response)
-        except CutOff:
-            raise
-        except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
-            capture = failed(request, error)
-        at = now()
-        return CaptureRecord(new_id(), at, expiry(capture, at), capture)
-
     async def _rule(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
         logged = await self.session.decide_and_log(request.url, page)
         if logged.decision.verdict is not Verdict.ALLOWED:
@@ -170,6 +152,25 @@ class Enforcement:
     def _received(self, request: Request, response: Response) -> None:
         if PLACE in request.meta:
             request.meta[PLACE].append(response.copy())  # HttpCompressionMiddleware takes fields from this very object
+
+
+async def fetch_place(crawler: Crawler, url: str) -> CaptureRecord:
+    """Fetches a file with reservations through Scrapy's downloader; a failure is a capture too."""
+    received: list[Response] = []
+    # Half a compressed file reads like one that reserves less, and not every handler notices.
+    headers = {"Accept-Encoding": "identity"}
+    meta = _PLACE_META | {PLACE: received}
+    request = Request(url, meta=meta, headers=headers, priority=1000, dont_filter=True)
+    assert crawler.engine is not None
+    try:
+        response = await crawler.engine.download_async(request)
+        capture = capture_of(request, received[-1] if received else response)
+    except CutOff:
+        raise
+    except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
+        capture = failed(request, error)
+    at = now()
+    return CaptureRecord(new_id(), at, expiry(capture, at), capture)
 
 
 def _page(capture: Capture) -> CaptureRecord:

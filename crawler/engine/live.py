@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from forbear.crawler.engine.decision_loop import decide_and_fetch
 from forbear.crawler.fetch.client import Client, Proxy, failure
 from forbear.crawler.fetch.decoding import ACCEPTED
 from forbear.crawler.fetch.network import explain
 from forbear.optout.captures import Captures
-from forbear.optout.model import Capture, Decision, Profile, Question, Stage, Use, Verdict
+from forbear.optout.model import Capture, Decision, Profile, Question, Use
 from forbear.optout.readers import robots_txt
 from forbear.optout.readers import url as urls
 
@@ -132,19 +133,16 @@ async def ask(
     """
     captures = Captures(known)
     seen: list[str] = []
-    while True:
-        step = await reader.decide_later(question, captures, policy)
-        if isinstance(step, Decision):
-            if step.stage is Stage.PAGE or step.verdict is not Verdict.ALLOWED or not page:
-                return Outcome(step, tuple(filter(None, map(captures.get, seen))))
-            wanted = [step.url]
-        else:
-            wanted = list(dict.fromkeys(place.url for place in step))
+
+    async def fetch(wanted: Iterable[str]) -> None:
         for url in wanted:
-            if captures.get(url) is not None:
-                raise AssertionError(f"{url} was asked for twice: somebody's server is not to pay for a fault of ours")
             captures.add(fetched := await live.fetch(url))
             seen.append(fetched.url)
+
+    decision = await decide_and_fetch(
+        captures, lambda: reader.decide_later(question, captures, policy), fetch, page=page
+    )
+    return Outcome(decision, tuple(filter(None, map(captures.get, seen))))
 
 
 async def survey(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from forbear.crawler.engine.decision_loop import decide_and_fetch
 from forbear.crawler.engine.reservation_files import Fetch, Places, expiry
 from forbear.crawler.identity import with_complaints
 from forbear.optout.captures import Captures, Hop
@@ -36,9 +37,11 @@ from forbear.storage.log import complaints, evidence
 from forbear.storage.log.writer import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from forbear.crawler.limits.bounded import BoundedReader
+    from forbear.optout.model import Place
     from forbear.storage.database import Connection
 
 PLACES_IN_MEMORY = 4_000
@@ -80,20 +83,26 @@ class LoggedDecision:
 
 
 Outcome = Callable[[LoggedDecision], tuple[EntryUpdate | None, tuple[Link, ...]]]
-"""What a logged changes in the frontier: the entry settled, and URLs found."""
+"""What a decision changes in the frontier: the state of the entry, and URLs found."""
 
 
 class Session:
-    """Decides for one crawl; ``fetch_by`` has to be called before anything is decided.
+    """Decides for one crawl.
 
-    ``reader`` keeps what answers cost within limits.
+    ``reader`` limits what reading an answer may cost. ``fetch`` gets a file with reservations from the network, and
+    returns a capture even if that fails. Files fetched before ``since`` are fetched again, fresh or not.
     """
 
     def __init__(
-        self, asking: DecisionContext, writer: Writer, reader: BoundedReader, since: datetime | None = None
+        self,
+        asking: DecisionContext,
+        writer: Writer,
+        reader: BoundedReader,
+        fetch: Fetch,
+        since: datetime | None = None,
     ) -> None:
-        """Files with reservations that were fetched before ``since`` are asked for again, fresh or not."""
         self._since = since
+        self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
         self.asking = asking
         self.writer = writer
         self.reader = reader
@@ -105,10 +114,6 @@ class Session:
         self._list_lock = asyncio.Lock()
         self._written: set[str] = set()
         self._compiled: OrderedDict[str, tuple[frozenset[str], HostRules]] = OrderedDict()
-
-    def fetch_by(self, fetch: Fetch) -> None:
-        """``fetch`` gets a file with reservations from the network; whatever is in its way is a capture too."""
-        self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
 
     async def decide_and_log(
         self,
@@ -174,7 +179,7 @@ class Session:
         captures = Captures(record.capture for record in known)
         if page:
             captures.add(page.capture)
-        question, result = await self._look(question, captures, records)
+        question, result = await self._decide_and_fetch(question, captures, records)
         page = page and _as_read(page, captures)
         self._places.remember(origin, records.values())
         known = [*listed, *records.values()]
@@ -187,27 +192,28 @@ class Session:
                 self._compiled.popitem(last=False)
         return question, result, [*known, *([page] if page else [])], page
 
-    async def _look(
+    async def _decide_and_fetch(
         self, question: Question, captures: Captures, records: dict[str, CaptureRecord]
     ) -> tuple[Question, Decision]:
-        """Looks at every place that is wanted, until the question can be answered; adds what stands there to both."""
-        asked: set[str] = set()
-        while True:
+        """Decides, and adds what had to be fetched to both; returns the question with the time it was answered at."""
+
+        async def decide() -> Decision | tuple[Place, ...]:
+            nonlocal question
             question = replace(question, at=now())
             result = await self.reader.decide_later(question, captures, self._policy)
             for url, record in records.items():
                 records[url] = _as_read(record, captures)
                 if records[url] is not record:
                     self._places.replace(records[url])
-            if isinstance(result, Decision):
-                return question, result
-            wanted = [place.url for place in result]
-            if not asked.isdisjoint(wanted):
-                raise RuntimeError(f"{wanted} was asked for twice: somebody's server is not to pay for a fault of ours")
-            asked.update(wanted)
+            return result
+
+        async def fetch(wanted: Iterable[str]) -> None:
             for record in await asyncio.gather(*map(self._places.get, wanted)):
                 records[record.capture.url] = record
                 captures.add(record.capture)
+
+        decision = await decide_and_fetch(captures, decide, fetch)
+        return question, decision
 
     def _by_host(self, origin: str, question: Question, known: Sequence[CaptureRecord]) -> Decision | None:
         """The decision about a URL that was not fetched yet, if there was one about its host by the very same files."""

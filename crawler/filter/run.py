@@ -28,7 +28,7 @@ from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finis
 from forbear.crawler.filter.images import Folder
 from forbear.crawler.filter.inputs import BadInput, Rows, UrlList
 from forbear.crawler.filter.journal import Journal
-from forbear.crawler.filter.sources import Archives, Network, Places, opened
+from forbear.crawler.filter.sources import Archives, FilterSession, Network, opened
 from forbear.crawler.filter.webdataset import Shard
 from forbear.crawler.identity import read_infringing, read_list, read_policy
 from forbear.crawler.limits.bounded import BoundedReader
@@ -136,7 +136,6 @@ async def _run(
 ) -> None:
     guard = Guard(resolve=config.resolve, allow_private=config.allow_private_networks)
     archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
-    session = Places(asking, writer, reader, archives, hosts, offline=config.offline)
     live = Live(
         guard,
         agent=config.agent,
@@ -149,9 +148,9 @@ async def _run(
         signer=read_signer(config.signing_key, config.signature_agent),
     )
     async with live:
-        asked = None if config.offline else live
-        network = Network(asked, writer, done.count_request, delay=config.delay, most=config.concurrency)
-        session.fetch_by(network.fetch)
+        source = None if config.offline else live
+        network = Network(source, writer, done.count_request, delay=config.delay, most=config.concurrency)
+        session = FilterSession(asking, writer, reader, network.fetch, archives, hosts, offline=config.offline)
         for path, name in _named(config.inputs):
             await _filter(config, path, name, session, done, watch)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from forbear.batch.rules import Snapshot
 from forbear.batch.snapshot import BadSnapshot
-from forbear.crawler.engine.reservation_files import expiry
+from forbear.crawler.engine.reservation_files import Fetch, expiry
 from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.filter.archive import originals, response_at, responses
 from forbear.crawler.filter.inputs import BadInput
@@ -87,7 +87,7 @@ def opened(path: Path, **asked: Any) -> Iterator[Snapshot]:
         raise BadInput(f"--snapshot: {error}") from None
 
 
-class Places(Session):
+class FilterSession(Session):
     """A session that takes files with reservations from snapshots first, then the log, then the network.
 
     ``offline`` the newest answer in the log counts, however old; beside a snapshot of hosts, a fresh one alone.
@@ -98,12 +98,13 @@ class Places(Session):
         asking: DecisionContext,
         writer: Writer,
         reader: BoundedReader,
+        fetch: Fetch,
         archives: Archives,
         hosts: Snapshot | None,
         *,
         offline: bool,
     ) -> None:
-        super().__init__(asking, writer, reader)
+        super().__init__(asking, writer, reader, fetch)
         self._archives, self._hosts, self._offline = archives, hosts, offline
 
     async def _stored(self, url: str) -> CaptureRecord | None:
@@ -128,13 +129,13 @@ class Places(Session):
 class Network:
     """Fetches files with reservations, one host at a time among all processes on the database.
 
-    ``asked`` is called for each request.
+    ``count`` is called for each request.
     """
 
     def __init__(
-        self, live: Live | None, writer: Writer, asked: Callable[[], None], *, delay: float, most: int
+        self, live: Live | None, writer: Writer, count: Callable[[], None], *, delay: float, most: int
     ) -> None:
-        self._live, self._writer, self._told, self._delay = live, writer, asked, delay
+        self._live, self._writer, self._count, self._delay = live, writer, count, delay
         self._room = asyncio.Semaphore(most)
         self._owner = this_process()
         self._turns: dict[str, asyncio.Lock] = {}
@@ -163,7 +164,7 @@ class Network:
         try:
             pause = (lease.next_at - now()).total_seconds() if lease.next_at else 0.0
             await asyncio.sleep(max(pause, 0.0))
-            self._told()
+            self._count()
             return await live.fetch(url)
         finally:
             later = now() + timedelta(seconds=self._delay)
