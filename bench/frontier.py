@@ -21,7 +21,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, text
 
 from bench.servers import postgresql
-from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.config import Config, Network, Store, Terms
 from forbear.crawler.crawl.run import begin
 from forbear.crawler.demo.demo_server import Web
 from forbear.optout import policy
@@ -122,7 +122,7 @@ def _most_memory(pid: int) -> float:
 def measure(name: str, url: str, folder: Path, sizes: list[int], size: Callable[[], int]) -> None:
     """Prints the cost of the crawl at each size."""
     engine = open_database(url)
-    config = Config((SEED,), folder / "out", url, CONTACT, delay=0.0)
+    config = Config(Store(folder / "out", url), Terms(CONTACT), Network(delay=0.0), seeds=(SEED,))
     with writing(engine) as connection:
         crawl = begin(connection, config, policy.load()).id
         frontier.add(connection, crawl, [Link(SEED)])

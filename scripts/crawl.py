@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from forbear.crawler.crawl import events
-from forbear.crawler.crawl.config import FOLLOW, Config
+from forbear.crawler.crawl.config import FOLLOW, Config, by_subject
 from forbear.crawler.crawl.run import run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
@@ -101,7 +101,7 @@ def command(
     signing = checkpoint.pop_signing(settings)
     events.tell(log_format)
     try:
-        config = Config(seeds=urls, **settings)
+        config = Config(**by_subject(settings), seeds=urls)
         warn_of_lists(config)
         summary = run(config) if log_format == "json" else _watched(config)
     except BadConfig as error:
@@ -111,7 +111,7 @@ def command(
             raise
         return _report([str(error)], log_format)
     failures = [] if summary.error is None else [message_of(summary.error)]
-    new = checkpoint.after_command(config.db, signing, failures)
+    new = checkpoint.after_command(config.store.db, signing, failures)
     if as_json:
         click.echo(json.dumps({**_as_json(summary, config), "checkpoint": new and checkpoint.as_object(new)}))
     else:
@@ -172,13 +172,13 @@ def print_summary(summary: Summary, config: Config) -> None:
     if summary.idle:
         show.line(summary.idle)
     print_version(summary, config)
-    show.line(f"Corpus: {config.out}/warc and {config.out}/pages. Log: {hide_password(config.db)}.")
+    show.line(f"Corpus: {config.store.out}/warc and {config.store.out}/pages. Log: {hide_password(config.store.db)}.")
 
 
 def print_version(summary: Summary, config: Config) -> None:
     """Prints which version of the corpus this is, if a new one was made."""
     if summary.version:
-        command = f"forbear corpus versions --out {shlex.quote(str(config.out))}"
+        command = f"forbear corpus versions --out {shlex.quote(str(config.store.out))}"
         show.line(f"This is version {summary.version} of the corpus. List all versions: {command}")
 
 
@@ -187,7 +187,7 @@ def _print_next_steps(summary: Summary, config: Config) -> None:
         show.line("To continue the crawl, run the same command again.")
     elif summary.tally.deferred:
         show.line("To retry what was deferred, run the same command with --resume.")
-    show.line(f"See what was excluded: {log_command(summary.crawl, config.db)}")
+    show.line(f"See what was excluded: {log_command(summary.crawl, config.store.db)}")
 
 
 def log_command(crawl: str, db: str) -> str:
@@ -210,7 +210,7 @@ def _as_json(summary: Summary, config: Config) -> dict[str, Any]:
         "frontier": {str(state): count for state, count in summary.left.items()},
         "idle": summary.idle,
         "version": summary.version,
-        "out": str(config.out),
+        "out": str(config.store.out),
         "error": None if summary.error is None else message_of(summary.error),
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.config import Config, Network, Store, Terms
 from forbear.crawler.crawl.run import run
 from forbear.crawler.demo.demo_server import Web
 from forbear.crawler.demo.sites import INFRINGING_LIST, OPERATOR_LIST, OPTED_OUT, SEEDS, SITES
@@ -71,15 +71,11 @@ def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
     sites = dict(SITES)
     with Web(sites) as web:
         config = Config(
+            Store(folder / "corpus", f"sqlite:///{folder / 'forbear.db'}"),
+            Terms(CONTACT, operator_list=listed, infringing_list=infringing),
+            Network(delay=0.0, proxy=web.proxy),
             seeds=SEEDS,
-            out=folder / "corpus",
-            db=f"sqlite:///{folder / 'forbear.db'}",
-            contact=CONTACT,
-            delay=0.0,
             retries=0,
-            proxy=web.proxy,
-            operator_list=listed,
-            infringing_list=infringing,
         )
         summary = run(config)
         _print_results(config, summary)
@@ -98,11 +94,11 @@ def _print_results(config: Config, summary: Summary) -> None:
     print_summary(summary, config)
     if summary.error:
         return
-    db = shlex.quote(config.db)
+    db = shlex.quote(config.store.db)
     show.line("")
     program = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("forbear") else "forbear"
     show.line(f"$ {program} lookup journal.example --db {db}")
-    lookup.main(["journal.example", "--db", config.db], standalone_mode=False)
+    lookup.main(["journal.example", "--db", config.store.db], standalone_mode=False)
     show.line("Next, try:")
     for example in (
         f"lookup archive.example --db {db}",
@@ -110,14 +106,21 @@ def _print_results(config: Config, summary: Summary) -> None:
         f"log --domain news.example --format jsonl --db {db}",
     ):
         show.line(f"  {program} {example}")
-    show.line(f"The pages that were kept are in {config.out}/warc/*.warc.gz and {config.out}/pages/*.parquet.")
+    show.line(
+        f"The pages that were kept are in {config.store.out}/warc/*.warc.gz and {config.store.out}/pages/*.parquet."
+    )
 
 
 def _show_opt_out(program: click.Command, config: Config, host: str) -> None:
     """Runs what an operator would run after a site opted out, and prints each command above its output."""
-    folder = config.out.parent
-    settings = {"db": config.db, "out": str(config.out), "contact": CONTACT, "proxy": config.proxy or ""}
-    settings["operator-list"] = str(config.operator_list)
+    folder = config.store.out.parent
+    settings = {
+        "db": config.store.db,
+        "out": str(config.store.out),
+        "contact": CONTACT,
+        "proxy": config.network.proxy or "",
+    }
+    settings["operator-list"] = str(config.terms.operator_list)
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (folder / "forbear.toml").write_text("\n".join(["delay = 0", "retries = 0", *lines, *_SCHEDULE]) + "\n")
     (folder / "list.csv").write_text(f"domain\n{LISTED}\n")
@@ -140,7 +143,7 @@ def _show_opt_out(program: click.Command, config: Config, host: str) -> None:
     call("lists", "import", "--format", "denmark", "--published", day, f"{folder}/list.csv")
     call("report", "summary", "--out", f"{folder}/before.json")
     call("run", "--once")
-    call("corpus", "diff", "1", "2", "--db", config.db)
+    call("corpus", "diff", "1", "2", "--db", config.store.db)
     call("corpus", "verify")
     call("corpus", "holds", host)
     call("corpus", "card")
@@ -156,7 +159,7 @@ _SCHEDULE = ("[[run.step]]", 'name = "recheck"', 'command = ["recheck", "--max-d
 
 def _print_outcomes(config: Config, crawl: str) -> None:
     """Prints the outcome for each URL, that of profile strict if it differs, and the words that decided."""
-    with open_connection(config.db) as connection:
+    with open_connection(config.store.db) as connection:
         decisions = {row["id"]: row for row in log(connection, Filter(crawl=crawl))}
         other = ignored_reservations(connection, crawl)
         ends = [(url, state, decision) for url, state, decision in frontier.entries(connection, crawl)]

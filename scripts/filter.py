@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from forbear.crawler.crawl.config import by_subject
 from forbear.crawler.filter.config import FilterConfig
 from forbear.crawler.filter.inputs import BadInput
 from forbear.crawler.filter.run import KINDS, run
@@ -90,7 +91,7 @@ def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
         settings["contact"] = OFFLINE_CONTACT
     settings |= {"use": Use(settings["use"]), "profile": Profile(settings["profile"])}
     try:
-        config = FilterConfig(seeds=(), **settings)
+        config = FilterConfig(**by_subject(settings))
         done = _watched(config)
     except (BadConfig, BadInput) as error:
         raise click.UsageError(str(error).rstrip(".") + ".") from None
@@ -133,9 +134,11 @@ def _print_summary(done: Filtered, config: FilterConfig) -> None:
     if done.protocols:
         show.line(f"Decided by: {listed(done.protocols)}.")
     show.line(f"{show.count(done.requests, 'request')} in {done.seconds:.1f} s.")
-    show.line(f"Kept: {config.out}/kept. Reasons for the rest: {config.out}/reasons.")
+    show.line(f"Kept: {config.store.out}/kept. Reasons for the rest: {config.store.out}/reasons.")
     show.line("Deferred rows are not kept: whether they are reserved could not be read.")
-    show.line(f"See every decision: forbear log --crawl {done.crawl} --db {shlex.quote(hide_password(config.db))}")
+    show.line(
+        f"See every decision: forbear log --crawl {done.crawl} --db {shlex.quote(hide_password(config.store.db))}"
+    )
 
 
 def _when(done: Filtered, name: str) -> str:
@@ -159,5 +162,5 @@ def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:
         "broken_records": records,
         "cut_files": cut,
         "broken": {name: {"records": each.records, "cut": each.cut} for name, each in done.broken.items()},
-        "out": str(config.out),
+        "out": str(config.store.out),
     }

@@ -68,10 +68,10 @@ def warn_of_lists(config: Config) -> None:
 
     If the database does not exist or cannot be opened, the crawl reports it.
     """
-    if config.infringing_list:
+    if config.terms.infringing_list:
         return
     try:
-        with open_connection(config.db) as connection:
+        with open_connection(config.store.db) as connection:
             known = list(lists.publication_statuses(connection))
     except StorageError:
         return

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from forbear.crawler.crawl import events
+from forbear.crawler.crawl.config import Config, by_subject
 from forbear.crawler.crawl.recheck import RecheckConfig, run
 from forbear.crawler.identity import BadConfig
 from forbear.scripts import checkpoint, options, show
@@ -21,8 +22,9 @@ from forbear.scripts.lists import warn_of_lists
 from forbear.scripts.memory import message_of
 
 if TYPE_CHECKING:
+    from forbear.crawler.crawl.config import Config, by_subject
     from forbear.crawler.crawl.context import Tally
-    from forbear.crawler.crawl.recheck import Rechecked
+from forbear.crawler.crawl.recheck import Rechecked
 
 
 @click.command()
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
 @options.connections
 @options.signing
 @options.as_json
-def command(as_json: bool, **settings: Any) -> int | None:
+def command(
+    as_json: bool, budget: int | None, max_time: float | None, remove_deferred: bool, **settings: Any
+) -> int | None:
     """Ask the sources of kept pages again, oldest first, and remove what is now reserved from the corpus.
 
     Every answer is a decision in the log, which records each removal before the file is touched. With --budget or
@@ -54,13 +58,13 @@ def command(as_json: bool, **settings: Any) -> int | None:
     signing = checkpoint.pop_signing(settings)
     events.tell("text")
     try:
-        config = RecheckConfig(seeds=(), **settings)
-        warn_of_lists(config)
+        config = RecheckConfig(Config(**by_subject(settings)), budget, max_time, remove_deferred)
+        warn_of_lists(config.crawl)
         done = _watched(config)
     except BadConfig as error:
         raise click.UsageError(str(error)) from None
     failures = [] if done.summary.error is None else [message_of(done.summary.error)]
-    new = checkpoint.after_command(config.db, signing, failures)
+    new = checkpoint.after_command(config.crawl.store.db, signing, failures)
     if as_json:
         click.echo(json.dumps({**_as_json(done, config), "checkpoint": new and checkpoint.as_object(new)}))
     else:
@@ -103,10 +107,10 @@ def _print_summary(done: Rechecked, config: RecheckConfig) -> None:
     if done.erased.waiting:
         files = show.count(len(done.erased.waiting), "file")
         show.line(f"A crawl is still writing {files}: run the same command again to remove their pages.")
-    print_version(summary, config)
+    print_version(summary, config.crawl)
     if not summary.finished:
         show.line("To continue the recheck, run the same command again.")
-    show.line(f"See what is now reserved: {log_command(summary.crawl, config.db)}")
+    show.line(f"See what is now reserved: {log_command(summary.crawl, config.crawl.store.db)}")
 
 
 def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
@@ -126,6 +130,6 @@ def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
         "waiting": sorted(done.erased.waiting),
         "idle": summary.idle,
         "version": summary.version,
-        "out": str(config.out),
+        "out": str(config.crawl.store.out),
         "error": None if summary.error is None else message_of(summary.error),
     }

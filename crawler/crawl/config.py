@@ -1,15 +1,26 @@
-"""What ``forbear crawl`` was asked to do, and which settings make two commands the same crawl."""
+"""The settings of commands that crawl, by subject, and which of them make two commands the same run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from forbear.crawler.fetch.bot_auth import read_signer
+from forbear.crawler.engine.session import DecisionContext
+from forbear.crawler.fetch.bot_auth import Signer, read_signer
 from forbear.crawler.fetch.network import Guard
-from forbear.crawler.identity import BadConfig, check_contact, check_token, user_agent
-from forbear.optout.model import Profile, Use
+from forbear.crawler.identity import (
+    BadConfig,
+    check_contact,
+    check_token,
+    read_infringing,
+    read_list,
+    read_policy,
+    user_agent,
+)
+from forbear.optout.model import Capture, Profile, Use
+from forbear.optout.policy import Policy
 from forbear.optout.readers import url as urls
 
 FOLLOW = ("same-host", "same-domain", "any")
@@ -30,40 +41,103 @@ _HOW = (
     "metrics_host",
     "lease",
 )
-"""Settings that say how a crawl is run, and not which one it is."""
+"""Settings that change how a run proceeds, but not which run it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """What ``forbear crawl`` was asked to do; times in seconds, sizes in octets, None where there is no limit."""
+class Store:
+    """Where a run writes: ``out`` is its folder, ``db`` the log's URL, ``evidence`` None if the log holds it too."""
 
-    seeds: tuple[str, ...]
     out: Path
     db: str
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who collects, for which use, and by which policy and lists it is decided."""
+
     contact: str
     agent: str = "ForbearBot"
     use: Use = Use.TRAIN_AI
     profile: Profile = Profile.STANDARD
+    operator_list: Path | None = None
+    infringing_list: Path | None = None
+    policy: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig, one sentence for a person."""
+        check_token(self.agent)
+        check_contact(self.contact, "--contact")
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header that every request carries."""
+        return user_agent(self.agent, self.contact)
+
+    def context(self, crawl: str, policy: Policy, own: Capture | None, infringing: Capture | None) -> DecisionContext:
+        """Returns what every decision of a crawl has in common, with the policy and lists as they were read."""
+        return DecisionContext(crawl, self.agent, self.use, self.profile, policy, own, infringing)
+
+    def read_policy(self) -> Policy:
+        """Reads the policy in force. Raises BadConfig."""
+        return read_policy(self.policy, "--policy")
+
+    def read_operator_list(self) -> Capture | None:
+        """Reads the operator's list, if one is named. Raises BadConfig."""
+        return read_list(self.operator_list, "--operator-list") if self.operator_list else None
+
+    def read_infringing_list(self, known: bytes | None) -> Capture | None:
+        """Reads the list of infringing sites, else takes ``known``, the database's. Raises BadConfig."""
+        return read_infringing(self.infringing_list, "--infringing-list", known)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How requests are sent; times in seconds, ``max_delay`` None if any Crawl-delay is accepted."""
+
+    delay: float = 1.0
+    max_delay: float | None = None
+    concurrency: int = 16
+    timeout: float = 60.0
+    proxy: str | None = None
+    resolve: tuple[str, ...] = ()
+    allow_private_networks: bool = False
+    signing_key: Path | None = None
+    signature_agent: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises BadConfig, one sentence for a person."""
+        self.signer()
+        try:
+            self.guard()
+        except ValueError as error:
+            raise BadConfig(f"--resolve: {error}.") from None
+
+    def guard(self) -> Guard:
+        """Returns the guard that keeps requests out of private networks."""
+        return Guard(resolve=self.resolve, allow_private=self.allow_private_networks)
+
+    def signer(self) -> Signer | None:
+        """Returns what signs requests, if there is a key. Raises BadConfig."""
+        return read_signer(self.signing_key, self.signature_agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of ``forbear crawl``; times in seconds, sizes in bytes, None for no limit."""
+
+    store: Store
+    terms: Terms
+    network: Network = field(default_factory=Network)
+    seeds: tuple[str, ...] = ()
     shadow: bool = False
     max_pages: int | None = None
     max_depth: int | None = None
     follow: str = "same-host"
     sitemaps: bool = False
-    delay: float = 1.0
-    max_delay: float | None = None
-    concurrency: int = 16
-    timeout: float = 60.0
     max_bytes: int = 64 * 1024 * 1024
     retries: int = 2
-    proxy: str | None = None
-    resolve: tuple[str, ...] = ()
-    allow_private_networks: bool = False
-    operator_list: Path | None = None
-    infringing_list: Path | None = None
-    policy: Path | None = None
-    evidence: str | None = None
-    signing_key: Path | None = None
-    signature_agent: str | None = None
     resume: bool = False
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
@@ -71,30 +145,32 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises BadConfig, one sentence for a person."""
-        check_token(self.agent)
-        check_contact(self.contact, "--contact")
         if self.follow not in FOLLOW:
             raise BadConfig(f"{self.follow!r} is not a way to follow links: choose {', '.join(FOLLOW)}.")
-        read_signer(self.signing_key, self.signature_agent)
         for seed in self.seeds:
             urls.parse(seed)
-        try:
-            Guard(resolve=self.resolve)
-        except ValueError as error:
-            raise BadConfig(f"--resolve: {error}.") from None
-
-    @property
-    def user_agent(self) -> str:
-        """The User-Agent header that every request carries."""
-        return user_agent(self.agent, self.contact)
 
     def identity(self) -> dict[str, Any]:
-        """What makes two commands the same crawl: everything but how fast and in what mood it is run."""
-        every = asdict(self) | {"out": str(self.out.resolve()), "operator_list": str(self.operator_list or "")}
-        every["policy"] = str(self.policy or "")
-        every["infringing_list"] = str(self.infringing_list)
-        if not self.infringing_list:
-            del every["infringing_list"]  # so that crawls of versions which did not know it go on
-        for name in _HOW:
-            del every[name]
-        return every
+        """Returns the settings by which a crawl is recognised, so that the same command continues it."""
+        return identity(asdict(self))
+
+
+def by_subject(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups the options of a command: returns ``store``, ``terms``, ``network`` and what belongs to none of them."""
+    rest, groups = dict(settings), {"store": Store, "terms": Terms, "network": Network}
+    chosen = {
+        name: group(**{each.name: rest.pop(each.name) for each in fields(group) if each.name in rest})
+        for name, group in groups.items()
+    }
+    return chosen | rest
+
+
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Flattens settings that are grouped by subject, leaves out those that do not identify a run; paths are text."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    flat["out"] = str(flat["out"].resolve())
+    for name in ("operator_list", "policy", "infringing_list"):
+        flat[name] = str(flat[name] or "")
+    return {name: value for name, value in flat.items() if name not in _HOW}

@@ -137,7 +137,7 @@ class Context:
         self.stopped = False
         self.finished = False
         self.heartbeat: float | None = None
-        self.most_hosts = 2 * config.concurrency
+        self.most_hosts = 2 * config.network.concurrency
         self.process: AsyncCrawlerProcess | None = None
         self._kept_before = kept
         self._delays: dict[str, float] = {}
@@ -169,7 +169,7 @@ class Context:
         self.tally.count_failure(record.capture)
         if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
             # From here on, not only from the first page on: other files with reservations come next.
-            self.slow_down(host, robots_txt.parse(record.capture).crawl_delay(self.config.agent))
+            self.slow_down(host, robots_txt.parse(record.capture).crawl_delay(self.config.terms.agent))
         return record
 
     async def call(self, function: Callable[[Connection], T]) -> T:
@@ -200,14 +200,14 @@ class Context:
 
     def delay_of(self, host: str) -> float:
         """Seconds between two requests to a host."""
-        return self._delays.get(host, self.config.delay)
+        return self._delays.get(host, self.config.network.delay)
 
     def slow_down(self, host: str, delay: float) -> None:
         """Adopts a Crawl-delay if it is longer than the operator's own delay. Raises TooSlow beyond --max-delay."""
-        most = self.config.max_delay
+        most = self.config.network.max_delay
         if most is not None and delay > most:
             raise TooSlow(f"{host} asks for {delay:g} seconds between two requests, and --max-delay is {most:g}")
-        delay = max(delay, self.config.delay)
+        delay = max(delay, self.config.network.delay)
         if delay == self.delay_of(host):
             return
         self._delays[host] = delay

@@ -105,11 +105,11 @@ class Pages(Enforcement):
 
     async def process_request(self, request: Request) -> None:
         """May the URL of the entry be requested? Raises IgnoreRequest if not."""
-        request.headers.setdefault("User-Agent", self._context.config.user_agent)
+        request.headers.setdefault("User-Agent", self._context.config.terms.user_agent)
         request.headers.setdefault("Accept", "*/*")
-        request.meta["download_timeout"] = self._context.config.timeout
-        if self._context.config.proxy:
-            request.meta["proxy"] = self._context.config.proxy
+        request.meta["download_timeout"] = self._context.config.network.timeout
+        if self._context.config.network.proxy:
+            request.meta["proxy"] = self._context.config.network.proxy
         scheduler = self._context.scheduler
         if PLACE in request.meta:
             request.meta[CHECK] = partial(scheduler.check, urls.parse(request.url).host)
@@ -369,7 +369,7 @@ class KeepPages:
         if not representation.of(_page_of(item)).is_page:
             return ()
         source = urls.parse(entry.url)
-        found = await self._read(links.links, _page_of(item), entry.url, context.config.agent)
+        found = await self._read(links.links, _page_of(item), entry.url, context.config.terms.agent)
         wanted = (url for url in found if context.follows(source, urls.parse(url)))
         return tuple(Link(url, entry.depth + 1, entry.id) for url in wanted)
 

@@ -34,8 +34,7 @@ from forbear.crawler.crawl.run import (
 )
 from forbear.crawler.crawl.scheduler import ENTRY
 from forbear.crawler.engine.enforce import PLACE, capture_of
-from forbear.crawler.engine.session import DecisionContext, Session
-from forbear.crawler.identity import read_infringing, read_list, read_policy
+from forbear.crawler.engine.session import Session
 from forbear.optout import __version__
 from forbear.optout.captures import MAX_REDIRECTS, redirect
 from forbear.optout.model import Capture, Verdict
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from scrapy.http import Request, Response
 
     from forbear.crawler.crawl.context import Tally
+    from forbear.crawler.engine.reservation_files import Fetch
     from forbear.crawler.engine.session import LoggedDecision
     from forbear.crawler.limits.bounded import BoundedReader
     from forbear.storage.database import Engine
@@ -68,17 +68,17 @@ _BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class RecheckConfig(Config):
-    """What ``forbear recheck`` was asked to do: as for a crawl, and how many requests and seconds it may take."""
+class RecheckConfig:
+    """The settings of ``forbear recheck``: those of its crawl, and how many requests and seconds it may take."""
 
+    crawl: Config
     budget: int | None = None
     max_time: float | None = None
     remove_deferred: bool = False
 
     def identity(self) -> dict[str, Any]:
-        """Which commands are the same recheck: one that ran out of its budget goes on."""
-        every = {**Config.identity(self), "command": "recheck"}
-        return {name: value for name, value in every.items() if name not in ("budget", "max_time")}
+        """Returns the settings by which a recheck is recognised: the same command continues it with a new budget."""
+        return self.crawl.identity() | {"command": "recheck", "remove_deferred": self.remove_deferred}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,23 @@ class Rechecked:
 class Rechecking(Context):
     """What the parts of a running recheck share."""
 
-    config: RecheckConfig
+    def __init__(
+        self,
+        config: RecheckConfig,
+        crawl: str,
+        writer: Writer,
+        corpus: Corpus,
+        session_of: Callable[[Fetch], Session],
+    ) -> None:
+        super().__init__(config.crawl, crawl, 0, writer, corpus, session_of)
+        self._limits = config
 
     @property
     def spent(self) -> bool:
         """Whether the budget is used up."""
-        config, tally = self.config, self.tally
-        over = config.max_time is not None and tally.seconds >= config.max_time
-        return over or (config.budget is not None and tally.requests >= config.budget)
+        limits, tally = self._limits, self.tally
+        over = limits.max_time is not None and tally.seconds >= limits.max_time
+        return over or (limits.budget is not None and tally.requests >= limits.budget)
 
     def full(self, under_way: int) -> bool:
         """Whether no more pages may be begun."""
@@ -129,7 +138,7 @@ class Again(Pages):
         held: CorpusCopy | None = request.meta[HELD]
         capture, status = capture_of(request, response), response.status
         if status == 304 and held:
-            capture = await asyncio.to_thread(_revalidated, self._context.config.out, capture, held)
+            capture = await asyncio.to_thread(_revalidated, self._context.config.store.out, capture, held)
         if redirect(capture):
             await self._moved(entry, capture)
         await self._decide_page(entry, capture, status)
@@ -186,33 +195,33 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
 
     Raises BadConfig, StorageError, OSError before anything is fetched. The main thread only.
     """
-    asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
-    policy = read_policy(config.policy, "--policy")
-    engine = open_database(config.db, create=False, evidence=config.evidence)
+    store, terms, shadow = config.crawl.store, config.crawl.terms, config.crawl.shadow
+    own_list, policy = terms.read_operator_list(), terms.read_policy()
+    engine = open_database(store.db, create=False, evidence=store.evidence)
     writer = Writer(engine)
     with ExitStack() as ends:
         ends.callback(engine.dispose)
         writer.start()
         ends.callback(writer.close)
-        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
-        reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
-        repair_corpus(config.out, writer, reader)
+        identity = config.identity()
+        crawl = writer.call(partial(begin, terms=terms, policy=policy, identity=identity, shadow=shadow)).result()
+        reader = ends.enter_context(reader_of(store.out, crawl.id, writer))
+        repair_corpus(store.out, writer, reader)
         since = writer.call(lambda connection: crawls.started_at(connection, crawl.id)).result()
-        pages = _fill(engine, writer, config.out, crawl.id, since)
-        known = writer.call(lists.current).result()
-        infringing = read_infringing(config.infringing_list, "--infringing-list", known)
-        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
-        nothing = Corpus(config.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
+        pages = _fill(engine, writer, store.out, crawl.id, since)
+        infringing = terms.read_infringing_list(writer.call(lists.current).result())
+        asking = terms.context(crawl.id, policy, own_list, infringing)
+        nothing = Corpus(store.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
         session_of = partial(Session, asking, writer, reader, since=since)
-        context = Rechecking(config, crawl.id, 0, writer, nothing, session_of)
-        chosen = settings(config)
+        context = Rechecking(config, crawl.id, writer, nothing, session_of)
+        chosen = settings(config.crawl)
         chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.crawl.recheck.Again": 50}, "ITEM_PIPELINES": {}})
         scrape(context, chosen, watch)
         if isinstance(context.error, StorageError):
             raise context.error
         context.finished = context.finished and not context.spent
-        erased = Erased() if config.shadow else _remove(config, crawl.id, writer, reader)
-        version = make_version(config, "recheck", crawl.id, policy, writer)
+        erased = Erased() if shadow else _remove(config, crawl.id, writer, reader)
+        version = make_version(config.crawl, "recheck", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         removed = writer.call(lambda connection: removals.count_by_verdict(connection, crawl.id)).result()
         return Rechecked(summary, removed, erased, pages)
@@ -238,10 +247,11 @@ def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetim
 
 def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:
     """First the tombstones, then the files."""
+    out = config.crawl.store.out
 
     def note(connection: Connection) -> int:
         because = removals.reserved(connection, crawl, deferred=config.remove_deferred)
-        return removals.record_removals(connection, crawl, because, _files(config.out), now())
+        return removals.record_removals(connection, crawl, because, _files(out), now())
 
     writer.call(note).result()
-    return repair_corpus(config.out, writer, reader)
+    return repair_corpus(out, writer, reader)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
@@ -17,13 +18,13 @@ from scrapy.settings import Settings
 from forbear.crawler.corpus import versions
 from forbear.crawler.corpus.remove_pages import Erased, erase
 from forbear.crawler.corpus.writer import Corpus, repair
-from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.config import Config, Terms
 from forbear.crawler.crawl.context import Context, Tally
 from forbear.crawler.crawl.metrics import Monitor
 from forbear.crawler.crawl.pages import PageSpider
 from forbear.crawler.engine.reservation_files import LONGEST
-from forbear.crawler.engine.session import DecisionContext, Session
-from forbear.crawler.identity import BadConfig, read_infringing, read_list, read_policy
+from forbear.crawler.engine.session import Session
+from forbear.crawler.identity import BadConfig
 from forbear.crawler.limits.bounded import BoundedReader, warm_up
 from forbear.crawler.limits.in_progress import ReadingNow, fatal_pages
 from forbear.crawler.limits.workers import WorkerPool
@@ -65,9 +66,9 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
 
     Raises BadConfig, StorageError, OSError (the output folder) before anything is fetched. The main thread only.
     """
-    asking_list = read_list(config.operator_list, "--operator-list") if config.operator_list else None
-    policy = read_policy(config.policy, "--policy")
-    engine = open_database(config.db, evidence=config.evidence, idle=min(config.lease, IDLE_SECONDS))
+    own_list = config.terms.read_operator_list()
+    policy = config.terms.read_policy()
+    engine = open_database(config.store.db, evidence=config.store.evidence, idle=min(config.lease, IDLE_SECONDS))
     with ExitStack() as ends:
         ends.callback(engine.dispose)
         monitor = None if config.metrics_port is None else Monitor(config.metrics_host, config.metrics_port, engine)
@@ -76,21 +77,24 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         writer = Writer(engine, watch=monitor.observe if monitor else None)
         writer.start()
         ends.callback(writer.close)
-        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
-        known = writer.call(lists.current).result()
-        infringing = read_infringing(config.infringing_list, "--infringing-list", known)
+        crawl = writer.call(
+            lambda connection: begin(
+                connection, config.terms, policy, config.identity(), shadow=config.shadow, again=config.resume
+            )
+        ).result()
+        infringing = config.terms.read_infringing_list(writer.call(lists.current).result())
         writer.submit(AddLinks(crawl.id, tuple(Link(seed) for seed in config.seeds))).result()
-        config.out.mkdir(parents=True, exist_ok=True)
-        reader = ends.enter_context(reader_of(config.out, crawl.id, writer))
-        repair_corpus(config.out, writer, reader)
+        config.store.out.mkdir(parents=True, exist_ok=True)
+        reader = ends.enter_context(reader_of(config.store.out, crawl.id, writer))
+        repair_corpus(config.store.out, writer, reader)
         # Pages are counted only if their number matters: there may be a hundred million.
         kept = writer.call(partial(crawls.count_pages, crawl=crawl.id)).result() if config.max_pages else 0
-        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, asking_list, infringing)
+        asking = config.terms.context(crawl.id, policy, own_list, infringing)
         corpus = Corpus(
-            config.out,
+            config.store.out,
             worker=crawl.id[-6:],
             software=f"Forbear/{__version__}",
-            user_agent=config.user_agent,
+            user_agent=config.terms.user_agent,
             reader=reader,
         )
         context = Context(config, crawl.id, kept, writer, corpus, partial(Session, asking, writer, reader))
@@ -102,7 +106,7 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         if isinstance(context.error, StorageError):
             raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
         corpus.close()
-        repair_corpus(config.out, writer, reader)  # of a process that was killed beside this one
+        repair_corpus(config.store.out, writer, reader)  # of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         how = "The crawl is finished." if summary.finished else "The crawl was stopped."
@@ -114,23 +118,34 @@ def _tell(event: str, sentence: str, **about: object) -> None:
     logger.info("%s", sentence, extra={"event": event, "about": about})
 
 
-def begin(connection: Connection, config: Config, policy: Policy) -> crawls.Crawl:
-    """The crawl of these settings: one that is not finished goes on. Raises BadConfig."""
+def begin(
+    connection: Connection,
+    terms: Terms,
+    policy: Policy,
+    identity: Mapping[str, Any],
+    *,
+    shadow: bool = False,
+    again: bool = False,
+) -> crawls.Crawl:
+    """Begins the crawl with these settings, or continues it if it is not finished; with ``again``, even then.
+
+    Raises BadConfig if there is none to continue ``again``.
+    """
     leases.recover(connection, now())
     record = CrawlRecord(
         engine=__version__,
-        agent=config.agent,
-        user_agent=config.user_agent,
-        contact=config.contact,
-        use=config.use,
-        profile=config.profile,
-        shadow=config.shadow,
+        agent=terms.agent,
+        user_agent=terms.user_agent,
+        contact=terms.contact,
+        use=terms.use,
+        profile=terms.profile,
+        shadow=shadow,
         policy=policy,
-        configuration=config.identity(),
+        configuration=identity,
     )
-    if not config.resume:
+    if not again:
         return crawls.begin(connection, record, now())
-    crawl = crawls.resume(connection, record, ignoring=() if config.seeds else ("seeds",))
+    crawl = crawls.resume(connection, record, ignoring=() if identity["seeds"] else ("seeds",))
     if crawl is None:
         raise BadConfig("--resume: this database has no crawl with these settings; leave --resume out to begin one.")
     frontier.reopen(connection, crawl.id)
@@ -193,9 +208,10 @@ def _idle(connection: Connection, context: Context, finished: bool, left: Mappin
 
 def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Writer) -> int | None:
     """Makes the next version of the corpus; None if nothing in it has changed."""
-    made = versions.VersionOrigin(by, crawl, config.agent, str(config.use), str(config.profile), policy.digest)
-    version = versions.make(config.out, made, writer.call(versions.log_state).result())
-    if last := version or versions.latest(config.out):  # a run that was killed may not have told of it
+    terms = config.terms
+    made = versions.VersionOrigin(by, crawl, terms.agent, str(terms.use), str(terms.profile), policy.digest)
+    version = versions.make(config.store.out, made, writer.call(versions.log_state).result())
+    if last := version or versions.latest(config.store.out):  # a run that was killed may not have told of it
         writer.call(lambda connection: versions.record_version(connection, last)).result()
     return version.number if version else None
 
@@ -214,23 +230,23 @@ def settings(config: Config) -> Settings:
             "SPIDER_MIDDLEWARES_BASE": {},
             "EXTENSIONS_BASE": {},
             "ITEM_PIPELINES": {"forbear.crawler.crawl.pages.KeepPages": 100},
-            "CONCURRENT_ITEMS": config.concurrency,
-            "CONCURRENT_REQUESTS": config.concurrency,
+            "CONCURRENT_ITEMS": config.network.concurrency,
+            "CONCURRENT_REQUESTS": config.network.concurrency,
             "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
-            "DOWNLOAD_DELAY": config.delay,
+            "DOWNLOAD_DELAY": config.network.delay,
             "DOWNLOAD_DELAY_JITTER": 0,
-            "DOWNLOAD_TIMEOUT": config.timeout,
+            "DOWNLOAD_TIMEOUT": config.network.timeout,
             "DOWNLOAD_MAXSIZE": config.max_bytes,
             "DOWNLOAD_WARNSIZE": 0,
             "COMPRESSION_ENABLED": False,
             "TELNETCONSOLE_ENABLED": False,
-            "FORBEAR_ALLOW_PRIVATE_NETWORKS": config.allow_private_networks,
-            "FORBEAR_RESOLVE": list(config.resolve),
-            "FORBEAR_SIGNING_KEY": str(config.signing_key) if config.signing_key else None,
-            "FORBEAR_SIGNATURE_AGENT": config.signature_agent,
+            "FORBEAR_ALLOW_PRIVATE_NETWORKS": config.network.allow_private_networks,
+            "FORBEAR_RESOLVE": list(config.network.resolve),
+            "FORBEAR_SIGNING_KEY": str(config.network.signing_key) if config.network.signing_key else None,
+            "FORBEAR_SIGNATURE_AGENT": config.network.signature_agent,
             "LOG_ENABLED": False,
             "LOG_INSTALL_ROOT_HANDLER": False,
-            "USER_AGENT": config.user_agent,
+            "USER_AGENT": config.terms.user_agent,
         }
     )
     return settings

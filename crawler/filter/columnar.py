@@ -115,7 +115,7 @@ class Grouped:
             before = True
             for number, (groups, first) in enumerate(_parts(file)):
                 part = f"part-{number:05}.parquet"
-                kept, reasons = (self._config.out / folder / name / part for folder in ("kept", "reasons"))
+                kept, reasons = (self._config.store.out / folder / name / part for folder in ("kept", "reasons"))
                 if reasons.exists():
                     counts.update(finished(self._config, path, reasons)[0])
                     continue

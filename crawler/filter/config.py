@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forbear.crawler.crawl.config import Config
+from forbear.crawler.crawl.config import Network, Store, Terms, identity
 from forbear.crawler.identity import BadConfig
 
 if TYPE_CHECKING:
@@ -39,9 +39,12 @@ REASONS = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class FilterConfig(Config):
-    """The settings of ``forbear filter``; ``out`` is the folder for what is kept."""
+class FilterConfig:
+    """The settings of ``forbear filter``; what is kept is written to the store's folder."""
 
+    store: Store
+    terms: Terms
+    network: Network
     inputs: tuple[Path, ...] = ()
     kind: str | None = None
     url_column: str | None = None
@@ -51,7 +54,6 @@ class FilterConfig(Config):
 
     def __post_init__(self) -> None:
         """Raises BadConfig, one sentence for a person."""
-        Config.__post_init__(self)
         if len(self.snapshot) - len(self.archives) > 1:
             raise BadConfig("--snapshot: name one snapshot of hosts; of WARC files there may be several.")
         if self.grouped and not (self.hosts and self.offline and not self.archives):
@@ -73,12 +75,10 @@ class FilterConfig(Config):
         return json.dumps(self.identity() | {"inputs": [], "snapshot": []}, sort_keys=True)
 
     def identity(self) -> dict[str, Any]:
-        """Identifies a run, so that the same command resumes it."""
-        every = {**Config.identity(self), "command": "filter"}
+        """Returns the settings by which a run is recognised, so that the same command resumes it."""
+        every = {**identity(asdict(self)), "command": "filter"}
         every["inputs"] = [str(path.resolve()) for path in self.inputs]
         every["snapshot"] = [str(path.resolve()) for path in self.snapshot]
-        if not self.grouped:
-            del every["grouped"]  # so that runs of versions which did not know it go on
         return every
 
 
@@ -142,6 +142,6 @@ def finished(config: FilterConfig, path: Path, reasons: Path) -> tuple[Counter[s
     """
     about = pq.read_metadata(reasons).metadata or {}
     if about.get(b"settings", b"").decode() != config.settings:
-        raise BadConfig(f"{config.out} has {path.name} filtered with other settings: name another folder.")
+        raise BadConfig(f"{config.store.out} has {path.name} filtered with other settings: name another folder.")
     broken = json.loads(about.get(b"broken", b"null"))
     return Counter(json.loads(about[b"counts"])), BrokenFile(**broken) if broken else None

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,8 +20,6 @@ import pyarrow.parquet as pq
 from forbear.crawler.crawl.run import begin
 from forbear.crawler.engine.live import Live
 from forbear.crawler.engine.session import DecisionContext, Session
-from forbear.crawler.fetch.bot_auth import read_signer
-from forbear.crawler.fetch.network import Guard
 from forbear.crawler.files import atomic_rename, part_path
 from forbear.crawler.filter.archive import Archive
 from forbear.crawler.filter.columnar import Grouped
@@ -28,9 +27,8 @@ from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finis
 from forbear.crawler.filter.images import Folder
 from forbear.crawler.filter.inputs import BadInput, Rows, UrlList
 from forbear.crawler.filter.journal import Journal
-from forbear.crawler.filter.sources import Archives, FilterSession, Network, opened
+from forbear.crawler.filter.sources import Archives, FilterSession, PlaceFetcher, opened
 from forbear.crawler.filter.webdataset import Shard
-from forbear.crawler.identity import read_infringing, read_list, read_policy
 from forbear.crawler.limits.bounded import BoundedReader
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
@@ -90,16 +88,16 @@ def run(
     """
     with ExitStack() as ends:
         hosts = ends.enter_context(opened(config.hosts)) if config.hosts else None
-        policy = hosts.policy if hosts and not config.policy else read_policy(config.policy, "--policy")
-        engine = open_database(config.db, evidence=config.evidence)
+        policy = hosts.policy if hosts and not config.terms.policy else config.terms.read_policy()
+        engine = open_database(config.store.db, evidence=config.store.evidence)
         ends.callback(engine.dispose)
         writer = Writer(engine)
         writer.start()
         ends.callback(writer.close)
         done = Filtered(say=say)
-        crawl = writer.call(lambda connection: begin(connection, config, policy)).result()
+        crawl = writer.call(partial(begin, terms=config.terms, policy=policy, identity=config.identity())).result()
         own, infringing = _lists(config, hosts, writer)
-        asking = DecisionContext(crawl.id, config.agent, config.use, config.profile, policy, own, infringing)
+        asking = config.terms.context(crawl.id, policy, own, infringing)
         done.crawl = crawl.id
         state = CrawlState.STOPPED
         try:
@@ -117,11 +115,8 @@ def run(
 def _lists(config: FilterConfig, hosts: Snapshot | None, writer: Writer) -> tuple[Capture | None, Capture | None]:
     """Returns the operator's list and the list of infringing sites: as named, else from database or snapshot."""
     of_snapshot = {known.capture.url: known.capture for known in hosts.lists} if hosts else {}
-    own = of_snapshot.get(operator.LIST)
-    if config.operator_list:
-        own = read_list(config.operator_list, "--operator-list")
-    known = writer.call(lists.current).result()
-    infringing = read_infringing(config.infringing_list, "--infringing-list", known)
+    own = config.terms.read_operator_list() or of_snapshot.get(operator.LIST)
+    infringing = config.terms.read_infringing_list(writer.call(lists.current).result())
     return own, infringing or of_snapshot.get(infringing_list.LIST)
 
 
@@ -134,23 +129,24 @@ async def _run(
     done: Filtered,
     watch: Callable[[Filtered], None] | None,
 ) -> None:
-    guard = Guard(resolve=config.resolve, allow_private=config.allow_private_networks)
     archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
     live = Live(
-        guard,
-        agent=config.agent,
+        config.network.guard(),
+        agent=config.terms.agent,
         version=__version__,
-        contact=config.contact,
-        proxy=config.proxy,
-        timeout=config.timeout,
-        delay=config.delay,
-        max_delay=config.max_delay or 3600.0,
-        signer=read_signer(config.signing_key, config.signature_agent),
+        contact=config.terms.contact,
+        proxy=config.network.proxy,
+        timeout=config.network.timeout,
+        delay=config.network.delay,
+        max_delay=config.network.max_delay or 3600.0,
+        signer=config.network.signer(),
     )
     async with live:
         source = None if config.offline else live
-        network = Network(source, writer, done.count_request, delay=config.delay, most=config.concurrency)
-        session = FilterSession(asking, writer, reader, network.fetch, archives, hosts, offline=config.offline)
+        fetcher = PlaceFetcher(
+            source, writer, done.count_request, delay=config.network.delay, most=config.network.concurrency
+        )
+        session = FilterSession(asking, writer, reader, fetcher.fetch, archives, hosts, offline=config.offline)
         for path, name in _named(config.inputs):
             await _filter(config, path, name, session, done, watch)
 
@@ -172,7 +168,7 @@ async def _filter(
     done: Filtered,
     watch: Callable[[Filtered], None] | None,
 ) -> None:
-    kept, reasons = config.out / "kept" / name, config.out / "reasons" / f"{name}.parquet"
+    kept, reasons = config.store.out / "kept" / name, config.store.out / "reasons" / f"{name}.parquet"
     log = reasons.with_name(f".{name}.journal")
     if reasons.exists():
         done.counts[name], broken = finished(config, path, reasons)

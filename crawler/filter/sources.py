@@ -126,7 +126,7 @@ class FilterSession(Session):
         return CaptureRecord(capture_id, now(), None, capture)
 
 
-class Network:
+class PlaceFetcher:
     """Fetches files with reservations, one host at a time among all processes on the database.
 
     ``count`` is called for each request.

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from forbear.batch.snapshot import SnapshotFile
+from forbear.crawler.crawl.config import Network, Store, Terms
 from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.crawler.filter import columnar
 from forbear.crawler.filter import run as filters
@@ -102,10 +103,9 @@ def test_each_row_goes_as_it_would_row_by_row(crawler: Crawler, tmp_path: Path, 
 def run_here(crawler: Crawler, hosts: Path, folder: Path, dies_at: int | None = None) -> dict[str, int] | None:
     """The counts of a run in a process of its own; None if it was killed, after so many batches were in the log."""
     config = FilterConfig(
-        seeds=(),
-        out=crawler.out,
-        db=crawler.database,
-        contact=OFFLINE_CONTACT,
+        Store(crawler.out, crawler.database),
+        Terms(OFFLINE_CONTACT),
+        Network(),
         inputs=(folder / "rows.parquet",),
         offline=True,
         snapshot=(hosts,),
