@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from forbear.optout import __version__
 from forbear.optout import policy as policies
-from forbear.optout.model import Capture
+from forbear.optout.model import Capture, Profile, Use
 from forbear.optout.policy import BadPolicy, Policy
 from forbear.optout.protocols import infringing_list, operator
 from forbear.optout.readers.csv_list import BadList
+from forbear.storage.log.crawls import CrawlRecord
 
 _TOKEN = re.compile(r"[A-Za-z_-]+")
+
+
+class Identity(Protocol):
+    """How a crawler names itself, and what it collects for."""
+
+    @property
+    def agent(self) -> str:
+        """The product token that rules are matched with."""
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header."""
+
+    @property
+    def contact(self) -> str:
+        """Where its operator can be reached."""
+
+    @property
+    def use(self) -> Use:
+        """The use that pages are collected for."""
+
+    @property
+    def profile(self) -> Profile:
+        """How doubtful signals count."""
 
 
 class BadConfig(ValueError):
@@ -24,6 +50,21 @@ class BadConfig(ValueError):
 def user_agent(agent: str, contact: str) -> str:
     """Returns the User-Agent header: the token that rules are matched against, the version, the contact."""
     return f"{agent}/{__version__} (+{contact})"
+
+
+def crawl_record(identity: Identity, policy: Policy, configuration: Mapping[str, Any], *, shadow: bool) -> CrawlRecord:
+    """Returns what the log holds of a crawl by this version of Forbear."""
+    return CrawlRecord(
+        engine=__version__,
+        agent=identity.agent,
+        user_agent=identity.user_agent,
+        contact=identity.contact,
+        use=identity.use,
+        profile=identity.profile,
+        shadow=shadow,
+        policy=policy,
+        configuration=configuration,
+    )
 
 
 def leading_token(header: str) -> str | None:

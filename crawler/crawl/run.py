@@ -24,7 +24,7 @@ from forbear.crawler.crawl.metrics import Monitor
 from forbear.crawler.crawl.pages import PageSpider
 from forbear.crawler.engine.reservation_files import LONGEST
 from forbear.crawler.engine.session import Session
-from forbear.crawler.identity import BadConfig
+from forbear.crawler.identity import BadConfig, crawl_record
 from forbear.crawler.limits.bounded import BoundedReader, warm_up
 from forbear.crawler.limits.in_progress import ReadingNow, fatal_pages
 from forbear.crawler.limits.workers import WorkerPool
@@ -34,7 +34,7 @@ from forbear.storage.database import Connection, StorageError, open_database
 from forbear.storage.db.records import AddLinks, EntryState, Link, now
 from forbear.storage.frontier import frontier, leases
 from forbear.storage.log import crawls, lists
-from forbear.storage.log.crawls import CrawlRecord, CrawlState
+from forbear.storage.log.crawls import CrawlState
 from forbear.storage.log.writer import Writer
 from forbear.storage.reads import removals
 
@@ -132,17 +132,7 @@ def begin(
     Raises BadConfig if there is none to continue ``again``.
     """
     leases.recover(connection, now())
-    record = CrawlRecord(
-        engine=__version__,
-        agent=terms.agent,
-        user_agent=terms.user_agent,
-        contact=terms.contact,
-        use=terms.use,
-        profile=terms.profile,
-        shadow=shadow,
-        policy=policy,
-        configuration=identity,
-    )
+    record = crawl_record(terms, policy, identity, shadow=shadow)
     if not again:
         return crawls.begin(connection, record, now())
     crawl = crawls.resume(connection, record, ignoring=() if identity["seeds"] else ("seeds",))

@@ -23,6 +23,7 @@ from forbear.crawler.identity import (
     BadConfig,
     check_contact,
     check_token,
+    crawl_record,
     leading_token,
     read_infringing,
     read_list,
@@ -31,7 +32,6 @@ from forbear.crawler.identity import (
 )
 from forbear.crawler.limits.bounded import BoundedReader
 from forbear.crawler.limits.workers import WorkerPool
-from forbear.optout import __version__
 from forbear.optout.model import Capture, Profile, Use, Verdict
 from forbear.storage.database import StorageError, open_database
 from forbear.storage.db.records import CaptureRecord, new_id, now
@@ -269,14 +269,5 @@ def _record(crawler: Crawler, config: Config) -> CrawlRecord:
     kept: dict[str, Any] = {k: str(v) for k, v in overridden_settings(settings) if k.startswith(_ON_RECORD)}
     # A run with JOBDIR goes on where it was stopped; any other is a crawl of its own.
     run = settings.get("JOBDIR") or new_id()
-    return CrawlRecord(
-        engine=__version__,
-        agent=config.agent,
-        user_agent=config.user_agent,
-        contact=config.contact,
-        use=config.use,
-        profile=config.profile,
-        shadow=config.shadow,
-        policy=config.policy,
-        configuration={"spider": crawler.spider.name, "run": run, "settings": kept},
-    )
+    configuration = {"spider": crawler.spider.name, "run": run, "settings": kept}
+    return crawl_record(config, config.policy, configuration, shadow=config.shadow)
