@@ -64,7 +64,7 @@ def command(name: str, db: str, as_json: bool) -> int | None:
 def _as_json(known: LookupResult) -> dict[str, Any]:
     times = {key: _time(getattr(known, key)) for key in ("first_seen", "last_seen", "since")}
     words = [
-        {**entry._asdict(), "first_at": _time(entry.first_at), "last_at": _time(entry.last_at)} for entry in known.words
+        {**asdict(entry), "first_at": _time(entry.first_at), "last_at": _time(entry.last_at)} for entry in known.words
     ]
     left = [{"url": one.url, "kept_at": _time(one.kept_at), "left_at": _time(one.left_at)} for one in known.left]
     return {**asdict(known), **times, "words": words, "left": left}

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
+from forbear.portal.web.access import address_asked, record_access
 from forbear.portal.web.context import Portal, portal_of
-from forbear.portal.web.limits import address_of
 from forbear.portal.web.rendering import render
 from forbear.storage.accounts import sessions
 from forbear.storage.accounts.accounts import Account, Scope
@@ -76,14 +76,8 @@ class Desk:
         return scope in self.account.scopes
 
     def note(self, event: str, what: str = "") -> None:
-        """Writes down what they look at or do, before they see it."""
-        with self.portal.writing() as connection:
-            where = what or self._where()
-            sessions.log_access(connection, self.account.name, address_of(self.request), event, where, now())
-
-    def _where(self) -> str:
-        query = self.request.url.query
-        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+        """Records what they look at or do, before they see it."""
+        record_access(self.portal, self.request, self.account.name, event, what)
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page that no cache keeps, with the ways to the others."""
@@ -117,7 +111,7 @@ def signed_in(scope: Scope) -> Callable[..., Desk]:
     def check(request: Request, portal: Annotated[Portal, Depends(portal_of)]) -> Desk:
         session = session_of(request, portal)
         if session is None or session.stage != sessions.FULL:
-            where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            where = address_asked(request)
             target = f"?next={quote(where)}" if request.method == "GET" and where != "/dashboard" else ""
             raise HTTPException(303, "Sign in first.", {"Location": SIGN_IN + target})
         if scope not in session.account.scopes:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
-from pydantic import BaseModel, Field
 
 from forbear.optout.readers.url import parse
-from forbear.portal.public.answers import NEVER_SEEN, PUBLIC_FILES, PublicAnswer, tell
+from forbear.portal.public.answers import PUBLIC_FILES, PublicAnswer, public_answer
 from forbear.portal.public.badge import badge
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.errors import Refusal
@@ -53,69 +50,36 @@ def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
     if not name.strip():
         return render(request, "start.html")
     with portal.reading() as connection:
-        told = tell(connection, name)
-        places = _places(connection, told)
+        answer = public_answer(connection, name)
+        files = _deciding_files(connection, answer)
     return render(
         request,
         "lookup.html",
-        told=told,
-        places=places,
+        told=answer,
+        places=files,
         asked=name,
         meanings=MEANINGS,
         protocols=portal.settings.policy.protocols,
-        badge_path=f"/badge/{quote(told.name)}.svg",
+        badge_path=f"/badge/{quote(answer.name)}.svg",
     )
 
 
-def _places(connection: Connection, told: PublicAnswer) -> dict[str, Markup]:
-    """The files that the words stand in, with the words marked, by address; those that are there and open to all."""
+def _deciding_files(connection: Connection, answer: PublicAnswer) -> dict[str, Markup]:
+    """Returns the well-known files that the words are from, by address, with the words marked."""
     quotes: dict[str, set[str]] = {}
-    for said in told.words:
-        if said.source and not said.is_failure and parse(said.source).target in PUBLIC_FILES:
-            quotes.setdefault(said.source, set()).add(said.quote)
+    for words in answer.words:
+        if words.source and not words.is_failure and parse(words.source).target in PUBLIC_FILES:
+            quotes.setdefault(words.source, set()).add(words.quote)
     found = {source: newest(connection, source) for source in list(quotes)[:MOST_FILES]}
     shown = {source: marked(as_text(capture.body), quotes[source]) for source, capture in found.items() if capture}
     return {source: text for source, text in shown.items() if "<mark>" in text}
 
 
-class WordsAnswer(BaseModel):
-    """Words that decided, and where they stand; a page is named by its host alone."""
-
-    verdict: str
-    protocol: str
-    quote: str
-    source: str
-    where: str
-    measure: str
-    first_at: datetime
-    last_at: datetime
-    decisions: int
-
-
-class LookupAnswer(BaseModel):
-    """What the crawls of this operator did with a host and all below it."""
-
-    name: str = Field(description="The host in A-labels.")
-    unicode: str = Field(description="The host as people write it.")
-    is_domain: bool = Field(description="Whether it is a registrable domain (Public Suffix List).")
-    answer: str = Field(description="kept, excluded, deferred, allowed; or never seen: no crawl ever asked for it.")
-    first_seen: datetime | None
-    last_seen: datetime | None
-    since: datetime | None = Field(description="Since when something is excluded.")
-    urls: dict[str, int] = Field(description="How many URLs were kept, and how many stand excluded, deferred, allowed.")
-    words: list[WordsAnswer]
-
-
 @router.get("/api/lookup", responses={422: {"model": Refusal}, 429: {"model": Refusal}}, tags=["rightsholders"])
-def lookup_json(portal: Here, name: Annotated[str, Query(min_length=1, max_length=LONGEST)]) -> LookupAnswer:
-    """What happened to a domain: figures and words. No address of a page is told without proof of control."""
+def lookup_json(portal: Here, name: Annotated[str, Query(min_length=1, max_length=LONGEST)]) -> PublicAnswer:
+    """What happened to a domain: figures and words. The address of a page is only given with proof of control."""
     with portal.reading() as connection:
-        told = tell(connection, name)
-    return LookupAnswer(**_as_json(told))
-
-
-def _as_json(told: PublicAnswer) -> dict[str, Any]:
-    return {**asdict(told), "urls": told.urls or {}}
+        return public_answer(connection, name)
 
 
 @router.get(
@@ -127,9 +91,8 @@ def _as_json(told: PublicAnswer) -> dict[str, Any]:
 def badge_of(portal: Here, name: str) -> Response:
     """The answer as a small picture that a site can show."""
     with portal.reading() as connection:
-        told = tell(connection, name)
-    said = f"excluded since {told.since:%Y-%m-%d}" if told.answer == "excluded" and told.since else told.answer
-    if told.answer == NEVER_SEEN:
-        said = "not collected"
+        answer = public_answer(connection, name)
+    since = answer.since if answer.answer == "excluded" else None
+    text = f"excluded since {since:%Y-%m-%d}" if since else answer.answer if answer.is_seen else "not collected"
     headers = {"Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "max-age=3600"}
-    return Response(badge("AI training", said, told.answer), media_type="image/svg+xml", headers=headers)
+    return Response(badge("AI training", text, answer.answer), media_type="image/svg+xml", headers=headers)

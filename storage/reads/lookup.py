@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from forbear.optout.model import Preference, Reason, Verdict
+from forbear.optout.protocols import operator
 from forbear.optout.readers.url import Url, parse
 from forbear.storage.db.hostnames import digest, host_of, read, unicode_of
 from forbear.storage.db.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
@@ -36,7 +37,8 @@ class Answer(StrEnum):
     ALLOWED = "allowed"
 
 
-class DecidingWords(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DecidingWords:
     """The words that decided, how often, and since when."""
 
     verdict: Verdict
@@ -48,6 +50,25 @@ class DecidingWords(NamedTuple):
     first_at: datetime
     last_at: datetime
     decisions: int
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether ``quote`` is the name of a failure to read, not somebody's words."""
+        return self.verdict is Verdict.DEFERRED
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is an entry of the operator's own list."""
+        return self.protocol == operator.NAME
+
+    def merged(self, other: Self) -> Self:
+        """Returns the same words with the times and decisions of both."""
+        return replace(
+            self,
+            first_at=min(self.first_at, other.first_at),
+            last_at=max(self.last_at, other.last_at),
+            decisions=self.decisions + other.decisions,
+        )
 
 
 class RemovedCopy(NamedTuple):
@@ -158,13 +179,8 @@ def _words(connection: Connection, below: ColumnElement[bool], verdict: Verdict)
     for host in _latest_hosts(connection, below, verdict):
         for row in connection.execute(newest.where(columns.host == host)):
             words = _read(row)
-            other = merged.setdefault(words[1:6], words)
-            if other is not words:
-                merged[words[1:6]] = words._replace(
-                    first_at=min(words.first_at, other.first_at),
-                    last_at=max(words.last_at, other.last_at),
-                    decisions=words.decisions + other.decisions,
-                )
+            key = (words.protocol, words.quote, words.source, words.where, words.measure)
+            merged[key] = words.merged(merged[key]) if key in merged else words
     return sorted(merged.values(), key=lambda words: words.last_at, reverse=True)[:WORDS]
 
 
