@@ -1,4 +1,31 @@
-"""Scrapy's scheduler on the frontier in the database: hosts take turns, and each has one process at a time."""
+"""Scrapy's scheduler on the frontier in the database: hosts take turns, and each has one process at a time.
+
+Two loops meet here. Scrapy's engine asks ``next_request`` whenever it has room, and gets an entry from memory. A round
+(``_round``), four times a second or when ``_work_wanted`` is set, is the only part that talks to the database: in one
+transaction it gives hosts back, leases others (storage/frontier/leases.py), and takes entries of those that run short
+(storage/frontier/frontier.py). With a delay of one second:
+
+    0.00  round          leases a.example and b.example; takes a/1 a/2 a/3, and b/1
+    0.01  next_request   a/1, and a moves to the end of the line; then b/1
+    0.30  answer to a/1  the delay counts from here (``_answered``)
+    0.35  done(a/1)      a.example is ready at 1.30, when the engine is woken (``_schedule_next_at``)
+    0.40  done(b/1)      nothing of b.example waits: the next round gives it back, not to be asked before 1.38
+    1.30  next_request   a/2
+    ...
+    3.10  round          a.example is given back; nothing is left or due soon, so the crawl is finished
+
+A host is given back when none of its entries waits, when it may not be asked for IDLE_SECONDS, or after TURN_SECONDS,
+so that a crawl of a million hosts serves a few at a time and all of them in turn. A page may need a file with
+reservations from a host that is not leased: ``borrow`` leases it for this one purpose, ``give_back`` ends that.
+
+Another process may take a host over once its lease has ended, so a lease is renewed after a quarter of its time and
+trusted for nine tenths of it. ``check`` runs just before a request is sent, ``confirm_lease`` before an answer is used:
+a process that was suspended, or whose database was away, sends nothing and keeps nothing. Memory holds only what is
+under way. If the process dies, its entries are open in the frontier, and the next run continues from there.
+
+The crawl ends when nothing is under way or due within PATIENCE and no other process works on it, when it is full
+(``Context.full``), or when something broke (``Context.fail``).
+"""
 
 from __future__ import annotations
 
@@ -37,41 +64,41 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENTRY = "forbear_entry"
-"""Where, in ``request.meta``, the entry of the frontier is found that a request is for."""
+"""The key in ``request.meta`` of the frontier entry that a request is for."""
 
 TRUSTED = 0.9
-"""Which part of a lease is relied upon: machines do not agree to the second what time it is."""
+"""The part of a lease that is trusted, since the clocks of machines differ."""
 
 RENEWED = 0.25
-"""After which part of a lease it is renewed."""
+"""The part of a lease after which it is renewed."""
 
 ROUND_SECONDS = 0.25
 BATCH = 32
-"""Entries of one host that are taken into memory at once."""
+"""Most entries of one host taken into memory at once."""
 
 TURN_SECONDS = 20.0
-"""How long a host is served before others that are ready get its place."""
+"""How long a host is served before others get its place."""
 
 IDLE_SECONDS = 5.0
-"""A host that may not be asked for longer than this is given back, so that its place is used meanwhile."""
+"""A host that may not be asked for longer than this is given back, and another gets its place."""
 
 LAST_SECONDS = 2.0
-"""How long a crawl that was stopped waits for the answers that are under way."""
+"""How long a stopped crawl waits for answers that are under way."""
 
 AHEAD = 2
-"""Requests of one host that are under way where no delay is asked for: one is decided about while one is fetched."""
+"""Most entries of one host under way if there is no delay: one is decided about while another is fetched."""
 
 PATIENCE = timedelta(seconds=10)
-"""A crawl that has nothing else to do waits so long for what was deferred; what is due later is left for --resume."""
+"""How long a crawl with nothing else to do waits for deferred entries; what is due later is left for --resume."""
 
 
 class NotHeld(CutOff):
-    """Another process may serve the host by now: nothing is sent to it, and that says nothing about the site."""
+    """Another process may serve the host by now, so nothing is sent; the site has nothing to do with it."""
 
 
 @dataclass(slots=True)
 class Host:
-    """A host that this process holds; times are monotonic seconds, ``until`` is when that has to be made sure again."""
+    """A leased host; times are monotonic seconds, and the lease is trusted up to ``until``."""
 
     name: str
     ready_at: float
@@ -82,14 +109,11 @@ class Host:
 
 
 class FrontierScheduler(BaseScheduler):
-    """Hands out entries of hosts that are leased, one host after the other.
-
-    All that is in memory is what is under way; whatever happens to this process, the frontier knows what is left.
-    """
+    """Hands out entries of leased hosts, one host after the other."""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes it."""
+        """Called by Scrapy."""
         return cls(crawler)
 
     def __init__(self, crawler: Crawler) -> None:
@@ -99,17 +123,17 @@ class FrontierScheduler(BaseScheduler):
         self._hosts: OrderedDict[str, Host] = OrderedDict()
         self._lease = self._context.config.lease
         self._borrowed: dict[str, int] = {}
-        self._visited: dict[str, float] = {}  # hosts leased for guests alone, and until when
+        self._visited: dict[str, float] = {}  # hosts leased by ``borrow`` alone, and until when
         self._finished = False
         self._renewed = monotonic()
         self._work_wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         crawler.signals.connect(self._answered, signals.response_downloaded)
 
-    # What Scrapy asks for
+    # Called by Scrapy
 
     def open(self, spider: Spider) -> None:
-        """Starts to lease hosts."""
+        """Starts the rounds."""
         self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._live())]
 
     async def _close(self) -> None:
@@ -119,7 +143,7 @@ class FrontierScheduler(BaseScheduler):
         self._context.heartbeat = None
         held = [(host.name, self._pause(host)) for host in self._hosts.values()]
         self._hosts.clear()
-        if not isinstance(self._context.error, StorageError):  # else the next run sees that this process is dead
+        if not isinstance(self._context.error, StorageError):  # otherwise, the next run finds this process dead
             await self._context.call(lambda connection: self._release(connection, held))
 
     def close(self, reason: str) -> Deferred[None]:
@@ -127,16 +151,16 @@ class FrontierScheduler(BaseScheduler):
         return deferred_from_coro(self._close())
 
     def has_pending_requests(self) -> bool:
-        """Whether anything is left to do, or may turn up."""
+        """Returns whether anything is left to do, or may turn up."""
         return not self._finished
 
     def enqueue_request(self, request: Request) -> bool:
-        """Adds a URL to the frontier, where it is found if it is new."""
+        """Adds a URL to the frontier if it is new; a round finds it there."""
         self._context.writer.submit(AddLinks(self._context.crawl, (Link(request.url),)))
         return True
 
     def next_request(self) -> Request | None:
-        """The next request of the host whose turn it is."""
+        """Returns the next request of the host whose turn it is, or None if no host is ready."""
         if self._context.full(sum(len(host.in_flight) for host in self._hosts.values())):
             return None
         at = monotonic()
@@ -151,32 +175,32 @@ class FrontierScheduler(BaseScheduler):
                 meta = {ENTRY: entry, "verbatim_url": True}
                 try:
                     return Request(entry.url, meta=meta, dont_filter=True, errback=self._broken)
-                except ValueError as error:  # no URL: somebody else has written to the frontier
+                except ValueError as error:  # not a URL: another program has written to the frontier
                     self._context.fail(error)
                     return None
         return None
 
     def _broken(self, failure: Failure) -> None:
-        """What is no outcome of an entry leaves it open: then the crawl ends, rather than wait for it for ever."""
+        """Ends the crawl after an unexpected error, which leaves its entry open and would be waited for without end."""
         if failure.value and not isinstance(failure.value, IgnoreRequest):
             self._context.fail(failure.value)
 
-    # What the crawl asks for
+    # Called by the crawl
 
     def done(self, entry: FrontierEntry, wait: float = 0.0) -> None:
-        """The entry is settled; its host is left alone for ``wait`` seconds."""
+        """Ends the turn of an entry; its host is left alone for ``wait`` seconds."""
         host = self._hosts.get(entry.host)
         if host and host.in_flight.get(entry.id) is entry:
             del host.in_flight[entry.id]
             delay = self._context.delay_of(host.name)
             host.ready_at = max(host.ready_at, monotonic() + wait, last_request(self._crawler, host.name) + delay)
-            self._poke_at(host)
-        if not host or not host.waiting:  # else a round in its time will do, and one for many hosts
+            self._schedule_next_at(host.ready_at)
+        if not host or not host.waiting:  # otherwise, the next regular round will do, for many hosts at once
             self._work_wanted.set()
         schedule_next(self._crawler)
 
     async def borrow(self, host: str) -> bool:
-        """Asks for the right to send a request to a host, also one that is not this process's; False if it is busy."""
+        """Leases a host for a request outside its turns; returns False if another process keeps it."""
         self._borrowed[host] = self._borrowed.get(host, 0) + 1
         if host in self._hosts:
             return True
@@ -198,7 +222,7 @@ class FrontierScheduler(BaseScheduler):
         return False
 
     async def give_back(self, host: str) -> None:
-        """Ends a visit."""
+        """Ends what ``borrow`` began."""
         self._borrowed[host] -= 1
         if not self._borrowed[host]:
             del self._borrowed[host]
@@ -208,15 +232,12 @@ class FrontierScheduler(BaseScheduler):
             await self._context.call(lambda connection: self._release(connection, [(host, pause)]))
 
     def check(self, host: str, entry: FrontierEntry | None = None) -> None:
-        """Raises NotHeld if another process may serve the host by now; to be called just before a request is sent.
-
-        A process that was stopped for a while, or whose database was away, does not know what happened meanwhile.
-        """
+        """Raises NotHeld if another process may serve the host by now. Call it just before a request is sent."""
         if not self._holds(host, entry):
             raise NotHeld(f"{host} is not held for sure: its lease has ended")
 
     async def confirm_lease(self, entry: FrontierEntry) -> bool:
-        """Whether the host of an entry under way is still this process's; asks the database if that is not certain."""
+        """Returns whether this process still holds the host of an entry; asks the database if that is not certain."""
         if not self._holds(entry.host, entry):
             await self._renew()
         return self._holds(entry.host, entry)
@@ -228,7 +249,7 @@ class FrontierScheduler(BaseScheduler):
         return monotonic() < max(host.until if host else 0.0, 0.0 if entry else self._visited.get(name, 0.0))
 
     async def _live(self) -> None:
-        """Notes that the event loop turns."""
+        """Records that the event loop runs, for the health check."""
         while True:
             self._context.heartbeat = monotonic()
             await asyncio.sleep(1)
@@ -238,7 +259,7 @@ class FrontierScheduler(BaseScheduler):
     async def _run(self) -> None:
         try:
             while not self._finished and not is_closing(self._crawler):
-                self._work_wanted.clear()  # before the round: what is wanted during it is not overheard
+                self._work_wanted.clear()  # before the round, so that a wish during it counts
                 await self._round()
                 schedule_next(self._crawler)
                 try:
@@ -249,13 +270,13 @@ class FrontierScheduler(BaseScheduler):
             if not self._finished:
                 await asyncio.sleep(LAST_SECONDS)
                 self._context.abort_in_flight()
-        except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, and say why
+        except Exception as error:  # noqa: BLE001 without its frontier the crawl can only end, with the reason
             self._context.fail(error)
             self._finished = True
             schedule_next(self._crawler)
 
     async def _round(self) -> None:
-        """Gives hosts back, takes more of those held, leases others: planned here, done on the writer's thread."""
+        """Gives hosts back, takes entries, leases hosts: planned here, done in one transaction by the writer."""
         if monotonic() - self._renewed > RENEWED * self._lease:
             await self._renew()
         held = bool(self._hosts)
@@ -277,7 +298,7 @@ class FrontierScheduler(BaseScheduler):
             until, at = self._trusted(), now()
             self._release(connection, given_back)
             if not held:
-                leases.recover(connection, at)  # what a process left that was killed beside this one
+                leases.recover(connection, at)  # what a process that was killed beside this one has left
             leased = leases.lease_hosts(connection, crawl, owner, room, at, self._lease) if room > 0 else []
             wanted = short | {lease.host: set() for lease in leased}
             limits = {host: BATCH + len(known) for host, known in wanted.items()}
@@ -285,22 +306,22 @@ class FrontierScheduler(BaseScheduler):
             others = held or leased or leases.any_held(connection, crawl, at)
             return leased, until, taken, None if others else frontier.status(connection, crawl)
 
-        leased, until, taken, outlook = await self._context.call(change)
+        leased, until, taken, status = await self._context.call(change)
         for lease in leased:
             start = monotonic()
             host = self._hosts[lease.host] = Host(lease.host, start + self._wait(lease), start, until)
-            self._poke_at(host)
+            self._schedule_next_at(host.ready_at)
         for name, entries in taken.items():
             if name in self._hosts:
                 known = short.get(name, set())
                 self._hosts[name].waiting.extend(entry for entry in entries if entry.id not in known)
         self._context.tally.hosts = len(self._hosts)
         under_way = not self._context.error and any(host.in_flight for host in self._hosts.values())
-        later = outlook and (outlook.next_at is None or outlook.next_at > now() + PATIENCE)
+        later = status and (status.next_at is None or status.next_at > now() + PATIENCE)
         self._finished = self._context.finished = not under_way and not self._borrowed and (full or bool(later))
 
     async def _renew(self) -> None:
-        """Holds the hosts for longer; those that another process has taken over are left to it."""
+        """Renews all leases, and drops the hosts that another process has taken over."""
         self._renewed = monotonic()
         names = [*self._hosts, *self._visited]
 
@@ -319,19 +340,19 @@ class FrontierScheduler(BaseScheduler):
                 logger.warning("%s was taken over by another process, its lease having ended.", name, extra=about)
 
     def _trusted(self) -> float:
-        """Until when a lease that is asked for now is relied upon."""
+        """Returns until when a lease taken now is trusted, in monotonic seconds."""
         seconds: float = TRUSTED * self._lease
         return monotonic() + seconds
 
     def _is_over(self, host: Host) -> bool:
-        """Whether the host is better given back: nothing to do, not for long, or long enough."""
+        """Returns whether to give a host back: nothing to do, nothing soon, or served long enough."""
         if host.in_flight or host.name in self._borrowed:
             return False
         at = monotonic()
         return not host.waiting or host.ready_at - at > IDLE_SECONDS or at - host.since > TURN_SECONDS
 
     def _pause(self, host: Host) -> float:
-        """Seconds until the next request may be sent to a host, whoever sends it."""
+        """Returns the seconds until any process may send the next request to a host."""
         return max(0.0, host.ready_at - monotonic(), self._spacing(host.name))
 
     def _spacing(self, host: str) -> float:
@@ -347,8 +368,8 @@ class FrontierScheduler(BaseScheduler):
         return max(pause, self._context.delay_of(lease.host) if lease.orphaned else 0.0, 0.0)
 
     def _answered(self, request: Request) -> None:
-        """Delays count from here: when a request left, the time to connect not included, nobody knows."""
+        """Counts the delay from the answer, since the time at which the request was sent is not known."""
         restart_delay(self._crawler, request.meta["download_slot"])
 
-    def _poke_at(self, host: Host) -> None:
-        asyncio.get_running_loop().call_later(max(0.0, host.ready_at - monotonic()), schedule_next, self._crawler)
+    def _schedule_next_at(self, ready_at: float) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, ready_at - monotonic()), schedule_next, self._crawler)
