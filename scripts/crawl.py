@@ -99,7 +99,7 @@ def command(
     if not urls and not settings["resume"]:
         raise click.UsageError("There is nothing to crawl. Add seed URLs, or --seeds FILE.")
     signing = checkpoint.pop_signing(settings)
-    events.tell(log_format)
+    events.log_to_stderr(log_format)
     try:
         config = Config(**by_subject(settings), seeds=urls)
         warn_of_lists(config)

@@ -56,7 +56,7 @@ def command(
     """
     settings = options.convert_settings(settings)
     signing = checkpoint.pop_signing(settings)
-    events.tell("text")
+    events.log_to_stderr("text")
     try:
         config = RecheckConfig(Config(**by_subject(settings)), budget, max_time, remove_deferred)
         warn_of_lists(config.crawl)

@@ -75,7 +75,9 @@ class Terms:
         """The User-Agent header that every request carries."""
         return user_agent(self.agent, self.contact)
 
-    def context(self, crawl: str, policy: Policy, own: Capture | None, infringing: Capture | None) -> DecisionContext:
+    def decision_context(
+        self, crawl: str, policy: Policy, own: Capture | None, infringing: Capture | None
+    ) -> DecisionContext:
         """Returns what every decision of a crawl has in common, with the policy and lists as they were read."""
         return DecisionContext(crawl, self.agent, self.use, self.profile, policy, own, infringing)
 

@@ -1,4 +1,4 @@
-"""What the parts of one running crawl share: its settings, the log, what is kept, what was counted."""
+"""What the parts of a running crawl share: settings, log, corpus, and counts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 class Tally:
     """What this run did; ``excluded`` counts by protocol, a page with two reservations under both.
 
-    ``decisions`` are all by verdict and protocol (none where nothing was reserved), ``failures`` exchanges by the
-    failure's name; ``hosts`` is how many are being served now.
+    ``decisions`` counts by verdict and protocol ("" if nothing was reserved), ``failures`` exchanges by the failure's
+    name; ``hosts`` is how many are served now.
     """
 
     kept: int = 0
@@ -65,7 +65,7 @@ class Tally:
     began: float = field(default_factory=monotonic)
 
     def count(self, decision: Decision) -> None:
-        """Takes a decision into account."""
+        """Counts a decision."""
         protocols = {reason.protocol for reason in decision.reasons} or {""}
         self.decisions.update((str(decision.verdict), protocol) for protocol in protocols)
         if decision.verdict is Verdict.EXCLUDED:
@@ -82,12 +82,12 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
+        """Seconds since the start."""
         return monotonic() - self.began
 
 
 class HostBusy(IgnoreRequest):
-    """Another process has the host of a file with reservations; nothing was decided."""
+    """Another process serves the host of a file with reservations, so nothing was decided."""
 
 
 class TooSlow(IgnoreRequest):
@@ -95,26 +95,26 @@ class TooSlow(IgnoreRequest):
 
 
 class Scheduler(Protocol):
-    """What the parts of a crawl ask of its scheduler."""
+    """What the other parts of a crawl call on its scheduler."""
 
     def done(self, entry: FrontierEntry, wait: float = 0.0) -> None:
         """Ends the turn of an entry; its host is left alone for ``wait`` seconds."""
 
     async def borrow(self, host: str) -> bool:
-        """Asks for the right to send a request to a host; False if another process has it."""
+        """Leases a host for a request outside its turns; returns False if another process keeps it."""
 
     async def give_back(self, host: str) -> None:
-        """Gives a borrowed host back."""
+        """Ends what ``borrow`` began."""
 
     def check(self, host: str, entry: FrontierEntry | None = None) -> None:
-        """Raises if another process may serve the host by now."""
+        """Raises NotHeld if another process may serve the host by now."""
 
     async def confirm_lease(self, entry: FrontierEntry) -> bool:
-        """Returns whether this process still has the host of an entry."""
+        """Returns whether this process still holds the host of an entry."""
 
 
 class Context:
-    """What the parts of one running crawl share. Lives on the event loop's thread, except ``call``'s functions."""
+    """What the parts of a running crawl share. Used on the event loop's thread, except for functions in ``call``."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Context:
         corpus: Corpus,
         session_of: Callable[[Fetch], Session],
     ) -> None:
-        """``kept`` are pages of earlier runs; ``session_of`` makes the session from what fetches its files."""
+        """``kept`` counts pages of earlier runs; ``session_of`` makes the session, given how to fetch a file."""
         self.config = config
         self.crawl = crawl
         self.writer = writer
@@ -144,7 +144,7 @@ class Context:
 
     @property
     def crawler(self) -> Crawler:
-        """Scrapy's crawler, once it runs."""
+        """Scrapy's crawler, while it runs."""
         assert self.process is not None
         [crawler] = self.process.crawlers
         return crawler
@@ -168,30 +168,30 @@ class Context:
             await self.scheduler.give_back(host)
         self.tally.count_failure(record.capture)
         if url == urls.parse(url).origin + robots.PLACES[0] and record.capture.status == 200:
-            # From here on, not only from the first page on: other files with reservations come next.
+            # At once, not with the first page: requests for other files come before it.
             self.slow_down(host, robots_txt.parse(record.capture).crawl_delay(self.config.terms.agent))
         return record
 
     async def call(self, function: Callable[[Connection], T]) -> T:
-        """Runs a function on the writer's connection, in its own turn; returns when it is committed."""
+        """Runs a function on the writer's connection, in its turn; returns once it is committed."""
         return await asyncio.wrap_future(self.writer.call(function))
 
     async def settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
-        """Ends an entry without a decision of its own, and adds what it led to."""
+        """Sets the state of an entry without a decision, and adds the links found."""
         self.tally.outcomes[state] += 1
         if found:
             await asyncio.wrap_future(self.writer.submit(AddLinks(self.crawl, found)))
         await asyncio.wrap_future(self.writer.submit(UpdateEntry(EntryUpdate(entry.id, state))))
 
     def full(self, under_way: int) -> bool:
-        """Whether no more pages may be begun: enough are kept or on their way, or something broke."""
+        """Returns whether no more pages may be begun: enough are kept or under way, or something broke."""
         if self.error:
             return True
         most = self.config.max_pages
         return most is not None and self._kept_before + self.tally.kept + under_way >= most
 
     def follows(self, source: Url, target: Url) -> bool:
-        """Whether a link from one URL to another is followed."""
+        """Returns whether a link from one URL to another is followed."""
         if self.config.follow == "any":
             return True
         if self.config.follow == "same-domain":
@@ -199,7 +199,7 @@ class Context:
         return source.host == target.host
 
     def delay_of(self, host: str) -> float:
-        """Seconds between two requests to a host."""
+        """Returns the seconds between two requests to a host."""
         return self._delays.get(host, self.config.network.delay)
 
     def slow_down(self, host: str, delay: float) -> None:
@@ -214,13 +214,13 @@ class Context:
         slow_down(self.crawler, host, delay)
 
     def abort_in_flight(self) -> None:
-        """Waits for no answer any longer: nothing is decided about what is under way, and the next run asks again."""
+        """Aborts requests under way: nothing is decided about them, and the next run sends them again."""
         self.stopped = True
         self.crawler.signals.send_catch_log(CUT_OFF)
-        send_queued(self.crawler)  # the handler ends them too
+        send_queued(self.crawler)  # so that the handler ends these too
 
     def fail(self, error: BaseException) -> None:
-        """Something outside broke: what is under way is brought to an end, nothing more is begun."""
+        """Ends the crawl early after an error outside of it: finishes what is under way, and begins nothing more."""
         if self.error is None:
             self.error = error
             logger.debug("The crawl ends early", exc_info=error)

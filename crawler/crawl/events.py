@@ -1,7 +1,7 @@
-"""Log lines as JSON (RFC 8259), one object a line: what happened, to which host and URL, for programs to read.
+"""Writes log lines as JSON (RFC 8259), one object a line: what happened, to which host and URL.
 
-A line has ``time`` (RFC 3339, UTC), ``level``, ``event`` (a word), ``message`` (a sentence) and what belongs to the
-event: ``host``, ``url``, ``verdict`` and so on. What may name a person is taken out of URLs.
+A line has ``time`` (RFC 3339, UTC), ``level``, ``event`` (a word), ``message`` (a sentence) and the fields of the
+event: ``host``, ``url``, ``verdict`` and so on. What may name a person is redacted in URLs.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from forbear.storage.reads import redact
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 ROOMS = ("forbear.crawler", "forbear.storage")
-"""Whose events are told."""
+"""Loggers whose events are written."""
 
 SILENT = ("scrapy", "twisted", "psycopg")
-"""Who is not listened to: they say whole pages and URLs, or what the writer has a sentence for."""
+"""Loggers that are silenced: they log whole pages and URLs, or errors that the writer already reports."""
 
 
 class JsonLines(logging.Formatter):
-    """A record whose ``event`` names it and whose ``about`` (dict) says more; both may be missing."""
+    """Formats a record with the attributes ``event`` (its name) and ``about`` (a dict of fields), if it has them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; a traceback is told by the kind of its error alone."""
+        """Returns the line without its end; of a traceback, it has only the type of the error."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -42,23 +42,23 @@ class JsonLines(logging.Formatter):
 
 
 def _redacted(value: Any) -> Any:
-    """A text without what may name a person in the URLs of it; anything else as it is."""
+    """Redacts the URLs in a text; returns anything else unchanged."""
     return _URL.sub(lambda found: redact.url(found[0]), value) if isinstance(value, str) else value
 
 
 class _Stderr(logging.Handler):
-    """Writes to what standard error is at the time: a progress display may have taken its place."""
+    """Writes to the present ``sys.stderr``, which a progress display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a line."""
         try:
             print(self.format(record), file=sys.stderr, flush=True)
-        except Exception:  # noqa: BLE001 - as the handlers of the library do: a line that is lost stops no crawl
+        except Exception:  # noqa: BLE001 like the handlers of the library: a lost line must not stop a crawl
             self.handleError(record)
 
 
-def tell(kind: str) -> None:
-    """Has events written to standard error: ``text`` warnings as sentences, ``json`` all events as JSON lines."""
+def log_to_stderr(kind: str) -> None:
+    """Writes events to standard error: for ``text`` warnings as sentences, for ``json`` all events as JSON lines."""
     level = logging.INFO if kind == "json" else logging.WARNING
     handler = _Stderr(level)
     if kind == "json":
@@ -76,10 +76,10 @@ def tell(kind: str) -> None:
 
 
 def warn(event: str, sentence: str) -> None:
-    """Tells what a person should look at."""
+    """Logs what a person should look at."""
     logging.getLogger("forbear.crawler").warning("%s", sentence, extra={"event": event})
 
 
 def fail(sentence: str) -> None:
-    """Tells why the program ends."""
+    """Logs why the program ends."""
     logging.getLogger("forbear.crawler").error("%s", sentence, extra={"event": "failed"})

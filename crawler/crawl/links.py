@@ -1,4 +1,4 @@
-"""Where a kept page leads to: its links (WHATWG HTML 4.6)."""
+"""Extracts the links of a page (WHATWG HTML 4.6)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from forbear.optout.model import Capture
 
 MAX_LINKS = 10_000
-"""Links taken from one page; what comes after them is left."""
+"""Most links taken from one page, in order."""
 MAX_LENGTH = 8192
-"""Octets of a URL; a longer one is left out."""
+"""Most bytes of a URL; a longer one is left out."""
 _ATTRIBUTE = {"a": "href", "area": "href", "frame": "src", "iframe": "src"}
 _NOT_FOLLOWED = frozenset({"nofollow", "none"})
 _SPACE = "\t\n\f\r "
 
 
 def links(capture: Capture, base_url: str, agent: str) -> list[str]:
-    """The canonical URLs that an HTML page links to, in order, each once; none if the page forbids ``agent`` to follow.
+    """Returns the canonical URLs that an HTML page links to, in order, each once; none if ``agent`` may not follow.
 
     Links are those of a, area, frame and iframe, resolved against ``<base href>`` or ``base_url``; with
-    ``rel=nofollow`` they are left out (``ugc`` and ``sponsored`` alone say who wrote a link, not that it is closed).
-    What is no http(s) URL is left out too.
+    ``rel=nofollow`` they are left out (``ugc`` and ``sponsored`` alone only describe a link). What is not an http(s)
+    URL is left out too.
     """
     known = representation.of(capture)
     if not known.is_page:
@@ -52,7 +52,7 @@ def links(capture: Capture, base_url: str, agent: str) -> list[str]:
 
 
 def _closed(document: turbohtml.Document, fields: Iterable[str], agent: str) -> bool:
-    """Whether header or markup forbid everybody or ``agent`` to follow links."""
+    """Returns whether header or markup forbid all crawlers or ``agent`` to follow links."""
     rules = [robots_tags.for_agent(field, agent) for field in fields]
     metas = (node for node in document.iter_elements("meta") if not html.is_inert(node))
     named = (node for node in metas if (node.attr("name") or "").strip().lower() in ("robots", agent.lower()))
@@ -85,7 +85,7 @@ def resolved(base: str, references: Iterable[str], charset: str, most: int = MAX
             return
 
 
-# What Python calls the encodings of pages; a URL is never in UTF-16 (URL standard 4.2, Encoding standard 4.3).
+# Python's names of encodings; a URL is never in UTF-16 (URL standard 4.2, Encoding standard 4.3).
 _IN_PYTHON = {
     "shift_jis": "cp932",
     "euc-kr": "cp949",
@@ -108,9 +108,9 @@ codecs.register_error("forbear-url", _escaped)
 
 
 def _encoded(reference: str, encoding: str) -> str:
-    """A query is sent in the encoding of its page, a path in UTF-8 (WHATWG URL 4.2, query state).
+    """Encodes a query in the encoding of its page, and a path in UTF-8 (WHATWG URL 4.2, query state).
 
-    What the encoding does not have is sent as a character reference, its signs escaped (URL 1.3).
+    A character that the encoding does not have becomes a percent-encoded character reference (URL 1.3).
     """
     if reference.isascii() or encoding.startswith("utf-"):
         return reference

@@ -1,4 +1,4 @@
-"""What a running worker tells whoever watches it: ``/metrics`` for Prometheus, and ``/health``, whether it is well."""
+"""HTTP endpoints of a running worker: ``/metrics`` for Prometheus, ``/health`` for orchestrators."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 2.0
-"""How often the database is asked whether it answers."""
+"""How often the database is probed."""
 
 ESTIMATE_SECONDS = 15.0
-"""How often the frontier is looked over."""
+"""How often the frontier is estimated."""
 
 SILENCE_SECONDS = 30.0
-"""A worker, or a database, that says nothing for so long is not well."""
+"""A worker or a database that is silent for this long is unhealthy."""
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 class Probe:
-    """Asks the database from a thread of its own, so that whoever asks this worker never waits for that."""
+    """Probes the database from its own thread, so that requests to this worker never wait for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,16 +54,16 @@ class Probe:
         self.urls: dict[str, int] = {}
 
     def start(self) -> None:
-        """Begins to ask."""
+        """Starts the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Asks no more; waits for the answer that is under way, but not for ever."""
+        """Stops the thread; waits a limited time for a probe that is under way."""
         self._stop.set()
         self._thread.join(PROBE_SECONDS)
 
     def complaint(self) -> str | None:
-        """What is wrong with the database, in a sentence."""
+        """Returns what is wrong with the database, in a sentence; None if nothing is."""
         silent = monotonic() - self._answered
         if silent > SILENCE_SECONDS:
             return f"The database has not answered for {silent:.0f} seconds."
@@ -90,26 +90,26 @@ class Probe:
 
 
 class Figures(Collector):
-    """The figures of a crawl, read when they are asked for; nothing is counted twice for their sake."""
+    """The figures of a crawl, read from its tally when Prometheus asks."""
 
     def __init__(self, context: Context, probe: Probe) -> None:
         self._context = context
         self._probe = probe
 
     def collect(self) -> Iterable[Metric]:
-        """As Prometheus names them: totals since this worker began, and how things stand now."""
+        """Yields totals since this worker started, and present values, by the naming rules of Prometheus."""
         tally = self._context.tally
         for name, what, value in (
             ("forbear_pages", "Pages kept.", tally.kept),
-            ("forbear_page_bytes", "Octets of pages kept, decoded.", tally.octets),
+            ("forbear_page_bytes", "Bytes of pages kept, decoded.", tally.octets),
             ("forbear_requests", "Requests sent, those for files with reservations included.", tally.requests),
             ("forbear_deferred", "Decisions that were deferred.", tally.pages_deferred),
-            ("forbear_log_failures", "Transactions that the database did not take.", self._context.writer.failures),
+            ("forbear_log_failures", "Transactions that the database refused.", self._context.writer.failures),
         ):
             yield CounterMetricFamily(name, what, value)
         decisions = "Decisions by verdict and protocol: one that two protocols decided is counted under each."
         yield _counted("forbear_decisions", decisions, ("verdict", "protocol"), tally.decisions)
-        failures = "Exchanges that brought no whole answer, by the failure's name."
+        failures = "Exchanges without a complete answer, by the failure's name."
         yield _counted("forbear_errors", failures, ("failure",), Counter({(k,): n for k, n in tally.failures.items()}))
         yield GaugeMetricFamily("forbear_hosts_leased", "Hosts that this worker holds.", tally.hosts)
         urls = GaugeMetricFamily(
@@ -131,7 +131,7 @@ class Monitor:
     """The port of a worker: it answers from the start of the program to its end."""
 
     def __init__(self, host: str, port: int, engine: Engine) -> None:
-        """Raises BadConfig if the port cannot be had."""
+        """Raises BadConfig if the port cannot be opened."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._batches = Histogram(
@@ -147,12 +147,12 @@ class Monitor:
         try:
             self._server: WSGIServer = make_server(host, port, self._answer, kind, _Silent)
         except OSError as error:
-            raise BadConfig(f"--metrics-port {port} cannot be had on {host}: {_why(error)}.") from None
+            raise BadConfig(f"--metrics-port {port} cannot be opened on {host}: {_why(error)}.") from None
         self.address = f"{host}:{self._server.server_port}"
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Answers as long as this lasts."""
+        """Serves within the ``with`` block."""
         thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="forbear-metrics", daemon=True)
         thread.start()
         self._probe.start()
@@ -167,18 +167,18 @@ class Monitor:
             self._probe.close()
 
     def observe(self, seconds: float) -> None:
-        """Takes a transaction of the log into account."""
+        """Counts a transaction of the log."""
         self._batches.observe(seconds)
 
     def show(self, context: Context) -> None:
-        """The crawl whose figures are told from now on."""
+        """Serves the figures of this crawl from now on."""
         self._context = context
         self._probe.crawl = context.crawl
         self._registry.register(Figures(context, self._probe))
 
     def complaint(self) -> str | None:
-        """What is wrong with this worker or its database, in a sentence; None if it is well."""
-        beat = self._context.heartbeat if self._context else None  # none while it starts and while it ends
+        """Returns what is wrong with this worker or its database, in a sentence; None if it is healthy."""
+        beat = self._context.heartbeat if self._context else None  # None while it starts and ends
         if beat is not None and (still := monotonic() - beat) > SILENCE_SECONDS:
             return f"This worker has not moved for {still:.0f} seconds."
         return self._probe.complaint()
@@ -198,10 +198,10 @@ class Monitor:
 
 
 class _Silent(WSGIRequestHandler):
-    """Standard error is for what somebody should read."""
+    """A request handler that logs nothing: standard error is for what people should read."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base class names it so
-        """Nothing."""
+        """Logs nothing."""
 
 
 def _family(host: str) -> int:
@@ -209,4 +209,4 @@ def _family(host: str) -> int:
 
 
 def _why(error: OSError) -> str:
-    return "another program has it" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
+    return "another program uses it" if error.errno == errno.EADDRINUSE else str(error.strerror or error)

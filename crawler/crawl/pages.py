@@ -1,4 +1,4 @@
-"""What becomes of each entry of the frontier: the middleware, the spider and the pipeline of ``forbear crawl``."""
+"""Middleware, spider and pipeline of ``forbear crawl``: turn each frontier entry into a decision, a page and links."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY = 2.0
-"""Seconds until a page that failed is asked for again; twice as long each time, longer if the site says so."""
+"""Seconds until a failed page is tried again; twice as long each time, longer if the site asks for it."""
 
 DEATHS = 66
 """Deaths of processes before an entry is given up: six of a process that read it."""
 
 BUSY_RETRY = 10.0
-"""Seconds until a page is looked at again whose rules stand on a host that another process is serving."""
+"""Seconds until a page is tried again if another process serves the host that has its rules."""
 
 TAKE_BACK_TRIES = 20
 TAKE_BACK_SECONDS = 0.05
-"""How long it is tried to take a page out of a file again, which another process has kept while this one was paused."""
+"""Pause between two tries to take a page out of a file that another process kept while this one was suspended."""
 
 _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 
@@ -82,7 +82,7 @@ class Collected:
 
 
 class Pages(Enforcement):
-    """Enforcement with the frontier behind it: every outcome settles the entry, in the decision's own transaction."""
+    """Enforcement on the frontier: the decision and the new state of its entry are one transaction."""
 
     def __init__(self, crawler: Crawler, session: Session) -> None:
         super().__init__(crawler, session)
@@ -91,7 +91,7 @@ class Pages(Enforcement):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes it."""
+        """Called by Scrapy."""
         context: Context = crawler.spider.context  # type: ignore[union-attr]
         return cls(crawler, context.session)
 
@@ -104,7 +104,7 @@ class Pages(Enforcement):
         return context
 
     async def process_request(self, request: Request) -> None:
-        """May the URL of the entry be requested? Raises IgnoreRequest if not."""
+        """Decides whether the URL of the entry may be requested. Raises IgnoreRequest if not."""
         request.headers.setdefault("User-Agent", self._context.config.terms.user_agent)
         request.headers.setdefault("Accept", "*/*")
         request.meta["download_timeout"] = self._context.config.network.timeout
@@ -131,7 +131,7 @@ class Pages(Enforcement):
             await self._add_sitemaps(entry)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        """May the answer be kept? Raises IgnoreRequest if not, or if there is nothing to keep."""
+        """Decides whether the answer may be kept. Raises IgnoreRequest if not, or if there is nothing to keep."""
         if PLACE in request.meta:
             return response
         entry: FrontierEntry = request.meta[ENTRY]
@@ -149,7 +149,7 @@ class Pages(Enforcement):
         return response
 
     async def process_exception(self, request: Request, exception: Exception) -> None:
-        """No answer came: deferred."""
+        """Defers an entry that got no answer."""
         if PLACE in request.meta:
             return
         if isinstance(exception, CutOff):
@@ -165,12 +165,12 @@ class Pages(Enforcement):
             await self._decide_page(request.meta[ENTRY], capture)
         except IgnoreRequest:
             raise
-        except Exception as error:  # noqa: BLE001 a fault of ours: the crawl ends and says so, rather than wait for ever
+        except Exception as error:  # noqa: BLE001 a bug: the crawl ends with it instead of waiting without end
             self._context.fail(error)
             self._done(request.meta[ENTRY])
 
     async def _give_up(self, entry: FrontierEntry) -> None:
-        """Asks no more for what every process died of, as it seems. Raises Refused."""
+        """Abandons an entry that has apparently killed several processes. Raises Refused."""
         detail = "several processes have died that had asked for it"
         url = urls.parse(entry.url).href
         await self._decide_page(entry, Capture(url, error=Failure.TOO_COSTLY, memo={"detail": detail}))
@@ -208,7 +208,7 @@ class Pages(Enforcement):
         return max(FIRST_RETRY * 2.0**entry.attempts, asked, stale)
 
     def _after(self, entry: FrontierEntry, logged: LoggedDecision) -> None:
-        """Counts what is decided, and ends the entry's turn unless it is allowed."""
+        """Counts a decision, and ends the entry's turn unless it is allowed."""
         decision = logged.decision
         self._context.tally.count(decision)
         about = {
@@ -227,7 +227,7 @@ class Pages(Enforcement):
         raise Refused(logged)
 
     async def _add_sitemaps(self, entry: FrontierEntry) -> None:
-        """The sitemaps that the robots.txt of an origin names, once for each origin and run."""
+        """Adds the sitemaps that the robots.txt of an origin names, once for each origin and run."""
         origin = urls.parse(entry.url).origin
         if origin not in self._mapped:
             self._mapped.add(origin)
@@ -235,7 +235,7 @@ class Pages(Enforcement):
             await self.session.submit(AddLinks(self._context.crawl, found))
 
     async def _redirected(self, entry: FrontierEntry, target: Url) -> None:
-        """The target is an entry of its own: decided about before it is requested, in its own host's turn."""
+        """Adds the target as a new entry, to be decided about before it is requested in its own host's turn."""
         source = urls.parse(entry.url)
         near = entry.depth == 0 or domain_of(source.host) == domain_of(target.host)
         wanted = entry.redirects < MAX_REDIRECTS and (near or self._context.follows(source, target))
@@ -243,7 +243,7 @@ class Pages(Enforcement):
         await self._settle(entry, EntryState.REDIRECTED, found)
 
     async def _settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
-        """Ends an entry that nobody reserved and that brings no page."""
+        """Ends an entry that is not reserved and has no page."""
         await self._context.settle(entry, state, found)
         self._done(entry)
         raise IgnoreRequest(f"{entry.url}: {state}")
@@ -253,7 +253,7 @@ class Pages(Enforcement):
 
 
 class PageSpider(Spider):
-    """Hands every page that may be kept to the pipeline; what to crawl comes from the frontier."""
+    """Hands every page that may be kept to the pipeline; URLs to crawl come from the frontier."""
 
     name = "forbear"
 
@@ -262,27 +262,27 @@ class PageSpider(Spider):
         self.context = context
 
     async def start(self) -> AsyncIterator[Any]:
-        """Nothing: the seeds are in the frontier."""
+        """Yields nothing: the seeds are in the frontier."""
         nothing: tuple[Request, ...] = ()
         for request in nothing:
             yield request
 
     def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
-        """The page as an item."""
+        """Yields the page as an item."""
         request = response.request
         assert request is not None
         yield Collected(request.meta[ENTRY], request.meta[LOGGED_DECISION], request, response)
 
 
 class KeepPages:
-    """Item pipeline: writes a page to the corpus after its decision is committed, then notes that it is kept."""
+    """Item pipeline: writes a page to the corpus once its decision is committed, then logs that it is kept."""
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes it."""
+        """Called by Scrapy."""
         return cls(crawler)
 
     @property
@@ -291,18 +291,18 @@ class KeepPages:
         return context
 
     async def process_item(self, item: Collected) -> Collected:
-        """Keeps the page, unless this is a rehearsal; its links go into the frontier in the same transaction."""
+        """Keeps the page, unless in shadow mode; its links go into the frontier in the same transaction."""
         context = self._context
         try:
             listed = await self._listed(item)
             if listed is not None or context.config.shadow:
                 found = await self._links(item) if listed is None else listed
                 await context.settle(item.entry, EntryState.SKIPPED, found)
-                raise DropItem("a sitemap, or a rehearsal, is not kept")
+                raise DropItem("a sitemap, or a page in shadow mode, is not kept")
             await self._keep(item)
         except DropItem:
             raise
-        except Exception as error:  # a full disk, a database that is gone: nothing more can be kept
+        except Exception as error:  # a full disk, a lost database: nothing more can be kept
             context.fail(error)
             raise DropItem(str(error)) from error
         finally:
@@ -340,18 +340,18 @@ class KeepPages:
         try:
             await context.session.submit(RecordPage(record, EntryUpdate(item.entry.id, EntryState.KEPT), found))
         except Superseded as error:
-            for _ in range(TAKE_BACK_TRIES):  # what was written behind it may have to go too
+            for _ in range(TAKE_BACK_TRIES):  # pages written after it may have to be removed first
                 if await disk(context.corpus.take_back, record.decision, stored):
                     raise DropItem(str(error)) from error
                 await asyncio.sleep(TAKE_BACK_SECONDS)
-            await context.session.submit(RecordPage(record))  # it stands in the file, so it has its row
+            await context.session.submit(RecordPage(record))  # it is in the file, so it must have its row
         about = {"host": item.entry.host, "url": record.url, "bytes": record.bytes, "decision": record.decision}
         logger.info("kept", extra={"event": "kept", "about": about})
         context.tally.kept += 1
         context.tally.octets += len(capture.body)
 
     async def _listed(self, item: Collected) -> tuple[Link, ...] | None:
-        """What a sitemap lists that is followed; None if the page is none."""
+        """Returns the links of a sitemap that are followed; None if the page is not a sitemap."""
         context, entry, capture = self._context, item.entry, _page_of(item)
         if not context.config.sitemaps:
             return None
@@ -374,7 +374,7 @@ class KeepPages:
         return tuple(Link(url, entry.depth + 1, entry.id) for url in wanted)
 
     async def _read(self, function: Callable[..., list[str]], capture: Capture, *more: str) -> list[str]:
-        """The URLs that a page leads to; none of one that costs too much to read for them."""
+        """Returns the URLs that a page links to; none if it costs too much to read."""
         try:
             return await self._context.session.reader.read_later(function, capture, *more)
         except TooCostly as error:

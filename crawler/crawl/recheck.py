@@ -1,7 +1,7 @@
-"""Asks the sources of kept pages again, and takes out of the corpus what is reserved now.
+"""Requests kept pages again, and removes what is now reserved from the corpus.
 
-It is a crawl of its own in the log, over the URLs of pages that are kept: the same frontier, politeness and decisions.
-A page is asked for with the validators it came with (RFC 9110 13.1); 304 says that the copy here is what stands there.
+In the log it is a crawl of its own, over the URLs of kept pages, with the same frontier, politeness and decisions. A
+page is requested with the validators that it came with (RFC 9110 13.1); 304 means that the stored copy is current.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from forbear.storage.reads.removals import CorpusCopy
 
 HELD = "forbear_held"
-"""Where, in ``request.meta``, it stands what the corpus has of a page."""
+"""The key in ``request.meta`` of the copy that the corpus has of a page."""
 
 _BATCH = 1000
 
@@ -83,7 +83,7 @@ class RecheckConfig:
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """How a recheck ended: ``removed`` counts the pages that it put on record as leaving, by verdict."""
+    """How a recheck ended; ``removed`` counts the pages whose removal it logged, by verdict."""
 
     summary: Summary
     removed: dict[str, int]
@@ -107,21 +107,21 @@ class Rechecking(Context):
 
     @property
     def spent(self) -> bool:
-        """Whether the budget is used up."""
+        """Whether the requests or the time allowed are used up."""
         limits, tally = self._limits, self.tally
         over = limits.max_time is not None and tally.seconds >= limits.max_time
         return over or (limits.budget is not None and tally.requests >= limits.budget)
 
     def full(self, under_way: int) -> bool:
-        """Whether no more pages may be begun."""
+        """Returns whether no more pages may be begun."""
         return self.error is not None or self.spent
 
 
-class Again(Pages):
-    """The middleware of a recheck: conditional requests go out, and no answer is kept, whatever it says."""
+class RecheckPages(Pages):
+    """The middleware of a recheck: sends conditional requests, and keeps no answer."""
 
     async def process_request(self, request: Request) -> None:
-        """May the URL be requested? If so, then with the validators of what the corpus has of it."""
+        """Decides whether the URL may be requested, and adds the validators of the stored copy."""
         if PLACE not in request.meta:
             number = request.meta[ENTRY].id
             held = await self._context.call(lambda connection: removals.corpus_copy(connection, number))
@@ -131,7 +131,7 @@ class Again(Pages):
         await super().process_request(request)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        """Is what stands there now reserved? Raises IgnoreRequest in any case: nothing is kept."""
+        """Decides about what the site serves now. Raises IgnoreRequest in any case: nothing is kept."""
         if PLACE in request.meta:
             return response
         entry: FrontierEntry = request.meta[ENTRY]
@@ -150,7 +150,7 @@ class Again(Pages):
         return response
 
     async def _moved(self, entry: FrontierEntry, capture: Capture) -> None:
-        """A page that moved is reserved by what stands at its new place: that is asked about as an entry of its own."""
+        """Adds the target of a redirect as a new entry: its answer decides about the page that moved."""
         target = redirect(capture)
         wanted = target is not None and entry.redirects < MAX_REDIRECTS
         found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if target and wanted else ()
@@ -167,7 +167,7 @@ class Again(Pages):
 
 
 def _validators(held: CorpusCopy | None) -> Iterator[tuple[str, str]]:
-    """RFC 9110 13.1.2 and 13.1.3: what came with the copy that is here, if there is a copy."""
+    """Yields the conditional header fields for the stored copy, if there is one (RFC 9110 13.1.2, 13.1.3)."""
     headers = {name.lower(): value for name, value in held.headers} if held else {}
     for mine, theirs in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")):
         if mine in headers:
@@ -175,9 +175,9 @@ def _validators(held: CorpusCopy | None) -> Iterator[tuple[str, str]]:
 
 
 def _revalidated(out: Path, answer: Capture, held: CorpusCopy) -> Capture:
-    """The copy that is here with the header fields as they are now (RFC 9111 4.3.4); without one, the 304 as it is.
+    """Returns the stored copy with the present header fields (RFC 9111 4.3.4); without one, the 304 as it is.
 
-    A 304 alone defers: nobody knows then what the page says.
+    A 304 alone defers, since the content of the page is unknown then.
     """
     try:
         body = warc.content(out, held.warc_file, held.warc_offset)
@@ -191,7 +191,7 @@ def _revalidated(out: Path, answer: Capture, held: CorpusCopy) -> Capture:
 
 
 def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> Rechecked:
-    """Rechecks, until all is asked, the budget is used up, or a signal stops it; then rewrites the corpus.
+    """Rechecks until all pages are done, the budget is used up, or a signal stops it; then rewrites the corpus.
 
     Raises BadConfig, StorageError, OSError before anything is fetched. The main thread only.
     """
@@ -210,12 +210,14 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         since = writer.call(lambda connection: crawls.started_at(connection, crawl.id)).result()
         pages = _fill(engine, writer, store.out, crawl.id, since)
         infringing = terms.read_infringing_list(writer.call(lists.current).result())
-        asking = terms.context(crawl.id, policy, own_list, infringing)
+        decision_context = terms.decision_context(crawl.id, policy, own_list, infringing)
         nothing = Corpus(store.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
-        session_of = partial(Session, asking, writer, reader, since=since)
+        session_of = partial(Session, decision_context, writer, reader, since=since)
         context = Rechecking(config, crawl.id, writer, nothing, session_of)
         chosen = settings(config.crawl)
-        chosen.setdict({"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.crawl.recheck.Again": 50}, "ITEM_PIPELINES": {}})
+        chosen.setdict(
+            {"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.crawl.recheck.RecheckPages": 50}, "ITEM_PIPELINES": {}}
+        )
         scrape(context, chosen, watch)
         if isinstance(context.error, StorageError):
             raise context.error
@@ -232,9 +234,9 @@ def _files(out: Path) -> frozenset[str]:
 
 
 def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetime) -> int:
-    """Puts the URLs of all pages into the frontier, with the decision that each was kept by; returns how many pages.
+    """Adds the URLs of all pages to the frontier, with the decision that kept each; returns how many pages.
 
-    It adds what is not there yet, so that a recheck which was killed here goes on.
+    It adds only what is missing, so that a recheck that was killed here can continue.
     """
     files, count = _files(out), 0
     with engine.connect() as connection:
@@ -246,7 +248,7 @@ def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetim
 
 
 def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:
-    """First the tombstones, then the files."""
+    """Logs the removals, then rewrites the files."""
     out = config.crawl.store.out
 
     def note(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""A crawl from its settings to its summary: opens the log, runs Scrapy on the frontier, closes in order."""
+"""Runs a crawl: opens the log, runs Scrapy on the frontier, closes everything in order, and sums up."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from forbear.storage.log.writer import Writer
 from forbear.storage.reads import removals
 
 IDLE_SECONDS = 15.0
-"""A process that is paused within a transaction keeps all others waiting for so long at most."""
+"""How long a process that is suspended within a transaction can keep all others waiting."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended; ``version`` is that of the corpus which it made, None if it changed nothing.
+    """How a run ended; ``version`` is the version of the corpus that it made, None if it changed nothing.
 
-    ``idle`` is why it asked no site for anything, a sentence; None if it did.
+    ``idle`` is a sentence on why it sent no request; None if it sent one.
     """
 
     crawl: str
@@ -62,7 +62,7 @@ class Summary:
 
 
 def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary:
-    """Crawls, and returns when it is finished or was stopped by a signal; ``watch`` is called twice a second.
+    """Crawls until it is finished or a signal stops it; calls ``watch`` twice a second.
 
     Raises BadConfig, StorageError, OSError (the output folder) before anything is fetched. The main thread only.
     """
@@ -87,9 +87,9 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
         config.store.out.mkdir(parents=True, exist_ok=True)
         reader = ends.enter_context(reader_of(config.store.out, crawl.id, writer))
         repair_corpus(config.store.out, writer, reader)
-        # Pages are counted only if their number matters: there may be a hundred million.
+        # Counting is slow, since there may be a hundred million pages.
         kept = writer.call(partial(crawls.count_pages, crawl=crawl.id)).result() if config.max_pages else 0
-        asking = config.terms.context(crawl.id, policy, own_list, infringing)
+        decision_context = config.terms.decision_context(crawl.id, policy, own_list, infringing)
         corpus = Corpus(
             config.store.out,
             worker=crawl.id[-6:],
@@ -97,24 +97,24 @@ def run(config: Config, watch: Callable[[Tally], None] | None = None) -> Summary
             user_agent=config.terms.user_agent,
             reader=reader,
         )
-        context = Context(config, crawl.id, kept, writer, corpus, partial(Session, asking, writer, reader))
+        context = Context(config, crawl.id, kept, writer, corpus, partial(Session, decision_context, writer, reader))
         if monitor:
             monitor.show(context)
-        _tell("began", "The crawl goes on." if crawl.resumed else "The crawl begins.", crawl=crawl.id)
+        _log("began", "The crawl goes on." if crawl.resumed else "The crawl begins.", crawl=crawl.id)
         scrape(context, settings(config), watch)
         context.disk.shutdown()
         if isinstance(context.error, StorageError):
-            raise context.error  # the corpus stays as it is, and the next run cuts off what the log does not know
+            raise context.error  # the next run removes from the corpus what the log does not have
         corpus.close()
-        repair_corpus(config.store.out, writer, reader)  # of a process that was killed beside this one
+        repair_corpus(config.store.out, writer, reader)  # pages of a process that was killed beside this one
         version = make_version(config, "crawl", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         how = "The crawl is finished." if summary.finished else "The crawl was stopped."
-        _tell("ended", how, crawl=crawl.id, pages=context.tally.kept, seconds=round(context.tally.seconds, 3))
+        _log("ended", how, crawl=crawl.id, pages=context.tally.kept, seconds=round(context.tally.seconds, 3))
         return summary
 
 
-def _tell(event: str, sentence: str, **about: object) -> None:
+def _log(event: str, sentence: str, **about: object) -> None:
     logger.info("%s", sentence, extra={"event": event, "about": about})
 
 
@@ -144,7 +144,7 @@ def begin(
 
 @contextmanager
 def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
-    """What a crawl reads with; what earlier processes died of while they read it counts against it. Raises OSError."""
+    """Opens the reader of a crawl, after counting pages that earlier processes died of against them. Raises OSError."""
     died = fatal_pages(out)
     writer.call(lambda connection: frontier.note_deaths(connection, died)).result()
     with WorkerPool() as pool, ReadingNow(out, crawl) as reading:
@@ -153,7 +153,7 @@ def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
 
 
 def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
-    """Brings the corpus into the state that the log knows: pages that had to leave are gone, torn files are cut."""
+    """Brings the corpus into the state that the log has: deletes removed pages, and cuts torn files."""
     erased = erase(out, writer)
 
     def end_of(name: str) -> int | None:
@@ -164,7 +164,7 @@ def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
 
 
 def end(connection: Connection, context: Context, resumed: bool, version: int | None) -> Summary:
-    """Marks the crawl as finished or stopped, and sums it up."""
+    """Marks the crawl as finished or stopped, and returns its summary."""
     finished = context.finished and context.error is None
     crawls.end(connection, context.crawl, CrawlState.FINISHED if finished else CrawlState.STOPPED, now())
     left = frontier.count_states(connection, context.crawl)
@@ -173,7 +173,7 @@ def end(connection: Connection, context: Context, resumed: bool, version: int | 
 
 
 def _idle(connection: Connection, context: Context, finished: bool, left: Mapping[EntryState, int]) -> str:
-    """Why a crawl ends without a request."""
+    """Returns why a crawl ends without a request."""
     at, tally = now(), context.tally
     next_at = frontier.status(connection, context.crawl).next_at
     if not finished:
@@ -201,13 +201,13 @@ def make_version(config: Config, by: str, crawl: str, policy: Policy, writer: Wr
     terms = config.terms
     made = versions.VersionOrigin(by, crawl, terms.agent, str(terms.use), str(terms.profile), policy.digest)
     version = versions.make(config.store.out, made, writer.call(versions.log_state).result())
-    if last := version or versions.latest(config.store.out):  # a run that was killed may not have told of it
+    if last := version or versions.latest(config.store.out):  # a run that was killed may not have recorded it
         writer.call(lambda connection: versions.record_version(connection, last)).result()
     return version.number if version else None
 
 
 def settings(config: Config) -> Settings:
-    """Scrapy's settings for a crawl: its own robots, redirect, retry, cookie, proxy and cache middlewares are off."""
+    """Returns Scrapy's settings, with its robots, redirect, retry, cookie, proxy and cache middlewares off."""
     handler = "forbear.crawler.fetch.handler.GuardedHandler"
     settings = Settings()
     settings.setdict(
@@ -245,7 +245,7 @@ def settings(config: Config) -> Settings:
 def scrape(context: Context, chosen: Settings, watch: Callable[[Tally], None] | None) -> None:
     """Runs Scrapy until the frontier has nothing more to do, or the context is full or failed."""
     process = AsyncCrawlerProcess(chosen)
-    for name in ("scrapy", "twisted"):  # they would print whole pages; whoever wants to read them adds a handler
+    for name in ("scrapy", "twisted"):  # they would print whole pages
         logging.getLogger(name).addHandler(logging.NullHandler())
     context.process = process
     process.crawl(PageSpider, context=context)
@@ -257,7 +257,7 @@ def scrape(context: Context, chosen: Settings, watch: Callable[[Tally], None] | 
     try:
         process.start(stop_after_crawl=True, install_signal_handlers=True)
     finally:
-        context.writer.limit = None  # what follows may read the whole log
+        context.writer.limit = None  # later transactions may read the whole log
         stop.set()
         if watch:
             watcher.join()

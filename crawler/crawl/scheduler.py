@@ -234,7 +234,7 @@ class FrontierScheduler(BaseScheduler):
     def check(self, host: str, entry: FrontierEntry | None = None) -> None:
         """Raises NotHeld if another process may serve the host by now. Call it just before a request is sent."""
         if not self._holds(host, entry):
-            raise NotHeld(f"{host} is not held for sure: its lease has ended")
+            raise NotHeld(f"{host} may be served by another process, since its lease has ended")
 
     async def confirm_lease(self, entry: FrontierEntry) -> bool:
         """Returns whether this process still holds the host of an entry; asks the database if that is not certain."""

@@ -1,8 +1,7 @@
-"""The URLs that a sitemap lists (sitemaps.org protocol 0.9): XML, a feed, or a plain list, packed with gzip or not.
+"""Reads the URLs in a sitemap (sitemaps.org protocol 0.9): XML, a feed, or a plain list, with or without gzip.
 
-Sitemaps are made by all kinds of programs, and half of them break a rule of XML: a blank line before the declaration, a
-bare ampersand, an octet of another encoding. So a list of URLs is found in the text, not parsed: one pass, no tree, no
-entity but the five of XML and numbers.
+Many sitemaps break a rule of XML: a blank line before the declaration, a bare ampersand, a byte of another encoding. So
+URLs are found in the text instead of parsed: one pass, no tree, and no entities but the five of XML and numbers.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from forbear.optout.model import Capture
 
 MAX_OCTETS = 50 * 1024 * 1024
-"""Octets of a sitemap when decoded, as sitemaps.org allows; a larger one is not read."""
+"""Most bytes of a decoded sitemap, the limit of sitemaps.org; a larger one is not read."""
 MAX_URLS = 50_000
-"""URLs of a sitemap, as sitemaps.org allows; what comes after them is left."""
+"""Most URLs taken from a sitemap, the limit of sitemaps.org."""
 
 _GZIP = b"\x1f\x8b"
 _FEED = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|RDF)[\s>]")
-# What holds a URL, in whatever namespace: half of the sitemaps in the world get it wrong. Comments hold none.
+# The element with a URL, in any namespace, since many sitemaps name the wrong one. Comments are skipped.
 _LOC = re.compile(r"<!--|<(?:[\w.-]+:)?loc(?:\s[^<>]*)?>")
 _LINK = re.compile(r"<!--|<(?:[\w.-]+:)?link((?:\s[^<>]*)?)>")  # RSS 2.0 item/link, Atom (RFC 4287 4.2.7)
 _HREF = re.compile(r"\shref\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -41,8 +40,8 @@ _UNKNOWN = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z][\w.-]*;")
 def urls(capture: Capture) -> list[str]:
     """Returns the canonical URLs that a sitemap, a sitemap index, a feed or a plain list names, in order, each once.
 
-    Empty for what cannot be unpacked or is larger than MAX_OCTETS. A URL with an entity that XML does not know is left
-    out; whatever else is broken spoils nothing around it.
+    Returns nothing for a file that cannot be unpacked or is larger than MAX_OCTETS. A URL with an entity that XML does
+    not define is left out; other broken markup does not affect the URLs around it.
     """
     try:
         body = decode(capture.body, ["gzip"] if capture.body.startswith(_GZIP) else [], MAX_OCTETS)
@@ -73,7 +72,7 @@ def _in_markup(text: str) -> Iterator[str]:
 
 
 def _content(text: str, at: int) -> tuple[str, int]:
-    """The text of an element that begins at a position, and where it ends; empty if it holds other elements."""
+    """Returns the text of the element that begins at ``at``, and its end; no text if it holds other elements."""
     parts = []
     while (end := text.find("<", at)) >= 0:
         parts.append(text[at:end])

@@ -1,4 +1,4 @@
-"""The add-on for Scrapy projects (Scrapy 2.19): an existing spider, with the same enforcement and the same log."""
+"""The add-on for Scrapy projects (Scrapy 2.19): gives an existing spider the same enforcement and the same log."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOG_FAILED = "forbear_log_failed"
-"""Why a spider is closed whose decisions can no longer be written."""
+"""The reason a spider is closed with when decisions can no longer be written."""
 
 _ON_RECORD = (
     "AUTOTHROTTLE_",
@@ -66,12 +66,12 @@ _ON_RECORD = (
     "DOWNLOAD_",
     "HTTPCACHE_",
 )
-"""Which of Scrapy's settings the log keeps: how it was crawled, and nothing that may hold a password."""
+"""Prefixes of Scrapy settings that the log keeps: how the crawl ran, and nothing that may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings ``FORBEAR_…`` of a project, and the User-Agent header that goes with them."""
+    """The ``FORBEAR_…`` settings of a project, and the User-Agent header that goes with them."""
 
     db: str
     evidence: str | None
@@ -87,7 +87,7 @@ class Config:
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
-        """Raises BadConfig, one sentence for a person."""
+        """Reads the settings. Raises BadConfig, one sentence for a person."""
         contact = settings.get("FORBEAR_CONTACT")
         if not contact:
             raise BadConfig(
@@ -114,7 +114,7 @@ class Config:
 
 
 def _identity(settings: Settings, contact: str) -> tuple[str, str]:
-    """The product token that rules are matched with and the header that carries it, which must not be two crawlers."""
+    """Returns the product token that rules are matched with, and the header that carries it. Raises BadConfig."""
     header, agent = settings.get("USER_AGENT") or "", settings.get("FORBEAR_AGENT")
     if not header or settings.getpriority("USER_AGENT") == SETTINGS_PRIORITIES["default"]:
         agent = agent or "ForbearBot"
@@ -149,10 +149,10 @@ class ForbearAddon:
     config: Config
 
     def update_settings(self, settings: Settings) -> None:
-        """As Scrapy calls it, before a spider is opened; raises BadConfig, which ends the run."""
+        """Called by Scrapy before a spider is opened; raises BadConfig, which ends the run."""
         self.config = Config.read(settings)
         settings.set("USER_AGENT", self.config.user_agent, "cmdline")
-        # Nothing can be nearer to the engine: not even a middleware at order 0, or one that another add-on puts there.
+        # Nearest to the engine: nearer than a middleware at order 0, or one that another add-on puts there.
         settings.set_in_component_priority_dict("DOWNLOADER_MIDDLEWARES", ProjectEnforcement, -inf)  # type: ignore[arg-type]
         if self.config.shadow:
             logger.warning("FORBEAR_SHADOW is on: decisions are written to the log, and NOTHING IS ENFORCED.")
@@ -162,7 +162,7 @@ class ForbearAddon:
 
 
 class ProjectEnforcement(Enforcement):
-    """Enforcement in somebody's own project: one crawl in the log for each run of a spider."""
+    """Enforcement in a Scrapy project: one crawl in the log for each run of a spider."""
 
     def __init__(self, crawler: Crawler, config: Config) -> None:
         self.config = config
@@ -173,18 +173,18 @@ class ProjectEnforcement(Enforcement):
         self._crawl = self._writer.call(lambda connection: crawls.begin(connection, record, now())).result()
         known = self._writer.call(lists.current).result()
         infringing = read_infringing(config.infringing_list, "FORBEAR_INFRINGING_LIST", known)
-        asking = DecisionContext(
+        decision_context = DecisionContext(
             self._crawl.id, config.agent, config.use, config.profile, config.policy, config.operator_list, infringing
         )
         self._pool = WorkerPool()
         reader = BoundedReader(self._pool)
-        super().__init__(crawler, Session(asking, self._writer, reader, partial(fetch_place, crawler)))
+        super().__init__(crawler, Session(decision_context, self._writer, reader, partial(fetch_place, crawler)))
         self._refused: WeakSet[Request] = WeakSet()
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """As Scrapy makes it; raises BadConfig or StorageError, which end the run before anything is requested."""
+        """Called by Scrapy; raises BadConfig or StorageError, which end the run before anything is requested."""
         if not is_asyncio_available():
             raise BadConfig(
                 "Forbear needs the asyncio reactor: remove TWISTED_REACTOR from the settings, or set it to "
@@ -198,12 +198,12 @@ class ProjectEnforcement(Enforcement):
         return enforcement
 
     def request_reached_downloader(self, request: Request) -> None:
-        """The last moment before a request is sent: it goes out under the name that was decided for, and no other."""
+        """Sets the User-Agent just before a request is sent: it must be the one that was decided for."""
         if is_web(request):
             request.headers["User-Agent"] = self.config.user_agent
 
     async def spider_closed(self, spider: Spider, reason: str) -> None:
-        """Notes how the crawl ended, after everything before it was written."""
+        """Logs how the crawl ended, once everything else is written."""
         state = CrawlState.FINISHED if reason == "finished" else CrawlState.STOPPED
         end = self._writer.call(lambda connection: crawls.end(connection, self._crawl.id, state, now()))
         try:
@@ -214,7 +214,7 @@ class ProjectEnforcement(Enforcement):
         await asyncio.to_thread(self._writer.close)
         self._engine.dispose()
 
-    async def _rule(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
+    async def _decide(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
         if self._closing:
             raise IgnoreRequest(f"{request.url}: the log cannot be written, so nothing more is decided.")
         try:
@@ -229,11 +229,11 @@ class ProjectEnforcement(Enforcement):
             refused = Refused(logged)
             logger.debug("%s: %s", request.url, refused)
             raise refused
-        self._wait_as_asked(request)
+        self._adopt_crawl_delay(request)
         return logged
 
     def _count(self, request: Request, logged: LoggedDecision) -> None:
-        """A request that passes is counted once its page does; one that does not, once, in a rehearsal too."""
+        """Counts an allowed page, or a refused request: once, and in shadow mode too."""
         stats, decision = self.crawler.stats, logged.decision
         if decision.verdict is Verdict.ALLOWED:
             if logged.page and request not in self._refused:
@@ -246,8 +246,8 @@ class ProjectEnforcement(Enforcement):
         for protocol in {reason.protocol for reason in decision.reasons}:
             stats.inc_value(f"forbear/{decision.verdict}/{protocol}")
 
-    def _wait_as_asked(self, request: Request) -> None:
-        """Takes over the Crawl-delay of a site, unless the project waits longer already."""
+    def _adopt_crawl_delay(self, request: Request) -> None:
+        """Adopts the Crawl-delay of a site, unless the project already waits longer."""
         delay = self.session.crawl_delay(request.url)
         if not delay:
             return
@@ -256,7 +256,7 @@ class ProjectEnforcement(Enforcement):
         request.meta["autothrottle_dont_adjust_delay"] = True
 
     def _fail(self, error: StorageError) -> None:
-        """Without a log nothing passes: the spider is closed."""
+        """Closes the spider: without a log, nothing may be fetched."""
         if self._closing is None:
             logger.critical("%s Without its log, nothing more is fetched.", error)
             assert self.crawler.engine is not None
@@ -267,7 +267,7 @@ def _record(crawler: Crawler, config: Config) -> CrawlRecord:
     settings = crawler.settings
     assert crawler.spider is not None
     kept: dict[str, Any] = {k: str(v) for k, v in overridden_settings(settings) if k.startswith(_ON_RECORD)}
-    # A run with JOBDIR goes on where it was stopped; any other is a crawl of its own.
+    # A run with JOBDIR resumes the crawl that was stopped; any other is a new one.
     run = settings.get("JOBDIR") or new_id()
     configuration = {"spider": crawler.spider.name, "run": run, "settings": kept}
     return crawl_record(config, config.policy, configuration, shadow=config.shadow)

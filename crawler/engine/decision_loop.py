@@ -23,7 +23,7 @@ async def decide_and_fetch(
     """Calls ``decide``, and ``fetch`` for what it wants added to ``captures``, until there is a decision.
 
     With ``page``, a page that may be requested is fetched as well, and the decision is about what came. Raises
-    RuntimeError rather than fetch a URL twice: a fault of ours must not keep a server busy.
+    RuntimeError rather than fetch a URL twice: a fault in Forbear must not keep a server busy.
     """
     fetched: set[str] = set()
     while True:

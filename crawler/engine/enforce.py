@@ -1,4 +1,4 @@
-"""Scrapy's way in and out: no request goes out and no answer comes in before its decision is written."""
+"""Enforcement in Scrapy: no request is sent and no answer is passed on before its decision is written."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ if TYPE_CHECKING:
     from forbear.crawler.engine.session import LoggedDecision, Session
 
 PLACE = "forbear_place"
-"""Marks, in ``request.meta``, a request for a file with reservations, which was decided about before it was made.
+"""The key in ``request.meta`` of a request for a file with reservations, which needs no decision of its own.
 
-Its value is the list of answers that came for it, as they were before any other middleware saw them.
+Its value is the list of answers to it, as they were before any other middleware saw them.
 """
 
-LOGGED_DECISION = "forbear_ruling"
-"""Where, in ``request.meta``, ``forbear crawl`` finds the logged about an answer that passed."""
+LOGGED_DECISION = "forbear_logged_decision"
+"""The key in ``request.meta`` of the LoggedDecision that let an answer pass."""
 
 DECISION = "forbear_decision"
-"""Where, in ``response.meta``, a spider finds the id of the decision by which an answer passed."""
+"""The key in ``response.meta`` of the id of the decision that let an answer pass."""
 
 PLACE_OCTETS = 16 * 1024 * 1024
 _PLACE_META = {
-    "allow_offsite": True,  # reservations may stand on a host that the spider may not crawl
+    "allow_offsite": True,  # reservations may be on a host that the spider may not crawl
     "dont_cache": True,
     "dont_merge_cookies": True,
     "dont_redirect": True,
     "download_maxsize": PLACE_OCTETS,
     "handle_httpstatus_all": True,
-    "verbatim_url": True,  # what is asked for is what was decided about, octet for octet
+    "verbatim_url": True,  # the URL is requested as it was decided about, byte for byte
 }
 
 _BROKEN_OFF = frozenset({"dataloss", "download_stopped"})
 _UNBOUNDED = "partial"
-"""How Scrapy marks a body that ends with its connection: nobody can tell whether it is whole (RFC 9112 8)."""
+"""Scrapy's mark of a body that ends with its connection, so it is unknown whether it is complete (RFC 9112 8)."""
 
 _SCRAPYS = (
     (exceptions.CannotResolveHostError, Failure.DNS),
     (exceptions.DownloadConnectionRefusedError, Failure.REFUSED),
     (exceptions.ResponseDataLossError, Failure.TRUNCATED),
 )
-"""What Scrapy says where it does not say why."""
+"""Scrapy's exceptions that do not name a cause, and the failures they stand for."""
 
 
 class Refused(IgnoreRequest):
-    """The decision was not ``allowed``; ``logged`` says why, in the words of the site."""
+    """The decision was not ``allowed``; ``logged`` has the reason in the site's words."""
 
     def __init__(self, logged: LoggedDecision) -> None:
         because = "; ".join(f"{r.protocol}: {r.quote} ({r.source}, {r.where})" for r in logged.decision.reasons)
@@ -74,7 +74,7 @@ class Refused(IgnoreRequest):
 
 
 def capture_of(request: Request, response: Response) -> Capture:
-    """An answer as the decision sees it: headers as received where the handler noted them, the body decoded and whole.
+    """Returns an answer as a capture: headers as received if the handler has them, the body decoded and complete.
 
     As with ``client.Answer``, an answer that is not 2xx needs no body. Raises decoding.Undecodable.
     """
@@ -96,7 +96,7 @@ def capture_of(request: Request, response: Response) -> Capture:
 
 
 def failed(request: Request, exception: Exception) -> Capture:
-    """No answer, as the decision sees it."""
+    """Returns the capture of a request that got no answer."""
     name = failure(exception)
     if name is Failure.PROTOCOL:
         name = next((known for kind, known in _SCRAPYS if isinstance(exception, kind)), name)
@@ -104,10 +104,10 @@ def failed(request: Request, exception: Exception) -> Capture:
 
 
 class Enforcement:
-    """Downloader middleware, nearest to the engine: the first to see a request, the last to see its answer.
+    """Downloader middleware nearest to the engine: the first to see a request, the last to see its answer.
 
-    Whatever other middlewares do with a request in between (retry it, answer it from a cache, redirect it: then it
-    comes back here as a request of its own), no answer gets past ``process_response`` without a decision.
+    Other middlewares may retry a request, answer it from a cache, or redirect it (then it comes back here as a new
+    request): no answer gets past ``process_response`` without a decision.
     """
 
     def __init__(self, crawler: Crawler, session: Session) -> None:
@@ -116,34 +116,34 @@ class Enforcement:
         crawler.signals.connect(self._received, signals.response_downloaded)
 
     async def process_request(self, request: Request) -> None:
-        """May it be requested? Raises Refused if not."""
-        if not _is_judged(request):
+        """Decides whether the URL may be requested. Raises Refused if not."""
+        if not _needs_decision(request):
             return
-        await self._rule(request, None)
+        await self._decide(request, None)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        """May the answer be used? Raises Refused if not."""
-        if not _is_judged(request):
+        """Decides whether the answer may be used. Raises Refused if not."""
+        if not _needs_decision(request):
             return response
-        # A handler that followed a redirect by itself brings a page of another place, whose own rules bind.
+        # A handler that followed a redirect itself returns another site's page: that site's rules apply.
         asked = request if response.url == request.url else request.replace(url=response.url)
         try:
             capture = capture_of(asked, response)
         except Undecodable as error:
             capture = failed(asked, error)
         if redirect(capture):
-            return response.replace(body=b"")  # where it leads is no content; what else came was not decided about
-        request.meta[DECISION] = (await self._rule(asked, _page(capture))).id
+            return response.replace(body=b"")  # only the target matters; the body was not decided about
+        request.meta[DECISION] = (await self._decide(asked, _page(capture))).id
         return response
 
     async def process_exception(self, request: Request, exception: Exception) -> None:
-        """No answer came: that is on record too, and the exception goes on to whoever handles it."""
-        if not _is_judged(request) or isinstance(exception, IgnoreRequest | StorageError | NotAUrl):
+        """Logs a request that got no answer; the exception goes on to the next handler."""
+        if not _needs_decision(request) or isinstance(exception, IgnoreRequest | StorageError | NotAUrl):
             return
         with suppress(Refused):
-            await self._rule(request, _page(failed(request, exception)))
+            await self._decide(request, _page(failed(request, exception)))
 
-    async def _rule(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
+    async def _decide(self, request: Request, page: CaptureRecord | None) -> LoggedDecision:
         logged = await self.session.decide_and_log(request.url, page)
         if logged.decision.verdict is not Verdict.ALLOWED:
             raise Refused(logged)
@@ -151,13 +151,13 @@ class Enforcement:
 
     def _received(self, request: Request, response: Response) -> None:
         if PLACE in request.meta:
-            request.meta[PLACE].append(response.copy())  # HttpCompressionMiddleware takes fields from this very object
+            request.meta[PLACE].append(response.copy())  # HttpCompressionMiddleware removes fields of this object
 
 
 async def fetch_place(crawler: Crawler, url: str) -> CaptureRecord:
     """Fetches a file with reservations through Scrapy's downloader; a failure is a capture too."""
     received: list[Response] = []
-    # Half a compressed file reads like one that reserves less, and not every handler notices.
+    # A truncated compressed file may read as one that reserves less, and not every handler notices.
     headers = {"Accept-Encoding": "identity"}
     meta = _PLACE_META | {PLACE: received}
     request = Request(url, meta=meta, headers=headers, priority=1000, dont_filter=True)
@@ -167,7 +167,7 @@ async def fetch_place(crawler: Crawler, url: str) -> CaptureRecord:
         capture = capture_of(request, received[-1] if received else response)
     except CutOff:
         raise
-    except Exception as error:  # noqa: BLE001 whatever hinders the reading has a name, and doubt defers
+    except Exception as error:  # noqa: BLE001 every failure has a name, and doubt defers
         capture = failed(request, error)
     at = now()
     return CaptureRecord(new_id(), at, expiry(capture, at), capture)
@@ -178,10 +178,10 @@ def _page(capture: Capture) -> CaptureRecord:
 
 
 def is_web(request: Request) -> bool:
-    """Whether it is a request to the web, and not to a file, a bucket or the like."""
+    """Returns whether a request goes to the web, not to a file, a bucket or the like."""
     return urlparse_cached(request).scheme in ("http", "https")
 
 
-def _is_judged(request: Request) -> bool:
-    """Whether it is a request to the web that is not itself asked for a decision's sake."""
+def _needs_decision(request: Request) -> bool:
+    """Returns whether a request goes to the web and is not itself for a file with reservations."""
     return PLACE not in request.meta and is_web(request)

@@ -1,4 +1,4 @@
-"""A folder of files as the web will show it: what stands there when it is published, without any network."""
+"""Reads a folder of files as the web will serve it, before it is published and without a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPES = {
 _PAGES = frozenset({".html", ".htm", ".xhtml"})
 _INDEX = frozenset({"index.html", "index.htm"})
 MAX_OCTETS = 16 * 1024 * 1024
-"""Larger files hold no words about rights that anybody reads."""
+"""Larger files are left out: nobody reads them for reservations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Published:
 
 
 def published(folder: Path, address: str) -> Published:
-    """The files of a folder that will have this address; raises OSError, and NotAUrl if that is none.
+    """Reads the files of a folder that will have this address. Raises OSError, and NotAUrl for a bad address.
 
-    ``index.html`` is what its folder shows. Hidden folders are left out, ``.well-known`` is not one.
+    ``index.html`` is served for its folder. Hidden folders are left out, except ``.well-known``.
     """
     base = urls.parse(address if address.endswith("/") else f"{address}/").href
     captures: list[Capture] = []

@@ -1,4 +1,4 @@
-"""Asks the web about one URL, now: fetches what a decision wants to know, and nothing before it is allowed."""
+"""Decides about one URL from the live web: fetches what the decision needs, and nothing that is not allowed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from forbear.optout.readers.url import Url
 
 MAX_BODY = 16 * 1024 * 1024
-"""Octets of a body, before and after decoding."""
+"""Most bytes of a body, before and after decoding."""
 
 
 @dataclass
 class _Turn:
-    """Whose turn it is at a host: one request at a time, the next not before ``due`` (monotonic seconds)."""
+    """The turn at a host: one request at a time, the next not before ``due`` (monotonic seconds)."""
 
     lock: asyncio.Lock
     delay: float
@@ -43,10 +43,10 @@ class _Turn:
 class Live:
     """Fetches URLs as they are, one at a time from each host.
 
-    No redirect is followed, no cookie kept, nothing taken from the environment. Times are in seconds: ``timeout`` is
-    for a whole exchange, ``delay`` the least time between two requests to one host; a longer Crawl-delay wins, up to
-    ``max_delay``. ``contact`` (a URL or mailto) stands in the User-Agent; ``proxy`` is an http(s) URL. ``signer``
-    signs every request.
+    It does not follow redirects, keep cookies, or read the environment. Times are in seconds: ``timeout`` is for a
+    whole exchange, ``delay`` the least time between two requests to one host; a longer Crawl-delay wins, up to
+    ``max_delay``. ``contact`` (a URL or mailto) is in the User-Agent; ``proxy`` is an http(s) URL. ``signer`` signs
+    every request.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Live:
         self._signer = signer
         self._turns: defaultdict[str, _Turn] = defaultdict(lambda: _Turn(asyncio.Lock(), delay))
         self._proxy = Proxy.parse(proxy) if proxy else None
-        self._client = Client(guard, keep=False)  # for a few requests, and no server is asked twice
+        self._client = Client(guard, keep=False)  # for a few requests, each to another server
         headers = {"User-Agent": identity, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
         self._fields = [(name.encode(), value.encode()) for name, value in headers.items()]
 
@@ -84,17 +84,14 @@ class Live:
         await self._client.close()
 
     async def fetch(self, url: str) -> Capture:
-        """What comes back from a URL now; a failure is a Capture too, its sentence in ``memo["detail"]``.
-
-        Raises NotAUrl.
-        """
+        """Fetches a URL; a failure is a Capture too, with a sentence in ``memo["detail"]``. Raises NotAUrl."""
         parts = urls.parse(url)
         turn = self._turns[parts.host]
         async with turn.lock:
             await asyncio.sleep(turn.due - monotonic())
             try:
                 capture = await self._exchange(parts)
-            except Exception as error:  # noqa: BLE001 whatever goes wrong has a name, and doubt defers
+            except Exception as error:  # noqa: BLE001 every failure has a name, and doubt defers
                 capture = Capture(parts.href, error=failure(error), memo={"detail": explain(error)})
             if parts.path == "/robots.txt" and capture.status == 200:
                 asked = robots_txt.parse(capture).crawl_delay(self._agent)
@@ -111,7 +108,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The answer to a question, and every exchange that it took beside what was known, in order."""
+    """The answer to a question, and every exchange that it needed beside what was known, in order."""
 
     decision: Decision
     captures: tuple[Capture, ...]
@@ -126,10 +123,10 @@ async def ask(
     known: Iterable[Capture] = (),
     page: bool = True,
 ) -> Outcome:
-    """May this URL be used, as the web stands now? Raises NotAUrl.
+    """Decides whether a URL may be used, by what the web says now. Raises NotAUrl.
 
-    Every hop of a redirect is decided about before it is requested. ``known`` is not asked for again. ``page``
-    off: the page itself is left alone, and the answer is whether it may be requested.
+    Every hop of a redirect is decided about before it is requested. ``known`` is not fetched again. Without ``page``,
+    the page itself is not fetched, and the answer is whether it may be requested.
     """
     captures = Captures(known)
     seen: list[str] = []
@@ -148,10 +145,10 @@ async def ask(
 async def survey(
     question: Question, policy: Policy, live: Live, reader: BoundedReader, *, known: Iterable[Capture] = ()
 ) -> tuple[Capture, ...]:
-    """Every exchange that both profiles want to know of, for a site's owner, ``known`` first. Raises NotAUrl.
+    """Returns every exchange that either profile needs, ``known`` first, for a site's owner. Raises NotAUrl.
 
-    The page itself is asked for as a search engine would: nothing of it is kept, a reservation of training does not
-    speak about that, and what shuts the page shuts it here too.
+    The page itself is requested as a search engine would: nothing of it is kept, a reservation against training does
+    not cover that, and a site that refuses all crawlers is not asked here either.
     """
     seen = list(known)
     seen += (await ask(replace(question, use=Use.SEARCH), policy, live, reader, known=seen)).captures

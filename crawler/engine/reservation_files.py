@@ -1,4 +1,4 @@
-"""The files that hold a site's reservations: asked for once, however many pages wait, and again when they expire."""
+"""Files that hold a site's reservations: fetched once, however many pages wait for them, and again after expiry."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from forbear.optout.model import SKEW, Capture, Failure
 from forbear.storage.db.records import CaptureRecord, now
 
 LONGEST = timedelta(hours=24)
-"""RFC 9309 2.4: a cached robots.txt should not be used for more than 24 hours; the same for every such file."""
+"""RFC 9309 2.4 for robots.txt: a cached copy should not be used for more than 24 hours. Here, for every such file."""
 
 SHORTEST = timedelta(minutes=5)
-"""A file that forbids caching is still not asked for with every page."""
+"""A file that forbids caching is still not fetched for every page."""
 
 AFTER_FAILURE = timedelta(seconds=15)
-"""How soon a file that could not be read is asked for again, unless the site names a time."""
+"""How soon a file that could not be read is fetched again, unless the site names a time."""
 
 _MAX_AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _NO_CACHE = re.compile(r"\b(?:no-store|no-cache)\b", re.IGNORECASE)
 
 
 def retry_after(capture: Capture, at: datetime) -> timedelta:
-    """How long a site asks to be left alone (RFC 9110 10.2.3): seconds or a date; zero if it does not ask."""
+    """Returns how long Retry-After asks to wait (RFC 9110 10.2.3): seconds or a date; zero without the field."""
     value = next(iter(capture.header("retry-after")), "").strip()
     if value.isascii() and value.isdigit():
         return timedelta(seconds=min(int(value), LONGEST.total_seconds()))
@@ -40,9 +40,9 @@ def retry_after(capture: Capture, at: datetime) -> timedelta:
 
 
 def expiry(capture: Capture, at: datetime) -> datetime:
-    """Until when an answer is used: as its Cache-Control says, within SHORTEST and LONGEST (RFC 9309 2.4)."""
+    """Returns until when an answer is used: by Cache-Control, within SHORTEST and LONGEST (RFC 9309 2.4)."""
     if capture.error is Failure.TOO_COSTLY:
-        return at + SHORTEST  # it would cost us as much again
+        return at + SHORTEST  # it would cost as much again
     if capture.error or capture.status == 429 or (capture.status or 0) >= 500 or any(refusal(capture)):
         return at + max(retry_after(capture, at), AFTER_FAILURE)
     control = ", ".join(capture.header("cache-control"))
@@ -56,7 +56,7 @@ Fetch = Callable[[str], Awaitable[CaptureRecord]]
 
 
 class Places:
-    """Captures of such files by URL, in memory, of as many URLs as ``most``; the rest is in the database."""
+    """Captures of such files by URL: up to ``most`` in memory, the rest in the database."""
 
     def __init__(self, stored: Callable[[str], Awaitable[CaptureRecord | None]], fetch: Fetch, *, most: int) -> None:
         self._stored = stored
@@ -67,25 +67,25 @@ class Places:
         self._by_origin: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def known(self, origin: str) -> list[CaptureRecord]:
-        """What earlier decisions about this origin rested on, as far as it is still fresh."""
+        """Returns what earlier decisions about this origin rested on, as far as it is still fresh."""
         records = (self._fresh(url) for url in self._by_origin.get(origin, ()))
         return [record for record in records if record]
 
     def remember(self, origin: str, records: Iterable[CaptureRecord]) -> None:
-        """Notes what a decision about this origin rested on."""
+        """Remembers what a decision about this origin rested on."""
         self._by_origin[origin] = frozenset(record.capture.url for record in records)
         self._by_origin.move_to_end(origin)
         if len(self._by_origin) > self._most:
             self._by_origin.popitem(last=False)
 
     async def get(self, url: str) -> CaptureRecord:
-        """What stands at a URL: remembered, else stored and fresh, else fetched now."""
+        """Returns the answer from a URL: from memory, else stored and fresh, else fetched now."""
         known = self._fresh(url)
         if known:
             return known
         if url not in self._asked:
             self._asked[url] = asyncio.ensure_future(self._ask(url))
-        # One page that gives up must not take the answer from the others that wait for it.
+        # Cancelling one page must not cancel the request that other pages wait for.
         return await asyncio.shield(self._asked[url])
 
     async def _ask(self, url: str) -> CaptureRecord:
@@ -96,7 +96,7 @@ class Places:
         return self.replace(record)
 
     def replace(self, record: CaptureRecord) -> CaptureRecord:
-        """Remembers a record in the place of what was known of its URL."""
+        """Remembers a record instead of what was known of its URL."""
         self._known[record.capture.url] = record
         if len(self._known) > self._most:
             self._known.popitem(last=False)

@@ -1,4 +1,4 @@
-"""One process's part in a crawl: decides from captures, and writes each decision before anybody acts on it."""
+"""Decides for one process of a crawl, and commits each decision before anything acts on it."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ if TYPE_CHECKING:
     from forbear.storage.database import Connection
 
 PLACES_IN_MEMORY = 4_000
-"""URLs of files with reservations that a process remembers; others it reads from the database again."""
+"""URLs of files with reservations kept in memory; others are read from the database again."""
 
 
 HOSTS_IN_MEMORY = 1_000
-"""Origins whose decisions are remembered; about the URLs of others each is decided anew."""
+"""Origins whose rules are kept in memory for ``_by_host``; URLs of others are decided one by one."""
 
 LIST_SECONDS = 1.0
-"""How soon a crawl that is running honours a complaint that was accepted meanwhile."""
+"""How soon a running crawl honours a complaint that has just been accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext:
-    """What every decision of a crawl is asked with."""
+    """What all decisions of a crawl have in common."""
 
     crawl: str
     agent: str
@@ -70,9 +70,9 @@ class DecisionContext:
 
 @dataclass(frozen=True, slots=True)
 class LoggedDecision:
-    """A decision that stands in the log, and the capture of the page that it is about, at stage ``page``.
+    """A decision in the log, and, at stage ``page``, the capture of the page that it is about.
 
-    ``stale_at``: before that the same files would be looked at again, and the decision be the same.
+    Before ``stale_at``, the same files would be used again, and the decision would be the same.
     """
 
     id: str
@@ -95,7 +95,7 @@ class Session:
 
     def __init__(
         self,
-        asking: DecisionContext,
+        context: DecisionContext,
         writer: Writer,
         reader: BoundedReader,
         fetch: Fetch,
@@ -103,12 +103,12 @@ class Session:
     ) -> None:
         self._since = since
         self._places = Places(self._stored, fetch, most=PLACES_IN_MEMORY)
-        self.asking = asking
+        self.context = context
         self.writer = writer
         self.reader = reader
-        self._policy = asking.policy
+        self._policy = context.policy
         self._list: tuple[CaptureRecord, ...] = ()
-        self._infringing = _recorded(asking.infringing_list)
+        self._infringing = _recorded(context.infringing_list)
         self._list_revision = -1
         self._list_due = 0.0
         self._list_lock = asyncio.Lock()
@@ -123,13 +123,13 @@ class Session:
         outcome: Outcome | None = None,
         status: int | None = None,
     ) -> LoggedDecision:
-        """Decides about a URL, or about the page that came from it, and returns when the row is committed.
+        """Decides about a URL, or about the page that came from it, and returns once the row is committed.
 
-        ``outcome`` says what the decision changes in the frontier. ``status`` is what came if the page is made of
-        that and of a copy that is here already (304). Raises StorageError if the row cannot be written:
-        then nothing was decided.
+        ``outcome`` returns what the decision changes in the frontier. ``status`` is the status received if ``page``
+        combines it with a stored copy (304). Raises StorageError if the row cannot be written: then nothing was
+        decided.
         """
-        question = Question(url, self.asking.agent, self.asking.use, self.asking.profile, now())
+        question = Question(url, self.context.agent, self.context.use, self.context.profile, now())
         question, decision, records, page = await self._decide(question, page)
         logged = LoggedDecision(new_id(), question.at, decision, page, _stale_at(decision, records))
         settle, links = outcome(logged) if outcome else (None, ())
@@ -137,16 +137,16 @@ class Session:
         return logged
 
     async def submit(self, job: Job) -> None:
-        """Writes another job; returns when it is committed."""
+        """Writes another job; returns once it is committed."""
         await asyncio.wrap_future(self.writer.submit(job))
 
     def crawl_delay(self, url: str) -> float:
-        """Seconds that the robots.txt of a URL asks to wait between two requests; 0 if it does not ask."""
+        """Returns the Crawl-delay in the robots.txt of a URL, in seconds; 0 if there is none."""
         file = self._robots_txt(url)
-        return file.crawl_delay(self.asking.agent) if file else 0.0
+        return file.crawl_delay(self.context.agent) if file else 0.0
 
     def sitemaps(self, url: str) -> list[str]:
-        """The canonical URLs of the sitemaps that the robots.txt of a URL names."""
+        """Returns the canonical URLs of the sitemaps that the robots.txt of a URL names."""
         file = self._robots_txt(url)
         found = []
         for reference in file.sitemaps() if file else ():
@@ -157,7 +157,7 @@ class Session:
     def _robots_txt(self, url: str) -> RobotsTxt | None:
         parsed = urls.parse(url)
         known = Captures(record.capture for record in self._places.known(parsed.origin))
-        return robots.file_of(Hop(Question(url, self.asking.agent), parsed, known))
+        return robots.file_of(Hop(Question(url, self.context.agent), parsed, known))
 
     async def _decide(
         self, question: Question, page: CaptureRecord | None
@@ -195,7 +195,7 @@ class Session:
     async def _decide_and_fetch(
         self, question: Question, captures: Captures, records: dict[str, CaptureRecord]
     ) -> tuple[Question, Decision]:
-        """Decides, and adds what had to be fetched to both; returns the question with the time it was answered at."""
+        """Decides, and adds what had to be fetched to both; returns the question with the time of the answer."""
 
         async def decide() -> Decision | tuple[Place, ...]:
             nonlocal question
@@ -216,7 +216,7 @@ class Session:
         return question, decision
 
     def _by_host(self, origin: str, question: Question, known: Sequence[CaptureRecord]) -> Decision | None:
-        """The decision about a URL that was not fetched yet, if there was one about its host by the very same files."""
+        """Returns the decision about a URL not yet fetched, if its host's rules from the same files are in memory."""
         if origin not in self._compiled:
             return None
         self._compiled.move_to_end(origin)
@@ -239,7 +239,7 @@ class Session:
         row = DecisionRecord(
             id=logged.id,
             at=logged.at,
-            crawl=self.asking.crawl,
+            crawl=self.context.crawl,
             url=question.url,
             decision=logged.decision,
             status=(status or page.status) if page else None,
@@ -265,12 +265,12 @@ class Session:
         return evidence.fresh(connection, [url], now(), self._since)
 
     async def _operator_list(self) -> tuple[CaptureRecord, ...]:
-        """The operator's own list with what accepted complaints add to it now, and the list of infringing sites."""
+        """Returns the operator's list with what accepted complaints add to it, and the list of infringing sites."""
         async with self._list_lock:
             if monotonic() >= self._list_due:
                 revision, lines = await asyncio.wrap_future(self.writer.call(_blocking))
                 if revision != self._list_revision:
-                    capture = with_complaints(self.asking.operator_list, lines)
+                    capture = with_complaints(self.context.operator_list, lines)
                     self._list = _recorded(capture)
                     self._list_revision = revision
                 self._list_due = monotonic() + LIST_SECONDS
@@ -278,7 +278,7 @@ class Session:
 
 
 def _as_read(record: CaptureRecord, captures: Captures) -> CaptureRecord:
-    """The record of an answer that was given up while it was read, as that failure; any other as it is."""
+    """Returns the record of an answer whose reading was given up as that failure, any other unchanged."""
     capture = captures.get(record.capture.url)
     if capture is None or capture.error is not Failure.TOO_COSTLY or record.capture.error:
         return record
@@ -295,7 +295,7 @@ def _blocking(connection: Connection) -> tuple[int, tuple[str, ...]]:
 
 
 def _stale_at(decision: Decision, records: Sequence[CaptureRecord]) -> datetime | None:
-    """When all that decided is due to be asked for again; None if nothing of it ever is."""
+    """Returns when everything that decided will have expired; None if nothing of it expires."""
     decided = {reason.source for reason in decision.reasons}
     ends = [record.expires_at for record in records if record.expires_at and record.capture.url in decided]
     return max(ends, default=None)

@@ -76,17 +76,17 @@ Group = tuple[str, str, str]
 class Grouped:
     """One run over tables; decides as of now, by the policy and lists in force."""
 
-    def __init__(self, config: FilterConfig, asking: DecisionContext, writer: Writer, done: Filtered) -> None:
+    def __init__(self, config: FilterConfig, context: DecisionContext, writer: Writer, done: Filtered) -> None:
         assert config.hosts
-        self._config, self._crawl, self._writer, self._done = config, asking.crawl, writer, done
-        own = with_complaints(asking.operator_list, writer.call(complaints.operator_lines).result())
+        self._config, self._crawl, self._writer, self._done = config, context.crawl, writer, done
+        own = with_complaints(context.operator_list, writer.call(complaints.operator_lines).result())
         self._snapshot = Snapshot(
             config.hosts,
-            agent=asking.agent,
-            use=asking.use,
-            profile=asking.profile,
-            policy=asking.policy,
-            lists=[each for each in (own, asking.infringing_list) if each],
+            agent=context.agent,
+            use=context.use,
+            profile=context.profile,
+            policy=context.policy,
+            lists=[each for each in (own, context.infringing_list) if each],
         )
         self._lists = [recorded(known) for known in self._snapshot.lists]
         self._ids: dict[Group, str] = {}

@@ -97,15 +97,15 @@ def run(
         done = Filtered(say=say)
         crawl = writer.call(partial(begin, terms=config.terms, policy=policy, identity=config.identity())).result()
         own, infringing = _lists(config, hosts, writer)
-        asking = config.terms.context(crawl.id, policy, own, infringing)
+        decision_context = config.terms.decision_context(crawl.id, policy, own, infringing)
         done.crawl = crawl.id
         state = CrawlState.STOPPED
         try:
             if config.grouped:
-                Grouped(config, asking, writer, done).run(list(_named(config.inputs)), watch)
+                Grouped(config, decision_context, writer, done).run(list(_named(config.inputs)), watch)
             else:
                 reader = BoundedReader(ends.enter_context(WorkerPool()))
-                asyncio.run(_run(config, asking, writer, reader, hosts, done, watch))
+                asyncio.run(_run(config, decision_context, writer, reader, hosts, done, watch))
             state = CrawlState.FINISHED
         finally:
             writer.call(lambda connection: crawls.end(connection, crawl.id, state, now())).result()
@@ -122,7 +122,7 @@ def _lists(config: FilterConfig, hosts: Snapshot | None, writer: Writer) -> tupl
 
 async def _run(
     config: FilterConfig,
-    asking: DecisionContext,
+    decision_context: DecisionContext,
     writer: Writer,
     reader: BoundedReader,
     hosts: Snapshot | None,
@@ -146,7 +146,9 @@ async def _run(
         fetcher = PlaceFetcher(
             source, writer, done.count_request, delay=config.network.delay, most=config.network.concurrency
         )
-        session = FilterSession(asking, writer, reader, fetcher.fetch, archives, hosts, offline=config.offline)
+        session = FilterSession(
+            decision_context, writer, reader, fetcher.fetch, archives, hosts, offline=config.offline
+        )
         for path, name in _named(config.inputs):
             await _filter(config, path, name, session, done, watch)
 

@@ -95,7 +95,7 @@ class FilterSession(Session):
 
     def __init__(
         self,
-        asking: DecisionContext,
+        context: DecisionContext,
         writer: Writer,
         reader: BoundedReader,
         fetch: Fetch,
@@ -104,7 +104,7 @@ class FilterSession(Session):
         *,
         offline: bool,
     ) -> None:
-        super().__init__(asking, writer, reader, fetch)
+        super().__init__(context, writer, reader, fetch)
         self._archives, self._hosts, self._offline = archives, hosts, offline
 
     async def _stored(self, url: str) -> CaptureRecord | None:

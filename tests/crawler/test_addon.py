@@ -244,7 +244,7 @@ def test_a_host_is_asked_as_slowly_as_it_says(scrapy: Scrapy) -> None:
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.5
 
 
-def test_a_rehearsal_enforces_nothing_and_says_so(scrapy: Scrapy) -> None:
+def test_shadow_mode_enforces_nothing_and_warns(scrapy: Scrapy) -> None:
     site = {"/robots.txt": plain("User-agent: *\nDisallow: /0\n"), "/0": page(), "/1": page(), "/2": page()}
     with Web({"open.example": site}) as web:
         run = scrapy(web, "walk", "-s", "FORBEAR_SHADOW=1")

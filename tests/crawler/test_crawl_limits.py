@@ -52,7 +52,7 @@ def test_follow(crawler: Crawler, follow: str | None, hosts: set[str]) -> None:
     assert set(crawler.kept()) == {"http://www.a.example/", *(f"http://{host}/page" for host in hosts)}
 
 
-def test_a_rehearsal_decides_as_usual_and_keeps_nothing(crawler: Crawler) -> None:
+def test_shadow_mode_decides_as_usual_and_keeps_nothing(crawler: Crawler) -> None:
     with Web({"a.example": tree(5) | {"/robots.txt": plain("User-agent: *\nDisallow: /2\n")}}) as web:
         done = crawler.run(web, "http://a.example/", shadow=True)
     assert done.summary["kept"] == 0

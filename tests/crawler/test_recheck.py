@@ -141,7 +141,7 @@ def test_a_budget_is_kept_and_the_same_command_goes_on_with_the_next(crawler: Cr
     assert set(asked.values()) == {2}, "each page once by the crawl and once by the recheck"
 
 
-def test_a_rehearsal_takes_nothing_out_and_what_is_deferred_leaves_on_request_alone(crawler: Crawler) -> None:
+def test_shadow_mode_removes_nothing_and_deferred_pages_are_removed_only_on_request(crawler: Crawler) -> None:
     sites = {"a.example": {"/": page()}}
     with Web(sites) as web:
         crawler.run(web, "http://a.example/")
