@@ -69,7 +69,7 @@ def test_a_port_that_another_has_and_a_failure_are_told_in_a_sentence(crawler: C
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = crawler.run(None, "http://a.example/", code=2, metrics_port=port)
-    assert f"--metrics-port {port} cannot be had on 127.0.0.1: another program has it." in done.stderr
+    assert f"--metrics-port {port} cannot be opened on 127.0.0.1: another program uses it." in done.stderr
     process = crawler.start(None, "http://a.example/", log_format="json", db="postgresql+psycopg://127.0.0.1:1/nothing")
     assert process.wait().code == 4
     [failed] = events(process)
