@@ -1,4 +1,4 @@
-"""The portal as an ASGI application (FastAPI): no state but what is handed in, no asset from elsewhere."""
+"""The portal as an ASGI application (FastAPI), with its state passed in and all assets served by itself."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from forbear.storage.db.hostnames import domain_of
 ROUTERS = tuple(
     part.router for part in (lookup, check, domain_verification, crawlers, complaints, policy_page, bot_auth)
 )
-"""The subjects of the portal, each in its own file."""
+"""The public pages, one module for each subject."""
 
 DASHBOARD = tuple(part.router for part in (signin, access_log, browse, figures, queue, oidc))
 """The pages behind the sign-in."""
 
 
 def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
-    """The portal on an opened database, with workers that read what sites answer."""
+    """Returns the portal on an opened database; workers of ``pool`` read what sites answer."""
     if settings.keeps_secret:
         engine = engine.execution_options(totp_cipher=TotpCipher(settings.secret))
-    domain_of("example.org")  # loads the Public Suffix List now, and not while somebody waits
+    domain_of("example.org")  # loads the Public Suffix List now, not while somebody waits
     app = FastAPI(
         lifespan=beating,
         title="Forbear",
@@ -53,7 +53,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
         docs_url=None,  # would load scripts from elsewhere
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        redirect_slashes=False,  # a redirect would lead to whatever the Host field of the request names
+        redirect_slashes=False,  # a redirect would lead to the host in the request's Host field
     )
     app.state.portal = Portal(engine, settings, environment(), Limits(settings.rates), pool)
     app.add_middleware(SecurityHeaders, is_https=settings.is_https)
@@ -62,7 +62,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
     app.include_router(health.router)
     for router in (*ROUTERS, *DASHBOARD):
         app.include_router(router, dependencies=[Depends(protect)])
-    app.include_router(crawlers.one_click)
-    app.include_router(routes.router)  # without protect: a token is no cookie that another site could make use of
+    app.include_router(crawlers.mail_programs)
+    app.include_router(routes.router)  # without protect: other sites cannot use a bearer token as they could a cookie
     errors.install(app)
     return app

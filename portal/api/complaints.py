@@ -18,7 +18,7 @@ from forbear.storage.log.complaints import BadStep, Complaint, ComplaintState, f
 router = APIRouter()
 
 
-class Taken(BaseModel):
+class ComplaintStep(BaseModel):
     """A step that was taken."""
 
     at: datetime
@@ -27,8 +27,8 @@ class Taken(BaseModel):
     reason: str
 
 
-class Attached(BaseModel):
-    """A file that was sent along."""
+class Attachment(BaseModel):
+    """An attached file."""
 
     position: int
     name: str
@@ -37,8 +37,8 @@ class Attached(BaseModel):
     sha256: str
 
 
-class OneComplaint(BaseModel):
-    """A complaint as it stands."""
+class ComplaintAnswer(BaseModel):
+    """A complaint in its present state."""
 
     number: str
     state: str
@@ -52,31 +52,31 @@ class OneComplaint(BaseModel):
     what: str
     blocks: list[str]
     duplicate_of: str | None
-    steps: list[Taken]
-    files: list[Attached]
+    steps: list[ComplaintStep]
+    files: list[Attachment]
 
 
 class Complaints(BaseModel):
-    """Complaints, the most urgent first."""
+    """Complaints, most urgent first."""
 
-    complaints: list[OneComplaint]
+    complaints: list[ComplaintAnswer]
 
 
-def _complaint(one: Complaint) -> OneComplaint:
+def _complaint(one: Complaint) -> ComplaintAnswer:
     plain = asdict(one)
-    return OneComplaint.model_validate(json.loads(json.dumps(plain["notice"] | plain, default=str)))
+    return ComplaintAnswer.model_validate(json.loads(json.dumps(plain["notice"] | plain, default=str)))
 
 
 @router.get("/complaints", response_model=Complaints)
 def complaints(caller: OfComplaints, state: ComplaintState | None = None) -> Response:
-    """What waits for its next step, or those in one state; 500 at most."""
+    """The open complaints, or those in one state; at most 500."""
     with caller.portal.reading() as connection:
         found = open_complaints(connection, state)
     caller.note("view")
     return caller.answer(Complaints(complaints=[_complaint(one) for one in found]))
 
 
-@router.get("/complaints/{number}", response_model=OneComplaint)
+@router.get("/complaints/{number}", response_model=ComplaintAnswer)
 def complaint(caller: OfComplaints, number: Name) -> Response:
     """One complaint."""
     with caller.portal.reading() as connection:
@@ -91,12 +91,12 @@ class NextStep(BaseModel):
     """The next step of a complaint."""
 
     state: ComplaintState
-    reason: str = Field(min_length=1, max_length=10_000, description="Why; whoever complained reads it.")
+    reason: str = Field(min_length=1, max_length=10_000, description="Why; the person who complained reads it.")
     blocks: list[Annotated[str, Field(max_length=2048)]] = Field([], max_length=queue.MOST_BLOCKS)
     duplicate_of: str = Field("", max_length=20, pattern=r"^[ -~]*$")
 
 
-@router.post("/complaints/{number}/steps", response_model=OneComplaint)
+@router.post("/complaints/{number}/steps", response_model=ComplaintAnswer)
 def step(caller: OfComplaints, number: Name, asked: NextStep) -> Response:
     """Takes a step in the name of the token's owner."""
     caller.note("step")

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, Field
 
 from forbear.portal.api.caller import After, Limit, OfLog
-from forbear.portal.dashboard.bundles import bundled
+from forbear.portal.dashboard.bundles import send_bundle
 from forbear.portal.dashboard.filters import Asked, Name, cursor
 from forbear.portal.web.errors import Refusal
 from forbear.storage.reads import browse
@@ -69,7 +69,7 @@ def decisions(caller: OfLog, asked: Asked, after: After = "", limit: Limit = 100
 
 
 _ZIP: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/zip": {}}, "description": "A zip that is checked without Forbear."},
+    200: {"content": {"application/zip": {}}, "description": "A zip that can be checked without Forbear."},
     409: {"model": Refusal, "description": "Something is missing, such as a checkpoint that covers the decisions."},
 }
 
@@ -78,11 +78,11 @@ _ZIP: dict[int | str, dict[str, Any]] = {
 def bundle(caller: OfLog, asked: Asked) -> Response:
     """Decisions with their evidence, their proofs and a report, as `forbear log --bundle` writes them."""
     caller.note("export")
-    return bundled(caller.portal, asked.wanted(), asked.told(), "log.zip")
+    return send_bundle(caller.portal, asked.wanted(), asked.named(), "log.zip")
 
 
 class Statement(BaseModel):
-    """What was read, whether it decided or not."""
+    """A statement that was read, whether it decided or not."""
 
     protocol: str
     preference: str
@@ -95,7 +95,7 @@ class Statement(BaseModel):
 
 
 class Gap(BaseModel):
-    """What could not be read."""
+    """Something that could not be read."""
 
     protocol: str
     quote: str
@@ -106,7 +106,7 @@ class Gap(BaseModel):
 
 
 class Capture(BaseModel):
-    """One request and what came back; `body` is base64, null where the content is gone."""
+    """One request and what came back; `body` is base64, null if the content is gone."""
 
     id: str
     url: str
@@ -169,8 +169,8 @@ def decision(caller: OfLog, id_: Name) -> Response:
             profile=it["profile"],
             use=it["use"],
             agent=it["agent"],
-            statements=[Statement.model_validate(said | {"where": said["place"]}) for said in whole.statements],
-            gaps=[Gap.model_validate(said | {"where": said["place"]}) for said in whole.gaps],
+            statements=[Statement.model_validate(row | {"where": row["place"]}) for row in whole.statements],
+            gaps=[Gap.model_validate(row | {"where": row["place"]}) for row in whole.gaps],
             evidence=captures,
             proof=Proof(**whole.proof._asdict()) if whole.proof else None,
         )

@@ -39,7 +39,7 @@ def all_figures(caller: OfLog) -> Response:
     caller.note("view")
     with caller.portal.reading() as connection:
         read = {name: plot.read(connection) for name, plot in PLOTS.items()}
-    told = {
+    figures = {
         name: OneFigure(
             title=PLOTS[name].title,
             about=PLOTS[name].about,
@@ -48,4 +48,4 @@ def all_figures(caller: OfLog) -> Response:
         )
         for name, figure in read.items()
     }
-    return caller.answer(Figures(figures=told))
+    return caller.answer(Figures(figures=figures))

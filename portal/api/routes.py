@@ -14,10 +14,10 @@ from forbear.portal.web.limits import client_of
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": about}
     for status, about in (
-        (401, "No token, or one that has ended."),
+        (401, "No token, or one that has expired."),
         (403, "The token may not do this."),
-        (404, "There is no such thing."),
-        (422, "What was asked is not right."),
+        (404, "Not found."),
+        (422, "The request is not valid."),
         (429, "Too many requests."),
     )
 }

@@ -1,4 +1,4 @@
-"""What the portal does without being asked: publishes changes of the card, sends queued mail, expires records.
+"""Background jobs: publish changes of the card, send queued mail, expire old records.
 
 ``app`` starts it once for each process.
 """

@@ -1,4 +1,4 @@
-"""What the portal does by itself: sees whether the card changed, sends mails, forgets what has run out."""
+"""Background jobs: publish changes of the card, send queued mail, expire old records."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from forbear.storage.db.records import now
 logger = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""Between two rounds."""
+"""Seconds between two rounds."""
 
 MOST_MAILS = 50
-"""In one round."""
+"""Most mails sent in one round."""
 
 
 @asynccontextmanager
 async def beating(app: FastAPI) -> AsyncIterator[None]:
-    """Runs a round now and then for as long as the application runs."""
+    """Runs a round at intervals while the application runs."""
     task = asyncio.create_task(_beat(app.state.portal))
     yield
     task.cancel()
@@ -45,7 +45,7 @@ async def _beat(portal: Portal) -> None:
 
 
 def work(portal: Portal) -> None:
-    """One round. Raises StorageError."""
+    """Runs one round. Raises StorageError."""
     current(portal)
     with portal.writing() as connection:
         subscriptions.expire(connection, now())
@@ -54,7 +54,7 @@ def work(portal: Portal) -> None:
 
 
 def deliver(portal: Portal) -> None:
-    """Sends the mails that are due; what fails is tried again later. Raises StorageError."""
+    """Sends the mails that are due; failed ones are retried later. Raises StorageError."""
     smtp = portal.settings.smtp
     if smtp is None:
         return

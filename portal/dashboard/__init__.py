@@ -1,4 +1,4 @@
-"""The pages behind the sign-in: the log, figures, the complaints' queue.
+"""The pages behind the sign-in: the log, figures, the queue of complaints.
 
-``auth`` says who asks and what they may do, and writes down what they opened.
+``auth`` checks who is signed in and what they may do, and records what they open.
 """

@@ -1,4 +1,4 @@
-"""Signed in: who asks, what they may do, and that it is written down (OWASP ASVS 5.0, chapters 6 and 7)."""
+"""Authentication on the dashboard: sessions, scopes and access records (OWASP ASVS 5.0, chapters 6 and 7)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGES = (
     ("/dashboard/complaints", "Complaints", Scope.COMPLAINTS),
     ("/dashboard/access-log", "Access log", Scope.AUDIT),
 )
-"""Address and name of what whoever is signed in is led to, and what they must be allowed to do."""
+"""Addresses and names of the pages, and the scope that each needs."""
 
 SIGN_IN = "/dashboard/sign-in"
 
@@ -39,7 +39,7 @@ def _cookie_name(portal: Portal) -> str:
 
 
 def keep_session(request: Request, response: Response, secret: str) -> None:
-    """Hands the browser the secret of its session; an empty one takes it away."""
+    """Sets the cookie with the secret of a session; an empty secret deletes it."""
     portal = portal_of(request)
     name, https = _cookie_name(portal), portal.settings.is_https
     if secret:
@@ -49,7 +49,7 @@ def keep_session(request: Request, response: Response, secret: str) -> None:
 
 
 def session_of(request: Request, portal: Portal) -> Session | None:
-    """The session of a request, if there is one; its cookie is renewed where that is due."""
+    """Returns the session of a request, if there is one; renews its cookie when due."""
     secret = request.cookies.get(_cookie_name(portal), "")
     if not secret:
         return None
@@ -65,14 +65,14 @@ def session_of(request: Request, portal: Portal) -> Session | None:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who is signed in, and where."""
+    """The account that is signed in, and its request."""
 
     request: Request
     portal: Portal
     account: Account
 
     def may(self, scope: Scope) -> bool:
-        """Whether they may do this."""
+        """Returns whether they have this scope."""
         return scope in self.account.scopes
 
     def note(self, event: str, what: str = "") -> None:
@@ -80,13 +80,13 @@ class Desk:
         record_access(self.portal, self.request, self.account.name, event, what)
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page that no cache keeps, with the ways to the others."""
+        """Renders a page that is not cached, with links to the others."""
         pages = [(address, label) for address, label, scope in PAGES if self.may(scope)]
         page = render(self.request, template, status=status, private=True, account=self.account, pages=pages, **values)
         return self._renewed(page)
 
     def export(self, name: str, shape: Shape, rows: Iterable[dict[str, Any]]) -> Response:
-        """Rows as a file of this name, in the form that stands at its end; raises HTTPException 404."""
+        """Returns rows as a file of this name, in the format of its extension. Raises HTTPException 404."""
         form = FORMS.get(name.rpartition(".")[2])
         if form is None:
             raise HTTPException(404, f"There is no such export: take {', '.join(FORMS)}.")
@@ -95,7 +95,7 @@ class Desk:
         return StreamingResponse(form.write(shape, rows), media_type=form.media_type, headers=headers)
 
     def go(self, address: str) -> Response:
-        """To another page, after a form."""
+        """Redirects to another page after a form."""
         return self._renewed(RedirectResponse(address, 303))
 
     def _renewed(self, response: Answer) -> Answer:
@@ -106,7 +106,7 @@ class Desk:
 
 
 def signed_in(scope: Scope) -> Callable[..., Desk]:
-    """FastAPI's dependency: whoever may do this; others are asked to sign in, or refused (403)."""
+    """Returns FastAPI's dependency for a session with this scope; others are led to the sign-in, or refused (403)."""
 
     def check(request: Request, portal: Annotated[Portal, Depends(portal_of)]) -> Desk:
         session = session_of(request, portal)

@@ -1,4 +1,4 @@
-"""The exclusion log for whoever is signed in: filters that are its URL, saved queries, exports, a decision's page."""
+"""The log on the dashboard: filters in the URL, saved queries, exports, and the page of a decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from forbear.optout.model import Stage, Verdict
 from forbear.portal.dashboard.auth import Desk, OfLog
-from forbear.portal.dashboard.bundles import bundled
+from forbear.portal.dashboard.bundles import send_bundle
 from forbear.portal.dashboard.filters import Asked, Filters, Name, cursor
 from forbear.portal.web.highlight import as_text, marked
 from forbear.storage.accounts import sessions
@@ -49,17 +49,17 @@ def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)]
 
 @router.get("/dashboard/log.zip")
 def bundle(desk: OfLog, asked: Asked) -> Response:
-    """The decisions of a view with their evidence and proofs, to be checked without Forbear."""
+    """The decisions of a view as a bundle, which can be checked without Forbear."""
     desk.note("export")
-    return bundled(desk.portal, asked.wanted(), asked.told(), "log.zip")
+    return send_bundle(desk.portal, asked.wanted(), asked.named(), "log.zip")
 
 
 @router.get("/dashboard/log.{form}")
 def export(desk: OfLog, asked: Asked, form: str) -> Response:
-    """All of a view as a file, newest last."""
+    """The decisions of a view as a file, newest last."""
     wanted = asked.wanted()
     with desk.portal.reading() as connection:
-        browse.page(connection, wanted, None, 1)  # what is wrong is said before the file begins
+        browse.page(connection, wanted, None, 1)  # raises before the file begins
     return desk.export(f"log.{form}", LOG, _rows(desk, wanted))
 
 
@@ -97,9 +97,9 @@ def remove(desk: OfLog, query: Name) -> Response:
 
 @router.get("/dashboard/decisions/{id_}.zip")
 def decision_bundle(desk: OfLog, id_: Name) -> Response:
-    """One decision with its evidence and its proof, to be checked without Forbear."""
+    """One decision as a bundle, which can be checked without Forbear."""
     desk.note("export")
-    return bundled(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
+    return send_bundle(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
 
 
 @router.get("/dashboard/decisions/{id_}")
@@ -111,16 +111,16 @@ def decision(desk: OfLog, id_: Name) -> HTMLResponse:
         raise HTTPException(404, "There is no such decision: look for it in the log.")
     desk.note("view")
     quotes: dict[str, list[str]] = {}
-    for said in (*whole.reasons, *whole.statements, *whole.gaps):
-        quotes.setdefault(said["source"], []).append(said["quote"])
+    for words in (*whole.reasons, *whole.statements, *whole.gaps):
+        quotes.setdefault(words["source"], []).append(words["quote"])
     return desk.render(
         "decision.html", whole=whole, protocols=desk.portal.settings.policy.protocols,
         shown={one.id: _shown(one, quotes.get(one.url, [])) for one in whole.evidence},
-        decisive={(said["protocol"], said["quote"], said["source"]) for said in whole.reasons},
+        decisive={(words["protocol"], words["quote"], words["source"]) for words in whole.reasons},
     )  # fmt: skip
 
 
 def _shown(one: Evidence, quotes: list[str]) -> dict[str, object]:
-    """Header fields and content of a capture, as text with quotations marked."""
+    """Returns header fields and content of a capture as text, with quotations marked."""
     values = [(name, marked(value, quotes)) for name, value in one.headers]
     return {"headers": values, "body": marked(as_text(one.body), quotes) if one.body else None}

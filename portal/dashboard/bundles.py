@@ -1,4 +1,4 @@
-"""Views of the log as bundles: decisions with their evidence and proofs, as ``forbear log --bundle`` writes them."""
+"""Sends views of the log as bundles, as ``forbear log --bundle`` writes them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from forbear.storage.reads import bundle, queries
 from forbear.storage.reads.queries import Filter
 
 MOST = 10_000
-"""Decisions of one bundle: it is written before it is sent."""
+"""Most decisions of one bundle, which is written before it is sent."""
 
 _SPOOL = 16 * 1024 * 1024
 _CHUNK = 1 << 20
 
 
-def bundled(portal: Portal, wanted: Filter, asked: list[tuple[str, str]], name: str) -> StreamingResponse:
-    """The bundle as a file; what may name a person is taken out of URLs.
+def send_bundle(portal: Portal, wanted: Filter, asked: list[tuple[str, str]], name: str) -> StreamingResponse:
+    """Returns the bundle as a file, with what may name a person redacted in URLs.
 
-    Raises HTTPException: 404, nothing is like that; 422, more decisions than MOST; 409, something that it needs is
+    Raises HTTPException: 404 if no decisions match, 422 if more than MOST do, 409 if something that it needs is
     missing, such as a checkpoint that covers them.
     """
-    from forbear.reports.case import render  # noqa: PLC0415 no other page waits for what it rests on
+    from forbear.reports.case import render  # noqa: PLC0415 slow to import, and no other page needs it
 
     request = bundle.BundleRequest(wanted, asked, portal.settings.log_key, now())
     with translated(portal.engine.url), reading(portal.engine) as connection:

@@ -1,4 +1,4 @@
-"""Figures for whoever is signed in: exclusions over time, adoption, what was deferred and why, domains, crawls."""
+"""Figures on the dashboard: exclusions over time, adoption, deferrals and their causes, domains, crawls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What is shown: its title, what its numbers mean, where they come from, how they are drawn."""
+    """A plot: its title, what its numbers mean, how they are read and drawn."""
 
     title: str
     about: str
@@ -47,7 +47,7 @@ PLOTS: Mapping[str, Plot] = {
     ),
     "adoption": Plot(
         "Protocols in use",
-        "Hosts on which a protocol ever said something, by what it wants. One that says so no more still counts.",
+        "Hosts that ever used a protocol, by what they want. One that has since stopped still counts.",
         rollups.adoption,
         bars,
     ),

@@ -1,4 +1,4 @@
-"""The filters of the log as the query of a URL: what stands in it is what is shown, saved, exported and asked for."""
+"""The filters of the log, as the query of a URL, for pages, saved queries, exports and the API."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from forbear.storage.reads.browse import Cursor
 from forbear.storage.reads.queries import Filter
 
 _PLAIN = r"^[ -~]*$"
-"""Ids and names of ours are printable ASCII; PostgreSQL takes no NUL to compare with."""
+"""Ids and names are printable ASCII; PostgreSQL refuses to compare with NUL."""
 
 
 class Filters(BaseModel):
-    """Which decisions are asked for; what is empty does not matter."""
+    """Which decisions to show; empty fields do not filter."""
 
     model_config = ConfigDict(extra="ignore")
 
     domain: str = Field("", max_length=2048, description="A domain or host in any spelling, or a URL of it.")
-    subdomains: str = Field("", max_length=3, description="'no': without what lies below the domain.")
-    prefix: str = Field("", max_length=2048, description="URLs that begin so.")
+    subdomains: str = Field("", max_length=3, description="'no' leaves out everything below the domain.")
+    prefix: str = Field("", max_length=2048, description="URLs that begin with this.")
     protocol: str = Field("", pattern=_PLAIN, max_length=100, description="A reason of this protocol.")
     measure: str = Field(
         "", pattern=_PLAIN, max_length=20, description="A reason that serves this paragraph, as 1.3(1)(b)."
     )
-    verdict: str = Field("", max_length=10, description="What followed: allowed, excluded, deferred.")
-    standard: str = Field("", max_length=10, description="What profile standard makes of the same.")
-    strict: str = Field("", max_length=10, description="What profile strict makes of the same.")
+    verdict: str = Field("", max_length=10, description="The verdict: allowed, excluded, deferred.")
+    standard: str = Field("", max_length=10, description="The verdict of profile standard.")
+    strict: str = Field("", max_length=10, description="The verdict of profile strict.")
     stage: str = Field("", max_length=10, description="request or page.")
     crawl: str = Field("", pattern=_PLAIN, max_length=64, description="Decisions of this crawl.")
-    since: str = Field("", max_length=40, description="Not before this day or time (RFC 3339).")
+    since: str = Field("", max_length=40, description="From this day or time on (RFC 3339).")
     until: str = Field("", max_length=40, description="Before this day or time.")
 
     def wanted(self) -> Filter:
-        """The same for the log; raises HTTPException 422 with a sentence."""
+        """Returns the filter for the log. Raises HTTPException 422 with a sentence."""
         return Filter(
             domain=self.domain or None,
             subdomains=self.subdomains != "no",
@@ -55,12 +55,12 @@ class Filters(BaseModel):
             until=_moment(self.until),
         )
 
-    def told(self) -> list[tuple[str, str]]:
-        """What is asked for, by name, for people."""
+    def named(self) -> list[tuple[str, str]]:
+        """Returns the fields that are set, with their names."""
         return [(name, value) for name, value in self.model_dump().items() if value]
 
     def query(self, **changes: str) -> str:
-        """What stands behind the question mark of a URL, with these changes; what is empty is left out."""
+        """Returns the query of a URL with these changes, without empty fields."""
         return urlencode({name: value for name, value in {**self.model_dump(), **changes}.items() if value})
 
 
@@ -71,7 +71,7 @@ Name = Annotated[str, Path(pattern=_PLAIN, max_length=64)]
 
 
 def cursor(text: str) -> Cursor | None:
-    """The cursor of a URL; raises HTTPException 422."""
+    """Parses the cursor in a URL. Raises HTTPException 422."""
     try:
         return Cursor.parse(text) if text else None
     except ValueError:
@@ -87,8 +87,8 @@ def _word(kind: type[StrEnum], text: str) -> Any:
 
 def _moment(text: str) -> datetime | None:
     try:
-        # A + of an offset that nobody escaped arrives as a space.
+        # An unescaped + of an offset arrives as a space.
         at = datetime.fromisoformat(text.replace(" ", "+")) if text else None
     except ValueError:
-        raise HTTPException(422, f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00Z.") from None
+        raise HTTPException(422, f"{text!r} is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z.") from None
     return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

@@ -1,4 +1,4 @@
-"""Signing in through an issuer of OpenID Connect, where the operator has named one; accounts are tied to subjects."""
+"""Sign-in through an OpenID Connect issuer, if the operator names one; accounts are tied to subjects."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _cookie(portal: Portal) -> str:
 
 
 def _derived(portal: Portal, seed: str, what: str) -> str:
-    """State, nonce and verifier, each of them from one seed that only this browser's cookie has."""
+    """Derives state, nonce and verifier from one seed that only this browser's cookie has."""
     return hmac.new(portal.settings.secret, f"{what} {seed}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -49,7 +49,7 @@ def _derived(portal: Portal, seed: str, what: str) -> str:
 def begin(
     request: Request, portal: Here, issuer: Named, next_: Annotated[str, Query(alias="next", max_length=2000)] = ""
 ) -> Response:
-    """To the issuer; the way back is bound to this browser."""
+    """Redirects to the issuer; the way back is bound to this browser."""
     portal.limits.checks.check(client_of(request))
     seed = secrets.token_hex(16)
     state, nonce, verifier = (_derived(portal, seed, what) for what in ("state", "nonce", "verifier"))
@@ -73,7 +73,7 @@ def callback(
     state: Annotated[str, Query(max_length=200)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
 ) -> Response:
-    """Back from the issuer: a session for the account that is tied to the subject."""
+    """Comes back from the issuer: begins a session for the account that is tied to the subject."""
     portal.limits.checks.check(client_of(request))
     seed, _, target = request.cookies.get(_cookie(portal), "").partition(" ")
     known = _derived(portal, seed, "state")

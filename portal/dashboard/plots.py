@@ -18,11 +18,11 @@ _WIDTH, _HEIGHT, _ROW = 460, 210, 24
 _TEXT, _CHARACTER = 11, 7
 _RIGHT, _BELOW = 24, 20
 _SHARE = 0.78
-"""Of the place of a heading, what its bars take."""
+"""The share of a heading's place that its bars take."""
 
 MOST_LABEL = 34
 FEWEST_ROWS, FEWEST_COLUMNS = 3, 6
-"""Bars for which there is room at least: one alone would fill the picture."""
+"""The least number of bars that the width is divided by, since one alone would fill the picture."""
 
 MOST_HEADINGS = 6
 
@@ -68,7 +68,7 @@ def bars(figure: Figure, *, is_stacked: bool = True, unit: str = "") -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where the bars are: its edges, the place that a heading takes, and the number at its far end."""
+    """The area of the bars: its edges, the place of a heading, and the number at its far end."""
 
     left: float
     top: float
@@ -141,7 +141,7 @@ def _picture(
 
 
 def _legend(labels: Sequence[str]) -> tuple[Markup, float]:
-    """Returns which colour is whose, in as many lines as it takes, and where it ends; nothing for one label."""
+    """Returns the legend, in as many lines as it needs, and where it ends; nothing for one label."""
     if len(labels) < 2:
         return Markup(), 0
     parts, x, y = [], 0.0, 0

@@ -1,4 +1,4 @@
-"""The complaints' queue for the legal team (measure 1.5(2)): what is due first, every step with its reason."""
+"""The queue of complaints for the legal team (measure 1.5(2)): most urgent first, each step with its reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_BLOCKS = 500
 
 @router.get("/dashboard/complaints")
 def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
-    """What waits, the most urgent first; or those in one state."""
+    """The open complaints, most urgent first, or those in one state."""
     try:
         wanted = ComplaintState(state) if state else None
     except ValueError:
@@ -47,7 +47,7 @@ def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") 
 
 @router.get("/dashboard/complaints/{number}")
 def one(desk: OfComplaints, number: Name) -> HTMLResponse:
-    """A complaint with everything that was sent, and the steps that are possible."""
+    """A complaint with everything that was sent, and the possible steps."""
     with desk.portal.reading() as connection:
         complaint = find(connection, number)
     if complaint is None:
@@ -72,7 +72,7 @@ def step(
     blocks: Annotated[str, Form(max_length=100_000)] = "",
     duplicate_of: Annotated[str, Form(max_length=20, pattern=r"^[ -~]*$")] = "",
 ) -> Response:
-    """Takes a step under the name that is signed in, and tells whoever complained."""
+    """Takes a step in the name of the account, and mails the person who complained."""
     given = {"state": state, "reason": reason, "blocks": blocks, "duplicate_of": duplicate_of}
     matches = tuple(dict.fromkeys(line.strip() for line in blocks.split("\n") if line.strip()))
     try:
@@ -83,8 +83,8 @@ def step(
             complaint = find(connection, number)
         if complaint is None:
             raise HTTPException(404, f"There is no complaint {number}: look at the list.") from None
-        said = str(error) if isinstance(error, BadStep) else "Choose the next state."
-        return _show(desk, complaint, given, said, 422)
+        message = str(error) if isinstance(error, BadStep) else "Choose the next state."
+        return _show(desk, complaint, given, message, 422)
     desk.note("step", f"/dashboard/complaints/{number} {state}")
     return desk.go(f"/dashboard/complaints/{number}")
 
@@ -98,9 +98,9 @@ def take(
     blocks: tuple[str, ...],
     duplicate_of: str,
 ) -> Complaint:
-    """Takes a step and queues the mail that tells of it. Raises BadStep."""
+    """Takes a step and queues the mail about it. Raises BadStep."""
     if len(blocks) > MOST_BLOCKS:
-        raise BadStep(f"Block {MOST_BLOCKS} places at most: a domain stands for all below it.")
+        raise BadStep(f"Block at most {MOST_BLOCKS} places: a domain covers everything below it.")
     text = reason.replace("\r\n", "\n").strip()
     done = advance(
         connection, number, state, by=by, reason=text, at=now(), blocks=blocks, duplicate_of=duplicate_of
@@ -112,7 +112,7 @@ def take(
 
 @router.get("/dashboard/complaints/{number}/files/{position}")
 def file(desk: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
-    """What was sent along, to be saved: it is never shown in the portal."""
+    """An attachment, as a download: the portal never shows it."""
     with desk.portal.reading() as connection:
         found = attachment(connection, number, position)
     if found is None:

@@ -1,4 +1,4 @@
-"""Signing in and out: name, password and one-time code; the QR code for an authenticator app at the first time."""
+"""Sign-in and sign-out: name, password and one-time code; the first time, the QR code for an authenticator app."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 Here = Annotated[Portal, Depends(portal_of)]
 
 REFUSED = "That was not right, or too many tries were wrong: look at name, password and code, or wait a while."
-"""One sentence for every reason, so that an answer does not say which names there are."""
+"""One sentence for every reason, so that the answer does not reveal which names exist."""
 
 
 def safe(target: str) -> str:
@@ -34,7 +34,7 @@ def safe(target: str) -> str:
 
 @router.get(SIGN_IN)
 def form(request: Request, portal: Here, next_: Annotated[str, Query(alias="next", max_length=4000)] = "") -> Response:
-    """The form, or onwards for whoever is signed in."""
+    """The form; leads on if there is a session already."""
     session = session_of(request, portal)
     if session is not None and session.stage == sessions.FULL:
         return RedirectResponse(safe(next_), 303)
@@ -54,7 +54,7 @@ def sign_in(
     code: Annotated[str, Form(max_length=20)] = "",
     next_: Annotated[str, Form(alias="next", max_length=4000)] = "",
 ) -> Response:
-    """Checks what was given, and begins a session under a new secret."""
+    """Checks the credentials, and begins a session with a new secret."""
     portal.limits.checks.check(client_of(request))
     account = _checked(request, portal, name, password, code)
     if account is None:
@@ -63,7 +63,7 @@ def sign_in(
 
 
 def _checked(request: Request, portal: Portal, name: str, password: str, code: str) -> Account | None:
-    """The account, if all that was given is right and the attempt need not wait; says in the log how it went."""
+    """Returns the account if the credentials are right and no wait is due; logs the attempt."""
     client, at = client_of(request), now()
     with portal.reading() as connection:
         known = accounts.credentials(connection, name)
@@ -84,7 +84,7 @@ def _checked(request: Request, portal: Portal, name: str, password: str, code: s
 
 
 def begin(request: Request, portal: Portal, account: Account, target: str) -> Response:
-    """A session for an account that is who it says; one that has no codes yet sets them up first."""
+    """Begins a session for a verified account; one without codes sets them up first."""
     at = now()
     with portal.writing() as connection:
         secret = sessions.begin(connection, account, at)
@@ -107,7 +107,7 @@ Enrolling = Annotated[Account, Depends(_enrolling)]
 
 @router.get("/dashboard/enrolment")
 def enrolment(request: Request, portal: Here, account: Enrolling) -> HTMLResponse:
-    """The secret of the codes, as a QR code and as text."""
+    """Shows the secret of the codes as a QR code and as text."""
     return _enrolment(request, portal, account)
 
 
@@ -118,7 +118,7 @@ def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = 
     segno.make(accounts.otpauth_uri(code_secret, account.name, f"Forbear, {portal.settings.name}")).save(
         drawn, "svg", scale=5, xmldecl=False, svgns=False, omitsize=True, title="QR code", light="#fff", nl=False
     )
-    # The library escapes what it is given, and draws it: nothing in this picture is anybody's text.
+    # The library draws the picture, and escapes what it is given.
     picture = Markup(drawn.getvalue().decode())  # noqa: S704
     secret = " ".join(code_secret[start : start + 4] for start in range(0, len(code_secret), 4))
     return render(
@@ -131,7 +131,7 @@ def _enrolment(request: Request, portal: Portal, account: Account, wrong: str = 
 def enrol(
     request: Request, portal: Here, account: Enrolling, code: Annotated[str, Form(max_length=20)] = ""
 ) -> Response:
-    """Takes the first code, and begins a session that may see everything the role may."""
+    """Accepts the first code, and begins a session with all scopes of the role."""
     portal.limits.checks.check(client_of(request))
     at = now()
     with portal.writing() as connection:

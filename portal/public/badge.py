@@ -1,4 +1,4 @@
-"""A badge as SVG 1.1: two words side by side, readable without fonts of its own."""
+"""Draws a badge as SVG 1.1: two texts side by side, without fonts of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PADDING = 10
 
 
 def badge(left: str, right: str, answer: str) -> str:
-    """The picture; ``answer`` chooses its colour."""
+    """Returns the picture; ``answer`` chooses its colour."""
     first, second = (round(len(text) * _PER_CHARACTER + 2 * _PADDING) for text in (left, right))
     title = plain(f"{left}: {right}")
     texts = "".join(

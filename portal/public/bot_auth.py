@@ -1,4 +1,4 @@
-"""The crawler's public key, where sites look for it to verify signed requests (Web Bot Auth)."""
+"""Publishes the crawler's public key, with which sites verify signed requests (Web Bot Auth)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(DIRECTORY)
 def keys(portal: Annotated[Portal, Depends(portal_of)]) -> Response:
-    """The key directory, signed with the key itself; 404 where the crawler signs nothing."""
+    """The key directory, signed with the key itself; 404 if the crawler does not sign."""
     signer = portal.settings.signer
     if signer is None:
         raise HTTPException(404, "These crawlers do not sign their requests.")

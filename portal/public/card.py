@@ -1,7 +1,7 @@
-"""What is published about the crawlers (measure 1.3(4)), made from the configuration, the policy and the log.
+"""Makes the card of the crawlers (measure 1.3(4)) from the configuration, the policy and the log.
 
-Nothing in it is written by hand: names come from the configuration and from the crawls on record, what each protocol
-makes the crawlers do from the policy in force, examples from the list whose every entry is tested to exclude.
+Nothing in it is written by hand: names come from the configuration and the crawls in the log, what each protocol does
+from the policy in force, and examples from the policy's list, each tested to exclude.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PURPOSES = {
     "search": "Search",
     "ai-use": "Use by AI systems other than training",
 }
-"""What a use in AIPREF words is called to people."""
+"""Uses of the AIPREF vocabulary, in words for people."""
 
 _KINDS = {
     "standing": "a reservation by its rules",
@@ -34,14 +34,14 @@ _KINDS = {
     "doubtful": "a file that is not in its form, or refused",
     "noted": "a remark",
 }
-"""What forbear.optout.policy.KINDS are called to people."""
+"""forbear.optout.policy.KINDS, in words for people."""
 
 _HOURS = f"{LONGEST.total_seconds() / 3600:.0f} hours"
 _MINUTES = f"{SHORTEST.total_seconds() / 60:.0f} minutes"
 _SECONDS = f"{AFTER_FAILURE.total_seconds():.0f} seconds"
 
 UNREACHABLE = "unreachable"
-"""No protocol: the name under which a page that could not be read is on record."""
+"""Not a protocol: the name under which the log has a page that could not be read."""
 
 BEHAVIOUR = (
     "No page is requested before its reservations were read.",
@@ -53,11 +53,11 @@ BEHAVIOUR = (
     "No logins, no cookies, no solving of captchas, no changed identity: a page that is shut stays shut.",
     "A reservation of training says nothing about search.",
 )
-"""How every crawl behaves, whatever its settings."""
+"""What every crawl does, whatever its settings."""
 
 
 def card(connection: Connection, settings: Settings) -> dict[str, Any]:
-    """The card as JSON holds it."""
+    """Returns the card as a JSON object."""
     policy, profile = settings.policy, settings.profile
     return {
         "operator": settings.name,
@@ -88,10 +88,10 @@ def card(connection: Connection, settings: Settings) -> dict[str, Any]:
 
 
 def _crawlers(connection: Connection, settings: Settings) -> Iterator[dict[str, Any]]:
-    """The one that is configured, then those that crawled into this database under another name or for another use."""
+    """Yields the configured crawler, then others in this database, by name and use."""
     configured = (settings.agent, settings.user_agent, settings.contact, str(settings.use), str(settings.profile))
-    met = [(one.agent, one.user_agent, one.contact, one.use, one.profile) for one in identities(connection)]
-    for agent, user_agent, contact, use, profile in dict.fromkeys((configured, *met)):
+    logged = [(one.agent, one.user_agent, one.contact, one.use, one.profile) for one in identities(connection)]
+    for agent, user_agent, contact, use, profile in dict.fromkeys((configured, *logged)):
         yield {
             "product_token": agent,
             "user_agent": user_agent,
@@ -103,7 +103,7 @@ def _crawlers(connection: Connection, settings: Settings) -> Iterator[dict[str, 
 
 
 def effect(entry: ProtocolPolicy, profile: Profile) -> str:
-    """What a protocol makes the crawlers do in a profile, in a sentence."""
+    """Returns what a protocol makes the crawlers do in a profile, in a sentence."""
     parts = []
     for found, does in ((Effect.EXCLUDES, "excludes"), (Effect.DEFERS, "defers")):
         kinds = [_KINDS[kind] for kind in entry.listed(profile, found)]
@@ -116,7 +116,7 @@ def effect(entry: ProtocolPolicy, profile: Profile) -> str:
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """What differs between two cards: path, old value, new value; empty where there was, or is, nothing."""
+    """Yields the differences of two cards: path, old value, new value; a missing value is empty."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
@@ -129,7 +129,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str, 
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
-    """Items by what names them, so that one more at the front is one difference and not as many as there are."""
+    """Returns items by name, so that a new one at the front is one difference, not a difference in every place."""
     named: dict[str, Any] = {}
     for item in items:
         name = item

@@ -1,6 +1,6 @@
 """The live check: fetches what a site says now and shows how it is read, with advice for its owner.
 
-What it connects to is behind the crawler's own guard (public addresses alone); nothing of it is kept or logged.
+It uses the crawler's guard (public addresses only), and neither keeps nor logs what it fetches.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from forbear.storage.log import complaints, lists
 router = APIRouter(include_in_schema=False)
 
 SECONDS = 60
-"""For a check as a whole."""
+"""Seconds for a whole check."""
 
 EACH = 10.0
-"""Seconds for each request of it."""
+"""Seconds for each request of a check."""
 
 PORTS = (80, 443)
-"""Where the web is."""
+"""The ports of the web."""
 
 MOST_SHOWN = 64 * 1024
-"""Octets of a file that are shown."""
+"""Most bytes of a file that are shown."""
 
 Here = Annotated[Portal, Depends(portal_of)]
 
@@ -61,17 +61,17 @@ HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A file that was fetched; ``text`` is what stands there, cut after MOST_SHOWN octets, of well-known files only."""
+    """A file that was fetched; ``text`` is its content up to MOST_SHOWN bytes, for well-known files only."""
 
     url: str
-    came: str
+    answer: str
     octets: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a site says now: the decision of each profile, the files, what the owner should know."""
+    """What a site says now: the decision in each profile, the files, findings for the owner."""
 
     url: str
     agent: str
@@ -81,46 +81,46 @@ class Checked:
 
     @property
     def understood(self) -> list[Finding]:
-        """What crawlers understand."""
+        """The findings on what crawlers understand."""
         return [found for found in self.findings if found.rule == UNDERSTOOD]
 
     def of(self, level: Level) -> list[Finding]:
-        """The faults of a weight."""
+        """Returns the faults of a level."""
         return [found for found in self.findings if found.level is level and found.rule != UNDERSTOOD]
 
 
 class VisitorGuard(Guard):
     """The crawler's guard for one visitor's check: only the ports of the web, and no site beyond its own limit.
 
-    A site is counted when it is first asked, also where a redirect or a licence leads to it: otherwise any number of
-    domains could send the portal to one site.
+    A site is counted with its first request, also if a redirect or a licence leads there: otherwise, many domains could
+    send the portal to one site.
     """
 
     def __init__(self, settings: Settings, sites: Limit, counted: str) -> None:
-        """Takes the target that the check is for, which the limit ``sites`` has counted."""
+        """``counted`` is the target of the check, which ``sites`` has counted already."""
         super().__init__(allow_private=settings.allow_private_networks, resolve=settings.resolve)
         self._sites, self._counted = sites, {counted}
 
     def check_literal(self, url: str | Url, *, by_proxy: bool = False) -> None:
-        """Raises NotPublic for any other port too, BadAnswer for a site that was asked too often."""
+        """Raises NotPublic for other ports too, and BadAnswer for a site over its limit."""
         parts = parse(url) if isinstance(url, str) else url
         if parts.port not in PORTS:
-            raise NotPublic(f"port {parts.port} is not asked from here, only {' and '.join(map(str, PORTS))}")
+            raise NotPublic(f"port {parts.port} is not checked from here, only {' and '.join(map(str, PORTS))}")
         super().check_literal(parts, by_proxy=by_proxy)
         target = target_of(parts.host)
         if target in self._counted:
             return
         if seconds := self._sites.wait(target):
-            sentence = f"{unicode_of(target)} was asked too often just now: check again in {seconds} s"
+            sentence = f"{unicode_of(target)} was checked too often: try again in {seconds} s"
             raise BadAnswer(sentence, Failure.UNASKED)
         self._counted.add(target)
 
 
 @asynccontextmanager
 async def live(portal: Portal, request: Request, host: str) -> AsyncIterator[Live]:
-    """The network as the crawler sees it, with its name; for one visitor's question about a host, for SECONDS.
+    """Opens the network for one visitor's question about a host, for at most SECONDS.
 
-    Raises HTTPException 429 or 503 where there is no place for it, 504 where the time is not enough.
+    Raises HTTPException 429 or 503 if there is no place for it, 504 if the time is not enough.
     """
     settings, limits = portal.settings, portal.limits
     client, target = client_of(request), target_of(host)
@@ -146,38 +146,36 @@ async def live(portal: Portal, request: Request, host: str) -> AsyncIterator[Liv
                 yield opened
     except TimeoutError:
         raise HTTPException(
-            504, f"{unicode_of(host)} did not answer all we asked within {SECONDS} seconds: try again later."
+            504, f"{unicode_of(host)} did not answer all requests within {SECONDS} seconds: try again later."
         ) from None
 
 
 @router.get("/check")
 def ask_for_check(request: Request, url: Annotated[str, Query(max_length=2048)] = "") -> HTMLResponse:
-    """The form: a check is asked for by a person, and not by whoever follows links."""
+    """The form; a check needs a click, so that crawlers that follow links start none."""
     return render(request, "check.html", url=url, checked=None, headings=HEADINGS)
 
 
 @router.post("/check")
 async def check(request: Request, portal: Here, url: Annotated[str, Form(max_length=2048)]) -> HTMLResponse:
     """Fetches what the site says now, and shows how it is read."""
-    asked = read(url)
+    target = read(url)
     settings = portal.settings
-    question = Question(asked.href, settings.agent, settings.use, settings.profile)
+    question = Question(target.href, settings.agent, settings.use, settings.profile)
     rules = settings.policy
     reader = BoundedReader(portal.pool, everything=True)
-    async with live(portal, request, asked.host) as network:
+    async with live(portal, request, target.host) as network:
         listed = await asyncio.to_thread(_listed, portal)
         seen = await survey(question, rules, network, reader, known=listed)
     try:
         checked = await _read(question, seen, rules, reader)
     except TooCostly as error:
-        raise HTTPException(
-            422, f"What {asked.unicode_host} answers takes too much to be explained: {error}."
-        ) from None
+        raise HTTPException(422, f"What {target.unicode_host} answers is too costly to read: {error}.") from None
     return render(request, "check.html", url=url, checked=checked, headings=HEADINGS, protocols=rules.protocols)
 
 
 def _listed(portal: Portal) -> list[Capture]:
-    """The operator's list as it stands now, with what accepted complaints add to it, and that of infringing sites."""
+    """Returns the operator's list with what accepted complaints add to it, and the list of infringing sites."""
     settings = portal.settings
     with portal.reading() as connection:
         own = with_complaints(settings.operator_list, complaints.operator_lines(connection))
@@ -194,13 +192,13 @@ async def _read(question: Question, seen: Sequence[Capture], rules: Policy, read
         decisions[profile] = decision
     findings = await advise_later(question, seen, rules, reader)
     files = await asyncio.to_thread(lambda: tuple(_file(one) for one in seen if not one.url.startswith(OF_OURS)))
-    told = tuple(found for found in findings if not found.source.startswith(OF_OURS))
-    return Checked(question.url, question.agent, decisions, files, told)
+    public = tuple(found for found in findings if not found.source.startswith(OF_OURS))
+    return Checked(question.url, question.agent, decisions, files, public)
 
 
 def _file(capture: Capture) -> FetchedFile:
-    came = f"{capture.error}: {capture.memo.get('detail', '')}" if capture.error else str(capture.status)
+    answer = f"{capture.error}: {capture.memo.get('detail', '')}" if capture.error else str(capture.status)
     path = capture.url.partition("://")[2].partition("/")[2]
     shown = f"/{path}" in PUBLIC_FILES and capture.status == 200
     text = readable(to_utf8(capture.body[:MOST_SHOWN])) if shown else ""
-    return FetchedFile(capture.url, came, len(capture.body), text)
+    return FetchedFile(capture.url, answer, len(capture.body), text)

@@ -34,7 +34,7 @@ Here = Annotated[Portal, Depends(portal_of)]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A field of the form: most characters, and what is said if it is empty; None where it may be."""
+    """A field of the form: most characters, and the message if it is empty; None if it may be empty."""
 
     most: int
     missing: str | None = None
@@ -59,12 +59,12 @@ MEANINGS: Mapping[ComplaintState, str] = {
     ComplaintState.DUPLICATE: "It repeats an earlier complaint.",
     ComplaintState.UNFOUNDED: "It was found to be manifestly unfounded.",
 }
-"""What each state means to whoever complained."""
+"""What each state means to the person who complained."""
 
 
 @router.get("/complaints")
 def form(request: Request, about: Annotated[str, Query(max_length=2048)] = "") -> HTMLResponse:
-    """The form, begun with the domain that it is about."""
+    """The form, filled in with the domain that it is about."""
     return _form(request, {"urls": about}, {})
 
 
@@ -77,10 +77,10 @@ def _form(request: Request, given: Mapping[str, str], wrong: Mapping[str, str], 
 
 @router.post("/complaints")
 async def send(request: Request, portal: Here) -> Response:
-    """Takes a complaint in and answers with its private page, or says what is missing, with nothing lost."""
+    """Receives a complaint and leads to its private page, or shows the form again with what is missing."""
     sent = await request.form()
     given = {name: _text(sent, name) for name in FIELDS}
-    wrong = {name: said for name, field in FIELDS.items() if (said := _wrong(given[name], field))}
+    wrong = {name: message for name, field in FIELDS.items() if (message := _wrong(given[name], field))}
     if "email" not in wrong and not EMAIL.fullmatch(given["email"]):
         wrong["email"] = "This is no mail address: write one like name@example.org."
     addresses = _addresses(given["urls"])
@@ -89,9 +89,9 @@ async def send(request: Request, portal: Here) -> Response:
     if _text(sent, "good_faith") != "yes":
         wrong["good_faith"] = "Confirm this, or leave out what you cannot confirm."
     files = [file for file in sent.getlist("files") if isinstance(file, UploadFile) and file.filename]
-    attachments, said = await _attachments(files)
-    if said:
-        wrong["files"] = said
+    attachments, message = await _attachments(files)
+    if message:
+        wrong["files"] = message
     if wrong:
         return _form(request, given | {"good_faith": _text(sent, "good_faith")}, wrong, 422)
     notice = Notice(
@@ -118,7 +118,7 @@ def _addresses(text: str) -> tuple[str, ...]:
 
 def _wrong_addresses(addresses: Sequence[str]) -> str:
     if len(addresses) > MOST_URLS:
-        return f"Name {MOST_URLS} addresses at most: a domain stands for all below it."
+        return f"Name at most {MOST_URLS} addresses: a domain covers everything below it."
     for address in addresses:
         try:
             read(address)
@@ -128,7 +128,7 @@ def _wrong_addresses(addresses: Sequence[str]) -> str:
 
 
 async def _attachments(files: Sequence[UploadFile]) -> tuple[tuple[Attachment, ...], str]:
-    """The files as attachments, and what is wrong with one of them."""
+    """Returns the files as attachments, and what is wrong with one of them."""
     if len(files) > MOST_FILES:
         return (), f"Send {MOST_FILES} files at most."
     found = []
@@ -136,7 +136,7 @@ async def _attachments(files: Sequence[UploadFile]) -> tuple[tuple[Attachment, .
         name = file_name(file.filename or "")
         content = await file.read(MOST_OCTETS + 1)
         if len(content) > MOST_OCTETS:
-            return (), f"{name} is larger than {MOST_OCTETS >> 20} MiB: send a smaller one, or say where it stands."
+            return (), f"{name} is larger than {MOST_OCTETS >> 20} MiB: send a smaller one, or give its address."
         kind = media_type(name, content)
         if kind is None:
             return (), f"{name} is none of the kinds that are taken (PDF, pictures, plain text, DOCX, ODT)."
@@ -169,7 +169,7 @@ def _receipt(portal: Portal, complaint: Complaint, link: str) -> str:
 
 @router.get("/complaints/{secret}")
 def status(request: Request, portal: Here, secret: str) -> HTMLResponse:
-    """How a complaint stands, for whoever has its private link."""
+    """The state of a complaint, under its private link."""
     with portal.reading() as connection:
         complaint = find_by_secret(connection, secret)
     if complaint is None:

@@ -1,4 +1,4 @@
-"""The crawlers' page (measure 1.3(4)): who they are, what they honour, how to opt out; as JSON, feed and mail too."""
+"""The page of the crawlers (measure 1.3(4)): who they are, what they honour, how to opt out; as JSON and feed too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from forbear.portal.public.feed import feed
-from forbear.portal.public.publishing import current, told
+from forbear.portal.public.publishing import current, describe_changes
 from forbear.portal.web.context import Portal, portal_of
 from forbear.portal.web.errors import Refusal
 from forbear.portal.web.limits import client_of
@@ -25,16 +25,16 @@ from forbear.storage.db.records import now
 router = APIRouter()
 
 MOST_VERSIONS = 50
-"""Versions that are shown, and told by the feed."""
+"""Versions on the page of changes and in the feed."""
 
-one_click = APIRouter()
-"""What mail programs ask for: they have no cookie and no page to take a form's token from."""
+mail_programs = APIRouter()
+"""Routes for mail programs, which have no cookie and no form's token."""
 
 Here = Annotated[Portal, Depends(portal_of)]
 
 
 class Crawler(BaseModel):
-    """A crawler, as sites meet it."""
+    """A crawler, as sites see it."""
 
     product_token: str = Field(description="What robots.txt rules are matched with (RFC 9309 2.2.1).")
     user_agent: str
@@ -120,12 +120,12 @@ def feed_atom(request: Request, portal: Here) -> Response:
 
 @router.get("/crawlers/changes", include_in_schema=False)
 def changes(request: Request, portal: Here) -> HTMLResponse:
-    """Every change of the card, the newest first."""
+    """Every change of the card, newest first."""
     current(portal)
     with portal.reading() as connection:
         newest = cards.versions(connection, MOST_VERSIONS)
     older: list[Version | None] = [*newest[1:], None]
-    steps = [(new, told(old, new) if old else []) for new, old in zip(newest, older, strict=True)]
+    steps = [(new, describe_changes(old, new) if old else []) for new, old in zip(newest, older, strict=True)]
     return render(request, "changes.html", steps=steps)
 
 
@@ -142,23 +142,23 @@ def _unless_known(request: Request, version: Version) -> None:
 
 @router.post("/subscriptions", include_in_schema=False)
 def subscribe(request: Request, portal: Here, email: Annotated[str, Form(max_length=254)]) -> HTMLResponse:
-    """Asks the reader of an address whether changes are to be sent there."""
+    """Sends a mail that asks to confirm a subscription to changes."""
     if portal.settings.smtp is None:
         raise HTTPException(404, "This portal sends no mail: take the feed.")
     if not EMAIL.fullmatch(email.strip()):
-        raise HTTPException(422, "This is no mail address: write one like name@example.org.")
+        raise HTTPException(422, "This is not a mail address: write one like name@example.org.")
     with portal.writing() as connection:
-        asked = subscriptions.request(connection, email.strip(), now())
-        if asked:
+        pending = subscriptions.request(connection, email.strip(), now())
+        if pending:
             body = (
                 f"Somebody, you perhaps, asked that changes of what {portal.settings.name} publishes about its crawlers"
                 " be sent to this address.\n\nIf it was you, open this page and confirm:\n"
-                f"{portal.address(f'/subscriptions/{asked.token}')}\n\n"
+                f"{portal.address(f'/subscriptions/{pending.token}')}\n\n"
                 "If it was not, do nothing: the address is forgotten within two days.\n"
             )
-            mails.queue(connection, asked.email, f"{portal.settings.name}: please confirm", body, now())
-    # The same answer whether the address was known or not: nobody finds out who is subscribed.
-    return render(request, "told.html", title="Look into your mail", sentence=_LOOK, private=True)
+            mails.queue(connection, pending.email, f"{portal.settings.name}: please confirm", body, now())
+    # The same answer for any address, so that nobody finds out who is subscribed.
+    return render(request, "message.html", title="Look into your mail", sentence=_LOOK, private=True)
 
 
 _LOOK = "If this address is not subscribed yet, a mail with a link to confirm is on its way. Till then nothing is sent."
@@ -166,7 +166,7 @@ _LOOK = "If this address is not subscribed yet, a mail with a link to confirm is
 
 @router.get("/subscriptions/{token}", include_in_schema=False)
 def subscription(request: Request, portal: Here, token: str) -> HTMLResponse:
-    """Lets whoever has the link begin or end: programs that open links in mails change nothing."""
+    """The page on which to begin or end: programs that open links in mails change nothing."""
     with portal.reading() as connection:
         found = subscriptions.find(connection, token)
     if found is None:
@@ -178,7 +178,7 @@ def subscription(request: Request, portal: Here, token: str) -> HTMLResponse:
 def change_subscription(
     request: Request, portal: Here, token: str, wish: Annotated[str, Form(pattern="^(begin|end)$")]
 ) -> Response:
-    """Begins or ends it."""
+    """Begins or ends a subscription."""
     with portal.writing() as connection:
         if subscriptions.find(connection, token) is None:
             raise HTTPException(404, "This link has run out, or the subscription has ended.")
@@ -187,18 +187,18 @@ def change_subscription(
             return RedirectResponse(f"/subscriptions/{token}", 303)
         subscriptions.end(connection, token)
     sentence = "No more mails are sent, and the address is forgotten."
-    return render(request, "told.html", title="It has ended", sentence=sentence, private=True)
+    return render(request, "message.html", title="It has ended", sentence=sentence, private=True)
 
 
-@one_click.get("/subscriptions/{token}/end", include_in_schema=False)
-def lead_to_the_end(token: str) -> Response:
-    """The page where it is ended: whoever only opens the link ends nothing (RFC 8058 3.1)."""
+@mail_programs.get("/subscriptions/{token}/end", include_in_schema=False)
+def to_subscription(token: str) -> Response:
+    """Leads to the page on which to end: opening the link alone ends nothing (RFC 8058 3.1)."""
     return RedirectResponse(f"/subscriptions/{quote(token, safe='')}", 303)
 
 
-@one_click.post("/subscriptions/{token}/end", include_in_schema=False)
+@mail_programs.post("/subscriptions/{token}/end", include_in_schema=False)
 def end_by_one_click(request: Request, portal: Here, token: str) -> Response:
-    """What mail programs send for whoever wants no more of it (RFC 8058 3.2); the same answer whether it was one."""
+    """Ends a subscription by one click in a mail program (RFC 8058 3.2); the answer is the same for any link."""
     portal.limits.forms.check(client_of(request))
     with portal.writing() as connection:
         subscriptions.end(connection, token)

@@ -1,4 +1,4 @@
-"""TXT records as the DNS has them now (RFC 1035 3.3.14), asked for without a cache and without following aliases."""
+"""Reads present TXT records from the DNS (RFC 1035 3.3.14), without a cache and without following aliases."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dns.nameserver import Do53Nameserver
 from dns.resolver import NXDOMAIN, NoAnswer, NoNameservers
 
 SECONDS = 8.0
-"""For all servers together; each is given three seconds at a time."""
+"""Seconds for all servers together; each gets three seconds at a time."""
 
 PORT = 53
 
 
 class Records(NamedTuple):
-    """The TXT records of a name; ``came`` says in a few words what the DNS answered, for people."""
+    """The TXT records of a name; ``answer`` is what the DNS answered, in a few words."""
 
     texts: tuple[bytes, ...]
-    came: str
+    answer: str
 
 
 def servers(texts: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """Addresses and ports of ``192.0.2.53``, ``192.0.2.53:5353`` or ``[2001:db8::53]:5353``; raises ValueError."""
+    """Parses servers: ``192.0.2.53``, ``192.0.2.53:5353`` or ``[2001:db8::53]:5353``. Raises ValueError."""
     return tuple(map(_server, texts))
 
 
@@ -43,20 +43,20 @@ def _server(text: str) -> tuple[str, int]:
 
 
 async def texts_of(label: str, host: str, ask: Sequence[tuple[str, int]] = ()) -> Records:
-    """The TXT records at a label before a host, from the servers named, or those of the system.
+    """Fetches the TXT records of ``label.host`` from these servers, or those of the system.
 
-    An alias (CNAME) is not followed: it may be a wildcard that leads to a host of somebody else.
+    An alias (CNAME) is not followed: it may be a wildcard that leads to somebody else's host.
     """
     with suppress(ValueError):
         ip_address(host.strip("[]"))
         return Records((), "an address has no zone of its own")
     try:
-        asked = from_text(f"{label}.{host}")
+        name = from_text(f"{label}.{host}")
         resolver = Resolver(configure=not ask)
         if ask:
             resolver.nameservers = [Do53Nameserver(address, port) for address, port in ask]
         resolver.timeout, resolver.lifetime = 3.0, SECONDS
-        answer = await resolver.resolve(asked, "TXT", search=False)
+        answer = await resolver.resolve(name, "TXT", search=False)
     except (NXDOMAIN, NoAnswer):
         return Records((), "no such record")
     except Timeout:
@@ -65,7 +65,7 @@ async def texts_of(label: str, host: str, ask: Sequence[tuple[str, int]] = ()) -
         return Records((), "the servers of the zone failed")
     except (DNSException, OSError):
         return Records((), "it cannot be asked for")
-    if answer.canonical_name != asked:
+    if answer.canonical_name != name:
         return Records((), "an alias, which is not followed")
     found = tuple(b"".join(record.strings) for record in answer)
     return Records(found, "another text")

@@ -1,9 +1,9 @@
-"""Proof of control over a site, and the addresses that it gives access to.
+"""Verifies control over a host, and then shows every address of it in the log.
 
-Whoever can put a file or an element on a host, where https has it, or a TXT record into its zone, sees the addresses of
-that host and all below it for thirty days, under a private link. What is found by http alone proves nothing, since it
-can be forged on the way. What is fetched goes through the crawler's own guard, and neither a redirect nor an alias is
-followed: control of another host proves nothing about this one.
+The proof is a token in a file or a meta element on the host over https, or in a TXT record of its zone. It opens the
+addresses of that host and all below it for thirty days, under a private link. A token found only over http proves
+nothing, since it can be forged on the way. Requests go through the crawler's guard, and neither redirects nor aliases
+are followed: control of another host proves nothing about this one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NAME = "forbear-control"
 """The name of the meta element."""
 
 RECORD = "_forbear-control"
-"""The label before the host's name under which the TXT record stands (RFC 8552)."""
+"""The label of the TXT record, before the host's name (RFC 8552)."""
 
 A_PAGE = 200
 """Addresses on one page."""
@@ -47,10 +47,10 @@ Here = Annotated[Portal, Depends(portal_of)]
 
 
 class Looked(NamedTuple):
-    """A place where the token was looked for in vain, and what was there instead."""
+    """A place without the token, and what was there instead."""
 
     where: str
-    came: str
+    found: str
 
 
 @router.get("/control")
@@ -70,13 +70,13 @@ def begin(portal: Here, name: Annotated[str, Form(max_length=2048)]) -> Response
 
 @router.get("/control/{secret}")
 def show(request: Request, portal: Here, secret: str) -> HTMLResponse:
-    """What to put where; once that was found, the way to the addresses."""
+    """What to publish where; once the token was found, the way to the addresses."""
     return _page(request, _control(portal, secret), secret)
 
 
 @router.post("/control/{secret}")
 async def prove(request: Request, portal: Here, secret: str) -> Response:
-    """Looks for the token on the site, now."""
+    """Looks for the token on the site now."""
     control = _control(portal, secret)
     looked: list[Looked] = []
     async with live(portal, request, control.host) as network:
@@ -90,23 +90,23 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
 
 
 async def _in_zone(portal: Portal, control: Control, looked: list[Looked]) -> str | None:
-    """Where the token stands in the DNS: one of the TXT records of its name, and nothing else in it."""
+    """Looks for the token in the DNS: a TXT record of its name with nothing else in it."""
     name = f"{RECORD}.{control.host}"
     records = await texts_of(RECORD, control.host, servers(portal.settings.dns_servers))
     if control.token.encode() in records.texts:
         return name
-    looked.append(Looked(name, records.came))
+    looked.append(Looked(name, records.answer))
     return None
 
 
 async def _find(portal: Portal, network: Live, control: Control, looked: list[Looked]) -> str | None:
-    """Where the token is on the site, in the file or in an element of the home page: by https, else by http (weak)."""
+    """Looks for the token in the file or a meta element of the home page: over https, else over http (weak)."""
     async for capture in _answers(network, control.host):
         if capture.status == 200:
             file = capture.url.endswith(FILE)
             words = [capture.body[:200].decode("utf-8", "replace").strip()]
-            said = words if file else await _metas(portal, capture)
-            if control.token in said:
+            tokens = words if file else await _metas(portal, capture)
+            if control.token in tokens:
                 return capture.url
         looked.append(Looked(capture.url, _came(capture)))
     return None
@@ -125,7 +125,7 @@ async def _answers(network: Live, host: str) -> AsyncIterator[Capture]:
 
 
 async def _metas(portal: Portal, capture: Capture) -> list[str]:
-    """The contents of all meta elements of the name, read by a worker; none of a page that takes too much."""
+    """Returns the contents of all meta elements of the name, read by a worker; none if the page is too costly."""
     try:
         return await portal.pool.call(contents_of, capture, NAME)
     except TooCostly:
@@ -149,7 +149,7 @@ def _page(request: Request, control: Control, secret: str, looked: list[Looked] 
 
 @router.get("/control/{secret}/{outcome}.csv")
 def addresses_csv(portal: Here, secret: str, outcome: str) -> Response:
-    """All of them as CSV (RFC 4180), 100,000 at most."""
+    """All addresses as CSV (RFC 4180), at most 100,000."""
     control = _proven(portal, secret, outcome)
     with portal.reading() as connection:
         found = domain_verification.addresses(connection, control, outcome, "", 100_000)
@@ -167,7 +167,7 @@ def addresses_csv(portal: Here, secret: str, outcome: str) -> Response:
 def addresses(
     request: Request, portal: Here, secret: str, outcome: str, after: Annotated[str, Query(max_length=8192)] = ""
 ) -> HTMLResponse:
-    """The addresses that stand so, page by page."""
+    """The addresses with one outcome, page by page."""
     control = _proven(portal, secret, outcome)
     with portal.reading() as connection:
         found = domain_verification.addresses(connection, control, outcome, after, A_PAGE + 1)

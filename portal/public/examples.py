@@ -10,7 +10,7 @@ from forbear.optout.model import Profile, StatementStatus
 from forbear.optout.policy import Effect, Policy, ProtocolPolicy
 
 HEADER, HEAD, METADATA = "response header of each page", "in the head of each page", "inside the file"
-"""Where a text goes that is not a file of its own; a file is named by its path."""
+"""Where a text goes if it is not a file of its own; a file is named by its path."""
 
 _PLACES = {"header": HEADER, "head": HEAD, "metadata": METADATA}
 
@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One way to say no: all its parts together exclude the whole site, or the file they are put into."""
+    """One way to opt out: all its parts together exclude the whole site, or the file that they are put into."""
 
     protocol: str
     parts: tuple[Part, ...]

@@ -1,11 +1,11 @@
-"""The changes of the card as an Atom feed (RFC 4287)."""
+"""Writes the changes of the card as an Atom feed (RFC 4287)."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from forbear.portal.public.publishing import told
+from forbear.portal.public.publishing import describe_changes
 from forbear.portal.web.context import Portal
 from forbear.storage.accounts.cards import Version
 
@@ -13,7 +13,7 @@ ATOM = "http://www.w3.org/2005/Atom"
 
 
 def feed(portal: Portal, versions: Sequence[Version]) -> bytes:
-    """The versions, newest first, the oldest of them being what the one before it differs from."""
+    """Returns the feed of these versions, newest first; the oldest only serves to compare the next with."""
     ET.register_namespace("", ATOM)
     root = ET.Element(f"{{{ATOM}}}feed")
     address = portal.address("/crawlers/feed.atom")
@@ -29,7 +29,7 @@ def feed(portal: Portal, versions: Sequence[Version]) -> bytes:
         _add(entry, "title", "Our crawlers have changed" if before else "Our crawlers are published")
         _add(entry, "updated", version.published_at.isoformat(timespec="seconds"))
         _add(entry, "link", rel="alternate", href=portal.address(f"/crawlers/changes#{version.id}"))
-        lines = told(before, version) if before else ["The first version of this card."]
+        lines = describe_changes(before, version) if before else ["The first version of this card."]
         _add(entry, "content", "\n".join((*lines, f"SHA-256 of the card: {version.digest}")), type="text")
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 

@@ -1,4 +1,4 @@
-"""Whether the portal works: for load balancers and monitors."""
+"""The health check for load balancers and monitors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/health")
 def health(portal: Annotated[Portal, Depends(portal_of)]) -> PlainTextResponse:
-    """200 while the database answers, 503 when it does not."""
+    """200 while the database answers, 503 otherwise."""
     with portal.reading() as connection:
         ping(connection)
     return PlainTextResponse("ok\n")

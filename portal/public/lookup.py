@@ -22,13 +22,13 @@ from forbear.storage.log.evidence import newest
 router = APIRouter()
 
 LONGEST = 2048
-"""Characters of what is asked."""
+"""Most characters of a name or URL."""
 
 Here = Annotated[Portal, Depends(portal_of)]
 Asked = Annotated[str, Query(max_length=LONGEST, description="A domain, a host or a URL, in any spelling.")]
 
 MOST_FILES = 6
-"""Files that are shown with their words marked."""
+"""Most files shown with their words marked."""
 
 MEANINGS = {
     "kept": "A copy was kept",
@@ -40,13 +40,13 @@ MEANINGS = {
 
 @router.get("/", include_in_schema=False)
 def start(request: Request) -> HTMLResponse:
-    """The ways in."""
+    """The start page."""
     return render(request, "start.html")
 
 
 @router.get("/lookup", include_in_schema=False)
 def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
-    """What is known of a domain."""
+    """What happened to a domain."""
     if not name.strip():
         return render(request, "start.html")
     with portal.reading() as connection:
@@ -55,7 +55,7 @@ def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
     return render(
         request,
         "lookup.html",
-        told=answer,
+        answer=answer,
         places=files,
         asked=name,
         meanings=MEANINGS,

@@ -1,4 +1,4 @@
-"""Reads the meta elements of a page that proves control over its site; in a worker, so it loads nothing else."""
+"""Reads the meta elements of a page that proves control; runs in a worker, so it imports little."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def contents_of(capture: Capture, name: str) -> list[str]:
-    """The contents of all meta elements of a name; a page that cannot be parsed shows nothing."""
+    """Returns the contents of all meta elements of a name; none for a page that cannot be parsed."""
     try:
         known = representation.of(capture)
         metas = known.document.iter_elements("meta") if known.is_page else ()

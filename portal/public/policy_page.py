@@ -1,7 +1,7 @@
 """The summary of the operator's copyright policy (measure 1.1(2)): each paragraph with the mechanism that serves it.
 
-It is made from the configuration and the policy in force, and claims nothing about the law: what a mechanism leaves to
-people is said beside it.
+It is made from the configuration and the policy in force, and claims nothing about the law: beside each mechanism, it
+says what is left to people.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Here = Annotated[Portal, Depends(portal_of)]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A paragraph of the Copyright chapter: what we do about it, and what rests with people."""
+    """A paragraph of the Copyright chapter: what the software does about it, and what is left to people."""
 
     measure: str
     asks: str
@@ -35,7 +35,7 @@ class Point:
 
 
 def summary(settings: Settings) -> Iterator[Point]:
-    """The points of the policy, in the order of the chapter."""
+    """Returns the points of the policy, in the order of the chapter."""
     entries = [entry for name, entry in settings.policy.protocols.items() if name != UNREACHABLE]
 
     def of(measure: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Publishes a new version of the card when anything in it changed, and tells whoever asked to be told."""
+"""Publishes a new version of the card when anything in it changed, and mails subscribers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forbear.storage.db.records import now
 
 
 def current(portal: Portal) -> Version:
-    """The card as it stands; published first, if it is another than the latest that was."""
+    """Returns the present card, after publishing it if it differs from the latest version."""
     with portal.reading() as connection:
         content = card(connection, portal.settings)
         latest = cards.versions(connection, 1)
@@ -21,12 +21,12 @@ def current(portal: Portal) -> Version:
         before = cards.versions(connection, 1)
         published = cards.publish(connection, content, now())
         if published and before:
-            _tell(connection, portal, before[0], published)
+            _mail_subscribers(connection, portal, before[0], published)
         return published or before[0]
 
 
-def _tell(connection: Connection, portal: Portal, before: Version, after: Version) -> None:
-    changes = "\n".join(told(before, after))
+def _mail_subscribers(connection: Connection, portal: Portal, before: Version, after: Version) -> None:
+    changes = "\n".join(describe_changes(before, after))
     for subscription in subscriptions.confirmed(connection):
         body = (
             f"What {portal.settings.name} publishes about its crawlers has changed:\n\n{changes}\n\n"
@@ -39,8 +39,8 @@ def _tell(connection: Connection, portal: Portal, before: Version, after: Versio
         mails.queue(connection, subscription.email, subject, body, now(), unsubscribe=end)
 
 
-def told(before: Version, after: Version) -> list[str]:
-    """The differences of two versions, one a line."""
+def describe_changes(before: Version, after: Version) -> list[str]:
+    """Returns the differences of two versions, one a line."""
     lines = []
     for path, old, new in differences(before.content, after.content):
         gone_or_new = f"no more: {old}" if old else f"new: {new}"

@@ -1,4 +1,4 @@
-"""What every page is made with: the database, the settings, the templates, the limits; one for each application."""
+"""What pages are made with: database, settings, templates, limits. There is one for each application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forbear.storage.database import Connection, Engine, translated, writing
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """What every page is made with; ``pool`` reads what strangers' sites answer."""
+    """What pages are made with; ``pool`` reads answers from other people's sites."""
 
     engine: Engine
     settings: Settings
@@ -29,27 +29,27 @@ class Portal:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with; raises StorageError."""
+        """Opens a connection for reading. Raises StorageError."""
         with translated(self.engine.url), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection in a transaction that is committed at the end; raises StorageError.
+        """Opens a connection in a transaction, committed at the end. Raises StorageError.
 
-        On SQLite one transaction writes at a time, and whoever waits sleeps for up to a tenth of a second between two
-        tries: threads of one process wait for each other here, and go on at once.
+        SQLite lets one transaction write at a time and polls up to every tenth of a second; threads of this process
+        wait on a lock instead, so that the next one starts at once.
         """
         turn = self.turn if self.engine.dialect.name == "sqlite" else nullcontext()
         with turn, translated(self.engine.url), writing(self.engine) as connection:
             yield connection
 
     def address(self, path: str) -> str:
-        """The public address of a path of the portal."""
+        """Returns the public URL of a path of the portal."""
         return self.settings.base_url + path
 
 
 def portal_of(request: Request) -> Portal:
-    """The portal that a request came to; FastAPI's dependency."""
+    """Returns the portal that a request came to; for FastAPI's Depends."""
     portal: Portal = request.app.state.portal
     return portal

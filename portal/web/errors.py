@@ -1,4 +1,4 @@
-"""What went wrong, as a page with one sentence; as JSON where programs ask."""
+"""Error pages with one sentence, and the same as JSON for programs."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Refusal(BaseModel):
 
 
 _FOR_PROGRAMS = re.compile(r"/api/|/badge/|/\.well-known/|.*\.(?:json|atom)$")
-"""Paths that no person asks for: their errors are JSON too."""
+"""Paths for programs: their errors are JSON."""
 
 _SENTENCES = {
     404: "There is no page at this address.",
-    405: "This address is not asked for in this way.",
-    500: "Something broke in the portal; it is noted in its log. Try again later, or write to the contact below.",
+    405: "This address does not accept this method.",
+    500: "Something broke in the portal. The error is in its log. Try again later, or write to the contact below.",
     503: "The database cannot be reached just now: try again in a minute.",
 }
 
 
 def install(app: FastAPI) -> None:
-    """Gives the application an answer to every error."""
+    """Installs a handler for every kind of error."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(NotAUrl, _not_a_url)
@@ -46,8 +46,8 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NOT_MODIFIED:
         return Response(status_code=304, headers=error.headers)
-    said = "" if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
-    sentence = said or _SENTENCES.get(error.status_code, f"{error.detail}.")
+    detail = "" if error.detail == HTTPStatus(error.status_code).phrase else str(error.detail)
+    sentence = detail or _SENTENCES.get(error.status_code, f"{error.detail}.")
     answer = _answer(request, error.status_code, sentence)
     answer.headers.update(error.headers or {})
     return answer

@@ -1,4 +1,4 @@
-"""Content that came from a site as text with the words that were quoted from it marked: never rendered, only shown."""
+"""Shows content of a site as text with quoted words marked; it is never rendered."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from markupsafe import Markup, escape
 from forbear.optout.readers.text import readable
 
 MOST = 60_000
-"""Characters of one capture on a page."""
+"""Most characters of one capture on a page."""
 
 AROUND = 2_000
-"""Characters shown before and after a quotation of a longer one."""
+"""Characters shown before and after a quotation if the text is longer."""
 
 _LEFT_OUT = Markup('<span class="cut">… {:,} characters are left out …</span>')
 _KEPT = re.compile(r"\\x(0[9a-d])")
 
 
 def as_text(body: bytes) -> str:
-    r"""Octets as text: what is no UTF-8, or a control character, becomes ``\xNN``, but lines stay lines."""
+    r"""Returns bytes as text: invalid UTF-8 and control characters become ``\xNN``, except for line ends."""
     return "\n".join(readable(line.rstrip(b"\r")) for line in body.split(b"\n"))
 
 
 def marked(text: str, quotes: Iterable[str]) -> Markup:
-    """The text, escaped, with each quotation marked wherever it stands; what lies far from all of them is left out."""
+    """Escapes a text and marks each quotation in it; parts far from all of them are left out."""
     places = _merged(_places(text, quotes))
     shown = _windows(len(text), places)
     out, last = Markup(""), 0
@@ -42,7 +42,7 @@ def marked(text: str, quotes: Iterable[str]) -> Markup:
 def _places(text: str, quotes: Iterable[str]) -> list[tuple[int, int]]:
     found = []
     for quote in set(quotes):
-        # Lines of a quotation are written \x0a in the log; in the text they are lines.
+        # The log writes line ends of a quotation as \x0a; in the text they are line ends.
         words = _KEPT.sub(lambda match: chr(int(match[1], 16)), quote).replace("\r\n", "\n").strip()
         pattern = re.escape(words)
         found += [match.span() for match in re.finditer(pattern, text)] if words else []

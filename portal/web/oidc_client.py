@@ -1,7 +1,7 @@
-"""An issuer of OpenID Connect (Core 1.0): its addresses, the code flow with PKCE (RFC 7636), and the ID token.
+"""Client of an OpenID Connect issuer (Core 1.0): its addresses, the code flow with PKCE (RFC 7636), the ID token.
 
-Authlib speaks OAuth 2; joserfc, by the same author and on which it rests, checks the token's signature and claims.
-requests raises OSError, whatever goes wrong on the way.
+Authlib implements OAuth 2; joserfc, which it builds on, checks the token's signature and claims. requests raises
+OSError for any failure of the connection.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from forbear.optout.readers.url import NotAUrl, parse
 logger = logging.getLogger(__name__)
 
 SECONDS = 10
-"""How long the issuer may take to answer."""
+"""Timeout of a request to the issuer."""
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
-"""Signatures that are taken: none that the client's secret could make."""
+"""Accepted signature algorithms: none that uses the client's secret."""
 
 LEEWAY = 60
-"""Seconds by which two clocks may differ."""
+"""Seconds that two clocks may differ."""
 
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
-# Parsers of URLs differ in what they make of a backslash, a blank, 127.1 or letters outside of ASCII, and more than one
-# of them reads these addresses: only what all read alike is taken.
+# URL parsers differ on backslashes, blanks, 127.1 and letters outside of ASCII, and several parsers read these
+# addresses: only what all read alike is accepted.
 _ADDRESS = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?(?:/[^\\#]*)?", re.IGNORECASE)
 
 
 class NotSignedIn(Exception):
-    """The issuer did not sign anybody in; the message is a sentence for a person."""
+    """The issuer did not sign the person in; the message is a sentence for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who signs people in, and as whom the portal is known there; ``label`` is what people call it.
+    """The issuer, and the portal's client credentials there; ``label`` is the issuer's name for people.
 
-    Raises ValueError for a ``url`` that no issuer has (Discovery 1.0, 3): https, scheme, host, port and path alone. A
-    host that is this machine may have http, for tests.
+    Raises ValueError unless ``url`` is an issuer identifier (Discovery 1.0, 3): https, and only scheme, host, port and
+    path. On this machine, http is allowed, for tests.
     """
 
     url: str
@@ -60,10 +60,10 @@ class Issuer:
     def __post_init__(self) -> None:
         _check_address(self.url, http=True)
         if "?" in self.url:
-            raise ValueError(f"{self.url!r} has a query, and no issuer has one")
+            raise ValueError(f"{self.url!r} has a query, which an issuer's address never has")
 
     def begin(self, redirect: str, state: str, nonce: str, verifier: str) -> str:
-        """Where the browser is sent to. Raises NotSignedIn."""
+        """Returns the URL to send the browser to. Raises NotSignedIn."""
         known = self._known()
         with self._client(redirect) as client:
             address: str = client.create_authorization_url(
@@ -72,7 +72,7 @@ class Issuer:
         return address
 
     def finish(self, redirect: str, code: str, nonce: str, verifier: str) -> str:
-        """The subject that the code stands for, as ``ISSUER SUBJECT``. Raises NotSignedIn."""
+        """Returns the subject that a code stands for, as ``ISSUER SUBJECT``. Raises NotSignedIn."""
         known = self._known()
         try:
             with self._client(redirect) as client:
@@ -102,7 +102,7 @@ class Issuer:
             raise ValueError("the token is for another client")
 
     def _known(self) -> Mapping[str, Any]:
-        """What the issuer says of itself (Discovery 1.0, 4); one that calls itself otherwise is another (4.3)."""
+        """Fetches the issuer's metadata (Discovery 1.0, 4), which must have the same issuer name (4.3)."""
         try:
             known: Mapping[str, Any] = self._fetch(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
             if known["issuer"] != self.url:
@@ -112,7 +112,7 @@ class Issuer:
             return {name: known[name] for name in _ENDPOINTS}
         except (OSError, LookupError, ValueError, TypeError) as error:
             logger.warning("The issuer %s cannot be used: %s", self.url, error)
-            raise NotSignedIn(f"{self.label} cannot be asked just now: sign in later, or with a password.") from error
+            raise NotSignedIn(f"{self.label} cannot be reached: sign in later, or with a password.") from error
 
     def _fetch(self, url: str) -> Any:
         with self._client() as client:

@@ -1,17 +1,16 @@
 """Finds the address that a request came from, behind the reverse proxies that the operator has named.
 
 Each proxy adds the address that it was called from at the right end of X-Forwarded-For, or of Forwarded (RFC 7239).
-What stands further left came in with the request, and anybody can have written it. So the list is read from the right:
-addresses of named proxies are passed over, and the first other address is the client. At an entry that is not an
+Everything further left came with the request and can be forged. So the list is read from the right: addresses of named
+proxies are skipped, and the first other address is the client. At an entry that is not an
 address (malformed, ``unknown``, obfuscated), the reading ends, and the client is the last proxy that was passed. A
 request that does not come from a named proxy comes from its own address, whatever header fields it has.
 
     from 10.0.0.2, X-Forwarded-For: 192.0.2.99, 198.51.100.7, 10.0.0.1    10.0.0.0/8 is named: 198.51.100.7
 
-Where a request has both fields, they count only if they name the same client. A proxy that writes one passes on the
-other as it came, and nothing tells which one that was: a preference for either would let strangers choose their
-address behind the proxies that write the other. The client is the proxy itself then, until it removes the field that
-it does not write.
+If a request has both fields, they count only if they name the same client. A proxy that writes one passes on the other
+unchanged, and which one it wrote is unknown: preferring either would let strangers choose their address behind proxies
+that write the other. Otherwise the client is the proxy itself, until it removes the field that it does not write.
 
 X-Forwarded-Proto, X-Forwarded-Host and Host are not read at all: the public address is ``--base-url``.
 """
@@ -28,7 +27,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Fields = Iterable[tuple[bytes, bytes]]
 
-# RFC 7239 6: an IPv6 address stands in brackets, and any node may have a port; X-Forwarded-For has the same forms.
+# RFC 7239 6: an IPv6 address is in brackets, and any node may have a port; X-Forwarded-For has the same forms.
 _NODE = re.compile(r"([0-9.]+|\[[0-9A-Fa-f:.]+\])(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 RFC 9110 5.6.2
 _PAIR = rf'({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*")'
@@ -37,7 +36,7 @@ _MARK = re.compile(r'\\+"?|[",]')
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """The networks of texts such as ``10.0.0.1, 2001:db8::/32``; an address is a network of one. Raises ValueError."""
+    """Parses networks such as ``10.0.0.1, 2001:db8::/32``; an address is a network of one. Raises ValueError."""
     found = []
     for text in (part.strip() for whole in texts for part in whole.split(",")):
         try:
@@ -50,13 +49,13 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
         if mapped and network.prefixlen >= 96:  # as addresses are compared
             network = IPv4Network((mapped, network.prefixlen - 96))
         if network.prefixlen == 0:
-            raise ValueError(f"{text} is every address, and then anybody can claim any: name the proxies alone")
+            raise ValueError(f"{text} covers every address, so anybody could claim any: name only the proxies")
         found.append(network)
     return tuple(found)
 
 
 class Proxies:
-    """Sets the client of each request (ASGI's ``client``) to the address that it came from."""
+    """Sets the ``client`` of each ASGI request to the address that it came from."""
 
     def __init__(self, app: ASGIApp, *, named: Sequence[Network]) -> None:
         self._app = app
@@ -71,7 +70,7 @@ class Proxies:
 
 
 def client_address(peer: str, fields: Fields, named: Sequence[Network]) -> str:
-    """The address of the client of a request; ``peer`` is the other end of its connection, ``fields`` its header."""
+    """Returns the address of the client of a request; ``peer`` is the other end of its connection."""
     own = _address(peer.partition("%")[0])  # a link-local address names the interface that it was seen on
     if own is None:
         return peer
@@ -83,7 +82,7 @@ def client_address(peer: str, fields: Fields, named: Sequence[Network]) -> str:
 
 
 def _first_other(nearest: Address, entries: Sequence[str], named: Sequence[Network]) -> Address:
-    """The first address that is not a named proxy's; ``entries`` are in the order from here to the client."""
+    """Returns the first address that is not a named proxy's; ``entries`` lead from here to the client."""
     for entry in entries:
         address = _address(entry)
         if address is None:
@@ -99,7 +98,7 @@ def _is_named(address: Address, named: Sequence[Network]) -> bool:
 
 
 def _address(text: str) -> Address | None:
-    """The address of ``192.0.2.1``, ``2001:db8::1`` or ``[2001:db8::1]``; IPv4 in IPv6 is IPv4 (RFC 4291 2.5.5.2)."""
+    """Parses ``192.0.2.1``, ``2001:db8::1`` or ``[2001:db8::1]``; IPv4 in IPv6 is IPv4 (RFC 4291 2.5.5.2)."""
     try:
         address = IPv6Address(text[1:-1]) if text.startswith("[") and text.endswith("]") else ip_address(text)
     except ValueError:
@@ -110,7 +109,7 @@ def _address(text: str) -> Address | None:
 
 
 def _lines(fields: Fields, name: bytes) -> list[str]:
-    """The values of a header field, the last one first: proxies that add a line of their own add it at the end."""
+    """Yields the values of a header field, last one first, since proxies append their own."""
     return [value.decode("latin-1") for key, value in fields if key.lower() == name][::-1]
 
 
@@ -125,16 +124,16 @@ def _x_forwarded_for(fields: Fields) -> list[str]:
 
 
 def _forwarded(fields: Fields) -> list[str]:
-    """The nodes that ``for`` names in each element; empty if none of them names any, as in ``proto=https`` alone."""
+    """Returns the nodes that ``for`` names in each element; empty if none has it, as in ``proto=https`` alone."""
     nodes = [_for(part) for line in _lines(fields, b"forwarded") for part in _elements(line) if part]
     return [_without_port(node or "") for node in nodes] if any(node is not None for node in nodes) else []
 
 
 def _elements(line: str) -> list[str]:
-    """The elements of a Forwarded field, the last one first.
+    """Yields the elements of a Forwarded field, last one first.
 
-    It is split at the right end first, where proxies add theirs: a quotation mark that a client has opened and not
-    closed does not take in what follows it.
+    It is split from the right, where proxies append, so that a quotation mark that a client opened and did not close
+    cannot swallow what follows it.
     """
     elements, end, is_quoted = [], len(line), False
     for mark in reversed(list(_MARK.finditer(line))):
@@ -147,7 +146,7 @@ def _elements(line: str) -> list[str]:
 
 
 def _for(element: str) -> str | None:
-    """The node of an element (RFC 7239 4: no parameter occurs twice); None if there is none, or it is malformed."""
+    """Returns the node of an element (RFC 7239 4: no parameter occurs twice); None if it has none or is malformed."""
     if not _ELEMENT.fullmatch(element):
         return None
     values = [value for name, value in re.findall(_PAIR, element) if name.lower() == "for"]

@@ -1,4 +1,4 @@
-"""Pages from templates: escaped by Jinja2, with a token in each form and the words that every page has."""
+"""Renders pages from templates: escaped by Jinja2, with a token in each form and what every page shows."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ NAVIGATION = (
     ("/complaints", "Complain"),
     ("/policy", "Policy"),
 )
-"""Address and name of what every page links to, in order."""
+"""Addresses and names of the links on every page, in order."""
 
 
 _PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
-"""What a page has that is for one person alone."""
+"""Header fields of a page for one person only."""
 
 
 @cache
 def environment() -> Environment:
-    """The templates of this package; whatever is put into them is escaped, and a name they do not know is an error."""
+    """Returns the environment of the templates: values are escaped, and an unknown name is an error."""
     made = Environment(
         loader=PackageLoader("forbear.portal"),
         autoescape=True,
@@ -45,7 +45,7 @@ def environment() -> Environment:
 
 
 def render(request: Request, name: str, *, status: int = 200, private: bool = False, **values: Any) -> HTMLResponse:
-    """A page; ``private`` ones are kept by no cache and listed by no search."""
+    """Renders a page; ``private`` ones are not cached and not indexed."""
     portal = portal_of(request)
 
     def hidden() -> Markup:
@@ -60,12 +60,12 @@ def render(request: Request, name: str, *, status: int = 200, private: bool = Fa
 
 
 def day(at: datetime) -> Markup:
-    """A day for people, in UTC, with the exact time for machines."""
+    """Formats a day for people, in UTC, with the exact time for machines."""
     return _time(at, f"{at.astimezone(UTC):%-d %B %Y}")
 
 
 def moment(at: datetime) -> Markup:
-    """A time for people, to the minute, in UTC."""
+    """Formats a time for people, to the minute, in UTC."""
     return _time(at, f"{at.astimezone(UTC):%-d %B %Y, %H:%M} UTC")
 
 
@@ -74,7 +74,7 @@ def _time(at: datetime, shown: str) -> Markup:
 
 
 def coded(text: str) -> Markup:
-    """A sentence in which what stands between backticks is shown as a command."""
+    """Formats a sentence, with text between backticks as a command."""
     parts = text.split("`")
     shown = [
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
@@ -83,10 +83,10 @@ def coded(text: str) -> Markup:
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: ``1 page``, ``12,000 pages``."""
+    """Formats a number with its noun: ``1 page``, ``12,000 pages``."""
     return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def plain(text: str) -> str:
-    """A text as it stands in HTML, where no template is used."""
+    """Escapes a text for HTML outside of a template."""
     return str(escape(text))

@@ -1,8 +1,8 @@
-"""What keeps visitors safe: header fields of every answer, forms that only our pages send, bounded requests.
+"""Protects visitors: security header fields, forms that only our pages can send, limited requests.
 
-Content-Security-Policy is of level 3 (W3C, no inline script or style, nothing from elsewhere). Forms carry a token
-that is the signature of a cookie (OWASP's signed double-submit cookie), and a browser that says the request comes from
-another site (Sec-Fetch-Site, Fetch Metadata) is refused.
+Content-Security-Policy is level 3 (W3C; no inline script or style, nothing from elsewhere). Forms carry a token that is
+the signature of a cookie (OWASP's signed double-submit cookie). A request that the browser marks as coming from another
+site (Sec-Fetch-Site, Fetch Metadata) is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from forbear.portal.web.context import portal_of
 from forbear.portal.web.limits import client_of
 
 MOST_OCTETS = 32 * 1024 * 1024
-"""Octets of a request's body: a complaint with its attachments."""
+"""Most bytes of a request's body: a complaint with its attachments."""
 
 FIELD = "form_token"
 """The name of the form field with the token."""
@@ -37,7 +37,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # Addresses of private pages stay here; no-referrer would also take the Origin from our own forms.
+    # Keeps addresses of private pages here; no-referrer would also remove the Origin from our own forms.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -46,7 +46,7 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds the header fields to every answer that does not have its own, and bounds the body of every request."""
+    """Adds the header fields to every answer that lacks them, and limits the body of every request."""
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class SecurityHeaders:
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request (ASGI 3.0)."""
+        """Handles one request (ASGI 3.0)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -66,7 +66,7 @@ class SecurityHeaders:
             message = await receive()
             octets += len(message.get("body", b""))
             if octets > MOST_OCTETS:
-                raise HTTPException(413, f"More than {MOST_OCTETS // 1024 // 1024} MiB were sent: leave something out.")
+                raise HTTPException(413, f"More than {MOST_OCTETS // 1024 // 1024} MiB were sent: remove something.")
             return message
 
         async def shielded(message: Message) -> None:
@@ -80,7 +80,7 @@ class SecurityHeaders:
 
 
 async def protect(request: Request) -> AsyncIterator[None]:
-    """Counts every request, and lets a form in only from our own pages; raises HTTPException 403, 413, 429."""
+    """Counts every request, and accepts a form only from our own pages. Raises HTTPException 403, 413, 429."""
     portal = portal_of(request)
     portal.limits.pages.check(client_of(request))
     if request.method in _SAFE:
@@ -93,7 +93,7 @@ async def protect(request: Request) -> AsyncIterator[None]:
     try:
         given, cookie = form.get(FIELD), _cookie(request)
         if not (cookie and isinstance(given, str) and _equal(given, _signature(request, cookie))):
-            raise HTTPException(403, "This form is too old, or cookies are off: load its page again and send it anew.")
+            raise HTTPException(403, "This form is too old, or cookies are off: load its page again and send it again.")
         yield
     finally:
         await form.close()
@@ -104,14 +104,14 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def form_token(request: Request) -> str:
-    """The token for a form of the page that answers a request; ``keep`` gives the cookie it belongs to."""
+    """Returns the token for a form on the page that answers a request; ``keep`` gives the cookie it belongs to."""
     if not hasattr(request.state, "form_cookie"):
         request.state.form_cookie = _cookie(request) or secrets.token_hex(16)
     return _signature(request, request.state.form_cookie)
 
 
 def keep(request: Request, response: Response) -> None:
-    """Sets the cookie of ``form_token``, if a form was made and the client has none."""
+    """Sets the cookie of ``form_token``, if a form was made and the client does not have it."""
     cookie = getattr(request.state, "form_cookie", "")
     if cookie and cookie != _cookie(request):
         https = portal_of(request).settings.is_https

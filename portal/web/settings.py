@@ -1,4 +1,4 @@
-"""What the portal is told by whoever runs it."""
+"""The operator's settings of the portal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forbear.storage.chain.signed_note import VerifierKey
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How many requests a client may make in a minute, by what they cost; the same number may come at once."""
+    """Requests a minute for each client, by their cost; the same number may come at once."""
 
     pages: int = 240
     forms: int = 20
@@ -27,19 +27,18 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the portal is told by whoever runs it.
+    """The operator's settings.
 
-    ``contact`` is the URL or mailto: address that stands in the User-Agent; ``operator`` the name people know them by.
-    ``base_url`` is the portal's own public address without a slash at its end, as links in mails and feeds begin; with
-    https, cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file that takes the place of the
-    database's) and ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states
-    them. ``smtp`` takes mails, ``signer`` signs requests, ``issuer`` signs people in; None: none. ``log_key`` is
-    whose checkpoints sign for bundles; None: whoever signed the newest. ``proxy``,
-    ``resolve`` and ``allow_private_networks`` are for the live check, as in ``forbear check``. ``trusted_proxies`` are
-    the reverse proxies whose X-Forwarded-For and Forwarded are believed. ``dns_servers``
-    (ADDRESS or ADDRESS:PORT) are asked for the records that prove control; empty: those of the system. ``secret``
-    signs forms; one process makes its own. With ``keeps_secret`` it is the same after a restart and in other processes,
-    and the secrets of one-time codes are encrypted with a key derived from it.
+    ``contact`` is the URL or mailto: address in the User-Agent; ``operator`` the name that people know. ``base_url`` is
+    the portal's public address without a slash at its end, with which links in mails and feeds begin; with https,
+    cookies and HSTS are bound to it. ``operator_list``, ``infringing_list`` (a file instead of the database's) and
+    ``policy`` are those of the crawler; ``ip_ranges`` are its addresses as the operator states them. ``smtp`` sends
+    mails, ``signer`` signs requests, ``issuer`` signs people in; each may be None. Checkpoints by ``log_key`` vouch for
+    bundles; None: by the key of the newest. ``proxy``, ``resolve`` and ``allow_private_networks`` are for the live
+    check, as in ``forbear check``. ``trusted_proxies`` are the reverse proxies whose X-Forwarded-For and Forwarded
+    count. ``dns_servers`` (ADDRESS or ADDRESS:PORT) answer for the records that prove control; empty: those of the
+    system. ``secret`` signs forms; by default each process makes its own. With ``keeps_secret`` it outlives a restart
+    and is shared by processes, and the secrets of one-time codes are encrypted with a key derived from it.
     """
 
     contact: str
@@ -67,15 +66,15 @@ class Settings:
 
     @property
     def is_https(self) -> bool:
-        """Whether people reach the portal through TLS."""
+        """Whether people reach the portal over TLS."""
         return self.base_url.startswith("https://")
 
     @property
     def name(self) -> str:
-        """Whoever runs it, for people."""
+        """The operator's name, for people."""
         return self.operator or self.contact.removeprefix("mailto:")
 
     @property
     def user_agent(self) -> str:
-        """The User-Agent header of the crawler that is configured."""
+        """The User-Agent header of the configured crawler."""
         return user_agent(self.agent, self.contact)

@@ -1,4 +1,4 @@
-"""Sends mails of plain text through any SMTP server (RFC 5321), with TLS wherever the server can."""
+"""Sends plain-text mails through an SMTP server (RFC 5321), with TLS if the server supports it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from forbear.storage.accounts.mails import Mail
 from forbear.storage.db.records import now
 
 SECONDS = 30
-"""How long the server may take for each step."""
+"""Timeout of each step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """A mail server, and the address that mails come from; ``is_tls``: TLS from the first octet (RFC 8314)."""
+    """A mail server, and the sender's address; ``is_tls``: TLS from the first byte (RFC 8314)."""
 
     host: str
     port: int
@@ -29,16 +29,16 @@ class Smtp:
 
     @classmethod
     def parse(cls, url: str, sender: str) -> Smtp:
-        """The server of ``smtp://[USER:PASSWORD@]HOST[:PORT]`` or ``smtps://…``; raises ValueError."""
+        """Parses ``smtp://[USER:PASSWORD@]HOST[:PORT]`` or ``smtps://…``. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("this is no mail server: write smtp://HOST:587 or smtps://USER:PASSWORD@HOST")
+            raise ValueError("this is not a mail server: write smtp://HOST:587 or smtps://USER:PASSWORD@HOST")
         port = parts.port or (465 if parts.scheme == "smtps" else 587)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, parts.scheme == "smtps", sender, user, password)
 
     def send(self, mail: Mail) -> None:
-        """Hands a mail over. Raises OSError or smtplib.SMTPException; no password goes out without TLS."""
+        """Sends a mail. Raises OSError or smtplib.SMTPException; a password is never sent without TLS."""
         context = ssl.create_default_context()
         if self.is_tls:
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=SECONDS, context=context)
@@ -61,8 +61,8 @@ class Smtp:
         message["Subject"] = mail.subject
         message["Date"] = format_datetime(now())
         message["Message-ID"] = make_msgid(mail.id, self.sender.rpartition("@")[2].strip(">") or "localhost")
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine is to answer
-        if mail.unsubscribe:  # RFC 2369 3.2; one click may do where nobody can listen in on the way (RFC 8058 3.1)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
+        if mail.unsubscribe:  # RFC 2369 3.2; one-click needs https (RFC 8058 3.1)
             message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
             if mail.unsubscribe.startswith("https://"):
                 message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

@@ -1,4 +1,4 @@
-"""What visitors type: mail addresses, and files by their first octets."""
+"""Validates what visitors send: mail addresses, and files by their first bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 EMAIL = re.compile(r"[^\s@<>(),;:\"\\\[\]]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}", re.ASCII)
-"""An address that a mail server takes; what RFC 5321 allows beyond it is used by nobody who complains."""
+"""A common mail address; RFC 5321 allows more, which is hardly used."""
 
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
@@ -19,14 +19,14 @@ _OFFICE = ("docx", "odt")
 
 MOST_FILES = 5
 MOST_OCTETS = 5 * 1024 * 1024
-"""Of one file."""
+"""Most bytes of one file."""
 
 ACCEPTED = ".pdf,.png,.jpg,.jpeg,.gif,.webp,.txt,.docx,.odt"
-"""What a browser offers to choose from."""
+"""File types that a browser offers to choose from."""
 
 
 def media_type(name: str, content: bytes) -> str | None:
-    """What a file is, by its first octets and not by its name alone; None for what is not taken."""
+    """Returns the media type of a file by its first bytes and its name; None if it is not accepted."""
     for magic, kind in _MAGIC:
         if content.startswith(magic):
             return kind
@@ -47,6 +47,6 @@ def _is_text(content: bytes) -> bool:
 
 
 def file_name(name: str) -> str:
-    """A name without folders and without what is no text, 100 characters at most."""
+    """Returns a file name without folders and control characters, at most 100 characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable() and c not in '"<>|:*?')[-100:] or "file"

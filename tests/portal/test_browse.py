@@ -108,9 +108,9 @@ def test_a_page_that_would_take_long_says_how_far_it_looked(dashboard, monkeypat
     page = dashboard.get(
         "/dashboard/log?stage=request&domain=journal.example&prefix=https://journal.example/nowhere"
     ).text
-    assert "and nothing like that was found" in page
+    assert "and no matching decisions were found" in page
     assert "Look further back" in page
-    assert "No decision is like that" not in page
+    assert "decisions match." not in page
 
 
 def test_a_query_is_saved_and_removed(dashboard):

@@ -114,7 +114,7 @@ def test_what_is_no_address_is_said(portal):
 
 def test_only_the_ports_of_the_web_are_asked(serve, web):
     page = checked(serve(proxy=web.proxy), "http://library.example:22/").text
-    assert "port 22 is not asked from here, only 80 and 443" in page
+    assert "port 22 is not checked from here, only 80 and 443" in page
     assert web.hits == []
 
 
@@ -123,7 +123,7 @@ def test_no_more_sites_are_asked_at_once_than_there_is_room_for(serve, web):
     portal.app.state.portal.limits.room = Room(0)
     page = checked(portal, "http://library.example/")
     assert (page.status_code, page.headers["retry-after"], web.hits) == (503, "30", [])
-    assert "Too many sites are being asked just now" in page.text
+    assert "Too many checks are running" in page.text
 
 
 def test_hosts_below_a_domain_are_one_target(serve):
@@ -169,7 +169,7 @@ def test_a_site_is_counted_wherever_a_check_is_led_to_it(serve):
             assert (page.status_code, asked) == (200, 0)
             assert "In doubt: nothing is kept until it is known" in page.text
             assert "<code>unasked</code>" in page.text
-            assert "was not asked: victim.example was asked too often just now: check again in" in page.text
+            assert "was not asked: victim.example was checked too often: try again in" in page.text
         page, asked = check("victim.example")
         assert (page.status_code, asked) == (429, 0)
 
@@ -197,7 +197,7 @@ def test_slow_sites_leave_places_for_others(serve):
             assert (own.status_code, own.headers["retry-after"]) == (429, "30")
             assert "Your last checks are still under way" in own.text
             same = check("192.0.2.1", "a.slow2.example")
-            assert (same.status_code, "slow2.example is being asked already" in same.text) == (503, True)
+            assert (same.status_code, "A check of slow2.example is already running" in same.text) == (503, True)
             assert check("192.0.2.1", "quick.example").status_code == 200
         assert [answer.result().status_code for answer in waiting] == [200] * len(held)
     assert check("198.51.100.1", "quick.example").status_code == 200
@@ -207,7 +207,7 @@ def test_a_check_ends_after_a_while(serve, monkeypatch):
     monkeypatch.setattr("forbear.portal.public.check.SECONDS", 0.2)
     with Web({"slow.example": lambda _: Reply(pause=3600)}) as web:
         page = checked(serve(proxy=web.proxy), "http://slow.example/")
-    assert (page.status_code, "slow.example did not answer all we asked within" in page.text) == (504, True)
+    assert (page.status_code, "slow.example did not answer all requests within" in page.text) == (504, True)
 
 
 def test_places_are_shared_between_clients_networks_and_targets(database_url):

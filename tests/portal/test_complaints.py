@@ -73,7 +73,7 @@ def test_a_complaint_gets_a_number_and_a_private_page_that_follows_it(portal, en
         ({"works": ""}, "Say which works it is about."),
         ({"urls": "\n"}, "Name at least one domain or address."),
         ({"urls": "a b"}, "is not a domain or URL"),
-        ({"urls": "\n".join(f"{n}.example" for n in range(501))}, "Name 500 addresses at most"),
+        ({"urls": "\n".join(f"{n}.example" for n in range(501))}, "Name at most 500 addresses"),
         ({"what": "x" * 10_001}, "Make it shorter: 10,000 characters at most."),
         ({"good_faith": ""}, "Confirm this, or leave out what you cannot confirm."),
     ],

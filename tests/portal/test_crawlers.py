@@ -154,10 +154,10 @@ def test_changes_are_mailed_to_whoever_confirmed_and_to_nobody_else(serve, mailb
     deliver(portal.app.state.portal)
     assert [mail["To"] for mail in mailbox.mails] == ["ada@a.example", "bob@b.example"]
     link = links(mailbox.mails[0])
-    assert "Shall changes be sent here?" in portal.get(link).text
+    assert "Do you want a mail about every change?" in portal.get(link).text
     assert portal.get(link).headers["cache-control"] == "no-store"
     confirmed = portal.post(link, link, {"wish": "begin"}, follow_redirects=True)
-    assert "You are told of every change" in confirmed.text
+    assert "You get a mail about every change" in confirmed.text
 
     changed = serve(smtp=smtp, operator="Example Research")
     work(changed.app.state.portal)
@@ -249,7 +249,7 @@ def test_without_a_mail_server_the_feed_is_offered_alone(portal):
 )
 def test_a_mail_server_is_named_by_a_url(url, host, port, is_tls, user, password):
     assert Smtp.parse(url, "a@b.example") == Smtp(host, port, is_tls, "a@b.example", user, password)
-    with pytest.raises(ValueError, match="no mail server"):
+    with pytest.raises(ValueError, match="not a mail server"):
         Smtp.parse(url.replace("smtp", "http"), "a@b.example")
 
 
