@@ -82,7 +82,7 @@ async def send(request: Request, portal: Here) -> Response:
     given = {name: _text(sent, name) for name in FIELDS}
     wrong = {name: message for name, field in FIELDS.items() if (message := _wrong(given[name], field))}
     if "email" not in wrong and not EMAIL.fullmatch(given["email"]):
-        wrong["email"] = "This is no mail address: write one like name@example.org."
+        wrong["email"] = "This is not a mail address: write one like name@example.org."
     addresses = _addresses(given["urls"])
     if "urls" not in wrong and (bad := _wrong_addresses(addresses)):
         wrong["urls"] = bad

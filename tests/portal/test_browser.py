@@ -134,7 +134,7 @@ def test_a_rightsholder_complains_and_follows_it_to_its_end(serve, page: Page, e
     page.get_by_label("What went wrong").fill("It was reserved.")
     page.get_by_label("I hold these rights").check()
     page.get_by_role("button", name="Send the complaint").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is no mail address")
+    expect(page.get_by_role("alert")).to_contain_text("This is not a mail address")
     expect(page.get_by_label("The works")).to_have_value("The log of 1811")
     page.get_by_label("Your mail address").fill("ada@lamp.example")
     page.get_by_label("Files").set_input_files(deed)

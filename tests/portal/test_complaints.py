@@ -69,7 +69,7 @@ def test_a_complaint_gets_a_number_and_a_private_page_that_follows_it(portal, en
     ("changes", "says"),
     [
         ({"name": " "}, "Say who you are."),
-        ({"email": "ada"}, "This is no mail address"),
+        ({"email": "ada"}, "This is not a mail address"),
         ({"works": ""}, "Say which works it is about."),
         ({"urls": "\n"}, "Name at least one domain or address."),
         ({"urls": "a b"}, "is not a domain or URL"),
