@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
         (("--contact", "https://a.example", "--base-url", "https://a@bot.example"), "write https://bot.example."),
         (("--contact", "https://a.example", "--trust-proxy"), "requires an argument"),
         (("--contact", "https://a.example", "--trust-proxy", "*"), "'*' is not an address or network"),
-        (("--contact", "https://a.example", "--trust-proxy", "10.0.0.0/8,0.0.0.0/0"), "0.0.0.0/0 is every address"),
+        (("--contact", "https://a.example", "--trust-proxy", "10.0.0.0/8,0.0.0.0/0"), "0.0.0.0/0 covers every address"),
         (("--contact", "https://a.example", "--oidc-issuer", "http://127.0.0.1.evil.example"), "not an https address"),
         (("--contact", "https://a.example", "--oidc-issuer", "https://id.example"), "needs --oidc-client"),
         (("--contact", "https://a.example", "--ip-range", "192.0.2.1/24"), "write addresses as 192.0.2.0/24"),
