@@ -1,1 +1,1 @@
-"""Tells: the documents that the law and the Code ask for, from what the log knows and what the operator says."""
+"""Makes the documents that the law and the Code ask for, from the log and the operator's inputs."""

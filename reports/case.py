@@ -17,7 +17,7 @@ _html = jinja2.Environment(
 
 
 def render(case: Case) -> Iterator[tuple[str, bytes]]:
-    """``index.html`` and ``report.pdf``."""
+    """Renders ``index.html`` and ``report.pdf``."""
     yield "index.html", _html.get_template("case.html").render(case=case).encode("utf-8", "backslashreplace")
     content = json.dumps(case.as_json(), default=str)
     made = typst.compile(

@@ -1,8 +1,8 @@
-"""The coverage of the Copyright chapter, paragraph by paragraph: mechanism, evidence here, what is left to people.
+"""Makes the statement on the Copyright chapter, paragraph by paragraph: mechanism, evidence, what is left to people.
 
-It is laid out as a statement of applicability is in management systems (ISO/IEC 27001:2022, 6.1.3 d): applicable or not
-and why, responsible, evidence, review, open points, corrective actions and their effect. It says what is there and what
-is not; whether that is enough is for people to say.
+Its form is a statement of applicability as in management systems (ISO/IEC 27001:2022, 6.1.3 d): applicable or not and
+why, responsible, evidence, review, open points, corrective actions and their effect. It states what is there and what
+is not; whether that is enough is for people to judge.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known in this installation."""
+    """What this installation knows."""
 
     engine: str
     decisions: Mapping[str, int]
@@ -47,11 +47,11 @@ class Evidence:
     stale_lists: int
     complaints: Mapping[str, int]
     issued: Mapping[str, datetime]
-    """When a document of each kind was issued last."""
+    """When the latest document of each kind was issued."""
 
 
 def inputs(text: str) -> dict[str, Any]:
-    """The operator's part of the statement; raises BadInputs."""
+    """Reads the operator's part of the statement. Raises BadInputs."""
     content = read(text, _KEYS)
     known = {paragraph["id"] for paragraph in shipped("coverage.toml")["paragraphs"]}
     for name, table in content.get("paragraphs", {}).items():
@@ -65,11 +65,11 @@ def inputs(text: str) -> dict[str, Any]:
     return content
 
 
-def document(evidence: Evidence, said: Mapping[str, Any], at: datetime) -> Document:
-    """The statement from what is known here and what the operator says; both may be empty."""
+def document(evidence: Evidence, inputs: Mapping[str, Any], at: datetime) -> Document:
+    """Makes the statement from the evidence here and the operator's inputs; both may be empty."""
     chapter = shipped("coverage.toml")
-    statement = said.get("statement", {})
-    own = said.get("paragraphs", {})
+    statement = inputs.get("statement", {})
+    own = inputs.get("paragraphs", {})
     failing = [check for check in evidence.checks if check.found]
     sections = [
         Section("Scope", tuple(_scope(statement))),
@@ -145,37 +145,37 @@ def _overview(
     columns = ("paragraph", "applicable", "mechanism", "evidence here", "responsible", "next review", "open points")
     rows = []
     for one in paragraphs:
-        said = own.get(one["id"], {})
-        applicable, _ = _applicable(one, said)
-        points = len(_points(one, said, evidence, today))
+        inputs = own.get(one["id"], {})
+        applicable, _ = _applicable(one, inputs)
+        points = len(_points(one, inputs, evidence, today))
         state: Text = str(points) if points else "none"
-        review, responsible = (str(said.get(key, "")) or "open" for key in ("next_review", "responsible"))
+        review, responsible = (str(inputs.get(key, "")) or "open" for key in ("next_review", "responsible"))
         found = "; ".join(_sums(one, evidence)) or "nothing"
         served = "yes" if one["files"] else "no"
-        applies = "open" if isinstance(applicable, Open) else applicable  # asked for below, and counted there
+        applies = "open" if isinstance(applicable, Open) else applicable  # shown and counted below
         rows.append((one["id"], applies, served, found, responsible, review, state))
     return Table(columns, tuple(rows))
 
 
-def _paragraph(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence, today: date) -> Section:
+def _paragraph(one: Mapping[str, Any], inputs: Mapping[str, Any], evidence: Evidence, today: date) -> Section:
     key, place = one["id"], f'[paragraphs."{one["id"]}"]'
-    applicable, why = _applicable(one, said)
+    applicable, why = _applicable(one, inputs)
     cited = ", ".join(one["files"])
     blocks: list[Field | Table | Paragraph] = [
         Field(f"{key}.asks", "Asks", one["asks"], "our words"),
-        Field(f"{key}.applicable", "Applicable", applicable, "operator" if "applicable" in said else "shipped"),
+        Field(f"{key}.applicable", "Applicable", applicable, "operator" if "applicable" in inputs else "shipped"),
         Field(f"{key}.why", "Why", why),
         Field(f"{key}.mechanism", "Mechanism", one["mechanism"], cited),
         Field(f"{key}.tests", "Shown by tests", "\n".join(one["tests"]) or "none"),
         Field(f"{key}.evidence", "Evidence in this installation", "\n".join(_found(one, evidence)) or "nothing"),
-        Field(f"{key}.own", "Further evidence", "\n".join(map(str, said.get("evidence", ()))) or "none"),
+        Field(f"{key}.own", "Further evidence", "\n".join(map(str, inputs.get("evidence", ()))) or "none"),
         Field(f"{key}.people", "Left to people", one["people"] or "nothing"),
-        _own(f"{key}.responsible", "Responsible", said, "responsible", place),
-        _own(f"{key}.reviewed", "Last review", said, "reviewed", place),
-        _own(f"{key}.next_review", "Next review", said, "next_review", place),
-        Field(f"{key}.open", "Open points", "\n".join(_points(one, said, evidence, today)) or "none"),
+        _own(f"{key}.responsible", "Responsible", inputs, "responsible", place),
+        _own(f"{key}.reviewed", "Last review", inputs, "reviewed", place),
+        _own(f"{key}.next_review", "Next review", inputs, "next_review", place),
+        Field(f"{key}.open", "Open points", "\n".join(_points(one, inputs, evidence, today)) or "none"),
     ]
-    actions = said.get("actions", ())
+    actions = inputs.get("actions", ())
     if actions:
         rows = tuple(_action(action) for action in actions)
         blocks.append(Table(("corrective action", "by", "due", "done", "effect"), rows, "Corrective actions"))
@@ -195,16 +195,16 @@ def _action(action: Mapping[str, Any]) -> tuple[Text, ...]:
     return tuple(cells)
 
 
-def _applicable(one: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[Text, Text]:
-    if "applicable" in said:
-        return ("yes" if said["applicable"] else "no"), _said(said, "why", f'[paragraphs."{one["id"]}"] why')
+def _applicable(one: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Text, Text]:
+    if "applicable" in inputs:
+        return ("yes" if inputs["applicable"] else "no"), _given(inputs, "why", f'[paragraphs."{one["id"]}"] why')
     if one.get("applicable", True):
-        return "yes", said.get("why") or "It concerns whoever crawls the web for training."
+        return "yes", inputs.get("why") or "It concerns everybody who crawls the web for training."
     return Open(f'[paragraphs."{one["id"]}"] applicable'), "No crawler's job; whether it applies, the provider says."
 
 
 def _sums(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
-    """The evidence for the overview: one sum in place of a line for each protocol."""
+    """Sums up the evidence for the overview, instead of a line for each protocol."""
     found = [item for item in evidence.served if item.measure in one["measures"]]
     if found:
         protocols = len({item.protocol for item in found})
@@ -231,7 +231,7 @@ def _found(one: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
 
 
 def _papers(paragraph: str, evidence: Evidence) -> Iterator[str]:
-    """What is on record beside the decisions."""
+    """Yields what the log has beside decisions."""
     if paragraph == "1.1(1)" and "policy" in evidence.issued:
         yield f"policy document issued {_moment(evidence.issued['policy'])}"
     if paragraph == "1.1(2)" and "policy-summary" in evidence.issued:
@@ -244,9 +244,9 @@ def _papers(paragraph: str, evidence: Evidence) -> Iterator[str]:
         yield f"{number_of(sum(evidence.complaints.values()), 'complaint')} on record"
 
 
-def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence, today: date) -> list[str]:
-    """What the operator has written down as open, and what is open by what is found here."""
-    points = [str(point) for point in said.get("open", ())]
+def _points(one: Mapping[str, Any], inputs: Mapping[str, Any], evidence: Evidence, today: date) -> list[str]:
+    """Returns what the operator has written down as open, and what is open by the evidence here."""
+    points = [str(point) for point in inputs.get("open", ())]
     points += [
         f"check failing: {check.name} ({check.found:,} {check.about})"
         for check in evidence.checks
@@ -259,9 +259,9 @@ def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence,
     for key, kind in (("1.1(1)", "policy"), ("1.1(2)", "policy-summary")):
         if one["id"] == key and kind not in evidence.issued:
             points.append("no such document was issued")
-    if "next_review" in said and said["next_review"] < today:
-        points.append(f"the review of {said['next_review']} is overdue")
-    for action in said.get("actions", ()):
+    if "next_review" in inputs and inputs["next_review"] < today:
+        points.append(f"the review of {inputs['next_review']} is overdue")
+    for action in inputs.get("actions", ()):
         due = action.get("due")
         if isinstance(due, date) and due < today and "done" not in action:
             points.append(f"action overdue since {due}: {action['what']}")
@@ -269,12 +269,12 @@ def _points(one: Mapping[str, Any], said: Mapping[str, Any], evidence: Evidence,
 
 
 def _own(key: str, label: str, table: Mapping[str, Any], name: str, place: str) -> Field:
-    """What only the operator can say."""
-    value = _said(table, name, f"{label.lower()} ({place} {name})")
+    """Returns a field that only the operator can fill in."""
+    value = _given(table, name, f"{label.lower()} ({place} {name})")
     return Field(key, label, value, "" if isinstance(value, Open) else "operator")
 
 
-def _said(table: Mapping[str, Any], key: str, ask: str) -> Text:
+def _given(table: Mapping[str, Any], key: str, ask: str) -> Text:
     value = table.get(key)
     return Open(ask) if value is None or not str(value).strip() else str(value)
 

@@ -1,4 +1,4 @@
-"""A document of any kind: paragraphs, fields and tables, in which what nobody has said stays visibly open."""
+"""Documents: paragraphs, fields and tables, with visible gaps for what nobody has filled in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What only a person can say, and has not said; ``ask`` is what is missing and where to say it."""
+    """A gap that only a person can fill; ``ask`` is what is missing and where to write it."""
 
     ask: str
 
@@ -21,9 +21,9 @@ Text = str | Open
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Running text; ``source`` tells what it rests on: mechanism and tests, a table of the log, an attestation.
+    """Running text; ``source`` is what it rests on: mechanism and tests, a table of the log, an attestation.
 
-    ``markdown``: it is the operator's, and read as CommonMark (forbear.reports.markup).
+    With ``markdown``, it is the operator's own text in CommonMark (forbear.reports.markup).
     """
 
     text: Text
@@ -55,7 +55,7 @@ Block = Paragraph | Field | Table
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, what stands below it, and the sections in it."""
+    """A heading, the blocks below it, and its subsections."""
 
     title: str
     blocks: tuple[Block, ...] = ()
@@ -64,7 +64,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole. ``about`` are facts for its head (name and value); ``made`` is when it was made, RFC 3339."""
+    """A whole document. ``about`` are facts for its head (name and value); ``made`` is its time, RFC 3339."""
 
     kind: str
     title: str
@@ -74,18 +74,18 @@ class Document:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, of its JSON form without the time at which it was made."""
+        """Returns the SHA-256, in hexadecimal, of its JSON form without the time at which it was made."""
         content = to_json(self)
         del content["made"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def open_points(self) -> Iterator[tuple[str, str]]:
-        """Every open place: the section's title and what is asked."""
+        """Yields every gap: the section's title and what is missing."""
         for section in self.sections:
             yield from _open_in(section)
 
     def fields(self) -> Iterator[Field]:
-        """Every field, in order."""
+        """Yields every field, in order."""
         for section in self.sections:
             yield from _fields_in(section)
 
@@ -111,7 +111,7 @@ def _fields_in(section: Section) -> Iterator[Field]:
 
 
 def to_json(document: Document) -> dict[str, Any]:
-    """The document as JSON; an open place is ``{"open": "what is missing"}``."""
+    """Returns the document as JSON; a gap is ``{"open": "what is missing"}``."""
     return {
         "kind": document.kind,
         "title": document.title,
@@ -143,12 +143,12 @@ def _text(text: Text) -> Any:
 
 
 def number_of(number: int, what: str) -> str:
-    """``1 page``, ``1,200 pages``."""
+    """Formats ``1 page``, ``1,200 pages``."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What differs between two versions in their JSON form: the place, what stood there, what stands there now."""
+    """Yields the differences of two versions in their JSON form: the place, the old text, the new text."""
     before, after = dict(_flat(old["sections"], "")), dict(_flat(new["sections"], ""))
     for place in dict.fromkeys([*before, *after]):
         if before.get(place) != after.get(place):
@@ -160,21 +160,24 @@ def _flat(sections: list[dict[str, Any]], above: str) -> Iterator[tuple[str, str
         title = f"{above} / {section['title']}".removeprefix(" / ")
         for number, block in enumerate(section["blocks"], 1):
             if "field" in block:
-                yield f"{title}: {block['label']}", _said(block["value"])
+                yield f"{title}: {block['label']}", _value_text(block["value"])
             elif "text" in block:
-                yield f"{title}: paragraph {number}", _said(block["text"])
+                yield f"{title}: paragraph {number}", _value_text(block["text"])
             else:
                 for row in block["rows"]:
-                    yield f"{title}: {block['table'] or 'table'}: {_said(row[0])}", " | ".join(map(_said, row))
+                    yield (
+                        f"{title}: {block['table'] or 'table'}: {_value_text(row[0])}",
+                        " | ".join(map(_value_text, row)),
+                    )
         yield from _flat(section["sections"], title)
 
 
-def _said(text: Any) -> str:
+def _value_text(text: Any) -> str:
     return f"[open: {text['open']}]" if isinstance(text, dict) else str(text)
 
 
 def apart(before: str, now: str, around: int = 4) -> tuple[str, str]:
-    """Two versions of a text without what both begin and end with, but for some words around what differs."""
+    """Cuts two versions of a text to the part that differs, with some words around it."""
     old, new = before.split(), now.split()
     most = min(len(old), len(new))
     start = next((n for n in range(most) if old[n] != new[n]), most)

@@ -1,4 +1,4 @@
-"""What only the operator can say: read from a TOML file, each key checked, nothing guessed."""
+"""Reads the operator's inputs from a TOML file, and checks each key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class BadInputs(ValueError):
-    """A file of inputs that cannot be used; the message is a sentence for a person."""
+    """A file of inputs cannot be used; the message is a sentence for a person."""
 
 
 def read(text: str, known: Mapping[str, Mapping[str, type | tuple[type, ...]]]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The operator's own paragraphs, in Markdown (CommonMark 0.31): HTML in them stays text, and no image is loaded.
+"""Renders the operator's own Markdown (CommonMark 0.31): HTML in it stays text, and no image is loaded.
 
 Headings, lists, quotations, code, emphasis and links have their meaning in every form of a document.
 """
@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _HEADING = 3
-"""The level in HTML of a heading of the first level: above it stand the document's title and the section's."""
+"""The HTML level of a first-level heading, below the titles of document and section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class TextRun:
 
     text: str
     style: str = ""
-    """strong, emphasis, code, or nothing."""
+    """strong, emphasis, code, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A paragraph; ``kind`` is text, heading, quote or code. In a list, ``marker`` stands before it, ``depth`` deep."""
+    """A paragraph; ``kind`` is text, heading, quote or code. In a list, it has a ``marker`` and a ``depth``."""
 
     kind: str
     depth: int
@@ -47,7 +47,7 @@ _STYLES = {"strong_open": "strong", "em_open": "emphasis"}
 
 
 def html(text: str) -> str:
-    """The text as HTML that runs and loads nothing."""
+    """Returns the text as HTML that neither runs nor loads anything."""
     tokens = _markdown.parse(text)
     for token in tokens:
         if token.type.startswith("heading"):
@@ -57,7 +57,7 @@ def html(text: str) -> str:
 
 
 def lines(text: str) -> Iterator[Line]:
-    """The text as paragraphs for forms that have no HTML; where a link leads stands behind its words."""
+    """Returns the text as paragraphs for formats without HTML; a link's address follows its words."""
     lists: list[int | None] = []
     kind, marker = "text", ""
     for token in _markdown.parse(text):
@@ -99,7 +99,7 @@ def _runs(tokens: Sequence[Token]) -> Iterator[TextRun]:
 
 
 def to_json(text: str) -> list[dict[str, Any]]:
-    """The lines, for Typst."""
+    """Returns the paragraphs for Typst."""
     return [
         {
             "kind": line.kind,

@@ -1,7 +1,7 @@
-"""The copyright policy document (measure 1.1(1)) and its public summary (1.1(2)).
+"""Makes the copyright policy document (measure 1.1(1)) and its public summary (1.1(2)).
 
-It is made from the rules and settings in force and the operator's own paragraphs; what the code does is cited to the
-files that do it and the tests that show it.
+Its sources are the rules and settings in force and the operator's own paragraphs; what the code does is cited with its
+files and tests.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ _IN_SUMMARY = ("provider", "version", "adopted_on")
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What the document is made from: rules, the last crawl if there was one, lists of infringing sites imported."""
+    """What the document is made from: rules, the last crawl if any, imported lists of infringing sites."""
 
     engine: str
     rules: Policy
     run: CrawlRow | None
     lists: Sequence[PublicationStatus]
     titles: Mapping[str, str]
-    """What each publication of infringing sites is called."""
+    """Returns the names of the publications of infringing sites."""
 
 
 def inputs(text: str) -> dict[str, Any]:
-    """The operator's paragraphs and who adopted them; raises BadInputs."""
+    """Reads the operator's paragraphs and who adopted them. Raises BadInputs."""
     own: dict[str, type | tuple[type, ...]] = {section["own"]: str for section in _sections()}
     head: dict[str, type | tuple[type, ...]] = dict.fromkeys(_HEAD, str)
     return read(text, {"policy": head | {"adopted_on": date}, "paragraphs": own})
 
 
-def document(known: InForce, said: Mapping[str, Any], at: datetime, *, summary: bool = False) -> Document:
-    """The whole document, or with ``summary`` what is published of it."""
-    head = said.get("policy", {})
+def document(known: InForce, inputs: Mapping[str, Any], at: datetime, *, summary: bool = False) -> Document:
+    """Makes the whole document, or with ``summary`` the part that is published."""
+    head = inputs.get("policy", {})
     names = _IN_SUMMARY if summary else tuple(_HEAD)
     adoption = tuple(
         Field(f"policy.{name}", _HEAD[name], value, "" if isinstance(value, Open) else "operator")
@@ -57,7 +57,7 @@ def document(known: InForce, said: Mapping[str, Any], at: datetime, *, summary: 
         for value in [_own(head, name, f"{_HEAD[name]} ([policy] {name})")]
     )
     wanted = [one for one in _sections() if one["public"] or not summary]
-    own = said.get("paragraphs", {})
+    own = inputs.get("paragraphs", {})
     sections = [Section("Adoption", adoption), *(_section(one, own, known, summary=summary) for one in wanted)]
     about = (("Rules (digest in each row of the log)", known.rules.digest), ("Forbear", known.engine))
     title = "Copyright policy: public summary" if summary else "Copyright policy"
@@ -148,14 +148,16 @@ def _settings(known: InForce, summary: bool) -> Iterator[Block]:
     run = known.run
     if run.policy != known.rules.digest:
         yield Paragraph(f"The last crawl worked by other rules: {run.policy}.", f"crawl {run.id}")
-    told = {
+    named = {
         "agent": run.agent,
         "user agent": run.user_agent,
         "contact": run.contact,
         "use": run.use,
         "profile": run.profile,
     }
-    settings = told | {name: value for name, value in sorted(run.configuration.items()) if name not in ("seeds", *told)}
+    settings = named | {
+        name: value for name, value in sorted(run.configuration.items()) if name not in ("seeds", *named)
+    }
     rows = tuple((name.replace("_", "-"), _value(value)) for name, value in settings.items())
     yield Table(("setting", "value"), rows, "Settings of the last crawl")
 

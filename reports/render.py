@@ -29,7 +29,7 @@ _OPEN, _QUIET = RGBColor(0x8A, 0x4B, 0x00), RGBColor(0x4A, 0x5A, 0x61)
 _A4, _MARGIN = (Mm(297), Mm(210)), Mm(18)
 _LINE = 112
 _LONG, _PADDING = 18, 5
-"""Letters of a table's type: side by side on a page, of a word that may be broken, as wide as a cell's two edges."""
+"""Widths in letters of a table's font: of a page, of a word that may be broken, of a cell's two edges."""
 
 
 def _about(document: Document) -> list[tuple[str, str]]:
@@ -43,18 +43,18 @@ def _about(document: Document) -> list[tuple[str, str]]:
 
 
 def html(document: Document) -> bytes:
-    """One HTML file that needs nothing else."""
+    """Renders one self-contained HTML file."""
     return _html.get_template("document.html").render(document=document, about=_about(document)).encode()
 
 
 def as_json(document: Document) -> bytes:
-    """The document as JSON, with its digest."""
+    """Renders JSON, with the document's digest."""
     content = {"digest": document.digest, **to_json(document)}
     return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def text(document: Document) -> bytes:
-    """Plain text, for a terminal."""
+    """Renders plain text for a terminal."""
     lines = [document.title, "", *(f"{name}: {value}" for name, value in _about(document))]
     for section in document.sections:
         lines += _text_of(section, 0)
@@ -80,12 +80,12 @@ def _asked(block: Field) -> str:
     return block.label if block.label.endswith("?") else f"{block.label}:"
 
 
-def _plain(said: Text) -> str:
-    return f"[open: {said.ask}]" if isinstance(said, Open) else said
+def _plain(text: Text) -> str:
+    return f"[open: {text.ask}]" if isinstance(text, Open) else text
 
 
 def docx(document: Document) -> bytes:
-    """A Word file; landscape, since its tables are wide. The same document gives the same octets."""
+    """Renders a Word file, landscape for its wide tables. The same document gives the same bytes."""
     word = Word()
     page = word.sections[0]
     page.orientation, (page.page_width, page.page_height) = WD_ORIENT.LANDSCAPE, _A4
@@ -108,7 +108,7 @@ def docx(document: Document) -> bytes:
 
 
 def _word_element(parent: Any, name: str, **attributes: str) -> None:
-    """Adds what python-docx has no word for, by its name in WordprocessingML (ECMA-376 part 1, 17)."""
+    """Adds an element that python-docx lacks, by its name in WordprocessingML (ECMA-376 part 1, 17)."""
     made = OxmlElement(f"w:{name}")
     for key, value in attributes.items():
         made.set(qn(f"w:{key}"), value)
@@ -140,18 +140,18 @@ def _word_section(word: Any, section: Section, level: int) -> None:
 
 
 def _word_markdown(word: Any, text: str) -> Any:
-    """The operator's words; returns their last paragraph."""
+    """Adds the operator's paragraphs; returns the last one."""
     paragraph = word.add_paragraph()
     for number, line in enumerate(markup.lines(text)):
         paragraph = word.add_paragraph() if number else paragraph
         paragraph.paragraph_format.left_indent = Mm(6 * (line.depth + (line.kind == "quote")))
         if line.marker:
             paragraph.add_run(_xml(f"{line.marker} "))
-        for said in line.runs:
-            run = paragraph.add_run(_xml(said.text))
-            run.bold = said.style == "strong" or line.kind == "heading"
-            run.italic = said.style == "emphasis"
-            if said.style == "code":
+        for part in line.runs:
+            run = paragraph.add_run(_xml(part.text))
+            run.bold = part.style == "strong" or line.kind == "heading"
+            run.italic = part.style == "emphasis"
+            if part.style == "code":
                 run.font.name = "Courier New"
     return paragraph
 
@@ -161,14 +161,14 @@ def _word_table(word: Any, columns: tuple[str, ...], rows: tuple[tuple[Text, ...
     table = word.add_table(rows=len(cells), cols=len(columns))
     table.style, table.autofit = "Table Grid", False
     width = _A4[0] - 2 * _MARGIN
-    for column, share in zip(table.columns, _shares([[_plain(said) for said in row] for row in cells]), strict=True):
+    for column, share in zip(table.columns, _shares([[_plain(value) for value in row] for row in cells]), strict=True):
         column.width = round(width * share)
-    for number, (row, said) in enumerate(zip(table.rows, cells, strict=True)):
+    for number, (row, values) in enumerate(zip(table.rows, cells, strict=True)):
         head = number == 0 and any(columns)
         _word_element(row._tr.get_or_add_trPr(), "cantSplit")
         if head:
             _word_element(row._tr.get_or_add_trPr(), "tblHeader")
-        for cell, column, text in zip(row.cells, table.columns, said, strict=True):
+        for cell, column, text in zip(row.cells, table.columns, values, strict=True):
             cell.width = column.width
             paragraph = cell.paragraphs[0]
             paragraph.paragraph_format.space_after, paragraph.paragraph_format.keep_with_next = Pt(0), head
@@ -181,7 +181,7 @@ def _word_table(word: Any, columns: tuple[str, ...], rows: tuple[tuple[Text, ...
 
 
 def _shares(cells: list[list[str]]) -> list[float]:
-    """How wide each column is: its longest word at least, and what is left by how much stands in it."""
+    """Returns the width of each column: at least its longest word, and a share of the rest by its text."""
     columns = list(zip(*cells, strict=True))
     longest = [max(len(word) for text in column for word in (text.split() or ("",))) for column in columns]
     needed = [min(letters, _LONG) + _PADDING for letters in longest]
@@ -192,20 +192,20 @@ def _shares(cells: list[list[str]]) -> list[float]:
     return [width / sum(widths) for width in widths]
 
 
-def _word_text(paragraph: Any, said: Text) -> Any:
-    run = paragraph.add_run(_xml(_plain(said)))
-    if isinstance(said, Open):
+def _word_text(paragraph: Any, text: Text) -> Any:
+    run = paragraph.add_run(_xml(_plain(text)))
+    if isinstance(text, Open):
         run.bold, run.font.color.rgb = True, _OPEN
     return run
 
 
-def _xml(said: str) -> str:
-    """Without control characters, which XML 1.0 has no way to write."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in said)
+def _xml(text: str) -> str:
+    """Replaces control characters, which XML 1.0 cannot hold."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def _with_one_time(packed: bytes) -> bytes:
-    """The same ZIP file with one time for all its members."""
+    """Returns the same ZIP file with one time for all its members."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
@@ -216,7 +216,7 @@ def _with_one_time(packed: bytes) -> bytes:
 
 
 def pdf(document: Document) -> bytes:
-    """A PDF by Typst; its text comes from JSON, so that nothing in it can be taken for markup."""
+    """Renders a PDF with Typst; its text comes from JSON, so that nothing in it is taken for markup."""
     content = to_json(document) | {"about": [list(pair) for pair in _about(document)], "digest": document.digest}
     for section in content["sections"]:
         _add_lines(section)
@@ -241,4 +241,4 @@ FORMS: dict[str, Callable[[Document], bytes]] = {
     ".json": as_json,
     ".txt": text,
 }
-"""How a document is rendered, by the ending of the file's name."""
+"""The renderers, by extension of the file's name."""

@@ -1,7 +1,7 @@
-"""The public summary of training content, by the Commission's template (Article 53(1)(d), 24 July 2025).
+"""Makes the public summary of training content by the Commission's template (Article 53(1)(d), 24 July 2025).
 
-What the log and the corpus know is filled in with its source, what only the provider knows comes from attestations, and
-what nobody has said stays visibly open. An attestation never contradicts the log unseen: both are shown.
+Log and corpus fill in what they know, with its source. What only the provider knows comes from attestations, and what
+nobody has filled in stays visibly open. If an attestation contradicts the log, both are shown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SIZES = ("size", "types")
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What the log knows of the crawls for training: what they kept and still stands, by domain and media type."""
+    """What the log has of crawls for training: pages that are still kept, by domain and media type."""
 
     runs: Sequence[CrawlRow]
     rules: Policy
@@ -43,15 +43,15 @@ class Collected:
     types: Sequence[Share]
     period: tuple[datetime, datetime] | None
     removed: int
-    """Pages that were taken out again."""
+    """Pages that were removed."""
     filtered: int
-    """Runs of ``forbear filter``, over data that others collected."""
+    """Runs of ``forbear filter`` over data that others collected."""
     lists: int
-    """Publications of infringing sites imported."""
+    """Imported publications of infringing sites."""
 
 
 def inputs(text: str) -> dict[str, Any]:
-    """The provider's attestations: a table for each section of the template by its number; raises BadInputs.
+    """Reads the provider's attestations: a table for each section of the template, by number. Raises BadInputs.
 
     ``[provider] sme = true`` is the rule for small and medium-sized enterprises; ``[sizes.text]`` has ``size``, in the
     template's words or other ones, and ``types``.
@@ -70,17 +70,17 @@ def inputs(text: str) -> dict[str, Any]:
             raise BadInputs(f"[sizes.{name}]: choose among {', '.join(words)}")
     for section in template["sections"]:
         for one in section["fields"]:
-            told = content.get(section["id"], {}).get(one["key"], [])
-            if one["kind"] == "modalities" and not set(told) <= set(words):
+            chosen = content.get(section["id"], {}).get(one["key"], [])
+            if one["kind"] == "modalities" and not set(chosen) <= set(words):
                 raise BadInputs(f'["{section["id"]}"] {one["key"]}: choose among {", ".join(words)}')
     return content
 
 
-def document(known: Collected, said: Mapping[str, Any], at: datetime) -> Document:
-    """The summary; every section and field of the template is in it, filled, not applicable, or open."""
+def document(known: Collected, inputs: Mapping[str, Any], at: datetime) -> Document:
+    """Makes the summary, with every section and field of the template: filled in, not applicable, or open."""
     template = shipped("summary_template.toml")
-    filled = _from_log(known, said, at, template)
-    made = [(one.get("part", ""), _section(one, known, said, filled, template)) for one in template["sections"]]
+    filled = _from_log(known, inputs, at, template)
+    made = [(one.get("part", ""), _section(one, known, inputs, filled, template)) for one in template["sections"]]
     sections: list[Section] = []
     for part, inner in groupby(made, key=lambda pair: pair[0]):
         some = tuple(section for _, section in inner)
@@ -93,11 +93,11 @@ def document(known: Collected, said: Mapping[str, Any], at: datetime) -> Documen
 def _section(
     section: Mapping[str, Any],
     known: Collected,
-    said: Mapping[str, Any],
+    inputs: Mapping[str, Any],
     filled: Mapping[tuple[str, str], tuple[Text, str]],
     template: Mapping[str, Any],
 ) -> Section:
-    name, own = section["id"], said.get(section["id"], {})
+    name, own = section["id"], inputs.get(section["id"], {})
     answers: dict[str, Text] = {}
     blocks: list[Block] = []
     for one in section["fields"]:
@@ -106,9 +106,9 @@ def _section(
         answers[one["key"]] = value
         blocks.append(Field(".".join(key), one["label"], value, source))
         if key == ("1.3", "sizes"):
-            blocks.append(_sizes(known, said, template))
+            blocks.append(_sizes(known, inputs, template))
         elif key == ("2.3", "domains") and known.domains:
-            names = tuple((domain,) for domain in top_domains(known.domains, sme=_is_small(said)))
+            names = tuple((domain,) for domain in top_domains(known.domains, sme=_is_small(inputs)))
             blocks.append(Table(("domain",), names, "Domain names, the largest content first"))
     number = "" if name == "0" else f"{name} "
     above = f" (in {section['above']})" if "above" in section else ""
@@ -122,7 +122,7 @@ def _answer(
     answers: Mapping[str, Text],
     ask: str,
 ) -> tuple[Text, str]:
-    """What stands in a field, and what it rests on."""
+    """Returns the text of a field, and what it rests on."""
     on = answers.get(one.get("when", ""))
     if on == "no":
         return "not applicable", "answered no above"
@@ -146,16 +146,16 @@ def _in_words(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value).strip()
 
 
-def _plain(said: Text) -> str:
-    return "not known" if isinstance(said, Open) else said
+def _plain(text: Text) -> str:
+    return "not known" if isinstance(text, Open) else text
 
 
-def _is_small(said: Mapping[str, Any]) -> bool:
-    return said.get("provider", {}).get("sme") is True
+def _is_small(inputs: Mapping[str, Any]) -> bool:
+    return inputs.get("provider", {}).get("sme") is True
 
 
 def top_domains(domains: Sequence[Share], *, sme: bool) -> list[str]:
-    """The domain names that section 2.3 asks for, of all domains, the largest first.
+    """Returns the domain names that section 2.3 asks for, largest first.
 
     The top 10 % by size of the content; of small and medium-sized enterprises the top 5 % or 1,000, whichever is less.
     A part of a domain counts as a whole one.
@@ -166,7 +166,7 @@ def top_domains(domains: Sequence[Share], *, sme: bool) -> list[str]:
 
 
 def modality(media_type: str) -> str:
-    """The template's word for a media type."""
+    """Returns the template's word for a media type."""
     kind = media_type.partition("/")[0]
     if kind in ("image", "audio", "video"):
         return kind
@@ -174,9 +174,9 @@ def modality(media_type: str) -> str:
 
 
 def _from_log(
-    known: Collected, said: Mapping[str, Any], at: datetime, template: Mapping[str, Any]
+    known: Collected, inputs: Mapping[str, Any], at: datetime, template: Mapping[str, Any]
 ) -> dict[tuple[str, str], tuple[Text, str]]:
-    """What the log fills in, by section and field, each with what it rests on."""
+    """Returns what the log fills in, by section and field, each with what it rests on."""
     found: dict[tuple[str, str], tuple[Text, str]] = {
         ("0", "last_update"): (at.date().isoformat(), "the day on which this was made"),
         ("1.3", "sizes"): ("see the table", ""),
@@ -185,11 +185,11 @@ def _from_log(
     if known.period is None:
         return found
     first, last = known.period
-    told = sorted({modality(share.name) for share in known.types}, key=template["modalities"].index)
+    modalities = sorted({modality(share.name) for share in known.types}, key=template["modalities"].index)
     shares, count = sum(share.pages for share in known.types), len(known.domains)
-    if _only_crawled(said):
+    if _only_crawled(inputs):
         found["1.3", "latest"] = (f"{last:%m/%Y}", "table pages; no other source was used")
-    small = _is_small(said)
+    small = _is_small(inputs)
     rule = "top 5 % or 1,000, whichever is less (SME)" if small else "top 10 %"
     listed = len(top_domains(known.domains, sme=small))
     found |= {
@@ -198,7 +198,7 @@ def _from_log(
         ("2.3", "purposes"): (_purposes(known), "table crawls"),
         ("2.3", "behaviour"): (_behaviour(known), "settings of the crawls"),
         ("2.3", "period"): (f"{first:%m/%Y} to {last:%m/%Y}", "table pages"),
-        ("2.3", "modalities"): ("\n".join(told), f"media types of {shares:,} pages"),
+        ("2.3", "modalities"): ("\n".join(modalities), f"media types of {shares:,} pages"),
         ("2.3", "domains"): (
             f"{listed:,} of {count:,} domain names: the {rule}, by size of the content kept",
             "tables pages and decisions; pages that were taken out again do not count",
@@ -207,20 +207,20 @@ def _from_log(
     return found
 
 
-def _only_crawled(said: Mapping[str, Any]) -> bool:
-    """Whether the provider attests that no source but crawling was used, so that the log knows the whole."""
-    return all(said.get(section, {}).get(key) is False for section, key in _OTHER_SOURCES)
+def _only_crawled(inputs: Mapping[str, Any]) -> bool:
+    """Returns whether the provider attests that crawling was the only source, so that the log has everything."""
+    return all(inputs.get(section, {}).get(key) is False for section, key in _OTHER_SOURCES)
 
 
-def _sizes(known: Collected, said: Mapping[str, Any], template: Mapping[str, Any]) -> Table:
+def _sizes(known: Collected, inputs: Mapping[str, Any], template: Mapping[str, Any]) -> Table:
     pages: Counter[str] = Counter()
     octets: Counter[str] = Counter()
     for share in known.types:
         pages[modality(share.name)] += share.pages
         octets[modality(share.name)] += share.octets
-    whole, rows = _only_crawled(said), []
+    whole, rows = _only_crawled(inputs), []
     for name in template["modalities"]:
-        own = said.get("sizes", {}).get(name, {})
+        own = inputs.get("sizes", {}).get(name, {})
         crawled = f"{number_of(pages[name], 'file')}, {octets[name]:,} octets" if pages[name] else "none"
         size: Text = own.get("size") or Open(f"size ([sizes.{name}] size)")
         kinds: Text = own.get("types") or Open(f"types of content ([sizes.{name}] types)")
@@ -234,10 +234,10 @@ def _sizes(known: Collected, said: Mapping[str, Any], template: Mapping[str, Any
 
 
 def _band(name: str, pages: int, octets: int, template: Mapping[str, Any]) -> str:
-    """The template's band where the log is sure of it, or nothing.
+    """Returns the template's band if the log is sure of it, else nothing.
 
-    Each token has an octet at least, so less than a billion octets are less than a billion tokens; a file of an image
-    is an image. Hours of sound and pictures stand nowhere in the log.
+    Each token has at least one byte, so less than a billion bytes are less than a billion tokens; a file of an image
+    is an image. The log does not have hours of sound or video.
     """
     if name == "text" and octets < 10**9:
         return str(template["bands"]["text"][0])

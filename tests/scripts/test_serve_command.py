@@ -36,7 +36,10 @@ ROOT = Path(__file__).parents[2]
         (("--contact", "https://a.example", "--oidc-issuer", "https://id.example"), "needs --oidc-client"),
         (("--contact", "https://a.example", "--ip-range", "192.0.2.1/24"), "write addresses as 192.0.2.0/24"),
         (("--contact", "https://a.example", "--smtp", "smtp://mail.example"), "--smtp needs a sender. Add --mail-from"),
-        (("--contact", "https://a.example", "--smtp", "mail", "--mail-from", "a@b.example"), "this is not a mail server"),
+        (
+            ("--contact", "https://a.example", "--smtp", "mail", "--mail-from", "a@b.example"),
+            "this is not a mail server",
+        ),
         (("--contact", "https://a.example", "--dns-server", "dns.example"), "is no address of a server"),
     ],
 )
