@@ -162,10 +162,12 @@ def compare(reader: Forbear | Scrapys) -> list[Difference]:
 
 PAGE = """# Differential tests of the robots.txt reader
 
+For people who compare robots.txt parsers: where Forbear and Protego differ from Google's parser, and why.
+
 {urls} URLs on {hosts} real robots.txt files, against the verdicts of google/robotstxt, Google's open-source parser. The
-files and verdicts are in `tests/corpus/`. This page is printed by `python tests/optout/differential.py`, and a test
-holds it to what the readers do. A cause explains a difference if the reader answers as the reference once that cause is
-taken away from the file or from the URL.
+files and verdicts are in `tests/corpus/`. `python tests/optout/differential.py` prints this page, and a test compares it with
+what the readers do. A cause explains a difference if, with the cause removed from the file or the URL, the reader answers
+like the reference.
 
 | reader | answer | URLs | of all | cause | where it is written |
 | --- | --- | --: | --: | --- | --- |
@@ -177,7 +179,7 @@ as in RFC 9309, or as google/robotstxt leaves them), the one that shuts the URL 
 ## Protego and the vectors
 
 The conformance vectors of one robots.txt that Protego answers otherwise: {differ} of {asked}. A difference
-changes no verdict; `forbear check` tells the owner of the site about it.
+changes no verdict; `forbear check` shows it to the owner of the site.
 
 | vector | Protego | because it does not do what the vector is about | where it is written |
 | --- | --- | --- | --- |
