@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
-from forbear.optout import representation
 from forbear.optout.model import IN_STRICT, Capture, Failure, Gap, Place, Question
 from forbear.optout.policy import Policy, load
+from forbear.optout.readers import representation
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.text import quoted

@@ -22,7 +22,7 @@ PICTURE = ROOT / "docs" / "images" / "imports.svg"
 BEGIN, END = "<!-- made by make pages -->", "<!-- end -->"
 ROOMS = ("scripts", "portal", "reports", "crawler", "storage", "batch", "optout")
 """Each may import those after it, except that storage and batch do not import each other."""
-DRAWN = ("portal", "crawler", "storage")
+DRAWN = ("portal", "crawler", "storage", "optout")
 
 _WIDTH, _BOX, _HEIGHT, _GAP, _ROW, _HEAD = 1080, 200, 72, 14, 116, 64
 _STYLE = """

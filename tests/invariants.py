@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, create_engine, text
 from warcio.archiveiterator import ArchiveIterator
 
-from forbear.optout import representation
 from forbear.optout.captures import redirect
 from forbear.optout.model import Capture
+from forbear.optout.readers import representation
 from forbear.optout.readers.text import quoted, readable, to_utf8
 from forbear.storage.log import evidence
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from forbear.crawler.corpus.text import extract
 from forbear.crawler.files import atomic_rename, part_path
-from forbear.optout import representation
+from forbear.optout.readers import representation
 from forbear.optout.readers import url as urls
 from forbear.storage.db.hostnames import domain_of
 

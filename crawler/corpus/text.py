@@ -10,13 +10,13 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
 from forbear.crawler.limits.workers import TooCostly
-from forbear.optout import representation
+from forbear.optout.readers import representation
 from forbear.optout.readers.errors import Unreadable
 
 if TYPE_CHECKING:
     from forbear.crawler.limits.bounded import BoundedReader
     from forbear.optout.model import Capture
-    from forbear.optout.representation import Representation
+    from forbear.optout.readers.representation import Representation
 
 logger = logging.getLogger(__name__)
 

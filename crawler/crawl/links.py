@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 import turbohtml
 
-from forbear.optout import representation
-from forbear.optout.readers import html, robots_tags
+from forbear.optout.readers import html, representation, robots_tags
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.url import NotAUrl

@@ -25,9 +25,9 @@ from forbear.crawler.engine.reservation_files import retry_after
 from forbear.crawler.engine.session import LoggedDecision, Outcome, Session
 from forbear.crawler.fetch.handler import CHECK, CutOff
 from forbear.crawler.limits.workers import TooCostly
-from forbear.optout import representation
 from forbear.optout.captures import MAX_REDIRECTS, redirect
 from forbear.optout.model import Capture, Failure, Stage, Verdict
+from forbear.optout.readers import representation
 from forbear.optout.readers import url as urls
 from forbear.optout.readers.text import field_text
 from forbear.optout.readers.url import Url

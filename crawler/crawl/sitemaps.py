@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from forbear.crawler.crawl.links import resolved
 from forbear.crawler.fetch.decoding import Undecodable, decode
-from forbear.optout import representation
+from forbear.optout.readers import representation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import brotli
 
 from forbear.crawler.fetch.http1 import BadAnswer
 from forbear.optout.model import Failure
-from forbear.optout.representation import encoding_of
+from forbear.optout.readers.representation import encoding_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from forbear.optout import representation
 from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Level, Placement, Site, rule
 from forbear.optout.advice.robots import usage_faults, usage_mended
 from forbear.optout.captures import redirect
 from forbear.optout.model import Capture, Preference, Profile, StatementStatus
 from forbear.optout.protocols import PROTOCOLS, robots
-from forbear.optout.readers import html, robots_txt
+from forbear.optout.readers import html, representation, robots_txt
 from forbear.optout.readers.markup import tags
 from forbear.optout.readers.pattern import Target
 from forbear.optout.readers.text import quoted, readable

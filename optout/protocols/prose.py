@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from forbear.optout import representation
 from forbear.optout.captures import Hop
 from forbear.optout.model import AI_USES, Preference, Reading, Statement, StatementStatus
-from forbear.optout.readers import prose, tree_bounds
+from forbear.optout.readers import prose, representation, tree_bounds
 from forbear.optout.readers.markup import Tag, tags
 from forbear.optout.readers.text import readable
 

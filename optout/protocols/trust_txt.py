@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from forbear.optout import representation
 from forbear.optout.captures import Hop
 from forbear.optout.model import IN_STRICT, NEVER, Capture, Gap, Preference, Reading, Statement, StatementStatus, Use
-from forbear.optout.readers import informal_optouts
+from forbear.optout.readers import informal_optouts, representation
 from forbear.optout.readers.text import human_size, readable, to_utf8
 
 NAME = "trust-txt"

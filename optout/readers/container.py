@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
-from forbear.optout.readers import xmp
-from forbear.optout.representation import HTML_TYPES
+from forbear.optout.readers import representation, xmp
+from forbear.optout.readers.representation import HTML_TYPES
 
 
 class Container(StrEnum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
+from forbear.optout.readers import representation
 
 LIGHT = 1 << 20
 """Octets up to which a page or a text file is light: every reader of these takes linear time."""

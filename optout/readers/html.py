@@ -33,14 +33,13 @@ from itertools import islice
 
 import turbohtml
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
-from forbear.optout.readers import xml_source
+from forbear.optout.readers import representation, xml_source
 from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.markup import tags
+from forbear.optout.readers.representation import MAX_LOCATED, Representation
 from forbear.optout.readers.text import human_size, readable
 from forbear.optout.readers.xml_names import NotXml
-from forbear.optout.representation import MAX_LOCATED, Representation
 
 CHALLENGE_MARKS = (
     "captcha-delivery.com",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
+from forbear.optout.readers import representation
 from forbear.optout.readers.pattern import Pattern, Target
 from forbear.optout.readers.text import readable, to_utf8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from forbear.optout import representation
+from forbear.optout.readers import representation
 from forbear.optout.readers.errors import Unreadable
 
 if TYPE_CHECKING:

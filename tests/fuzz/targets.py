@@ -22,9 +22,8 @@ from forbear.crawler.crawl import links, sitemaps
 from forbear.crawler.fetch import decoding
 from forbear.crawler.fetch.http1 import BadAnswer
 from forbear.crawler.filter import archive
-from forbear.optout import representation
 from forbear.optout.model import Capture
-from forbear.optout.readers import mime, robots_mended, robots_tags
+from forbear.optout.readers import mime, representation, robots_mended, robots_tags
 from tests.crawler import exchanges, warcs
 from tests.fuzz import containers, harness
 from tests.optout import markup_differential

@@ -165,9 +165,9 @@ PAGE = """# Differential tests of the robots.txt reader
 For people who compare robots.txt parsers: where Forbear and Protego differ from Google's parser, and why.
 
 {urls} URLs on {hosts} real robots.txt files, against the verdicts of google/robotstxt, Google's open-source parser. The
-files and verdicts are in `tests/corpus/`. `python tests/optout/differential.py` prints this page, and a test compares it with
-what the readers do. A cause explains a difference if, with the cause removed from the file or the URL, the reader answers
-like the reference.
+files and verdicts are in `tests/corpus/`. `python tests/optout/differential.py` prints this page, and a test compares
+it with what the readers do. A cause explains a difference if, with the cause removed from the file or the URL, the
+reader answers like the reference.
 
 | reader | answer | URLs | of all | cause | where it is written |
 | --- | --- | --: | --: | --- | --- |

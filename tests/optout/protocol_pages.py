@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from forbear.optout import case, policy, representation
+from forbear.optout import case, policy
 from forbear.optout.captures import Captures, redirect
 from forbear.optout.decide import UNREACHABLE, decide
 from forbear.optout.model import Capture, Decision, Gap, Preference, Profile, Reason, Stage, Statement, StatementStatus
 from forbear.optout.protocols import PROTOCOLS
+from forbear.optout.readers import representation
 from forbear.optout.readers.text import readable
 
 ROOT = Path(__file__).parents[2]

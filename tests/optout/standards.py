@@ -16,9 +16,8 @@ from typing import Any
 
 import turbohtml
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
-from forbear.optout.readers import mime
+from forbear.optout.readers import mime, representation
 
 _NAMESPACES = {turbohtml.Namespace.SVG: "svg ", turbohtml.Namespace.MATHML: "math "}
 _STATES = {"Data state": "", "RCDATA state": "title", "RAWTEXT state": "style", "Script data state": "script",

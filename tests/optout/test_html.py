@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
-from forbear.optout.readers import html, tree_bounds
+from forbear.optout.readers import html, representation, tree_bounds
 from forbear.optout.readers.errors import Unreadable
 from tests.line_counter import PER_OCTET, steps
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from forbear.optout import representation
 from forbear.optout.model import Capture
+from forbear.optout.readers import representation
 from tests.line_counter import PER_OCTET, steps
 
 ROOT = Path(__file__).parent.parent.parent
@@ -184,16 +184,15 @@ _WRITES = {
     "batch/rules.py",
     "optout/protocols/infringing_list.py",
     "optout/protocols/operator.py",
-    "optout/representation.py",
+    "optout/readers/representation.py",
 }
 # robots.txt and its like by their own specifications, JSON, and the operator's own files.
 _FILES_OF_TEXT = {
     "optout/readers/text.py",
-    "optout/readers/second_reader.py",
     "optout/protocols/tdmrep.py",
     "optout/advice/tdmrep.py",
     "crawler/identity.py",
-    "optout/representation.py",
+    "optout/readers/representation.py",
 }
 _DECODERS = re.compile(r"bytes_to_str|map_encoding_to_html5|detect_encoding|chardet|whatwg-")
 
@@ -203,7 +202,7 @@ def test_nobody_else_reads_content_type_or_decodes_a_page(room):
     for path in (ROOT / room).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         source = path.read_text()
-        if name != "optout/representation.py":
+        if name != "optout/readers/representation.py":
             assert not _DECODERS.search(source), f"{name} decodes text"
         if name not in _FILES_OF_TEXT:
             assert not re.search(r"\bbody(?:\[[^]]*\])?\.decode\((?!\))", source), f"{name} decodes a body"

@@ -16,10 +16,11 @@ import brotli
 import pikepdf
 import pytest
 
-from forbear.optout import case, policy, representation
+from forbear.optout import case, policy
 from forbear.optout.captures import Captures
 from forbear.optout.decide import decide
 from forbear.optout.model import Capture, Decision, Failure
+from forbear.optout.readers import representation
 from forbear.optout.readers.text import readable, to_utf8
 
 POLICY = policy.load()

@@ -2,7 +2,7 @@
 
 The one place where Content-Type is read and where the body of a page becomes text: protocols, links and the corpus ask
 here, so that all of them see the same. robots.txt, ai.txt, trust.txt and JSON have an encoding by their own
-specifications (``readers.text``).
+specifications (``text``).
 
 Media type: Fetch standard, "extract a MIME type"; MIME Sniffing standard 7. Encoding: HTML 13.2.3.2, XML 1.0 4.3.3 and
 appendix F; decoders of the Encoding standard, as turbohtml has them.
