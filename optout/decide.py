@@ -124,8 +124,8 @@ def _because(item: Statement | Gap, unread: bool, policy: Policy) -> Reason:
     ``unread``: the place could not be read properly, and what can be seen in it is a part of that doubt.
     """
     name = UNREACHABLE if unread else item.protocol
-    said = item.preference if isinstance(item, Statement) and not unread else Preference.UNKNOWN
-    return Reason(name, said, item.quote, item.source, item.where, policy.measure(item.protocol))
+    preference = item.preference if isinstance(item, Statement) and not unread else Preference.UNKNOWN
+    return Reason(name, preference, item.quote, item.source, item.where, policy.measure(item.protocol))
 
 
 def _chain(question: Question, captures: Captures, policy: Policy) -> tuple[list[Hop], Stage, list[Gap]]:

@@ -146,7 +146,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What somebody said about a use, in their own words.
+    """What a site says about a use, in its own words.
 
     ``quote`` is found byte for byte in the capture of ``source`` (octets that are not text are shown by
     ``readers.text``); ``where`` is the line, header, element or metadata field: ``line 12``,

@@ -242,8 +242,10 @@ def _overridden(name: str, before: ProtocolPolicy, table: dict[str, Any]) -> Pro
     for key, value in table.items():
         if key in set(Profile) and isinstance(value, dict):
             profile = Profile(key)
-            said = {effect.name.lower(): before.listed(profile, effect) for effect in (Effect.EXCLUDES, Effect.DEFERS)}
-            lists = said | _lists(f"protocols.{name}", value)
+            current = {
+                effect.name.lower(): before.listed(profile, effect) for effect in (Effect.EXCLUDES, Effect.DEFERS)
+            }
+            lists = current | _lists(f"protocols.{name}", value)
             effects |= {(profile, kind): _effect(kind, lists) for kind in KINDS}
         elif not (
             (key == "licensable" and isinstance(value, bool))

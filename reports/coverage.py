@@ -15,7 +15,7 @@ from typing import Any
 
 from forbear.reports.document import Document, Field, Open, Paragraph, Section, Table, Text, number_of
 from forbear.reports.inputs import BadInputs, read, shipped
-from forbear.storage.reads.figures import Check, CrawlRow, Served, Withdrawn
+from forbear.storage.reads.figures import Check, CrawlRow, ProtocolFigures, Withdrawn
 
 _ACTION = ("what", "by", "due", "done", "effect")
 _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -39,7 +39,7 @@ class Evidence:
 
     engine: str
     decisions: Mapping[str, int]
-    served: tuple[Served, ...]
+    served: tuple[ProtocolFigures, ...]
     runs: tuple[CrawlRow, ...]
     checks: tuple[Check, ...]
     withdrawn: tuple[Withdrawn, ...]

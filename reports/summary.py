@@ -34,7 +34,7 @@ _SIZES = ("size", "types")
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedData:
     """What the log has of crawls for training: pages that are still kept, by domain and media type."""
 
     runs: Sequence[CrawlRow]
@@ -76,7 +76,7 @@ def inputs(text: str) -> dict[str, Any]:
     return content
 
 
-def document(known: Collected, inputs: Mapping[str, Any], at: datetime) -> Document:
+def document(known: CollectedData, inputs: Mapping[str, Any], at: datetime) -> Document:
     """Makes the summary, with every section and field of the template: filled in, not applicable, or open."""
     template = shipped("summary_template.toml")
     filled = _from_log(known, inputs, at, template)
@@ -92,7 +92,7 @@ def document(known: Collected, inputs: Mapping[str, Any], at: datetime) -> Docum
 
 def _section(
     section: Mapping[str, Any],
-    known: Collected,
+    known: CollectedData,
     inputs: Mapping[str, Any],
     filled: Mapping[tuple[str, str], tuple[Text, str]],
     template: Mapping[str, Any],
@@ -174,7 +174,7 @@ def modality(media_type: str) -> str:
 
 
 def _from_log(
-    known: Collected, inputs: Mapping[str, Any], at: datetime, template: Mapping[str, Any]
+    known: CollectedData, inputs: Mapping[str, Any], at: datetime, template: Mapping[str, Any]
 ) -> dict[tuple[str, str], tuple[Text, str]]:
     """Returns what the log fills in, by section and field, each with what it rests on."""
     found: dict[tuple[str, str], tuple[Text, str]] = {
@@ -212,7 +212,7 @@ def _only_crawled(inputs: Mapping[str, Any]) -> bool:
     return all(inputs.get(section, {}).get(key) is False for section, key in _OTHER_SOURCES)
 
 
-def _sizes(known: Collected, inputs: Mapping[str, Any], template: Mapping[str, Any]) -> Table:
+def _sizes(known: CollectedData, inputs: Mapping[str, Any], template: Mapping[str, Any]) -> Table:
     pages: Counter[str] = Counter()
     octets: Counter[str] = Counter()
     for share in known.types:
@@ -246,12 +246,12 @@ def _band(name: str, pages: int, octets: int, template: Mapping[str, Any]) -> st
     return ""
 
 
-def _purposes(known: Collected) -> str:
+def _purposes(known: CollectedData) -> str:
     uses = ", ".join(sorted({run.use for run in known.runs}))
     return f"Collection of web pages for {uses} (in the words of the IETF AIPREF vocabulary)."
 
 
-def _behaviour(known: Collected) -> str:
+def _behaviour(known: CollectedData) -> str:
     agents = ", ".join(sorted({run.agent for run in known.runs}))
     profiles = ", ".join(sorted({run.profile for run in known.runs}))
     delays = [float(run.configuration["delay"]) for run in known.runs if "delay" in run.configuration]
@@ -268,7 +268,7 @@ def _behaviour(known: Collected) -> str:
     )
 
 
-def _measures(known: Collected) -> str:
+def _measures(known: CollectedData) -> str:
     honoured = (
         f"- {entry.title} ({entry.specification}, {entry.version})"
         for entry in known.rules.protocols.values()

@@ -24,7 +24,7 @@ from forbear.scripts.crawl import listed
 from forbear.storage.database import hide_password
 
 if TYPE_CHECKING:
-    from forbear.crawler.filter.config import Filtered
+    from forbear.crawler.filter.config import FilterResult
 
 _PATH = click.Path(exists=True, path_type=Path)
 OFFLINE_CONTACT = "mailto:nobody@offline.invalid"
@@ -102,7 +102,7 @@ def command(as_json: bool, tolerate_damage: bool, **settings: Any) -> int:
     return 1 if done.broken and not tolerate_damage else 0
 
 
-def _watched(config: FilterConfig) -> Filtered:
+def _watched(config: FilterConfig) -> FilterResult:
     if not sys.stderr.isatty():
         return run(config, say=lambda sentence: click.echo(show.plain(sentence).plain, err=True))
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
@@ -113,13 +113,13 @@ def _watched(config: FilterConfig) -> Filtered:
         )
 
 
-def _counts(done: Filtered) -> str:
+def _counts(done: FilterResult) -> str:
     total = done.total
     rate = sum(total.values()) / done.seconds if done.seconds else 0.0
     return "  ".join([*(f"{total[name]:,} {name}" for name in sorted(total)), f"{rate:,.0f} rows/s"])
 
 
-def _print_summary(done: Filtered, config: FilterConfig) -> None:
+def _print_summary(done: FilterResult, config: FilterConfig) -> None:
     show.table(
         ("input", "allowed", "excluded", "deferred", "unusable", ""),
         (
@@ -141,16 +141,16 @@ def _print_summary(done: Filtered, config: FilterConfig) -> None:
     )
 
 
-def _when(done: Filtered, name: str) -> str:
+def _when(done: FilterResult, name: str) -> str:
     return "done before" if name in done.before else ""
 
 
-def _broken(done: Filtered) -> tuple[int, int]:
+def _broken(done: FilterResult) -> tuple[int, int]:
     """Counts the broken records and the truncated files."""
     return sum(each.records for each in done.broken.values()), sum(each.cut for each in done.broken.values())
 
 
-def _as_json(done: Filtered, config: FilterConfig) -> dict[str, Any]:
+def _as_json(done: FilterResult, config: FilterConfig) -> dict[str, Any]:
     records, cut = _broken(done)
     return {
         "crawl": done.crawl,

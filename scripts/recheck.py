@@ -24,7 +24,7 @@ from forbear.scripts.memory import message_of
 if TYPE_CHECKING:
     from forbear.crawler.crawl.config import Config, by_subject
     from forbear.crawler.crawl.context import Tally
-from forbear.crawler.crawl.recheck import Rechecked
+from forbear.crawler.crawl.recheck import RecheckSummary
 
 
 @click.command()
@@ -76,7 +76,7 @@ def command(
     return FAILED if failures else None
 
 
-def _watched(config: RecheckConfig) -> Rechecked:
+def _watched(config: RecheckConfig) -> RecheckSummary:
     if not sys.stderr.isatty():
         return run(config)
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
@@ -91,7 +91,7 @@ def _progress(tally: Tally) -> Text:
     )
 
 
-def _print_summary(done: Rechecked, config: RecheckConfig) -> None:
+def _print_summary(done: RecheckSummary, config: RecheckConfig) -> None:
     summary, tally = done.summary, done.summary.tally
     how = "finished" if summary.finished else "stopped"
     requests = show.count(tally.requests, "request")
@@ -113,7 +113,7 @@ def _print_summary(done: Rechecked, config: RecheckConfig) -> None:
     show.line(f"See what is now reserved: {log_command(summary.crawl, config.crawl.store.db)}")
 
 
-def _as_json(done: Rechecked, config: RecheckConfig) -> dict[str, Any]:
+def _as_json(done: RecheckSummary, config: RecheckConfig) -> dict[str, Any]:
     summary, tally = done.summary, done.summary.tally
     return {
         "crawl": summary.crawl,

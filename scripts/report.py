@@ -271,7 +271,7 @@ def _in_force(connection: Connection, path: Path | None) -> policies_of.InForce:
     )
 
 
-def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.Collected:
+def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.CollectedData:
     runs = figures.runs(connection, use=str(Use.TRAIN_AI))
     unknown = set(chosen) - {run.id for run in runs}
     if unknown:
@@ -281,7 +281,7 @@ def _collected(connection: Connection, chosen: tuple[str, ...]) -> summaries.Col
     runs = [run for run in runs if "command" not in run.configuration]  # filter and recheck collect nothing new
     some = [run.id for run in runs]
     logged = policies.find(connection, runs[-1].policy) if runs else None
-    return summaries.Collected(
+    return summaries.CollectedData(
         runs=runs,
         rules=logged or options.load_policy(None),
         domains=figures.by_domain(connection, some),

@@ -147,7 +147,7 @@ class Member(io.RawIOBase):
         return BrokenMember(reason, failure, self.reached)
 
 
-class Packed:
+class PackedFile:
     """A file of members; those of a ``.warc.zst`` start at ``first``, after a dictionary."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import quote_from_bytes
 
 from forbear.crawler.archives import stored_answer
 from forbear.crawler.archives.block_digest import BlockDigest
-from forbear.crawler.archives.packed import MAGIC, BrokenMember, DamagedRecord, Kind, Packed
+from forbear.crawler.archives.packed import MAGIC, BrokenMember, DamagedRecord, Kind, PackedFile
 from forbear.optout.model import Failure
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class WarcFile:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
         self._size = file.seek(0, os.SEEK_END)
-        self._packed = Packed(file)
+        self._packed = PackedFile(file)
         self._kinds = self._begins_with()
         self._again = 2 * self._size
         self._reached = 0

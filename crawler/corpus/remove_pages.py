@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class RemovalResult:
     """How many pages were removed, how many bytes of files were read for it, and how long it took.
 
     ``waiting`` are the files of pages that could not leave yet, since a process is writing one of them.
@@ -44,14 +44,14 @@ class Erased:
     waiting: frozenset[str] = frozenset()
 
 
-def erase(out: Path, writer: Writer) -> Erased:
+def erase(out: Path, writer: Writer) -> RemovalResult:
     """Rewrites every file of this folder with a page to be removed. Raises OSError and StorageError.
 
     Content of such a page that others refer to (revisits of the same octets under another URL) goes over to them.
     """
     leaving = [page for page in writer.call(removals.pending).result() if (out / page.warc_file).exists()]
     if not leaving:
-        return Erased()
+        return RemovalResult()
     digests = {page.sha256 for page in leaving}
     copies = writer.call(lambda connection: removals.files_with(connection, sorted(digests))).result()
     names = {page.warc_file for page in leaving} | {name for name in copies if (out / name).exists()}
@@ -60,14 +60,14 @@ def erase(out: Path, writer: Writer) -> Erased:
         for name in names:
             held_lock = lock(out / name)
             if held_lock is None:
-                return Erased(waiting=frozenset(names))
+                return RemovalResult(waiting=frozenset(names))
             held.callback(unlock, held_lock)
         for name in sorted(names, reverse=True):  # a revisit is in a later file than its page
             octets += (out / name).stat().st_size
             _rewrite(out, name, digests, writer, held)
         done = [page.decision for page in leaving]
         writer.call(lambda connection: removals.mark_erased(connection, done, now())).result()
-    return Erased(len(leaving), len(names), octets, monotonic() - began)
+    return RemovalResult(len(leaving), len(names), octets, monotonic() - began)
 
 
 def _rewrite(out: Path, name: str, digests: AbstractSet[str], writer: Writer, held: ExitStack) -> None:

@@ -22,7 +22,7 @@ _SOFTWARE = "Forbear, repaired after an interruption"
 
 
 @dataclass(slots=True)
-class Repaired:
+class RepairResult:
     """Files that were ``cut`` or ``removed``, by name relative to the folder.
 
     ``short`` files end before the last page in the log: the disk lost what a process had written. ``pages`` counts the
@@ -40,7 +40,7 @@ def repair(
     ends: Callable[[str], int | None],
     leave: Collection[str] = (),
     reader: BoundedReader | None = None,
-) -> Repaired:
+) -> RepairResult:
     """Truncates each WARC file that nobody is writing after the last page in the log, and rebuilds its table.
 
     ``ends`` gives the offset at which the last committed page of a file ends, None if the log knows no page of it: an
@@ -48,7 +48,7 @@ def repair(
     one log, and files to ``leave`` are not touched. ``reader`` reads the text of pages. It can be interrupted and
     repeated, and runs beside other crawls. Raises OSError.
     """
-    done = Repaired()
+    done = RepairResult()
     for path in sorted((out / "warc").glob("*.warc.gz")):
         if f"warc/{path.name}" in leave:
             continue
@@ -75,7 +75,7 @@ def _repair(
     path: Path,
     file: IO[bytes],
     ends: Callable[[str], int | None],
-    done: Repaired,
+    done: RepairResult,
     reader: BoundedReader | None,
 ) -> None:
     name, table = f"warc/{path.name}", out / "pages" / path.name.replace(".warc.gz", ".parquet")

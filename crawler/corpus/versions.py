@@ -294,7 +294,7 @@ def diff(out: Path, old: Version, new: Version) -> Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VersionCheck:
     """The result of a check: ``faults`` are sentences; ``replaced`` files were rewritten by a later version."""
 
     files: int
@@ -302,7 +302,7 @@ class Verified:
     faults: tuple[str, ...]
 
 
-def verify(out: Path, version: Version) -> Verified:
+def verify(out: Path, version: Version) -> VersionCheck:
     """Compares every file of a version, and every manifest, with its digest. Raises BadVersion and OSError.
 
     A file that differs from an older version is a fault, unless a later version has it as it is now.
@@ -324,7 +324,7 @@ def verify(out: Path, version: Version) -> Verified:
             replaced += 1
         else:
             faults.append(f"{path} is missing." if there is None else f"{path} was changed since.")
-    return Verified(len(version.files), replaced, tuple(faults))
+    return VersionCheck(len(version.files), replaced, tuple(faults))
 
 
 def _broken_chain(out: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from forbear.crawler.corpus import warc
-from forbear.crawler.corpus.repair import Repaired, repair
+from forbear.crawler.corpus.repair import RepairResult, repair
 from forbear.crawler.corpus.table import Table, row
 from forbear.crawler.corpus.warc import Original, WarcPage
 from forbear.crawler.limits.in_progress import DISK
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from forbear.crawler.limits.bounded import BoundedReader
 
-__all__ = ["Corpus", "Original", "Repaired", "Stored", "WarcPage", "repair"]
+__all__ = ["Corpus", "Original", "RepairResult", "WarcPage", "WarcPosition", "repair"]
 
 MAX_BYTES = 1_000_000_000
 """Bytes after which a new WARC file is started, as the WARC standard recommends (annex A)."""
 _REMEMBERED = 50_000
 
 
-class Stored(NamedTuple):
+class WarcPosition(NamedTuple):
     """Where a page was written: ``offset`` of its first record, ``length`` of all of them, in bytes.
 
     ``warc_file`` is relative to the folder of the corpus; ``sha256`` is that of the body, in hexadecimal.
@@ -73,7 +73,7 @@ class Corpus:
         self._part: _Part | None = None
         self._full: int | None = None
 
-    def write(self, page: WarcPage) -> Stored:
+    def write(self, page: WarcPage) -> WarcPosition:
         """Writes a page, and returns when the operating system has it."""
         if self._part and self._part.end >= self._max_bytes:
             self._rotate()
@@ -81,7 +81,7 @@ class Corpus:
         with self._reader.note_reading(page.url, DISK) if self._reader else nullcontext():
             return self._write(part, page)
 
-    def _write(self, part: _Part, page: WarcPage) -> Stored:
+    def _write(self, part: _Part, page: WarcPage) -> WarcPosition:
         sha256 = hashlib.sha256(page.capture.body).hexdigest()
         original = self._original(sha256) if page.capture.body else None
         part.table.flush()  # may fail, so it comes before this page is written
@@ -89,9 +89,9 @@ class Corpus:
         part.append(warc.pack(page, sha256, part.warcinfo, original))
         part.table.add(entry)
         self._remember(sha256, original or Original(page.url, page.fetched_at, part.name, offset))
-        return Stored(part.name, offset, part.end - offset, sha256)
+        return WarcPosition(part.name, offset, part.end - offset, sha256)
 
-    def take_back(self, decision_id: str, stored: Stored) -> bool:
+    def take_back(self, decision_id: str, stored: WarcPosition) -> bool:
         """Removes the last page, whose row was not committed; False if another was written after it."""
         part = self._part
         if part is None or (part.name, part.end) != (stored.warc_file, stored.offset + stored.length):

@@ -72,7 +72,7 @@ _SITEMAP = re.compile(rb"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]")
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class AllowedPage:
     """An answer that may be kept."""
 
     entry: FrontierEntry
@@ -267,11 +267,11 @@ class PageSpider(Spider):
         for request in nothing:
             yield request
 
-    def parse(self, response: Response, **kwargs: Any) -> Iterator[Collected]:
+    def parse(self, response: Response, **kwargs: Any) -> Iterator[AllowedPage]:
         """Yields the page as an item."""
         request = response.request
         assert request is not None
-        yield Collected(request.meta[ENTRY], request.meta[LOGGED_DECISION], request, response)
+        yield AllowedPage(request.meta[ENTRY], request.meta[LOGGED_DECISION], request, response)
 
 
 class KeepPages:
@@ -290,7 +290,7 @@ class KeepPages:
         context: Context = self._crawler.spider.context  # type: ignore[union-attr]
         return context
 
-    async def process_item(self, item: Collected) -> Collected:
+    async def process_item(self, item: AllowedPage) -> AllowedPage:
         """Keeps the page, unless in shadow mode; its links go into the frontier in the same transaction."""
         context = self._context
         try:
@@ -309,7 +309,7 @@ class KeepPages:
             context.scheduler.done(item.entry)
         return item
 
-    async def _keep(self, item: Collected) -> None:
+    async def _keep(self, item: AllowedPage) -> None:
         context, capture = self._context, _page_of(item)
         page = WarcPage(
             decision_id=item.logged.id,
@@ -350,7 +350,7 @@ class KeepPages:
         context.tally.kept += 1
         context.tally.octets += len(capture.body)
 
-    async def _listed(self, item: Collected) -> tuple[Link, ...] | None:
+    async def _listed(self, item: AllowedPage) -> tuple[Link, ...] | None:
         """Returns the links of a sitemap that are followed; None if the page is not a sitemap."""
         context, entry, capture = self._context, item.entry, _page_of(item)
         if not context.config.sitemaps:
@@ -362,7 +362,7 @@ class KeepPages:
         wanted = (url for url in found if context.follows(source, urls.parse(url)))
         return tuple(Link(url, entry.depth, entry.id) for url in wanted)
 
-    async def _links(self, item: Collected) -> tuple[Link, ...]:
+    async def _links(self, item: AllowedPage) -> tuple[Link, ...]:
         context, entry = self._context, item.entry
         if context.config.max_depth is not None and entry.depth >= context.config.max_depth:
             return ()
@@ -382,7 +382,7 @@ class KeepPages:
             return []
 
 
-def _page_of(item: Collected) -> Capture:
+def _page_of(item: AllowedPage) -> Capture:
     assert item.logged.page is not None
     return item.logged.page.capture
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scrapy.exceptions import IgnoreRequest
 
 from forbear.crawler.corpus import warc
-from forbear.crawler.corpus.remove_pages import Erased
+from forbear.crawler.corpus.remove_pages import RemovalResult
 from forbear.crawler.corpus.writer import Corpus
 from forbear.crawler.crawl.config import Config
 from forbear.crawler.crawl.context import Context
@@ -82,16 +82,16 @@ class RecheckConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Rechecked:
+class RecheckSummary:
     """How a recheck ended; ``removed`` counts the pages whose removal it logged, by verdict."""
 
     summary: Summary
     removed: dict[str, int]
-    erased: Erased
+    erased: RemovalResult
     pages: int
 
 
-class Rechecking(Context):
+class RecheckContext(Context):
     """What the parts of a running recheck share."""
 
     def __init__(
@@ -190,7 +190,7 @@ def _revalidated(out: Path, answer: Capture, held: CorpusCopy) -> Capture:
     return Capture(answer.url, held.status, answer.headers + older, body)
 
 
-def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> Rechecked:
+def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> RecheckSummary:
     """Rechecks until all pages are done, the budget is used up, or a signal stops it; then rewrites the corpus.
 
     Raises BadConfig, StorageError, OSError before anything is fetched. The main thread only.
@@ -213,7 +213,7 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         decision_context = terms.decision_context(crawl.id, policy, own_list, infringing)
         nothing = Corpus(store.out, worker=crawl.id[-6:], software=f"Forbear/{__version__}")
         session_of = partial(Session, decision_context, writer, reader, since=since)
-        context = Rechecking(config, crawl.id, writer, nothing, session_of)
+        context = RecheckContext(config, crawl.id, writer, nothing, session_of)
         chosen = settings(config.crawl)
         chosen.setdict(
             {"DOWNLOADER_MIDDLEWARES": {"forbear.crawler.crawl.recheck.RecheckPages": 50}, "ITEM_PIPELINES": {}}
@@ -222,11 +222,11 @@ def run(config: RecheckConfig, watch: Callable[[Tally], None] | None = None) -> 
         if isinstance(context.error, StorageError):
             raise context.error
         context.finished = context.finished and not context.spent
-        erased = Erased() if shadow else _remove(config, crawl.id, writer, reader)
+        erased = RemovalResult() if shadow else _remove(config, crawl.id, writer, reader)
         version = make_version(config.crawl, "recheck", crawl.id, policy, writer)
         summary = writer.call(lambda connection: end(connection, context, crawl.resumed, version)).result()
         removed = writer.call(lambda connection: removals.count_by_verdict(connection, crawl.id)).result()
-        return Rechecked(summary, removed, erased, pages)
+        return RecheckSummary(summary, removed, erased, pages)
 
 
 def _files(out: Path) -> frozenset[str]:
@@ -247,7 +247,7 @@ def _fill(engine: Engine, writer: Writer, out: Path, crawl: str, before: datetim
     return count
 
 
-def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> Erased:
+def _remove(config: RecheckConfig, crawl: str, writer: Writer, reader: BoundedReader) -> RemovalResult:
     """Logs the removals, then rewrites the files."""
     out = config.crawl.store.out
 

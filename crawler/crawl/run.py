@@ -16,7 +16,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 
 from forbear.crawler.corpus import versions
-from forbear.crawler.corpus.remove_pages import Erased, erase
+from forbear.crawler.corpus.remove_pages import RemovalResult, erase
 from forbear.crawler.corpus.writer import Corpus, repair
 from forbear.crawler.crawl.config import Config, Terms
 from forbear.crawler.crawl.context import Context, Tally
@@ -152,7 +152,7 @@ def reader_of(out: Path, crawl: str, writer: Writer) -> Iterator[BoundedReader]:
         yield BoundedReader(pool, reading=reading)
 
 
-def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> Erased:
+def repair_corpus(out: Path, writer: Writer, reader: BoundedReader) -> RemovalResult:
     """Brings the corpus into the state that the log has: deletes removed pages, and cuts torn files."""
     erased = erase(out, writer)
 

@@ -29,7 +29,7 @@ MAX_OCTETS = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFolder:
     """Captures of all files, those that are pages, and the file that each URL comes from, relative to the folder."""
 
     captures: tuple[Capture, ...]
@@ -37,7 +37,7 @@ class Published:
     files: dict[str, str]
 
 
-def published(folder: Path, address: str) -> Published:
+def published(folder: Path, address: str) -> PublishedFolder:
     """Reads the files of a folder that will have this address. Raises OSError, and NotAUrl for a bad address.
 
     ``index.html`` is served for its folder. Hidden folders are left out, except ``.well-known``.
@@ -55,7 +55,7 @@ def published(folder: Path, address: str) -> Published:
         captures.append(capture)
         if path.suffix.lower() in _PAGES:
             pages.append(capture)
-    return Published(tuple(captures), tuple(pages), files)
+    return PublishedFolder(tuple(captures), tuple(pages), files)
 
 
 def _files(folder: Path) -> Iterator[Path]:

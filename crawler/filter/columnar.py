@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from forbear.crawler.engine.session import DecisionContext
-    from forbear.crawler.filter.config import FilterConfig, Filtered
+    from forbear.crawler.filter.config import FilterConfig, FilterResult
     from forbear.optout.model import Decision
     from forbear.storage.log.writer import Writer
 
@@ -73,10 +73,10 @@ Group = tuple[str, str, str]
 """The key of one row in the log: origin, verdict, and reasons as JSON."""
 
 
-class Grouped:
+class GroupedFilter:
     """One run over tables; decides as of now, by the policy and lists in force."""
 
-    def __init__(self, config: FilterConfig, context: DecisionContext, writer: Writer, done: Filtered) -> None:
+    def __init__(self, config: FilterConfig, context: DecisionContext, writer: Writer, done: FilterResult) -> None:
         assert config.hosts
         self._config, self._crawl, self._writer, self._done = config, context.crawl, writer, done
         own = with_complaints(context.operator_list, writer.call(complaints.operator_lines).result())
@@ -91,7 +91,7 @@ class Grouped:
         self._lists = [recorded(known) for known in self._snapshot.lists]
         self._ids: dict[Group, str] = {}
 
-    def run(self, inputs: Sequence[tuple[Path, str]], watch: Callable[[Filtered], None] | None = None) -> None:
+    def run(self, inputs: Sequence[tuple[Path, str]], watch: Callable[[FilterResult], None] | None = None) -> None:
         """Filters all inputs. Raises BadConfig, BadInput, BadSnapshot, StorageError and OSError."""
         try:
             rows = self._writer.call(lambda connection: list(queries.log(connection, Filter(crawl=self._crawl))))
@@ -102,7 +102,7 @@ class Grouped:
         finally:
             self._snapshot.close()
 
-    def _filter(self, path: Path, name: str, watch: Callable[[Filtered], None] | None) -> None:
+    def _filter(self, path: Path, name: str, watch: Callable[[FilterResult], None] | None) -> None:
         counts = self._done.counts[name] = Counter()
         try:
             file = pq.ParquetFile(path)

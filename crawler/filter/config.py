@@ -96,7 +96,7 @@ class BrokenFile:
 
 
 @dataclass(slots=True)
-class Filtered:
+class FilterResult:
     """The results of a run by input: counts by verdict; ``before`` are inputs that an earlier run finished.
 
     ``broken`` is by file, snapshots among them; ``say`` takes a sentence about each broken record.

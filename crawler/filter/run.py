@@ -22,8 +22,8 @@ from forbear.crawler.engine.live import Live
 from forbear.crawler.engine.session import DecisionContext, Session
 from forbear.crawler.files import atomic_rename, part_path
 from forbear.crawler.filter.archive import Archive
-from forbear.crawler.filter.columnar import Grouped
-from forbear.crawler.filter.config import REASONS, FilterConfig, Filtered, finished
+from forbear.crawler.filter.columnar import GroupedFilter
+from forbear.crawler.filter.config import REASONS, FilterConfig, FilterResult, finished
 from forbear.crawler.filter.images import Folder
 from forbear.crawler.filter.inputs import BadInput, Rows, UrlList
 from forbear.crawler.filter.journal import Journal
@@ -79,9 +79,9 @@ def source(config: FilterConfig, path: Path, target: Path) -> Source:
 
 def run(
     config: FilterConfig,
-    watch: Callable[[Filtered], None] | None = None,
+    watch: Callable[[FilterResult], None] | None = None,
     say: Callable[[str], None] | None = None,
-) -> Filtered:
+) -> FilterResult:
     """Filters every unfinished input. Raises BadConfig, BadInput, StorageError and OSError.
 
     ``watch`` is called as it goes on, ``say`` with a sentence about each record that is broken.
@@ -94,7 +94,7 @@ def run(
         writer = Writer(engine)
         writer.start()
         ends.callback(writer.close)
-        done = Filtered(say=say)
+        done = FilterResult(say=say)
         crawl = writer.call(partial(begin, terms=config.terms, policy=policy, identity=config.identity())).result()
         own, infringing = _lists(config, hosts, writer)
         decision_context = config.terms.decision_context(crawl.id, policy, own, infringing)
@@ -102,7 +102,7 @@ def run(
         state = CrawlState.STOPPED
         try:
             if config.grouped:
-                Grouped(config, decision_context, writer, done).run(list(_named(config.inputs)), watch)
+                GroupedFilter(config, decision_context, writer, done).run(list(_named(config.inputs)), watch)
             else:
                 reader = BoundedReader(ends.enter_context(WorkerPool()))
                 asyncio.run(_run(config, decision_context, writer, reader, hosts, done, watch))
@@ -126,8 +126,8 @@ async def _run(
     writer: Writer,
     reader: BoundedReader,
     hosts: Snapshot | None,
-    done: Filtered,
-    watch: Callable[[Filtered], None] | None,
+    done: FilterResult,
+    watch: Callable[[FilterResult], None] | None,
 ) -> None:
     archives = Archives(config.archives, lambda damage: done.note(f"--snapshot {damage.file}", damage))
     live = Live(
@@ -167,8 +167,8 @@ async def _filter(
     path: Path,
     name: str,
     session: Session,
-    done: Filtered,
-    watch: Callable[[Filtered], None] | None,
+    done: FilterResult,
+    watch: Callable[[FilterResult], None] | None,
 ) -> None:
     kept, reasons = config.store.out / "kept" / name, config.store.out / "reasons" / f"{name}.parquet"
     log = reasons.with_name(f".{name}.journal")

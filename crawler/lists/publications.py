@@ -56,7 +56,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedSite:
     """A site named by a publication: host, the path after it, and the day and legal basis of the decision if given."""
 
     host: str
@@ -69,7 +69,7 @@ class Named:
 class Publication:
     """The sites that were read, in order, each host once; ``unread`` are the rows in which no name was found."""
 
-    named: dict[str, Named] = field(default_factory=dict)
+    named: dict[str, NamedSite] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
 
@@ -165,7 +165,7 @@ def _take(
             found.unread.append(_line(row))
         decided, basis = _day(_cell(row, about.get("decided"))), " ".join(_cell(row, about.get("basis_column")).split())
         for host, rest in sites:
-            found.named.setdefault(host, Named(host, rest, decided, basis))
+            found.named.setdefault(host, NamedSite(host, rest, decided, basis))
 
 
 def _column(row: Sequence[str], words: Sequence[str]) -> int | None:

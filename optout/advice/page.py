@@ -180,17 +180,21 @@ def not_meta_name(site: Site) -> Iterator[Found]:
     for tag in tags(source):
         if tag.name != b"meta" or tag.is_end or tag.inert:
             continue
-        said = tag.attribute()
-        name = next((said[key].strip().lower() for key in ("property", "http-equiv") if key in said), "")
+        attributes = tag.attribute()
+        name = next((attributes[key].strip().lower() for key in ("property", "http-equiv") if key in attributes), "")
         where = f"line {source.count(bytes([10]), 0, tag.start) + 1}"
         quote = readable(source[tag.start : tag.end])
-        if "content-usage" in (name, said.get("name", "").strip().lower()) and not page.header("content-usage"):
-            fix = Fix(f"Content-Usage: {usage_mended(said.get('content', ''))}", Placement.HEADER)
+        if "content-usage" in (name, attributes.get("name", "").strip().lower()) and not page.header("content-usage"):
+            fix = Fix(f"Content-Usage: {usage_mended(attributes.get('content', ''))}", Placement.HEADER)
             yield Found("Content-Usage is a response header; in a page nobody reads it.", quote, page.url, where, fix)
-        elif name == "tdm-reservation" and "name" not in said:
-            fix = Fix(f'<meta name="tdm-reservation" content="{said.get("content", "1")}">', Placement.HEAD)
+        elif name == "tdm-reservation" and "name" not in attributes:
+            fix = Fix(f'<meta name="tdm-reservation" content="{attributes.get("content", "1")}">', Placement.HEAD)
             yield Found("The attribute is name: in this form nobody reads it.", quote, page.url, where, fix)
-        elif name in ("robots", "x-robots-tag") and "noai" in said.get("content", "").lower() and "name" not in said:
+        elif (
+            name in ("robots", "x-robots-tag")
+            and "noai" in attributes.get("content", "").lower()
+            and "name" not in attributes
+        ):
             fix = Fix(META, Placement.HEAD)
             yield Found("The attribute is name, and its value robots: so nobody reads it.", quote, page.url, where, fix)
 

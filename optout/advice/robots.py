@@ -230,10 +230,12 @@ def signal_value(site: Site) -> Iterator[Found]:
         wrong = [m for m in _SIGNAL_VALUE.finditer(record.value) if m[2].lower() not in ("yes", "no")]
         strange = [] if "ai-train" in record.value.lower() else [*_OTHER_SIGNAL.finditer(record.value)]
         if wrong or strange:
-            said = {m[1].lower(): m[2] for m in _SIGNAL_VALUE.finditer(record.value)}
+            signals = {m[1].lower(): m[2] for m in _SIGNAL_VALUE.finditer(record.value)}
             if strange:
-                said["ai-train"] = strange[-1][2]
-            mended = {key: "yes" if value.lower() in ("yes", "y", "true", "1") else "no" for key, value in said.items()}
+                signals["ai-train"] = strange[-1][2]
+            mended = {
+                key: "yes" if value.lower() in ("yes", "y", "true", "1") else "no" for key, value in signals.items()
+            }
             text = ", ".join(f"{key}={value}" for key, value in mended.items())
             message = (
                 f"{(wrong or strange)[0][0]} is not a signal: write search, ai-input or ai-train with =yes or =no."

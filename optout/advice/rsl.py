@@ -91,15 +91,15 @@ def type_of_terms(site: Site) -> Iterator[Found]:
 
 def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
     """Returns the licence with what its terms seem to mean: a use with a no is prohibited, in doubt too."""
-    said: dict[str, bool] = {}
+    named_uses: dict[str, bool] = {}
     for node in terms:
         kind, words = node.attributes.get("type", "").strip(), node.text.replace(",", " ").split()
         negated = node.name == "prohibits" or any(word.lower() in ("no", "false", "deny") for word in words)
         for word in (kind, *words):
             if word in _USAGES:
-                said[word] = said.get(word, True) and not negated
+                named_uses[word] = named_uses.get(word, True) and not negated
     url = next((node.attributes.get("url", "/") for node in nodes if node.name == "content"), "/")
-    permits, prohibits = ((*(word for word in _USAGES if said.get(word) is want),) for want in (True, False))
+    permits, prohibits = ((*(word for word in _USAGES if named_uses.get(word) is want),) for want in (True, False))
     return Fix(licence(url, permits, prohibits), Placement.FILE)
 
 

@@ -46,8 +46,8 @@ def _effect(statement: Statement) -> str:
 @rule("words/nothing-said", Level.NOTE, "-", "The site says something about training.")
 def nothing_said(site: Site) -> Iterator[Found]:
     """Reports that no place says anything about AI training, in any form."""
-    said = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
-    if not said and not any(decision.reasons for decision in site.decisions.values()):
+    speaks_of_training = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
+    if not speaks_of_training and not any(decision.reasons for decision in site.decisions.values()):
         message = "No place says anything about AI training of this page: crawlers may take it."
         yield Found(message, "", site.question.url, "whole site")
 

@@ -29,8 +29,8 @@ from forbear.optout.protocols import (
 class Protocol(typing.Protocol):
     """The interface of a module in this folder.
 
-    ``NAME`` as in policy.toml; ``PLACES`` the paths of the well-known files it wants; ``read`` what was said about the
-    URL of a step, what hindered the reading, and what has still to be looked at.
+    ``NAME`` as in policy.toml; ``PLACES`` the paths of the well-known files it wants; ``read`` yields statements
+    about the URL of a hop, gaps, and places that must be looked at first.
     """
 
     NAME: str

@@ -65,7 +65,7 @@ class _Member:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Usage:
     """What one field or rule says; ``error`` is why it says nothing, or empty."""
 
     members: tuple[_Member, ...] = ()
@@ -77,7 +77,7 @@ class _Rule:
     """A rule of robots.txt (attach 3.2); no pattern for a rule without a path, which is the shortest of all."""
 
     pattern: Pattern | None
-    said: _Said
+    usage: _Usage
     quote: str
     where: str
 
@@ -133,17 +133,17 @@ def _in_robots_txt(hop: Hop, capture: Capture) -> Reading:
         return  # Attach 3: a path that may not be crawled has no usage preference.
     own, others = hop.of_target(rules.covering)
     covering = sorted((rules.own[number] for number in own), key=lambda rule: rule.length, reverse=True)
-    longest = next((rule.length for rule in covering if not rule.said.error), -1)
+    longest = next((rule.length for rule in covering if not rule.usage.error), -1)
     for rule in covering[:MOST_STATEMENTS]:
-        if rule.said.error:
+        if rule.usage.error:
             # Absent, by RFC 9651 4.2; and no doubt either where a longer path decides.
             if rule.length >= longest:
-                yield from _unread(rule.said.error, rule.quote, file.source, rule.where)
+                yield from _unread(rule.usage.error, rule.quote, file.source, rule.where)
             continue
-        for member in rule.said.members:
+        for member in rule.usage.members:
             force = member.force if rule.length == longest else StatementStatus.SUPERSEDED
             yield _statement(member, rule.quote, file.source, rule.where, force)
-    spoken = frozenset(use for rule in covering for member in rule.said.members for use in member.uses)
+    spoken = frozenset(use for rule in covering for member in rule.usage.members for use in member.uses)
     yield from _elsewhere([rules.others[number] for number in others], spoken, file)
 
 
@@ -151,7 +151,7 @@ def _elsewhere(rules: list[_Rule], spoken: frozenset[Use], file: RobotsTxt) -> I
     """Yields rules of other groups, or of none, about uses that our own groups do not mention."""
     note = "It is in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for rule in rules[:MOST_STATEMENTS]:
-        for member in rule.said.members:
+        for member in rule.usage.members:
             if member.uses - spoken:
                 flagged = replace(member, uses=member.uses - spoken, note=note)
                 yield _statement(flagged, rule.quote, file.source, rule.where, StatementStatus.FLAGGED)
@@ -178,31 +178,31 @@ def _rules(file: RobotsTxt, agent: str) -> _Rules:
 def _rule(line: Line, file: RobotsTxt) -> _Rule:
     match = _PATH.match(line.value)
     path, value = (Pattern(match[1]), match[2]) if match else (None, line.value)
-    return _Rule(path, _said(value), file.quote(line), file.where(line))
+    return _Rule(path, _usage(value), file.quote(line), file.where(line))
 
 
 def _header(page: Capture) -> Reading:
     """Yields what the response header says of this very answer; several field lines are one field (attach 2)."""
     lines = [field_octets(line.strip(" \t")) for line in page.header(_FIELD)]
-    said = _said(b", ".join(lines))
+    usage = _usage(b", ".join(lines))
     where = f"header {_FIELD}"
-    if said.error:
+    if usage.error:
         for line in filter(None, lines):
-            yield from _unread(said.error, readable(line), page.url, where)
-    for member in said.members:
+            yield from _unread(usage.error, readable(line), page.url, where)
+    for member in usage.members:
         line = next(line for line in reversed(lines) if member.written in line)
         yield _statement(member, readable(line), page.url, where, member.force)
 
 
-def _said(field: bytes) -> _Said:
+def _usage(field: bytes) -> _Usage:
     """Yields what a field says: y allows, n disallows, anything else is unknown and not an error (vocab 6)."""
     try:
         members = structured_headers.dictionary(field)
     except Unreadable as error:
-        return _Said(error=str(error))
+        return _Usage(error=str(error))
     spoken = frozenset(_LABELS[label] for label, value in members.items() if label in _LABELS and value in _PREFERENCES)
-    said = (_member(label, value, spoken) for label, value in members.items())
-    return _Said(tuple(chain(said, _taken_back(field, members))))
+    known = (_member(label, value, spoken) for label, value in members.items())
+    return _Usage(tuple(chain(known, _taken_back(field, members))))
 
 
 def _member(label: str, value: str | None, spoken: frozenset[Use]) -> _Member:

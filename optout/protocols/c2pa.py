@@ -140,10 +140,10 @@ def _read_store(store: Store, source: str) -> Iterator[Statement | Gap]:
         yield Gap(NAME, "unreadable", source, "manifest store", f"It has more than {MAX_ENTRIES} entries.")
         return
     own, parents, others = _lineage(store)
-    said = [entry for manifest in own for entry in _entries(manifest)]
-    allowed = {entry.key for entry in said if entry.use == "allowed" and store.is_valid}
+    entries = [entry for manifest in own for entry in _entries(manifest)]
+    allowed = {entry.key for entry in entries if entry.use == "allowed" and store.is_valid}
     note = "" if store.is_valid else f"The manifest does not validate: {', '.join(store.failures)}."
-    for entry in said:
+    for entry in entries:
         worthless = entry.use == "allowed" and not store.is_valid
         yield from _statement(
             entry, source, StatementStatus.SUPERSEDED if worthless else StatementStatus.STANDING, note

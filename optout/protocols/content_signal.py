@@ -53,10 +53,10 @@ def _read(file: RobotsTxt, agent: str) -> Iterator[Statement | Gap]:
                 detail = f"The file has more than {MOST} signals for this crawler."
                 yield Gap(NAME, quote, file.source, where, detail)
                 return
-            said = list(_part(part.strip(), quote, file.source, where))
-            yield from said
-            spoken.update(*(one.uses for one in said if isinstance(one, Statement)))
-            found += bool(said)
+            signals = list(_part(part.strip(), quote, file.source, where))
+            yield from signals
+            spoken.update(*(one.uses for one in signals if isinstance(one, Statement)))
+            found += bool(signals)
     misplaced = next(file.ungrouped(_KEY), None)
     if misplaced is not None:
         detail = "A signal before the first User-agent line is in no group, and so for nobody (RFC 9309 2.1)."
@@ -69,9 +69,9 @@ def _elsewhere(file: RobotsTxt, agent: str, spoken: set[Use]) -> Iterator[Statem
     note = "It is in a group of other crawlers, or in none, and so is not for this one (RFC 9309 2.2.1)."
     for line in islice(file.elsewhere(_KEY, agent), MOST):
         for part in readable(line.value).lower().split(",")[:MOST]:
-            for said in _part(part.strip(), file.quote(line), file.source, file.where(line)):
-                if isinstance(said, Statement) and said.uses - spoken:
-                    yield replace(said, uses=said.uses - spoken, force=StatementStatus.FLAGGED, note=note)
+            for signal in _part(part.strip(), file.quote(line), file.source, file.where(line)):
+                if isinstance(signal, Statement) and signal.uses - spoken:
+                    yield replace(signal, uses=signal.uses - spoken, force=StatementStatus.FLAGGED, note=note)
 
 
 def _part(part: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:

@@ -46,12 +46,12 @@ def read(hop: Hop) -> Reading:
         detail = f"More than {MOST_RULES} rules for crawlers that collect training data are not read."
         yield Gap(NAME, "too-large", file.source, "whole file", detail, IN_STRICT)
         return
-    said: dict[int, tuple[Match, list[str]]] = {}
+    matches: dict[int, tuple[Match, list[str]]] = {}
     for token in crawlers:
         match = _shut(file, token, hop)
         if match:
-            said.setdefault(match.line.start, (match, []))[1].append(token)
-    for match, tokens in said.values():
+            matches.setdefault(match.line.start, (match, []))[1].append(token)
+    for match, tokens in matches.values():
         note = f"It shuts out {', '.join(tokens)}."
         where = file.where(match.line)
         quote = file.quote(match.line)

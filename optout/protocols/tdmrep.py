@@ -113,8 +113,8 @@ def read(hop: Hop) -> Reading:
     if capture is not None:
         file = _parsed(capture)
         yield from file.gaps
-        said, too_late, wishes = hop.of_target(file.covering)
-        places.append((capture.url, [file.rules[number].value for number in said]))
+        covering, too_late, wishes = hop.of_target(file.covering)
+        places.append((capture.url, [file.rules[number].value for number in covering]))
         overruled = [file.rules[number].value for number in too_late]
         for number in wishes:
             wish = file.wishes[number]
@@ -142,9 +142,9 @@ def _ranked(places: list[tuple[str, list[_Value]]]) -> Iterator[Statement | Gap]
     final: bool | None = None
     decides = -1
     for number, (_, values) in enumerate(places):
-        said = [value.reserved for value in values if value.reserved is not None]
-        if said:
-            final, decides = any(said), number
+        reserved = [value.reserved for value in values if value.reserved is not None]
+        if reserved:
+            final, decides = any(reserved), number
     for number, (source, values) in enumerate(places):
         for value in values:
             if value.reserved is None:

@@ -91,7 +91,7 @@ class Store:
 
 
 @dataclass(slots=True)
-class Embedded:
+class EmbeddedStores:
     """The stores in a file, a URL that the reader found instead of one, and why it could not be read."""
 
     stores: list[Store] = field(default_factory=list)
@@ -99,11 +99,11 @@ class Embedded:
     failure: str = ""
 
 
-def embedded(capture: Capture) -> Embedded:
+def embedded(capture: Capture) -> EmbeddedStores:
     """Returns what an answer carries, read once; nothing if its kind of file cannot, or has no mark of a store."""
-    found: Embedded | None = capture.memo.get("c2pa_store")
+    found: EmbeddedStores | None = capture.memo.get("c2pa_store")
     if found is None:
-        found = Embedded()
+        found = EmbeddedStores()
         try:
             _embedded(capture, found)
         except Unreadable as error:
@@ -128,7 +128,7 @@ def detached(store: Capture, asset: Capture) -> Store:
     return found
 
 
-def _embedded(capture: Capture, found: Embedded) -> None:
+def _embedded(capture: Capture, found: EmbeddedStores) -> None:
     kind = container.of(capture)
     try:
         if kind is Container.PDF:

@@ -48,7 +48,7 @@ class _BeyondLimits(Unreadable):
 
 
 @dataclass(slots=True)
-class Embedded:
+class EmbeddedPackets:
     """The packets of a file in its order, and a sentence on each that could not be read, or may be missing."""
 
     packets: list[xmp.Packet] = field(default_factory=list)
@@ -57,11 +57,11 @@ class Embedded:
     """Why the file is too much for any reader, or empty."""
 
 
-def read(capture: Capture) -> Embedded:
+def read(capture: Capture) -> EmbeddedPackets:
     """Returns what an answer carries; nothing if it is not a file that can."""
-    embedded: Embedded | None = capture.memo.get("embedded_xmp")
+    embedded: EmbeddedPackets | None = capture.memo.get("embedded_xmp")
     if embedded is None:
-        embedded = Embedded()
+        embedded = EmbeddedPackets()
         kind = container.of(capture)
         budget = Budget()
         is_broken = False
@@ -90,7 +90,7 @@ def _bounded(packets: Packets) -> Packets:
         yield where, octets
 
 
-def _parse(octets: bytes, where: str, embedded: Embedded, *, in_a_document: bool) -> None:
+def _parse(octets: bytes, where: str, embedded: EmbeddedPackets, *, in_a_document: bool) -> None:
     try:
         embedded.packets.append(xmp.parse(octets, where, in_a_document=in_a_document))
     except Unreadable as error:
@@ -99,16 +99,16 @@ def _parse(octets: bytes, where: str, embedded: Embedded, *, in_a_document: bool
             raise _BeyondLimits("The file has more XMP packets that cannot be read.") from None
 
 
-def _search(body: bytes, embedded: Embedded, budget: Budget) -> None:
+def _search(body: bytes, embedded: EmbeddedPackets, budget: Budget) -> None:
     """Adds the packets that can be seen in a broken file, whatever leads to them, if they say something new."""
-    seen = Embedded()
+    seen = EmbeddedPackets()
     try:
         for where, octets in _bounded(packet_scan.packets(body, budget)):
             _parse(octets, where, seen, in_a_document=False)
     except Unreadable:
         pass  # that something cannot be read is known
-    known = {said for packet in embedded.packets for said in packet.said}
-    embedded.packets += [packet for packet in seen.packets if not packet.said <= known]
+    known = {one for packet in embedded.packets for one in packet.statements}
+    embedded.packets += [packet for packet in seen.packets if not packet.statements <= known]
 
 
 def _packets(kind: Container | None, capture: Capture, budget: Budget) -> Packets:

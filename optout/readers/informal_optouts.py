@@ -90,21 +90,21 @@ def in_line(text: str) -> Preference | None:
 
 def of(name: str, value: str) -> Preference | None:
     """Returns what a name with its value wants; nothing where it is not about training, or not plain."""
-    key, said = _plain(name), [_plain(part) for part in _PARTS.split(value)]
+    key, parts = _plain(name), [_plain(part) for part in _PARTS.split(value)]
     if _RESERVED.fullmatch(key):
-        return _yes_or_no(said[0], yes=Preference.DISALLOW, no=Preference.ALLOW)
+        return _yes_or_no(parts[0], yes=Preference.DISALLOW, no=Preference.ALLOW)
     if _REFUSES.fullmatch(key):
         # An empty Disallow shuts nothing (RFC 9309 2.2.2), whatever it is about.
-        empty = not said[0] and key.startswith("disallow")
-        return None if empty or said[0] in ("false", "off", "none", "no", "0", "n") else Preference.DISALLOW
-    if any(map(_REFUSES.fullmatch, said)):
+        empty = not parts[0] and key.startswith("disallow")
+        return None if empty or parts[0] in ("false", "off", "none", "no", "0", "n") else Preference.DISALLOW
+    if any(map(_REFUSES.fullmatch, parts)):
         return Preference.DISALLOW
-    if any(map(_IS_TOPIC.fullmatch, said)):
+    if any(map(_IS_TOPIC.fullmatch, parts)):
         if _REFUSAL.fullmatch(key):
             return Preference.DISALLOW
         return Preference.ALLOW if _PERMISSION.fullmatch(key) else None
     if _ASKED.fullmatch(key):
-        words = (said[0], _plain(value.partition(" ")[0]))
+        words = (parts[0], _plain(value.partition(" ")[0]))
         found = (_yes_or_no(word, yes=Preference.ALLOW, no=Preference.DISALLOW) for word in words)
         return next(filter(None, found), None)
     return None

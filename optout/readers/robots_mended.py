@@ -29,7 +29,7 @@ _QUOTATION_MARKS = "\"'`\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class MendedFile:
     """The file that was meant, and for each of its lines the one that it was written on."""
 
     file: RobotsTxt
@@ -48,15 +48,15 @@ class Mended:
         return self._origin[int(self.file.where(line).removeprefix("line ")) - 1]
 
 
-def of(capture: Capture) -> Mended | None:
+def of(capture: Capture) -> MendedFile | None:
     """Returns the mended file, made once for a capture; None for a file that needs no mending."""
     if "robots.mended" not in capture.memo:
         capture.memo["robots.mended"] = _mend(capture)
-    mended: Mended | None = capture.memo["robots.mended"]
+    mended: MendedFile | None = capture.memo["robots.mended"]
     return mended
 
 
-def _mend(capture: Capture) -> Mended | None:
+def _mend(capture: Capture) -> MendedFile | None:
     written = re.split("\r\n?|\n", to_utf8(capture.body[:LIMIT]).decode("utf-8", "replace"))
     lines: list[str] = []
     origin: list[int] = []
@@ -68,7 +68,7 @@ def _mend(capture: Capture) -> Mended | None:
         return None
     file = robots_txt.parse(replace(capture, headers=(), body="\n".join(lines).encode(), memo={}))
     quotes = tuple(readable(line.partition("#")[0].strip(" \t").encode()) for line in written)
-    return Mended(file, quotes, tuple(origin))
+    return MendedFile(file, quotes, tuple(origin))
 
 
 def _parts(line: str) -> list[str]:

@@ -318,7 +318,7 @@ class RobotsTxt:
     def elsewhere(self, key: str, agent: str) -> Iterator[Line]:
         """Yields the records with this key that are not for this token, in other groups or in none.
 
-        There are none where a group names the token: such a file has said what it has to say to it.
+        There are none if a group names the token, since only that group is for it.
         """
         if self.names(agent):
             return

@@ -141,11 +141,11 @@ class Document:
                         narrowest.setdefault(use, length)
         for length, terms in covering:
             for term in terms:
-                said = frozenset(use for use in term.uses if narrowest.get(use, length) == length)
-                if said:
-                    yield _replace(term, said, term.force)
-                if term.uses - said:
-                    yield _replace(term, term.uses - said, StatementStatus.SUPERSEDED)
+                decisive = frozenset(use for use in term.uses if narrowest.get(use, length) == length)
+                if decisive:
+                    yield _replace(term, decisive, term.force)
+                if term.uses - decisive:
+                    yield _replace(term, term.uses - decisive, StatementStatus.SUPERSEDED)
 
     def all_terms(self) -> Iterator[Term]:
         """Yields all terms of the document, whatever they cover."""
@@ -260,8 +260,8 @@ def _malformed(licence: Node) -> Iterator[Term]:
         kind, words = _type(node), _words(node)
         uses: frozenset[Use] = frozenset()
         if kind not in _TYPES and ":" not in kind:
-            said = {word.lower() for word in (kind, *words)}
-            uses = frozenset(use for use in Use if said & _TOKENS[use]) or EVERY_USE
+            tokens = {word.lower() for word in (kind, *words)}
+            uses = frozenset(use for use in Use if tokens & _TOKENS[use]) or EVERY_USE
         elif kind == "usage" and node.name == "prohibits":
             unknown = [word for word in words if ":" not in word and word.lower() not in _USAGES]
             uses = EVERY_USE if unknown else uses

@@ -43,7 +43,7 @@ class Packet:
     _stated: tuple[tuple[str, Property], ...]
 
     @property
-    def said(self) -> frozenset[tuple[str, str, str]]:
+    def statements(self) -> frozenset[tuple[str, str, str]]:
         """Returns namespace, name and value of all wanted properties, wherever they are."""
         return frozenset((namespace, item.name, item.value) for namespace, item in self._stated)
 

@@ -70,7 +70,7 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """What a site says now: the decision in each profile, the files, findings for the owner."""
 
     url: str
@@ -183,7 +183,7 @@ def _listed(portal: Portal) -> list[Capture]:
     return [capture for capture in (own, infringing) if capture]
 
 
-async def _read(question: Question, seen: Sequence[Capture], rules: Policy, reader: BoundedReader) -> Checked:
+async def _read(question: Question, seen: Sequence[Capture], rules: Policy, reader: BoundedReader) -> CheckResult:
     """Decides and advises, in workers. Raises TooCostly."""
     decisions = {}
     for profile in Profile:
@@ -193,7 +193,7 @@ async def _read(question: Question, seen: Sequence[Capture], rules: Policy, read
     findings = await advise_later(question, seen, rules, reader)
     files = await asyncio.to_thread(lambda: tuple(_file(one) for one in seen if not one.url.startswith(OF_OURS)))
     public = tuple(found for found in findings if not found.source.startswith(OF_OURS))
-    return Checked(question.url, question.agent, decisions, files, public)
+    return CheckResult(question.url, question.agent, decisions, files, public)
 
 
 def _file(capture: Capture) -> FetchedFile:

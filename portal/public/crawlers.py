@@ -44,7 +44,7 @@ class Crawler(BaseModel):
     profile: str = Field(description="How doubt is treated: standard, or strict.")
 
 
-class Honoured(BaseModel):
+class HonouredProtocol(BaseModel):
     """A protocol, and what it makes the crawlers do."""
 
     name: str
@@ -82,7 +82,7 @@ class Card(BaseModel):
     signature_key: str = Field(description="Thumbprint of the key that signs requests (Web Bot Auth); may be empty.")
     behaviour: list[str]
     policy: str = Field(description="Digest of the policy in force, as in every row of the log.")
-    protocols: list[Honoured]
+    protocols: list[HonouredProtocol]
     overrides: list[dict[str, Any]]
     opt_out: list[CardExample]
     complaints: str

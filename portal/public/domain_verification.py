@@ -46,7 +46,7 @@ A_PAGE = 200
 Here = Annotated[Portal, Depends(portal_of)]
 
 
-class Looked(NamedTuple):
+class CheckedPlace(NamedTuple):
     """A place without the token, and what was there instead."""
 
     where: str
@@ -78,7 +78,7 @@ def show(request: Request, portal: Here, secret: str) -> HTMLResponse:
 async def prove(request: Request, portal: Here, secret: str) -> Response:
     """Looks for the token on the site now."""
     control = _control(portal, secret)
-    looked: list[Looked] = []
+    looked: list[CheckedPlace] = []
     async with live(portal, request, control.host) as network:
         found = await _in_zone(portal, control, looked) or await _find(portal, network, control, looked)
     with portal.writing() as connection:
@@ -89,17 +89,17 @@ async def prove(request: Request, portal: Here, secret: str) -> Response:
     return RedirectResponse(f"/control/{secret}", 303)
 
 
-async def _in_zone(portal: Portal, control: Control, looked: list[Looked]) -> str | None:
+async def _in_zone(portal: Portal, control: Control, looked: list[CheckedPlace]) -> str | None:
     """Looks for the token in the DNS: a TXT record of its name with nothing else in it."""
     name = f"{RECORD}.{control.host}"
     records = await texts_of(RECORD, control.host, servers(portal.settings.dns_servers))
     if control.token.encode() in records.texts:
         return name
-    looked.append(Looked(name, records.answer))
+    looked.append(CheckedPlace(name, records.answer))
     return None
 
 
-async def _find(portal: Portal, network: Live, control: Control, looked: list[Looked]) -> str | None:
+async def _find(portal: Portal, network: Live, control: Control, looked: list[CheckedPlace]) -> str | None:
     """Looks for the token in the file or a meta element of the home page: over https, else over http (weak)."""
     async for capture in _answers(network, control.host):
         if capture.status == 200:
@@ -108,7 +108,7 @@ async def _find(portal: Portal, network: Live, control: Control, looked: list[Lo
             tokens = words if file else await _metas(portal, capture)
             if control.token in tokens:
                 return capture.url
-        looked.append(Looked(capture.url, _came(capture)))
+        looked.append(CheckedPlace(capture.url, _came(capture)))
     return None
 
 
@@ -140,7 +140,7 @@ def _control(portal: Portal, secret: str) -> Control:
     return control
 
 
-def _page(request: Request, control: Control, secret: str, looked: list[Looked] | None = None) -> HTMLResponse:
+def _page(request: Request, control: Control, secret: str, looked: list[CheckedPlace] | None = None) -> HTMLResponse:
     return render(
         request, "control.html", control=control, secret=secret, looked=looked, file=FILE, meta=NAME, record=RECORD,
         unicode=unicode_of(control.host), outcomes=OUTCOMES, meanings=MEANINGS, private=True,

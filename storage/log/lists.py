@@ -45,7 +45,7 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """What an import changed: entries that are new or ended, and the new ones that are held back."""
 
     new: int
@@ -69,7 +69,7 @@ class AlreadyKnown(ValueError):
     """The same file, or a later issue, has been imported; the message is a sentence for a person."""
 
 
-def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSite], at: datetime) -> Imported:
+def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSite], at: datetime) -> ImportResult:
     """Imports an issue of a publication. Raises AlreadyKnown if it, or a later issue, has been imported."""
     sha256 = hashlib.sha256(issue.content).hexdigest()
     sources = list_sources.c
@@ -106,7 +106,7 @@ def import_list(connection: Connection, issue: Issue, entries: Sequence[ListedSi
     if gone:
         ended = {"entries": [open_now[domain] for domain in gone], "until": issue.published.isoformat()}
         chain.append_event(connection, ENDED, ended | {"issue": sha256}, at)
-    return Imported(len(new), len(gone), sum(bool(entry.held) for entry in new))
+    return ImportResult(len(new), len(gone), sum(bool(entry.held) for entry in new))
 
 
 def _row(entry: ListedSite, issue: Issue, sha256: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _STANDING = ~exists().where(removals.c.page == pages.c.decision)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ProtocolFigures:
     """How often the words of a protocol decided, for which measure, with which verdict, and when first and last."""
 
     measure: str
@@ -88,7 +88,7 @@ class Check:
     found: int | None
 
 
-def served_measures(connection: Connection) -> list[Served]:
+def served_measures(connection: Connection) -> list[ProtocolFigures]:
     """Yields sums over all reasons, by measure, protocol and verdict."""
     columns = host_reasons.c
     kinds = (columns.measure, columns.protocol, columns.verdict)
@@ -101,7 +101,7 @@ def served_measures(connection: Connection) -> list[Served]:
     )
     rows = connection.execute(wanted.group_by(*kinds).order_by(*kinds))
     return [
-        Served(
+        ProtocolFigures(
             row.measure, row.protocol, Verdict(row.verdict), int(row.decisions), row.hosts, row.first_at, row.last_at
         )
         for row in rows

@@ -21,7 +21,7 @@ from forbear.crawler.crawl.config import Network, Store, Terms
 from forbear.crawler.demo.demo_server import Reply, Web
 from forbear.crawler.filter import columnar
 from forbear.crawler.filter import run as filters
-from forbear.crawler.filter.config import FilterConfig, Filtered
+from forbear.crawler.filter.config import FilterConfig, FilterResult
 from forbear.optout import policy as policies
 from forbear.scripts.filter import OFFLINE_CONTACT
 from tests.crawler.crawls import Crawler, plain
@@ -113,7 +113,7 @@ def run_here(crawler: Crawler, hosts: Path, folder: Path, dies_at: int | None = 
     )
     batches = count()
 
-    def watch(_done: Filtered) -> None:
+    def watch(_done: FilterResult) -> None:
         if next(batches) == dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -24,7 +24,7 @@ from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
 from forbear.crawler.corpus import table, warc
-from forbear.crawler.corpus.writer import Corpus, Original, Repaired, Stored, WarcPage, repair
+from forbear.crawler.corpus.writer import Corpus, Original, RepairResult, WarcPage, WarcPosition, repair
 from forbear.crawler.files import part_path
 from forbear.optout.model import Capture
 
@@ -47,7 +47,7 @@ def corpus(out: Path, **options: Any) -> Corpus:
     return Corpus(out, "w1", software="Forbear/0.1.0", user_agent="B/1 (+mailto:a@b.example)", **options)
 
 
-def write(out: Path, *pages: WarcPage, **options: Any) -> list[Stored]:
+def write(out: Path, *pages: WarcPage, **options: Any) -> list[WarcPosition]:
     made = corpus(out, **options)
     stored = [made.write(each) for each in pages]
     made.close()
@@ -69,7 +69,7 @@ def rows(out: Path) -> list[dict[str, Any]]:
     return [row for path in sorted((out / "pages").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
-def ends(stored: list[Stored]) -> dict[str, int]:
+def ends(stored: list[WarcPosition]) -> dict[str, int]:
     return {each.warc_file: each.offset + each.length for each in stored}
 
 
@@ -301,7 +301,7 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatc
     assert len(list(records(path))) == 7
 
 
-def interrupted(out: Path, count: int) -> list[Stored]:
+def interrupted(out: Path, count: int) -> list[WarcPosition]:
     """A crawl that ended without closing its files, and whose lock is gone with its process."""
     stored = write(out, *(page(f"p{number}") for number in range(count)))
     for path in (out / "pages").iterdir():
@@ -321,7 +321,7 @@ def test_a_torn_record_is_cut_off(tmp_path: Path, torn: int) -> None:
     assert path.stat().st_size == stored[kept - 1].offset + stored[kept - 1].length
     assert len(list(records(path))) == 1 + 3 * kept
     assert [row["decision_id"] for row in rows(tmp_path)] == [f"id-p{number}" for number in range(kept)]
-    assert repair(tmp_path, ends(stored[:kept]).get) == Repaired()
+    assert repair(tmp_path, ends(stored[:kept]).get) == RepairResult()
 
 
 def test_the_table_made_anew_is_the_one_that_was_lost(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def nothing_known(_: str) -> None:
 
 def test_a_file_that_the_log_does_not_know(tmp_path: Path) -> None:
     finished = write(tmp_path / "other", page("a"))
-    assert repair(tmp_path / "other", nothing_known) == Repaired()
+    assert repair(tmp_path / "other", nothing_known) == RepairResult()
     assert len(rows(tmp_path / "other")) == 1
     unfinished = interrupted(tmp_path / "mine", 2)
     assert repair(tmp_path / "mine", nothing_known).removed == [unfinished[0].warc_file]
@@ -368,7 +368,7 @@ def test_a_disk_that_lost_what_was_written_is_reported(tmp_path: Path) -> None:
 def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     made = corpus(tmp_path)
     first = made.write(page("a"))
-    assert repair(tmp_path, nothing_known) == Repaired()
+    assert repair(tmp_path, nothing_known) == RepairResult()
     second = made.write(page("b"))
     made.close()
     assert second.offset == first.offset + first.length
@@ -380,9 +380,9 @@ def test_a_full_file_waits_for_its_last_row(tmp_path: Path) -> None:
     made = corpus(tmp_path, max_bytes=100)
     first, second = made.write(page("a")), made.write(page("b"))
     assert first.warc_file != second.warc_file
-    assert repair(tmp_path, {first.warc_file: 300}.get) == Repaired()
+    assert repair(tmp_path, {first.warc_file: 300}.get) == RepairResult()
     made.close()
-    assert repair(tmp_path, ends([first]).get) == Repaired()
+    assert repair(tmp_path, ends([first]).get) == RepairResult()
     assert repair(tmp_path, {first.warc_file: 300}.get).removed == [first.warc_file]
 
 

@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 import typst
 
-from forbear.crawler.lists.publications import BadPublication, Named, layouts, read
+from forbear.crawler.lists.publications import BadPublication, NamedSite, layouts, read
 
 DENMARK = "# FIXTURE\ndomæne;dato;sag\nfilms.example;02-03-2026;BS-1/2026\nwww.tv.example;02-03-2026;BS-1/2026\n"
 DENMARK_BARE = "# FIXTURE\nfilms.example\nhttp://tv.example/\n\nmusic.example\n"
@@ -49,8 +49,8 @@ def pdf(source: str) -> bytes:
 def test_denmark_csv_with_a_header() -> None:
     found = read(DENMARK.encode(), layouts()["denmark"])
     assert list(found.named.values()) == [
-        Named("films.example", "", date(2026, 3, 2), "BS-1/2026"),
-        Named("tv.example", "", date(2026, 3, 2), "BS-1/2026"),
+        NamedSite("films.example", "", date(2026, 3, 2), "BS-1/2026"),
+        NamedSite("tv.example", "", date(2026, 3, 2), "BS-1/2026"),
     ]
     assert found.unread == ["# FIXTURE"]
 
@@ -66,7 +66,7 @@ def test_denmark_csv_of_one_column_without_a_header() -> None:
 def test_austria_html_table_and_no_link_beside_it() -> None:
     found = read(AUSTRIA.encode(), layouts()["austria"])
     assert list(found.named) == ["films.example", "films.test", "tv.example"]
-    assert found.named["films.test"] == Named("films.test", "", date(2026, 3, 2), "R 0/26")
+    assert found.named["films.test"] == NamedSite("films.test", "", date(2026, 3, 2), "R 0/26")
     assert found.unread == ["R 1/26 | 05.03.2026 | verfahren eingestellt"]
 
 
@@ -88,7 +88,7 @@ def test_germany_masked_domains_are_told_as_unread() -> None:
 def test_spain_pdf_table_over_two_pages() -> None:
     found = read(pdf(SPAIN), layouts()["spain"])
     assert list(found.named) == ["films.example", "tv.example", "music.test", "books.test"]
-    assert found.named["books.test"] == Named("books.test", "", date(2026, 3, 6), "E/2026/03")
+    assert found.named["books.test"] == NamedSite("books.test", "", date(2026, 3, 6), "E/2026/03")
 
 
 def test_portugal_pdf_table() -> None:
@@ -121,7 +121,7 @@ def test_every_fixture_says_that_it_is_one() -> None:
     ],
 )
 def test_a_line_is_read_for_what_it_names(line: str, named: str, rest: str) -> None:
-    assert list(read(line.encode(), layouts()["denmark"]).named.values()) == [Named(named, rest)]
+    assert list(read(line.encode(), layouts()["denmark"]).named.values()) == [NamedSite(named, rest)]
 
 
 @pytest.mark.parametrize("line", ["com", ".com", "*", "films example", "user@films.example", "mailto:a@films.example"])

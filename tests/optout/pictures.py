@@ -17,12 +17,12 @@ DMI = "http://ns.useplus.org/ldf/vocab/DMI-"
 PROHIBITED = f"{DMI}PROHIBITED"
 
 
-def read(body: bytes, media_type: str = "application/octet-stream") -> embedded_xmp.Embedded:
+def read(body: bytes, media_type: str = "application/octet-stream") -> embedded_xmp.EmbeddedPackets:
     """Returns the XMP packets that are found in a file."""
     return embedded_xmp.read(Capture("https://lens.example/1", 200, (("Content-Type", media_type),), body))
 
 
-def values(found: embedded_xmp.Embedded) -> list[str]:
+def values(found: embedded_xmp.EmbeddedPackets) -> list[str]:
     """Returns the values of PLUS properties in all packets."""
     return [item.value for one in found.packets for item in one.properties((PLUS,))]
 

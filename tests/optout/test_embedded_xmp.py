@@ -317,7 +317,7 @@ def test_text_is_not_searched(body, media_type):
 
 def test_feed_is_no_packet_though_it_is_rdf():
     rss = RDF.replace(b"<rdf:RDF", b'<rdf:RDF xmlns="http://purl.org/rss/1.0/"').removesuffix(b">")
-    assert read(rss, "application/rss+xml") == embedded_xmp.Embedded()
+    assert read(rss, "application/rss+xml") == embedded_xmp.EmbeddedPackets()
 
 
 def nested(depth: int) -> bytes:

@@ -14,7 +14,7 @@ from forbear.reports.coverage import Evidence, inputs
 from forbear.reports.document import Document, Field, Open, Section
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.render import FORMS
-from forbear.storage.reads.figures import Check, Served, Withdrawn
+from forbear.storage.reads.figures import Check, ProtocolFigures, Withdrawn
 from tests.reports.cited import missing
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_it_never_says_compliant(form: str) -> None:
 
 
 def test_counts_of_the_log_are_evidence_for_their_paragraph_and_no_other() -> None:
-    served = Served("1.3(1)(a)", "robots", Verdict.EXCLUDED, 7, 2, NOW, NOW)
+    served = ProtocolFigures("1.3(1)(a)", "robots", Verdict.EXCLUDED, 7, 2, NOW, NOW)
     made = coverage.document(evidence(served=(served,)), {}, NOW)
     assert "robots: 7 decisions excluded at 2 hosts, last 2026-11-24 12:00Z" in str(
         section(made, "1.3(1)(a)")["evidence"]

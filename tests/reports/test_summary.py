@@ -13,14 +13,14 @@ from forbear.reports import summary
 from forbear.reports.document import Document, Field, Open, Section, Table
 from forbear.reports.inputs import BadInputs, shipped
 from forbear.reports.render import FORMS
-from forbear.reports.summary import Collected, inputs, modality, top_domains
+from forbear.reports.summary import CollectedData, inputs, modality, top_domains
 from forbear.storage.reads.figures import Share
 from tests.reports.test_policy import RUN
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MAY, JUNE = datetime(2026, 5, 2, tzinfo=UTC), datetime(2026, 6, 3, tzinfo=UTC)
-EMPTY = Collected((), policy.load(), (), (), None, 0, 0, 0)
-KNOWN = Collected(
+EMPTY = CollectedData((), policy.load(), (), (), None, 0, 0, 0)
+KNOWN = CollectedData(
     runs=(RUN,),
     rules=policy.load(),
     domains=(Share("b.example", 1, 10), Share("a.example", 3, 90)),
@@ -64,7 +64,7 @@ TEMPLATE = {
 }
 
 
-def made(known: Collected = KNOWN, said: str = "") -> Document:
+def made(known: CollectedData = KNOWN, said: str = "") -> Document:
     return summary.document(known, inputs(said), NOW)
 
 
@@ -83,7 +83,7 @@ def table(document: Document, title: str) -> Table:
 
 
 @pytest.mark.parametrize("known", [EMPTY, KNOWN], ids=["empty", "known"])
-def test_every_section_and_field_of_the_template_is_there_in_order(known: Collected) -> None:
+def test_every_section_and_field_of_the_template_is_there_in_order(known: CollectedData) -> None:
     keys = [field.key for field in made(known).fields()]
     assert keys == ["0.version", "0.last_update", *(f"{name}.{key}" for name, some in TEMPLATE.items() for key in some)]
 
