@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -61,6 +62,8 @@ def command(ctx: click.Context, out: Path, opt_out: str | None) -> int | None:
       forbear demo
       forbear demo --opt-out photos.example
     """
+    for name in [name for name in os.environ if name.startswith("FORBEAR_")]:
+        del os.environ[name]  # settings of real crawls: the demo must not write into their database
     folder = out / f"{datetime.now():%Y%m%d-%H%M%S}"  # noqa: DTZ005 a name for people on this machine
     folder.mkdir(parents=True)
     listed = folder / "operator.csv"

@@ -48,8 +48,11 @@ def read(where: Path) -> dict[str, bytes]:
 
 def signed_checkpoint(note: str, key: str) -> tuple[int, bytes]:
     """Returns size and root of the checkpoint, if the key signed it (C2SP signed-note, tlog-checkpoint)."""
-    name, identifier, encoded = key.strip().split("+", 2)
-    public = base64.b64decode(encoded, validate=True)
+    try:
+        name, identifier, encoded = key.strip().split("+", 2)
+        public = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise BadBundle(f"{key.strip()!r} is not a verifier key, NAME+ID+BASE64") from None
     if sha256(name.encode() + b"\n" + public)[:4].hex() != identifier or public[:1] != b"\x01":
         raise BadBundle("the verifier key is malformed")
     text, _, signatures = note.rpartition("\n\n")

@@ -11,8 +11,11 @@ from forbear.optout import policy
 
 
 def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document(forbear, tmp_path) -> None:
-    done = forbear("demo", "--out", "out", "--opt-out", "photos.example")
+    real = tmp_path / "real.db"
+    environment = {"FORBEAR_DB": f"sqlite:///{real}", "FORBEAR_CONTACT": "nobody"}
+    done = forbear("demo", "--out", "out", "--opt-out", "photos.example", env=environment)
     assert done.returncode == 0, done
+    assert not real.exists()  # the settings of real crawls do not reach the demo
     first, _, second = done.stdout.partition("now disallows every crawler in its robots.txt")
     [folder] = (tmp_path / "out").iterdir()
     all_are_seen(first.partition("The crawl finished")[0])

@@ -135,6 +135,7 @@ TAMPERINGS: list[tuple[str, str, str, str, str]] = [
     ("no capture", "captures/captures.jsonl", '"record"', '"x"', "is missing"),
     ("the size", "checkpoint.txt", "\n26\n", "\n27\n", "the signature under the checkpoint is not by this key"),
     ("another key", "key.vkey", "log.example", "lag.example", "the verifier key is malformed"),
+    ("no key", "key.vkey", "+", " ", "is not a verifier key, NAME+ID+BASE64"),
     ("no line", "decisions.jsonl", "{", "nothing", "decisions.jsonl, line 1"),
 ]
 
