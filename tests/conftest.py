@@ -83,7 +83,7 @@ class PostgreSQL:
         return name
 
     def drop(self, name: str) -> None:
-        """Removes a database, whoever is still connected."""
+        """Removes a database, even if somebody is still connected."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager

@@ -67,7 +67,7 @@ def check_laws(database: str, out: Path) -> None:
 
 
 def _check_quotes(connection: Connection) -> None:
-    """Law 1: the words of each reason stand in a capture that its decision rests on."""
+    """Law 1: the words of each reason are in a capture that its decision rests on."""
     rests: dict[str, list[str]] = {}
     for decision, capture in connection.execute(text("SELECT decision, capture FROM decision_captures")):
         rests.setdefault(decision, []).append(capture)
@@ -98,7 +98,7 @@ def _target(capture: Capture) -> str | None:
 
 
 def _check_corpus(connection: Connection, out: Path) -> None:
-    """Law 2, seen from the disk: each record and each row of a table is a page of the log, and stands where it says."""
+    """Law 2, seen from the disk: each record and each row of a table is a page of the log, and is where it says."""
     known = {
         row.decision: row
         for row in connection.execute(

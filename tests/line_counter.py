@@ -13,7 +13,7 @@ grew with the square of the file, it would be thousands."""
 
 
 def steps(call: Callable[[], object]) -> int:
-    """The lines of Python that a call runs in this thread, each turn of a loop anew.
+    """The lines of Python that a call runs in this thread, counting each turn of a loop.
 
     A function written in C is one line, whatever it does; where one never ends, ``faulthandler_timeout`` ends it.
     """

@@ -181,7 +181,7 @@ def altered(file: Path, table: pa.Table | None = None, content: str | None = Non
     pq.write_table((table or pq.read_table(file)).replace_schema_metadata(metadata), file)
 
 
-def test_what_is_no_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_what_is_not_a_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:
     file = write(tmp_path / "hosts.parquet", asked_of("https://a.example/"))
 
     def refused() -> str:

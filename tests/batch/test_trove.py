@@ -158,7 +158,7 @@ def test_the_markup_of_a_page_counts_where_it_is_the_text(hosts: Path) -> None:
     assert json.loads(page.metadata["reasons"])[0]["protocol"] == "robots-meta"
 
 
-def test_what_cannot_work_is_said_before_it_starts(tmp_path: Path, hosts: Path) -> None:
+def test_what_cannot_work_is_reported_before_it_starts(tmp_path: Path, hosts: Path) -> None:
     with pytest.raises(ValueError, match="'train'"):
         RightsFilter(str(hosts), use="train")
     with pytest.raises(ValueError, match="Give reasons or an exclusion_writer"):

@@ -1,4 +1,4 @@
-"""A web server that does whatever a test tells it to, in octets; and whole crawls."""
+"""A web server that sends the bytes a test gives it; and whole crawls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers in WARC files that stand for those of hosts (``filter --snapshot``): the newest counts, readable or not."""
+"""Answers in WARC files instead of those of hosts (``filter --snapshot``): the newest counts, readable or not."""
 
 from __future__ import annotations
 

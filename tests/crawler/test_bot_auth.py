@@ -114,7 +114,7 @@ def test_a_live_check_is_signed():
         (b"nonsense", ORIGIN, "is not a PEM file"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_said(tmp_path: Path, key, origin, says):
+def test_a_key_that_cannot_be_used_is_reported(tmp_path: Path, key, origin, says):
     path = tmp_path / "bot.pem"
     if isinstance(key, bytes):
         path.write_bytes(key)

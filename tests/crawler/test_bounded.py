@@ -1,4 +1,4 @@
-"""What an answer may cost is bounded, whoever asks: what goes beyond is deferred, and said by its name."""
+"""The cost of reading an answer is limited for every caller: what exceeds it is deferred, and named."""
 
 from __future__ import annotations
 

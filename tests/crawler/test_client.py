@@ -24,7 +24,7 @@ UNBOUNDED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + ROBOTS
 
 
 def cut(connection: socket.socket) -> None:
-    """Ends the connection without a word of TLS, as whoever is on the way can do."""
+    """Ends the connection without TLS's closing alert, as anybody on the way can do."""
     socket.socket(fileno=connection.detach()).close()
 
 

@@ -148,7 +148,7 @@ def test_killed_it_goes_on_with_the_part_it_was_at(
     assert Counter(pq.read_table(kept)["id"].to_pylist()).most_common(1)[0][1] == 1
 
 
-def test_what_it_cannot_take_is_said_in_a_sentence(crawler: Crawler, tmp_path: Path, hosts: Path) -> None:
+def test_what_it_cannot_take_is_reported_in_a_sentence(crawler: Crawler, tmp_path: Path, hosts: Path) -> None:
     table(tmp_path / "rows.parquet", 1)
     (tmp_path / "pages.txt").write_text("http://yes.example/\n")
     (tmp_path / "bad.parquet").write_bytes(b"no")
@@ -169,7 +169,7 @@ def test_what_it_cannot_take_is_said_in_a_sentence(crawler: Crawler, tmp_path: P
 
 
 @pytest.mark.parametrize("each", [True, None])
-def test_a_snapshot_that_is_damaged_within_is_said_in_a_sentence(
+def test_a_snapshot_that_is_damaged_within_is_reported_in_a_sentence(
     crawler: Crawler, tmp_path: Path, hosts: Path, each: bool | None
 ) -> None:
     table(tmp_path / "rows.parquet", 1)

@@ -188,7 +188,7 @@ def test_content_of_earlier_crawls_is_known_by_the_log(tmp_path: Path) -> None:
     assert [row["text"] for row in rows(tmp_path)] == ["Grüße von a", "Grüße von a"]
 
 
-def test_empty_bodies_are_no_revisits(tmp_path: Path) -> None:
+def test_empty_bodies_are_not_revisits(tmp_path: Path) -> None:
     write(tmp_path, page("a", b""), page("b", b""))
     assert [each[0].rec_type for each in records(files(tmp_path)[0])].count("response") == 2
 
@@ -324,7 +324,7 @@ def test_a_torn_record_is_cut_off(tmp_path: Path, torn: int) -> None:
     assert repair(tmp_path, ends(stored[:kept]).get) == RepairResult()
 
 
-def test_the_table_made_anew_is_the_one_that_was_lost(tmp_path: Path) -> None:
+def test_the_table_made_again_is_the_one_that_was_lost(tmp_path: Path) -> None:
     stored = write(
         tmp_path, page("a"), page("b", b"\xff\x00", (("Content-Type", "image/png"),)), page("c", page("a").capture.body)
     )

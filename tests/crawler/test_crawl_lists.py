@@ -41,7 +41,7 @@ def test_a_listed_site_is_not_asked_and_each_row_names_list_and_entry(crawler: C
     assert crawler.rows("SELECT size FROM bodies WHERE sha256 = '" + version + "'") == [(len(body),)]
 
 
-def test_a_list_that_was_not_renewed_is_told_before_the_crawl_and_the_recheck(crawler: Crawler) -> None:
+def test_a_list_that_was_not_renewed_is_reported_before_the_crawl_and_the_recheck(crawler: Crawler) -> None:
     import_list(crawler, "films.example", on=date(2026, 1, 1))
     with Web({"a.example": {"/": page()}}) as web:
         assert "denmark is" in crawler.run(web, "http://a.example/").stderr
@@ -55,7 +55,7 @@ def test_a_list_that_was_not_renewed_is_told_before_the_crawl_and_the_recheck(cr
     assert done.summary["checkpoint"] is None
 
 
-def test_a_file_stands_for_the_lists_of_the_database(crawler: Crawler, tmp_path: Path) -> None:
+def test_a_file_replaces_the_lists_of_the_database(crawler: Crawler, tmp_path: Path) -> None:
     body = import_list(crawler, "films.example")
     path = tmp_path / "other.csv"
     path.write_bytes(body.replace(b"films.example", b"other.example"))

@@ -160,7 +160,7 @@ def test_connections_that_are_cut_are_made_again(crawler_on_postgresql: Crawler,
     check(crawler, web, kept, extra=0)
 
 
-def test_a_process_that_is_told_to_stop_gives_its_hosts_to_the_other(crawler_on_postgresql: Crawler) -> None:
+def test_a_process_that_is_asked_to_stop_gives_its_hosts_to_the_other(crawler_on_postgresql: Crawler) -> None:
     crawler = crawler_on_postgresql
     replies, kept = sites(8)
     seeds = [f"http://{host}/" for host in HOSTS]

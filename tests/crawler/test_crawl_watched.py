@@ -25,7 +25,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_a_crawl_tells_its_figures_and_events(crawler: Crawler) -> None:
+def test_a_crawl_shows_its_figures_and_events(crawler: Crawler) -> None:
     sites = {
         "a.example": late(tree(6), 0.3) | {"/robots.txt": plain("User-agent: *\nDisallow: /5\n")},
         "b.example": {"/": page("/x?name=Ada"), "/x?name=Ada": page(), "/robots.txt": plain("")},
@@ -65,7 +65,7 @@ def test_a_crawl_tells_its_figures_and_events(crawler: Crawler) -> None:
         assert {"time", "level", "event", "message"} <= set(line)
 
 
-def test_a_port_that_another_has_and_a_failure_are_told_in_a_sentence(crawler: Crawler) -> None:
+def test_a_port_that_another_has_and_a_failure_are_reported_in_a_sentence(crawler: Crawler) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = crawler.run(None, "http://a.example/", code=2, metrics_port=port)
@@ -95,7 +95,7 @@ def test_a_worker_that_does_not_move_is_not_well(monitor: metrics.Monitor) -> No
     assert ask(monitor.address, "/metrics")[0] == 200
 
 
-def test_a_database_that_is_away_or_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_or_silent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "PROBE_SECONDS", 0.01)
     engine = create_engine("postgresql+psycopg://127.0.0.1:1/nothing")
     monitor = metrics.Monitor("127.0.0.1", 0, engine)

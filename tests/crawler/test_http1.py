@@ -103,7 +103,7 @@ def test_what_is_permitted_is_read(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_what_leaves_a_doubt_is_no_answer(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_leaves_a_doubt_is_not_an_answer(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1, "MAX_FRAMING", MAX_FRAMING)
     octets, failure = FAULTS[case]
     for size in (1 << 20, 1000):

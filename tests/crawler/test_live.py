@@ -69,7 +69,7 @@ def test_each_hop_of_a_redirect_is_decided_before_it_is_requested(server) -> Non
 
 
 def test_a_redirect_to_an_address_that_is_not_public_is_not_followed(server, monkeypatch) -> None:
-    """Here 127.0.0.1 alone counts as public; 127.0.0.2 stands for what lies behind the firewall."""
+    """Here 127.0.0.1 alone counts as public; 127.0.0.2 plays a host behind the firewall."""
     monkeypatch.setattr(Guard, "allows", lambda _, address: address == "127.0.0.1")
     server.answers |= {"/robots.txt": ok(""), "/a": to(f"http://127.0.0.2:{server.port}/secret")}
     outcome = asked(f"{server.origin}/a")
@@ -213,6 +213,6 @@ def test_nothing_is_taken_from_the_environment(server, monkeypatch) -> None:
     assert asked(f"{server.origin}/a").captures[-1].body == b"direct"
 
 
-def test_what_is_no_url_is_not_fetched() -> None:
+def test_what_is_not_a_url_is_not_fetched() -> None:
     with pytest.raises(NotAUrl):
         asked("ftp://a.example/")

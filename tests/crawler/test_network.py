@@ -229,7 +229,7 @@ def test_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "example.org", "1.2.3", "0x7f.0.0.1"])
-def test_what_is_no_address_is_not_judged(address: str) -> None:
+def test_what_is_not_an_address_is_not_judged(address: str) -> None:
     with pytest.raises(ValueError, match="does not appear"):
         is_public(address)
 

@@ -79,7 +79,7 @@ def test_piracy_shield_names_addresses_too() -> None:
     assert list(found.named) == ["films.example", "192.0.2.7", "[2001:db8::7]"]
 
 
-def test_germany_masked_domains_are_told_as_unread() -> None:
+def test_germany_masked_domains_are_reported_as_unread() -> None:
     found = read(GERMANY.encode(), layouts()["germany"])
     assert list(found.named) == ["films.example", "tv.example"]
     assert [line.split(" | ")[1] for line in found.unread] == ["CUII 1/22"]
@@ -125,7 +125,7 @@ def test_a_line_is_read_for_what_it_names(line: str, named: str, rest: str) -> N
 
 
 @pytest.mark.parametrize("line", ["com", ".com", "*", "films example", "user@films.example", "mailto:a@films.example"])
-def test_what_names_no_site_is_told_and_not_listed(line: str) -> None:
+def test_what_names_no_site_is_reported_and_not_listed(line: str) -> None:
     found = read(f"tv.example\n{line}\n".encode(), layouts()["denmark"])
     assert list(found.named) == ["tv.example"]
     assert found.unread == [line]

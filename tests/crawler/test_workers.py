@@ -141,7 +141,7 @@ def test_a_worker_ends_with_its_parent() -> None:
         pass
 
 
-def test_a_program_that_is_no_python_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_python_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with WorkerPool(1) as pool, pytest.raises(OSError, match="A process that reads files could not be started"):
         pool.run(calls.pid)

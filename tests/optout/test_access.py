@@ -123,7 +123,7 @@ def test_broken_linked_data_without_the_word_says_nothing(site):
     assert site.ask(access, page) == ([], [])
 
 
-def test_script_of_another_type_is_no_linked_data(site):
+def test_script_of_another_type_is_not_linked_data(site):
     assert site.ask(access, site.page(f"<script type=text/javascript>x = {{{FALSE}}}</script>")) == ([], [])
 
 
@@ -188,7 +188,7 @@ VENDORS = [
 
 
 @pytest.mark.parametrize(("vendor", "markup", "quote"), VENDORS, ids=range(len(VENDORS)))
-def test_challenge_pages_are_blocked_which_is_no_opt_out(site, vendor, markup, quote):
+def test_challenge_pages_are_blocked_which_is_not_an_opt_out(site, vendor, markup, quote):
     statements, gaps = site.ask(access, site.page(f"<!DOCTYPE html><title>archive.example</title>{markup}"))
     assert ([s.quote for s in statements], gaps) == ([quote] if quote else [], []), vendor
     assert all(s.note.startswith("Blocked") for s in statements)

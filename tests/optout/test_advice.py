@@ -246,7 +246,7 @@ VECTORS = sorted((Path(__file__).parents[1] / "vectors").glob("*.jsonl"))
 
 @pytest.mark.parametrize("path", VECTORS, ids=[path.stem for path in VECTORS])
 def test_whatever_a_site_says_its_owner_gets_findings_in_the_sites_words(path: Path) -> None:
-    """No conformance vector stops a rule; whatever is quoted was said, a failure is quoted by its name."""
+    """No conformance vector stops a rule; every quotation is in the file, and a failure is quoted by its name."""
     for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
         vector = json.loads(line)
         _, question, captures = case.from_json(vector)
@@ -304,12 +304,12 @@ def test_a_site_that_shuts_everything_says_what_it_means() -> None:
     assert [one.rule for one in found if one.level is not Level.NOTE] == []
 
 
-def test_places_that_were_not_looked_at_are_no_silence() -> None:
+def test_places_that_were_not_looked_at_are_not_silence() -> None:
     with pytest.raises(ValueError, match="has not been looked at"):
         advise(Question(f"{ORIGIN}/"), [], policy.load())
 
 
-def test_the_same_fault_is_told_so_often_and_no_more() -> None:
+def test_the_same_fault_is_reported_a_limited_number_of_times() -> None:
     site = robots("User-agent: *\n" + "".join(f"Disallow: {number}\n" for number in range(1_000)))
     assert len([found for found in site.faults() if found.rule == "robots/no-slash"]) == 64
 

@@ -58,7 +58,7 @@ def _own_words(site: Site, found: Finding) -> bool:
 
 
 @pytest.mark.parametrize("item", _numbered(intent="reserved", well_formed=False))
-def test_a_reservation_that_misses_its_form_is_told_and_mended(item: dict[str, Any]) -> None:
+def test_a_reservation_that_misses_its_form_is_reported_and_mended(item: dict[str, Any]) -> None:
     site = _site(item)
     faults = site.faults()
     assert faults
@@ -90,7 +90,7 @@ def test_a_well_formed_reservation_raises_no_alarm_unless_it_misses_some() -> No
 
 
 @pytest.mark.parametrize("item", _numbered(kind="robots.txt", intent="reserved", well_formed=True))
-def test_names_alone_are_told_and_the_lines_for_all_are_read_by_all(item: dict[str, Any]) -> None:
+def test_only_names_are_reported_and_the_lines_for_all_are_read_by_all(item: dict[str, Any]) -> None:
     site = _site(item)
     found = next((found for found in site.faults() if found.rule == "robots/agents-by-name"), None)
     assert (found is None) == (site.verdict() is Verdict.EXCLUDED)

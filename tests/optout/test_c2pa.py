@@ -155,12 +155,12 @@ def test_a_manifest_elsewhere_is_named_in_any_container(site):
         assert [s.quote for s in site.ask(c2pa, site.page(asset), elsewhere)[0]] == ["notAllowed"]
 
 
-def test_hashes_of_a_segment_are_no_store(site):
+def test_hashes_of_a_segment_are_not_a_store(site):
     segment = box(b"styp", b"msdh") + box(b"moof") + box(b"uuid", BOX, bytes(4), b"merkle\0", bytes(30))
     assert site.ask(c2pa, site.page(segment, media_type="video/iso.segment")) == ([], [])
 
 
-def test_a_store_that_is_called_hashes_is_no_silence(site):
+def test_a_store_that_is_called_hashes_is_not_silence(site):
     """What a box is for is not signed."""
     octets, _ = signed(picture("AVIF"), NO, media_type="image/avif")
     for other in (b"merkle\0\0\0", b"manifesX\0"):
@@ -168,7 +168,7 @@ def test_a_store_that_is_called_hashes_is_no_silence(site):
         assert [gap.defers for gap in gaps] == [ALWAYS]
 
 
-def test_a_store_in_a_place_where_none_belongs_is_no_silence(site):
+def test_a_store_in_a_place_where_none_belongs_is_not_silence(site):
     start = WHOLE.index(b"\xff\xeb")
     end = start + 2 + int.from_bytes(WHOLE[start + 2 : start + 4])
     behind = WHOLE[:start] + WHOLE[end:].removesuffix(b"\xff\xd9") + WHOLE[start:end] + b"\xff\xd9"
@@ -304,7 +304,7 @@ def test_file_that_is_cut_off_is_never_silent(site, kind, media_type):
 
 
 @given(st.data())
-def test_damage_of_any_kind_is_no_crash(data):
+def test_damage_of_any_kind_is_not_a_crash(data):
     at = data.draw(st.integers(0, len(WHOLE) - 1))
     damaged = WHOLE[:at] + data.draw(st.binary(max_size=8)) + WHOLE[at + data.draw(st.integers(0, 8)) :]
     found = c2pa_store.embedded(Capture(PAGE, 200, (), damaged))
@@ -317,7 +317,7 @@ def test_too_many_entries_defer(site):
     assert (statements, [gap.quote for gap in gaps]) == ([], ["unreadable"])
 
 
-def test_page_that_speaks_of_manifests_is_no_manifest(site):
+def test_page_that_speaks_of_manifests_is_not_a_manifest(site):
     assert site.ask(c2pa, site.page("<p>c2pa jumb content_credential</p>")) == ([], [])
     assert site.ask(c2pa, site.page("c2pa jumb", media_type="text/plain")) == ([], [])
     comment = b"\xff\xfe\x10\0" + APART[:0x0FFE].ljust(0x0FFE)

@@ -34,7 +34,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert captures.get("https://a.example/a") is None
 
 
-def test_what_is_said_is_taken() -> None:
+def test_stated_preferences_are_read() -> None:
     stated = case(agent="Other", use="search", profile="strict", at="2026-01-31T12:00:00+01:00", unknown={"key": 1})
     question = from_json(stated).question
     at = datetime(2026, 1, 31, 11, tzinfo=UTC)

@@ -315,7 +315,7 @@ def test_text_is_not_searched(body, media_type):
     assert (values(found), found.failures) == ([], [])
 
 
-def test_feed_is_no_packet_though_it_is_rdf():
+def test_feed_is_not_a_packet_though_it_is_rdf():
     rss = RDF.replace(b"<rdf:RDF", b'<rdf:RDF xmlns="http://purl.org/rss/1.0/"').removesuffix(b">")
     assert read(rss, "application/rss+xml") == embedded_xmp.EmbeddedPackets()
 
@@ -393,7 +393,7 @@ def test_file_that_cannot_be_read(what, body):
     assert values(found) in ([], [PROHIBITED])
 
 
-def test_what_is_wrong_with_a_pdf_is_said_in_the_same_words_in_every_run():
+def test_what_is_wrong_with_a_pdf_is_reported_in_the_same_words_in_every_run():
     # Two files, so that nothing is remembered; streams that live at once stand at different addresses.
     broken = [read(b"%PDF-1.4\n1 0 obj<</Metadata 2 0 R>>endobj" + end).failures for end in (b"", b" ")]
     assert broken[0] == broken[1]
@@ -415,7 +415,7 @@ def test_file_that_is_cut_off_is_never_silent(section, body):
 
 
 @given(st.sampled_from([body for _, body in FILES]), st.data())
-def test_damage_of_any_kind_is_no_crash(body, data):
+def test_damage_of_any_kind_is_not_a_crash(body, data):
     at = data.draw(st.integers(0, len(body) - 1))
     damaged = body[:at] + data.draw(st.binary(max_size=8)) + body[at + data.draw(st.integers(0, 8)) :]
     found = read(damaged)

@@ -143,7 +143,7 @@ LIMITS = re.findall(
 
 
 @pytest.mark.parametrize(("number", "unit", "module", "constant"), LIMITS, ids=[limit[3] for limit in LIMITS])
-def test_page_tells_the_limits_as_they_are(number, unit, module, constant):
+def test_page_shows_the_limits_as_they_are(number, unit, module, constant):
     value = getattr(importlib.import_module(f"forbear.optout.readers.{module}"), constant)
     assert value == int(number.replace(",", "")) << (20 if unit else 0)
     assert len(LIMITS) == 37

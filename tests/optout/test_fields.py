@@ -38,7 +38,7 @@ def test_a_location_is_asked_for_in_the_octets_that_came(location: bytes, target
     assert found.href == f"https://a.example{target}"
 
 
-def test_a_location_whose_host_is_no_name_leads_nowhere() -> None:
+def test_a_location_whose_host_is_not_a_name_leads_nowhere() -> None:
     assert redirect(Capture(PAGE, 302, (("Location", field_text(b"https://caf\xe9.example/")),))) is None
     assert urls.join(PAGE, field_text("https://café.example/".encode())).host == "xn--caf-dma.example"
 
@@ -51,7 +51,7 @@ def test_a_location_whose_host_is_no_name_leads_nowhere() -> None:
         ("tdm-reservation", b"1", "tdmrep", "1"),
     ],
 )
-def test_a_reservation_beside_octets_that_are_no_text_counts(name, value: bytes, protocol, quote) -> None:
+def test_a_reservation_beside_octets_that_are_not_text_counts(name, value: bytes, protocol, quote) -> None:
     page = Capture(
         PAGE, 200, (("Content-Type", "text/html"), (name, field_text(value)), ("X-\udce9", "\udce9")), b"<p>"
     )

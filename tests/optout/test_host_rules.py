@@ -208,7 +208,7 @@ def test_urls_with_the_same_answers_share_an_outcome() -> None:
     assert rules.find(f"{ORIGIN}/a/1") is rules.find(f"{ORIGIN}/%61/2") is not rules.find(f"{ORIGIN}/b/2.pdf")
 
 
-def test_what_does_not_fit_is_decided_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_is_decided_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_rules, "MOST_OUTCOMES", 1)
     rules = HostRules(Question(ORIGIN, at=AT), Captures([SHUT], complete=True), POLICY)
     assert rules.find(f"{ORIGIN}/1") is rules.find(f"{ORIGIN}/2")

@@ -89,7 +89,7 @@ def test_a_page_that_is_an_attack_is_not_read(body):
 
 
 @pytest.mark.parametrize("body", ATTACKS[4:], ids=range(len(ATTACKS) - 4))
-def test_it_is_no_reason_to_defer_where_nothing_could_be_reserved(body):
+def test_it_is_not_a_reason_to_defer_where_nothing_could_be_reserved(body):
     assert html.read(page(body.removeprefix(NO))) == html.HtmlPage()
 
 

@@ -105,11 +105,11 @@ SILENT = [
 
 
 @pytest.mark.parametrize(("what", "description"), SILENT)
-def test_what_is_no_word_on_data_mining(site, what, description):
+def test_what_is_not_a_word_on_data_mining(site, what, description):
     assert site.ask(iptc, site.page(jpeg(main(packet(description))))) == ([], []), what
 
 
-def test_what_people_have_to_read_is_told(site):
+def test_what_people_have_to_read_is_reported(site):
     constraint = '<rdf:Alt><rdf:li xml:lang="x-default">Ask the harbour office</rdf:li></rdf:Alt>'
     description = (
         f'plus:DataMining="{DMI}PROHIBITED-SEECONSTRAINT"><plus:OtherConstraints>{constraint}</plus:OtherConstraints>'
@@ -124,7 +124,7 @@ def test_a_yes_in_one_packet_lifts_no_no_in_another(site):
     assert {s.preference: s.force for s in statements} == {ALLOW: STANDING, DISALLOW: STANDING}
 
 
-def test_what_many_packets_say_is_told_once(site):
+def test_what_many_packets_say_is_reported_once(site):
     assert len(site.ask(iptc, site.page(jpeg(*[main(packet())] * 40)))[0]) == 1
     each = [main(packet(f'plus:DataMining="{number}">')) for number in range(40)]
     _, gaps = site.ask(iptc, site.page(jpeg(*each)))

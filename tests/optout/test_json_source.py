@@ -32,7 +32,7 @@ def test_it_reads_what_python_reads(value, indent, ascii_only):
 
 
 @given(st.dictionaries(st.text(), texts, max_size=4))
-def test_a_member_is_found_again_where_it_stands(value):
+def test_a_member_is_found_again_where_it_is(value):
     text = json.dumps(value, indent=1)
     parsed = json_source.parse(text)
     assert isinstance(parsed, Object)
@@ -41,7 +41,7 @@ def test_a_member_is_found_again_where_it_stands(value):
 
 
 @pytest.mark.parametrize("text", ["", " ", "[1,]", "{'a': 1}", "01", "NaN", "-Infinity", "[1] 2", '"\n"', "[" * 10**5])
-def test_what_is_no_json(text):
+def test_what_is_not_json(text):
     with pytest.raises(Unreadable):
         json_source.parse(text)
 

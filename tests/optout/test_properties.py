@@ -180,7 +180,7 @@ def test_one_allow_more_never_shuts(groups: list[tuple[list[str], list[str]]], r
     st.lists(group, max_size=4),
     st.sampled_from(["Sitemap: https://a.example/", "Host: a", "Crawl-delay: 1", "", "# x", "=="]),
 )
-def test_a_line_that_is_no_rule_changes_nothing(groups: list[tuple[list[str], list[str]]], line: str) -> None:
+def test_a_line_that_is_not_a_rule_changes_nothing(groups: list[tuple[list[str], list[str]]], line: str) -> None:
     """RFC 9309 2.2.4, 2.3.1.5: other records, comments, blank lines and what cannot be parsed, after every line."""
     file = written(groups)
     lines = str(file[HOST + "/robots.txt"]["body"], "utf-8").split("\n")  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Reservations in prose: a sentence in each official language of the EU, the places where they stand, the bounds."""
+"""Reservations in prose: a sentence in each official language of the EU, their places, the limits."""
 
 # ruff: noqa: RUF001 - two of the alphabets have letters that look like Latin ones
 

@@ -35,7 +35,7 @@ def test_nobody_is_excluded_who_is_open(file: File) -> None:
 
 @pytest.mark.parametrize("file", RESERVED, ids=lambda file: file.source)
 def test_a_flag_decides_nothing_in_standard_and_nothing_about_search(file: File) -> None:
-    """Measure 1.3(5): what is said about training says nothing about search."""
+    """Measure 1.3(5): a statement about training does not cover search."""
     if file.heard() == "flagged":
         assert file.decision(Profile.STANDARD).verdict is Verdict.ALLOWED
         strict = file.decision(Profile.STRICT)

@@ -159,7 +159,7 @@ def test_a_quotation_leads_back_to_its_octets(body, codec, quote):
     assert octets.decode(codec).removeprefix("\ufeff") == quote
 
 
-def test_octets_that_are_no_text_are_shown():
+def test_octets_that_are_not_text_are_shown():
     found = known(b"\xe9<a b='\x92'>", "text/html; charset=utf-8")
     assert found.quote(1, len(found.text)) == "<a b='\\x92'>"
     assert found.octets(1, len(found.text)) == b"<a b='\x92'>"

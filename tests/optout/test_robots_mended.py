@@ -65,7 +65,7 @@ IN_FORM = [
 
 
 @pytest.mark.parametrize("body", IN_FORM)
-def test_what_does_not_shut_the_url_is_no_doubt(body):
+def test_what_does_not_shut_the_url_is_not_doubtful(body):
     strict = decided(body, Profile.STRICT)
     assert (strict.verdict, [s for s in strict.statements if s.force is StatementStatus.FLAGGED]) == (
         Verdict.ALLOWED,

@@ -169,7 +169,7 @@ def test_byte_order_mark_is_passed_over(site):
     assert gaps == []
 
 
-def test_policy_tells_whom_to_ask(site):
+def test_policy_shows_whom_to_ask(site):
     rule = '{"location": "/", "tdm-reservation": 1, "tdm-policy": "https://archive.example/policy"}'
     statements, _ = site.ask(tdmrep, site.file(WELL_KNOWN, f"[{rule}]"))
     assert statements[0].note == "tdm-policy: https://archive.example/policy"
@@ -268,7 +268,7 @@ def test_path_of_a_package_document_is_written_as_in_urls(site):
     assert ([(s.quote, s.where) for s in statements], gaps) == ([(TWO, "OEBPS/%63ontent.opf, (//meta)[1]")], [])
 
 
-def test_another_archive_is_no_book(site):
+def test_another_archive_is_not_a_book(site):
     octets = io.BytesIO()
     with zipfile.ZipFile(octets, "w") as archive:
         archive.writestr("a.txt", "harbour")

@@ -57,7 +57,7 @@ def is_let_in(name: str) -> bool:
         "tests/vectors/__pycache__/__init__.cpython-311.pyc",
     ],
 )
-def test_what_is_no_source_stays_outside(name: str):
+def test_what_is_not_a_source_stays_outside(name: str):
     assert not is_let_in(name)
 
 

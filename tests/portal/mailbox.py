@@ -12,7 +12,7 @@ from typing import Self
 
 
 def search(pattern: str, text: str) -> str:
-    """What the group of a pattern finds in a text where it must stand."""
+    """Returns what the group of a pattern finds in a text that must have it."""
     found = re.search(pattern, text)
     assert found, f"{pattern} is not in {text}"
     return found[1]

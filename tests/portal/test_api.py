@@ -68,7 +68,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(portal, token, crawled
     "path", ["decisions", "decisions/x", "bundle", "figures", "complaints", "complaints/x", "access-log"]
 )
 @pytest.mark.parametrize("authorization", [None, "Bearer x", "Basic YTpi"])
-def test_without_a_token_nothing_is_told(portal, path, authorization):
+def test_without_a_token_nothing_is_reported(portal, path, authorization):
     refused = portal.get(f"/api/v1/{path}", headers={"Authorization": authorization} if authorization else {})
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert set(refused.json()) == {"error"}
@@ -100,7 +100,7 @@ def test_complaints_are_worked(portal, token, engine):
     assert portal.get(f"/api/v1/complaints/{number}", headers=token).json()["steps"][-1]["by"] == "ada"
 
 
-def test_the_numbers_of_the_plots_are_told(portal, token, crawled):
+def test_the_numbers_of_the_plots_are_reported(portal, token, crawled):
     told = portal.get("/api/v1/figures", headers=token).json()["figures"]
     assert told["deferred"]["rows"] == [{"heading": "503", "numbers": [1]}]
     assert told["adoption"]["labels"] == ["disallow"]

@@ -63,7 +63,7 @@ def test_filters_are_the_url(dashboard, query, expected):
 
 
 @pytest.mark.parametrize("query", ["verdict=maybe", "since=yesterday", "after=x", "domain=a b", "stage=x"])
-def test_what_is_no_filter_is_a_sentence(dashboard, query):
+def test_what_is_not_a_filter_is_a_sentence(dashboard, query):
     answer = dashboard.get(f"/dashboard/log?{query}")
     assert answer.status_code == 422
 
@@ -196,7 +196,7 @@ def test_a_bundle_has_an_end(dashboard, monkeypatch):
     assert "These are more than 3 decisions" in dashboard.get("/dashboard/log.zip").text
 
 
-def test_a_cell_is_no_formula():
+def test_a_cell_is_not_a_formula():
     assert [escape_formula(text) for text in ("=1+1", "@a", "-1", "a", 5, None)] == [
         "'=1+1",
         "'@a",
@@ -256,5 +256,5 @@ def test_nobody_sees_addresses_without_signing_in(portal, path):
     assert portal.get(path).status_code == 303
 
 
-def test_a_decision_that_is_not_there_is_said_so(dashboard):
+def test_a_decision_that_is_not_there_is_reported(dashboard):
     assert dashboard.get("/dashboard/decisions/nothing").status_code == 404

@@ -155,7 +155,9 @@ def test_a_rightsholder_complains_and_follows_it_to_its_end(serve, page: Page, e
     expect(page.get_by_text("our crawlers leave alone what is named below")).to_be_visible()
 
 
-def test_somebody_of_a_legal_team_reads_what_is_honoured_and_is_told_of_changes(serve, page: Page, mailbox: Mailbox):
+def test_somebody_of_a_legal_team_reads_what_is_honoured_and_gets_mail_about_changes(
+    serve, page: Page, mailbox: Mailbox
+):
     smtp = Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example")
     portal = serve(smtp=smtp)
     page.goto(portal.url)
@@ -174,7 +176,7 @@ def test_somebody_of_a_legal_team_reads_what_is_honoured_and_is_told_of_changes(
     expect(page.get_by_role("heading", name="It has ended")).to_be_visible()
 
 
-def test_whoever_has_a_keyboard_alone_gets_to_the_content_first(serve, page: Page):
+def test_with_only_a_keyboard_the_content_comes_first(serve, page: Page):
     portal = serve()
     page.goto(portal.url)
     page.keyboard.press("Tab")
@@ -227,7 +229,7 @@ def pages(engine) -> dict[str, str]:
 
 
 def rules(page: Page, *only: str) -> list[str]:
-    """What axe-core finds on a page as it stands; by these rules alone, if any are named."""
+    """Returns what axe-core finds on a page, by these rules only if any are named."""
     options = {"runOnly": list(only), "resultTypes": ["violations"]} if only else {"resultTypes": ["violations"]}
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [

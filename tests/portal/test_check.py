@@ -106,7 +106,7 @@ def test_more_than_fits_is_refused(portal):
     assert (huge.status_code, "More than 32 MiB were sent" in huge.text) == (413, True)
 
 
-def test_what_is_no_address_is_said(portal):
+def test_what_is_not_an_address_is_reported(portal):
     page = checked(portal, "ftp://a.example")
     assert page.status_code == 422
     assert "is not a domain or URL" in page.text

@@ -79,7 +79,7 @@ def test_a_complaint_gets_a_number_and_a_private_page_that_follows_it(portal, en
     ],
 )
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_is_missing_is_said_and_nothing_is_lost(portal, engine, changes, says):
+def test_what_is_missing_is_reported_and_nothing_is_lost(portal, engine, changes, says):
     page = send(portal, **changes)
     assert page.status_code == 422
     assert says in page.text
@@ -168,14 +168,14 @@ def test_each_step_and_its_reason_is_shown_and_what_is_accepted_is_excluded_at_o
     assert "<code>library.example</code> and all below it" in page
 
 
-def test_a_step_that_is_late_is_said_to_be(portal, engine):
+def test_a_late_step_is_marked(portal, engine):
     link = send(portal).headers["location"]
     with writing(engine) as connection:
         connection.execute(complaints.update().values(due_at=now() - timedelta(days=1)))
     assert "and is late" in portal.get(link).text
 
 
-def test_the_receipt_is_mailed_and_the_contact_is_told(serve, mailbox):
+def test_the_receipt_is_mailed_and_the_contact_gets_a_mail(serve, mailbox):
     smtp = Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example")
     portal = serve(smtp=smtp, contact="mailto:legal@operator.example")
     number = number_of(portal.get(send(portal).headers["location"]))
@@ -188,5 +188,5 @@ def test_the_receipt_is_mailed_and_the_contact_is_told(serve, mailbox):
     assert "lamp" not in notice.get_content()
 
 
-def test_the_domain_that_was_looked_up_stands_in_the_form(portal):
+def test_the_domain_that_was_looked_up_is_in_the_form(portal):
     assert ">journal.example</textarea>" in portal.get("/complaints", params={"about": "journal.example"}).text

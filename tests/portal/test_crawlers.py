@@ -144,7 +144,7 @@ def links(mail) -> str:
     return search(r"http://portal\.example(/subscriptions/\S+)", mail.get_content())
 
 
-def test_changes_are_mailed_to_whoever_confirmed_and_to_nobody_else(serve, mailbox):
+def test_changes_are_mailed_only_to_confirmed_subscribers(serve, mailbox):
     smtp = Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example")
     portal = serve(smtp=smtp)
     portal.get("/crawlers")
@@ -226,7 +226,7 @@ def test_a_mail_server_that_is_away_is_tried_again(serve, mailbox, engine):
 
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@localhost", "a@b.example\nBcc: c@d.example", "a b@c.example"])
-def test_what_is_no_address_is_not_written_to(serve, mailbox, email):
+def test_what_is_not_an_address_is_not_written_to(serve, mailbox, email):
     portal = serve(smtp=Smtp("127.0.0.1", mailbox.port, False, "portal@operator.example"))
     assert portal.post("/crawlers", "/subscriptions", {"email": email}).status_code == 422
     deliver(portal.app.state.portal)

@@ -204,7 +204,7 @@ def test_servers_have_addresses_and_ports():
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_control_of_a_host_is_no_control_of_the_domain_above(serve, sites):
+def test_control_of_a_host_is_not_control_of_the_domain_above(serve, sites):
     by_https, _, proxy = sites
     portal = serve(proxy=proxy)
     link, token = begin(portal, "www.journal.example")

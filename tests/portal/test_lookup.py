@@ -38,7 +38,7 @@ def test_the_figures_and_the_words_of_a_domain_with_all_below_it(portal):
     assert "Disallow: /no # &lt;b&gt;&amp;amp;&lt;/b&gt;" in page  # a site's words reach the page as text
 
 
-def test_never_seen_is_told_apart_from_excluded(portal):
+def test_never_seen_differs_from_excluded(portal):
     unseen = portal.get("/lookup", params={"name": "nobody.example"})
     excluded = portal.get("/lookup", params={"name": "bücher.example"})
     assert unseen.status_code == 200
@@ -56,7 +56,7 @@ def test_what_could_not_be_read_is_shown_as_a_failure(portal):
 
 
 @pytest.mark.parametrize("name", ["journal.example", "gallery.example", "https://gallery.example/hidden/harbour"])
-def test_no_address_of_a_page_is_told_without_proof(portal, name):
+def test_no_address_of_a_page_is_reported_without_proof(portal, name):
     for path in ("/lookup", "/api/lookup"):
         told = portal.get(path, params={"name": name}).text.replace("https://gallery.example/hidden/harbour", "", 1)
         assert "hidden" not in told if path == "/api/lookup" else "/hidden/harbour of" not in told
@@ -79,7 +79,7 @@ def test_the_line_of_the_operators_list_is_not_shown(portal):
 
 
 @pytest.mark.parametrize("asked", ["ftp://a.example/", "http://", "::", "a b.example", "https://exa<mple/"])
-def test_what_is_no_domain_is_said_in_a_sentence(portal, asked):
+def test_what_is_not_a_domain_is_reported_in_a_sentence(portal, asked):
     for path in ("/lookup", "/api/lookup"):
         answer = portal.get(path, params={"name": asked})
         assert answer.status_code == 422
@@ -116,7 +116,7 @@ def test_the_list_of_infringing_sites_is_quoted(portal):
     assert "pirate.example,a court" in portal.get("/lookup", params={"name": "pirate.example"}).text
 
 
-def test_words_are_shown_in_the_file_they_stand_in(portal):
+def test_words_are_shown_in_their_file(portal):
     page = portal.get("/lookup", params={"name": "journal.example"}).text
     assert "In its place: https://journal.example/robots.txt" in page
     assert "User-agent: *\n<mark>Disallow: /no</mark>" in page

@@ -25,7 +25,7 @@ OTHER = RSAKey.generate_key(2048, {"kid": "one"})
 
 
 class Provider:
-    """A small issuer on loopback: it signs in whoever comes as ``subject``, and does the code flow with PKCE."""
+    """A small issuer on loopback: it signs everybody in as ``subject``, and does the code flow with PKCE."""
 
     def __init__(self) -> None:
         self.subject = "s-1"
@@ -156,7 +156,7 @@ def test_an_account_of_an_issuer_has_no_password(portal, engine):
     assert portal.post("/dashboard/sign-in", "/dashboard/sign-in", given).status_code == 403
 
 
-def test_where_no_issuer_answers_or_is_named_that_is_said(serve, engine, provider):
+def test_where_no_issuer_answers_or_is_named_that_is_reported(serve, engine, provider):
     url = provider.url
     provider.server.shutdown()
     provider.server.server_close()

@@ -80,18 +80,18 @@ def test_an_attachment_is_only_ever_saved(dashboard, number):
     assert dashboard.get(f"/dashboard/complaints/{number}/files/7").status_code == 404
 
 
-def test_what_is_late_is_said_so(dashboard, engine):
+def test_late_complaints_are_marked(dashboard, engine):
     with writing(engine) as connection:
         receive(connection, NOTICE, now() - WITHIN[ComplaintState.RECEIVED] - timedelta(days=1))
     assert "late: was due by" in dashboard.get("/dashboard/complaints").text
 
 
-def test_whoever_only_reads_the_log_sees_no_complaint(portal, engine, number):
+def test_a_reader_of_the_log_sees_no_complaints(portal, engine, number):
     sign_in(portal, enrolled(engine, "vera", Role.VIEWER))
     for path in ("/dashboard/complaints", f"/dashboard/complaints/{number}", f"/dashboard/complaints/{number}/files/0"):
         assert portal.get(path).status_code == 403
 
 
-def test_what_is_not_there_is_said_so(dashboard):
+def test_what_is_not_there_is_reported(dashboard):
     assert dashboard.get("/dashboard/complaints/2026-AAAAAA").status_code == 404
     assert dashboard.get("/dashboard/complaints?state=lost").status_code == 422

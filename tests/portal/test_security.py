@@ -53,7 +53,7 @@ def test_what_is_not_there_is_a_page_with_a_sentence(portal):
     assert portal.get("/api/nowhere").json() == {"error": "There is no page at this address."}
 
 
-def test_too_many_requests_are_told_when_to_come_back(serve):
+def test_too_many_requests_learn_when_to_come_back(serve):
     portal = serve(rates=Rates(pages=2, forms=1, checks=1))
     assert [portal.get("/").status_code for _ in range(3)] == [200, 200, 429]
     refused = portal.get("/")

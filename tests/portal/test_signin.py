@@ -134,7 +134,7 @@ def test_a_sign_in_without_the_forms_token_is_refused(portal, engine):
     assert portal.client.post("/dashboard/sign-in", data={"name": "grace", "password": PASSWORD}).status_code == 403
 
 
-def test_whoever_is_not_signed_in_is_sent_to_the_form_and_then_back(portal, engine):
+def test_without_a_session_the_form_comes_first_and_then_the_page(portal, engine):
     account = enrolled(engine, "grace", Role.ADMIN)
     sent = portal.get("/dashboard/access-log?name=a")
     assert sent.headers["location"] == "/dashboard/sign-in?next=/dashboard/access-log%3Fname%3Da"

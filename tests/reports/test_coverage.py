@@ -95,13 +95,13 @@ def test_lists_that_are_missing_or_stale_are_open_points() -> None:
         assert words in str(section(made, "1.2(1)(b)")["open"].value)
 
 
-def test_what_nobody_has_said_is_open() -> None:
+def test_what_nobody_has_filled_in_is_open() -> None:
     found = section(coverage.document(evidence(), {}, NOW), "1.4")
     for key in ("applicable", "responsible", "reviewed", "next_review"):
         assert isinstance(found[key].value, Open)
 
 
-def test_what_the_operator_says_stands_there_and_overdue_dates_are_told() -> None:
+def test_what_the_operator_says_stands_there_and_overdue_dates_are_reported() -> None:
     said = inputs("""
         [statement]
         organisation = "Example Research"
@@ -143,7 +143,7 @@ def test_what_the_operator_says_stands_there_and_overdue_dates_are_told() -> Non
         ("[", "is not TOML"),
     ],
 )
-def test_a_mistake_in_the_inputs_is_told(text: str, sentence: str) -> None:
+def test_a_mistake_in_the_inputs_is_reported(text: str, sentence: str) -> None:
     with pytest.raises(BadInputs, match=sentence):
         inputs(text)
 

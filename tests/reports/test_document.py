@@ -62,7 +62,7 @@ def test_json_has_the_digest_which_does_not_depend_on_when_it_was_made() -> None
     assert content["sections"][0]["sections"][0]["blocks"][0]["rows"][1][1] == {"open": "the other value"}
 
 
-def test_open_places_are_counted_wherever_they_stand() -> None:
+def test_open_places_are_counted_wherever_they_are() -> None:
     assert list(made(Open("q")).open_points()) == [("First", "q"), ("Inner", "q"), ("Inner", "the other value")]
     assert [field.key for field in made().fields()] == ["k"]
 

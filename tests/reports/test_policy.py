@@ -1,4 +1,4 @@
-"""The copyright policy document: what it cites exists, what is in force stands in it, what nobody has said is open."""
+"""The copyright policy document: what it cites exists, what is in force is in it, and gaps are open."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_what_it_cites_exists_and_whatever_the_code_does_is_cited() -> None:
     assert missing([], ["tests/storage/test_documents.py::test_from_a_row_to_its_documents"]) == []
 
 
-def test_each_protocol_in_force_stands_in_it_with_its_specification() -> None:
+def test_each_protocol_in_force_is_in_it_with_its_specification() -> None:
     [table] = [block for block in section(made(), "Reservations of rights").blocks if isinstance(block, Table)]
     assert [row[0] for row in table.rows] == list(policies.load().protocols)
     assert table.columns[-2:] == ("excludes", "defers")
 
 
-def test_departures_stand_in_it_with_their_reasons() -> None:
+def test_departures_are_in_it_with_their_reasons() -> None:
     rules = '[protocols.rsl]\nreason = "licensed by letter"\nstandard = {excludes = []}\n'
     text = FORMS[".txt"](made(rules=rules)).decode()
     assert "licensed by letter" in text
@@ -79,7 +79,7 @@ def test_departures_stand_in_it_with_their_reasons() -> None:
     assert "Nothing departs" not in text
 
 
-def test_the_digest_of_the_rules_is_told_apart_from_the_documents() -> None:
+def test_the_digest_of_the_rules_differs_from_the_documents() -> None:
     document = made()
     text = FORMS[".txt"](document).decode()
     assert policies.load().digest in text
@@ -87,7 +87,7 @@ def test_the_digest_of_the_rules_is_told_apart_from_the_documents() -> None:
     assert "stands in no row" in text
 
 
-def test_only_what_nobody_has_said_is_open() -> None:
+def test_only_what_nobody_has_filled_in_is_open() -> None:
     assert list(made(OWN).open_points()) == []
     asked = {section["own"] for section in SECTIONS if section["ask"]}
     opened = [ask for _, ask in made().open_points()]
@@ -108,6 +108,6 @@ def test_the_summary_has_neither_settings_nor_responsible_people() -> None:
 
 
 @pytest.mark.parametrize("text", ["[paragraphs]\nother = 'x'", "[policy]\nadopted_on = '1.1.'", "[statement]"])
-def test_a_mistake_in_the_inputs_is_told(text: str) -> None:
+def test_a_mistake_in_the_inputs_is_reported(text: str) -> None:
     with pytest.raises(BadInputs):
         inputs(text)

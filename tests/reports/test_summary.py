@@ -135,7 +135,7 @@ def test_sizes_are_the_templates_bands_only_where_the_log_knows_the_whole() -> N
     assert rows["image"][1] == "1 million to 1 billion images"
 
 
-def test_attestations_stand_in_their_fields_and_answers_of_no_close_what_follows() -> None:
+def test_attestations_are_in_their_fields_and_answers_of_no_close_what_follows() -> None:
     said = """
         ["1.2"]
         models = ["Example-7B 1.0", "Example-7B 1.1"]
@@ -159,7 +159,7 @@ def test_attestations_stand_in_their_fields_and_answers_of_no_close_what_follows
     assert table(made(said=said), "Modalities").rows[0][1:3] == ("Less than 1 billion tokens", "news and reference")
 
 
-def test_data_of_others_that_was_filtered_is_told_with_the_measures_and_neither_as_crawled_nor_as_theirs() -> None:
+def test_data_of_others_that_was_filtered_is_reported_with_the_measures_and_neither_as_crawled_nor_as_theirs() -> None:
     found = values(made(replace(EMPTY, filtered=2)))
     assert "2 runs of forbear filter" in str(found["3.1.measures"].value)
     assert isinstance(found["2.3.used"].value, Open)
@@ -217,7 +217,7 @@ def test_modality(media_type: str, word: str) -> None:
         ("[provider]\nsme = 1", "true or false"),
     ],
 )
-def test_a_mistake_in_the_attestations_is_told(text: str, sentence: str) -> None:
+def test_a_mistake_in_the_attestations_is_reported(text: str, sentence: str) -> None:
     with pytest.raises(BadInputs, match=sentence):
         inputs(text)
 

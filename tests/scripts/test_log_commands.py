@@ -256,7 +256,7 @@ def test_parquet_goes_through_a_pipe(monkeypatch) -> None:
         ("open.example", "open.example and its subdomains: nothing reserved it, and no copy was kept."),
     ],
 )
-def test_lookup_tells_what_happened(forbear, database: str, name: str, answer: str) -> None:
+def test_lookup_shows_what_happened(forbear, database: str, name: str, answer: str) -> None:
     done = forbear("lookup", "--db", database, name)
     assert (done.returncode, done.stderr) == (0, "")
     assert answer in done.stdout.splitlines()[0]

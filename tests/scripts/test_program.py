@@ -303,7 +303,7 @@ def test_a_closed_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["id"] == "1"
 
 
-def test_an_interrupt_is_no_error(tmp_path: Path) -> None:
+def test_an_interrupt_is_not_an_error(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "forbear", "decide"],
         cwd=ROOT,

@@ -45,7 +45,7 @@ def test_coverage_in_every_form_on_record_and_compared(forbear: Run, crawled: st
     assert "robots: 1 decision excluded at 1 host" in printed
 
 
-def test_the_folder_of_the_corpus_in_the_settings_is_no_file_of_a_report(
+def test_the_folder_of_the_corpus_in_the_settings_is_not_a_file_of_a_report(
     forbear: Run, crawled: str, tmp_path: Path
 ) -> None:
     (tmp_path / "forbear.toml").write_text('out = "corpus"\n')

@@ -41,7 +41,7 @@ def tamper(folder: Path, statement: str) -> None:
     engine.dispose()
 
 
-def test_a_log_that_nobody_touched(forbear: Run, crawled: str, tmp_path: Path) -> None:
+def test_a_log_that_is_unchanged(forbear: Run, crawled: str, tmp_path: Path) -> None:
     [outside] = tmp_path.glob("checkpoint-*.txt")
     done = forbear("verify", "--key", "forbear.key", "--checkpoint", outside.name)
     assert done.returncode == 0, done.stdout
@@ -152,7 +152,7 @@ def test_a_passphrase_that_does_not_open_the_key(forbear: Run, tmp_path: Path) -
     assert "exists already, and keys are not overwritten" in taken.stderr
 
 
-def test_what_is_no_checkpoint_is_a_finding(forbear: Run, crawled: str, tmp_path: Path) -> None:
+def test_what_is_not_a_checkpoint_is_a_finding(forbear: Run, crawled: str, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("nothing\n")
     done = forbear("verify", "--checkpoint", "note.txt")
     assert done.returncode == 1

@@ -122,7 +122,7 @@ def test_a_decision_rests_on_evidence_outside(outside: Any, place: str) -> None:
         assert evidence.size(connection) == (3, 3 * len(BODY), 1, len(BODY), len(pack(BODY)), len(pack(BODY)))
 
 
-def test_where_it_is_is_found_from_the_row_or_said_anew(
+def test_where_it_is_is_found_from_the_row_or_stated_again(
     outside: Any, place: str, engine: Engine, tmp_path: Path
 ) -> None:
     _, decided = outside
@@ -160,7 +160,7 @@ def in_folder(make: Any, database_url: str, tmp_path: Path) -> Iterator[Engine]:
     ],
     ids=["gone", "empty", "torn", "no gzip", "other"],
 )
-def test_what_is_gone_or_changed_is_told(
+def test_what_is_gone_or_changed_is_reported(
     in_folder: Engine, database_url: str, tmp_path: Path, content: bytes | None, change: str
 ) -> None:
     BlobStore(str(tmp_path)).remove([SHA256])

@@ -104,7 +104,7 @@ def test_a_key_is_kept_encrypted_and_shown_without_its_passphrase(tmp_path: Path
     assert printed.stdout.endswith(verifier.public)
 
 
-def test_what_is_no_key_is_said_so(tmp_path: Path) -> None:
+def test_what_is_not_a_key_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "forbear.key"
     with pytest.raises(BadKey, match="passphrase is empty"):
         keys.create(path, "log.example/forbear", "")
@@ -262,7 +262,7 @@ def test_a_timestamp_for_another_text_is_none(authority: Authority, server: Answ
             timestamps.check(wrong, b"this")
 
 
-def test_an_authority_that_gives_none_is_said_so(authority: Authority, server: Answers) -> None:
+def test_an_authority_that_gives_none_is_reported(authority: Authority, server: Answers) -> None:
     old = authority.answer(TimestampRequestBuilder().data(b"x").nonce(nonce=True).build().as_bytes())
     server.make = lambda _body: old
     with pytest.raises(BadTimestamp, match="answered another request"):

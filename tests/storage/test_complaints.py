@@ -159,7 +159,7 @@ def test_what_an_accepted_complaint_blocks_is_excluded_until_it_is_taken_up_agai
         assert revision(connection) > since
 
 
-def test_whoever_waits_longest_comes_first(engine: Engine):
+def test_the_longest_waiting_comes_first(engine: Engine):
     with writing(engine) as connection:
         late = receive(connection, NOTICE, AT - timedelta(days=9))[1]
         new = receive(connection, NOTICE, AT)[1]

@@ -94,7 +94,7 @@ TAMPERED = [
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(("statement", "table"), TAMPERED)
-def test_a_sum_that_the_log_does_not_bear_out_is_told(engine: Engine, statement: str, table: str) -> None:
+def test_a_sum_that_the_log_does_not_bear_out_is_reported(engine: Engine, statement: str, table: str) -> None:
     with writing(engine) as connection:
         connection.execute(text(statement))
     assert {name for name, _, _ in differences(engine)} == {table}

@@ -78,14 +78,14 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("url", "sentence"), UNUSABLE)
-def test_what_cannot_be_opened_is_said_in_one_sentence(url: str, sentence: str) -> None:
+def test_what_cannot_be_opened_is_reported_in_one_sentence(url: str, sentence: str) -> None:
     with pytest.raises(StorageError, match=sentence) as caught:
         open_database(url)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("These are notes, and not a database at all.\n" * 100)
     with pytest.raises(StorageError, match="not a database"):

@@ -70,7 +70,7 @@ def test_many_urls_at_once(todo: Frontier) -> None:
     assert len(todo.lease("one", 2000)) == 1500
 
 
-def test_what_is_no_url_is_refused(todo: Frontier) -> None:
+def test_what_is_not_a_url_is_refused(todo: Frontier) -> None:
     with pytest.raises(NotAUrl):
         todo.add("mailto:me@a.example")
 

@@ -114,6 +114,6 @@ def test_the_words_of_many_hosts_are_listed_once(engine: Engine, make: Any, writ
 
 
 @pytest.mark.parametrize("asked", ["", "no domain", "ftp://a.example/", "https://"])
-def test_what_is_no_domain_or_url_is_said_so(engine: Engine, asked: str) -> None:
+def test_what_is_not_a_domain_or_url_is_reported(engine: Engine, asked: str) -> None:
     with pytest.raises(NotAUrl, match="write one like"):
         ask(engine, asked)

@@ -67,7 +67,7 @@ def recorded(engine: Engine) -> Recorded:
     return Recorded(first.id, first.number, second.id, str(source), *names)
 
 
-def test_what_nobody_touched_is_in_order(engine: Engine, recorded: Recorded) -> None:
+def test_what_is_unchanged_is_in_order(engine: Engine, recorded: Recorded) -> None:
     report = Report()
     with reading(engine) as connection:
         assert list(verify(connection, report)) == []

@@ -52,7 +52,7 @@ def test_a_mail_is_tried_until_it_is_sent_or_given_up_and_then_forgotten(engine:
         ]
 
 
-def test_only_whoever_reads_the_address_is_told(engine: Engine):
+def test_only_the_reader_of_the_address_gets_mail(engine: Engine):
     with writing(engine) as connection:
         asked = subscriptions.request(connection, "ada@a.example", AT)
         assert asked
@@ -69,7 +69,7 @@ def test_only_whoever_reads_the_address_is_told(engine: Engine):
         assert subscriptions.find(connection, late.token) is None
 
 
-def test_addresses_are_told_after_proof_alone_and_until_it_ends(engine: Engine, make, write):
+def test_addresses_are_reported_after_proof_alone_and_until_it_ends(engine: Engine, make, write):
     page = make.decided("https://www.a.example/kept", stage=Stage.PAGE)
     write(page, make.kept(page), make.decided("https://www.a.example/no", Verdict.EXCLUDED))
     write(

@@ -201,13 +201,13 @@ def test_a_role_that_may_change_the_log_gets_nothing_from_an_upgrade(
         connection.execute(text("SELECT * FROM later"))
 
 
-def test_a_role_that_is_no_name_is_refused(engine: Engine) -> None:
+def test_a_role_that_is_not_a_name_is_refused(engine: Engine) -> None:
     for names in (('a"b', "legal"), ("crawler", "A B")):
         with writing(engine) as connection, pytest.raises(StorageError, match="not a valid role name"):
             roles.grant(connection, *names)
 
 
-def test_what_copy_refuses_is_said_as_for_any_statement(engine: Engine, make: Any, write: Write) -> None:
+def test_what_copy_refuses_is_reported_as_for_any_statement(engine: Engine, make: Any, write: Write) -> None:
     job = make.decided("https://a.example/", at=now())
     write(job)
     with engine.connect() as connection:

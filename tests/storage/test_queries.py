@@ -125,7 +125,7 @@ def test_a_row_has_the_shape_of_the_command_line(engine: Engine, make: Any, writ
 @pytest.mark.parametrize(
     "wanted", [Filter("no domain"), Filter(url_prefix="https://exam"), Filter(url_prefix="ftp://a/")]
 )
-def test_what_is_no_domain_or_url_is_said_so(engine: Engine, wanted: Filter) -> None:
+def test_what_is_not_a_domain_or_url_is_reported(engine: Engine, wanted: Filter) -> None:
     with engine.connect() as connection, pytest.raises(NotAUrl):
         list(log(connection, wanted))
 

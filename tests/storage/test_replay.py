@@ -131,7 +131,7 @@ def test_another_policy(logged: str) -> None:
     assert found.differences[0].cause == "excluded, now allowed; no longer because of robots-meta"
 
 
-def test_a_policy_that_is_not_on_record_is_told(engine: Engine, logged: str) -> None:
+def test_a_policy_that_is_not_on_record_is_reported(engine: Engine, logged: str) -> None:
     with writing(engine) as connection:
         connection.execute(text("UPDATE decisions SET policy = 'of old'"))
     found = all_of(logged)
@@ -203,7 +203,7 @@ def test_a_kept_page_is_read_again(kept: Path, database_url: str) -> None:
     assert (found.decisions, found.as_read, found.differences) == (2, 0, [])
 
 
-def test_a_page_of_another_content_is_told(kept: Path, database_url: str) -> None:
+def test_a_page_of_another_content_is_reported(kept: Path, database_url: str) -> None:
     [warc] = (kept / "warc").iterdir()
     warc.write_bytes(gzip.compress(b"WARC/1.1\r\n\r\n") * 400)
     found = all_of(database_url, ReplayOptions(contents=partial(content, kept)))

@@ -41,7 +41,7 @@ def test_a_checkpoint_is_three_lines_and_a_signature() -> None:
     assert parse(NOTE) == verify(NOTE, KEY.verifier) == CHECKPOINT
 
 
-def test_other_signatures_and_lines_are_no_hindrance() -> None:
+def test_other_signatures_and_lines_are_not_a_hindrance() -> None:
     witness = SignerKey("witness.example/w", Ed25519PrivateKey.generate())
     text = f"{CHECKPOINT.text}an extension\n"
     both = KEY.sign(text) + witness.sign(text).rpartition("\n\n")[2]
@@ -67,7 +67,7 @@ def test_other_signatures_and_lines_are_no_hindrance() -> None:
         "x" * 70000 + NOTE,
     ],
 )
-def test_what_is_no_checkpoint_is_refused(note: str) -> None:
+def test_what_is_not_a_checkpoint_is_refused(note: str) -> None:
     with pytest.raises(BadNote):
         verify(note, KEY.verifier)
 
@@ -98,7 +98,7 @@ def test_a_key_of_the_same_name_did_not_sign() -> None:
         KEY.verifier.text.replace("+AT", "+BT"),
     ],
 )
-def test_what_is_no_key_is_refused(text: str) -> None:
+def test_what_is_not_a_key_is_refused(text: str) -> None:
     assert VerifierKey.parse(f" {KEY.verifier.text}\n") == KEY.verifier
     with pytest.raises(BadNote, match="not a verifier key"):
         VerifierKey.parse(text)

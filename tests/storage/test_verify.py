@@ -85,7 +85,7 @@ def tamper(engine: Engine, statements: Sequence[str]) -> None:
             connection.commit()
 
 
-def test_a_log_that_nobody_touched_is_in_order(engine: Engine, written: Log) -> None:
+def test_a_log_that_is_unchanged_verifies(engine: Engine, written: Log) -> None:
     report = Report()
     with reading(engine) as connection:
         outside = [KnownCheckpoint("old.txt", written.note)]
@@ -96,7 +96,7 @@ def test_a_log_that_nobody_touched_is_in_order(engine: Engine, written: Log) -> 
     assert len(report.checkpoints) == 2
 
 
-def test_what_nobody_touched_passes_at_a_look_and_json_that_is_written_otherwise_with_care(
+def test_what_is_unchanged_passes_at_a_look_and_json_that_is_written_otherwise_with_care(
     engine: Engine, written: Log
 ) -> None:
     positions = select(schema.chain).where(schema.chain.c.kind.in_(["decision", "capture", "page"]))
@@ -385,7 +385,7 @@ def test_who_makes_every_hash_right_again_is_found_by_the_checkpoint(engine: Eng
     assert "from position 0 to 305" in finding.detail
 
 
-def test_who_signs_anew_is_found_by_a_checkpoint_outside(engine: Engine, written: Log) -> None:
+def test_who_signs_again_is_found_by_a_checkpoint_outside(engine: Engine, written: Log) -> None:
     with writing(engine) as connection:
         forge(connection, written)
         tree = chain.tree(connection, 306)

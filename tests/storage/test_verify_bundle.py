@@ -169,7 +169,7 @@ def test_a_checkpoint_by_somebody_else(bundle: Path) -> None:
     assert "did not sign the checkpoint" in run(bundle).stderr
 
 
-def test_what_is_no_bundle(bundle: Path, tmp_path: Path) -> None:
+def test_what_is_not_a_bundle(bundle: Path, tmp_path: Path) -> None:
     for where in (tmp_path / "nothing", bundle / "key.vkey", bundle / "captures"):
         done = run(bundle, str(where))
         assert done.returncode == 1

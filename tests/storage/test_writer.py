@@ -222,7 +222,7 @@ def test_a_lost_connection_is_made_again(postgresql: Any, make: Any, engine: Eng
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_database_that_stays_away_is_said_so(
+def test_a_database_that_stays_away_is_reported(
     make: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("forbear.storage.log.writer.PAUSES", (0.01,))
