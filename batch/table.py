@@ -67,7 +67,7 @@ def _reader(rows: Any) -> pa.RecordBatchReader:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type can hold URLs."""
+    """Returns whether a column of this type can hold URLs."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value))
 

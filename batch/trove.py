@@ -80,7 +80,7 @@ class RightsFilter(BaseFilter):  # type: ignore[misc] # datatrove has no types
                 self._open = None
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        """Whether a document may be kept, with the verdict if not. Raises BadSnapshot and OSError: the task fails."""
+        """Returns whether a document may be kept, or the verdict. Raises BadSnapshot and OSError, failing the task."""
         verdict, reasons = self._decide(doc)
         self.stat_update(f"verdict_{verdict}", *(f"protocol_{name}" for name in {each["protocol"] for each in reasons}))
         if verdict == Verdict.ALLOWED:

@@ -1,1 +1,1 @@
-"""Fetches: Scrapy for a crawl, and the live fetcher for one question."""
+"""Fetches pages and the files with their reservations, decides about them, and writes the corpus."""

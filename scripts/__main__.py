@@ -182,7 +182,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _is_instance(error: Exception, module: str, name: str) -> bool:
-    """Whether an error is of a class; its module is not loaded for that, as it has to be loaded if the error is."""
+    """Returns whether an error is of a class, without importing its module: if not loaded, it cannot be."""
     return module in sys.modules and isinstance(error, getattr(sys.modules[module], name))
 
 

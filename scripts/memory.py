@@ -19,7 +19,7 @@ def message_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: Python, Arrow and the dynamic linker each report it differently."""
+    """Returns whether memory ran out, which Python, Arrow and the dynamic linker report differently."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return isinstance(error, ImportError | RuntimeError) and _MESSAGES.search(str(error)) is not None

@@ -98,7 +98,7 @@ class Settings:
 
 
 def _may_be_known(key: str, commands: Commands) -> bool:
-    """Whether a command has an option with this key, or might have it, as its extra is not installed."""
+    """Returns whether a command has an option with this key, or might have it if its extra were installed."""
     is_any_missing = False
     for load in commands.values():
         try:

@@ -77,7 +77,7 @@ class VersionOrigin:
 
 
 def log_state(connection: Connection) -> dict[str, Any]:
-    """The state of the log: leaves of its chain, their root, and the latest signed checkpoint, if any."""
+    """Returns the state of the log: leaves of its chain, their root, and the latest signed checkpoint, if any."""
     size = chain.size(connection)
     signed = checkpoints.latest(connection)
     root = chain.tree(connection, size).root().hex()

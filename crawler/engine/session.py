@@ -162,9 +162,9 @@ class Session:
     async def _decide(
         self, question: Question, page: CaptureRecord | None
     ) -> tuple[Question, Decision, list[CaptureRecord], CaptureRecord | None]:
-        """The decision, what it rests on, and the question with the time at which it was answered, to ask it again.
+        """Returns the question with the time of its answer, the decision, what it rests on, and the page.
 
-        The page comes last, as what it was taken for: one that costs too much is a failure.
+        The page is returned as it was read: one that costs too much is a failure.
         """
         origin = urls.parse(question.url).origin
         records = {record.capture.url: record for record in self._places.known(origin)}

@@ -1,4 +1,5 @@
-"""``forbear filter``: applies the decision to data that exists, and writes it again without what is reserved.
+"""``forbear filter``: applies the decision to existing data, and writes it again without what is reserved.
 
-Inputs are WARC, Parquet, JSON Lines, URL lists, image folders and webdataset shards. ``run.Filter`` is the way in.
+Inputs are WARC, Parquet, URL lists, image folders and webdataset shards. ``run.run`` takes a ``FilterConfig`` and
+returns counts. The log covers every item before it is written or left out.
 """

@@ -79,7 +79,7 @@ class Archives:
 
 @contextmanager
 def opened(path: Path, **asked: Any) -> Iterator[Snapshot]:
-    """A snapshot of hosts. Raises BadInput, also for damage that shows only when it is read."""
+    """Opens a snapshot of hosts. Raises BadInput, also for damage found only when it is read."""
     try:
         with Snapshot(path, **asked) as snapshot:
             yield snapshot

@@ -211,7 +211,7 @@ class _Pickler(pickle.Pickler):
         self._known = known
 
     def persistent_id(self, item: Any) -> tuple[str, Any] | None:
-        """As pickle asks for it."""
+        """Implements pickling."""
         if type(item) is bytes and len(item) >= _LARGE:
             self.large.append(item)
             return "large", len(item)
@@ -230,7 +230,7 @@ class _Unpickler(pickle.Unpickler):
         self._large, self._policies = iter(large), policies
 
     def persistent_load(self, pid: tuple[str, Any]) -> Any:
-        """As pickle asks for it."""
+        """Implements pickling."""
         name, content = pid
         if name == "large":
             return next(self._large)

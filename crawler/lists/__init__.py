@@ -1,4 +1,5 @@
-"""Reads lists of infringing sites as authorities publish them, and holds back entries that would shut too much.
+"""Reads lists of infringing sites as authorities publish them, and holds back entries that would block too much.
 
-``forbear lists`` and ``forbear run`` call it; what is in force is in the database.
+``forbear lists`` calls it to import them, ``forbear report`` for their names. Entries in force are in the database
+(``storage.log.lists``).
 """

@@ -143,7 +143,7 @@ def _network(client: str) -> str:
 
 
 def _wider(address: str, bits: int, bits6: int) -> str:
-    """The network of an address that has so many bits in common, or the address alone; another text as it is."""
+    """Returns the network of an address with these prefix lengths (IPv4, IPv6); any other text unchanged."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -88,7 +88,7 @@ class Issuer:
         return f"{self.url} {token.claims['sub']}"
 
     def _check(self, claims: Mapping[str, Any], nonce: str) -> None:
-        """The claims of Core 1.0, 3.1.3.7; raises JoseError."""
+        """Validates the claims (Core 1.0, 3.1.3.7). Raises JoseError."""
         needed: Any = {
             "iss": {"essential": True, "value": self.url},
             "aud": {"essential": True, "value": self.client_id},

@@ -1,5 +1,5 @@
 """Answers questions about the log: queries, look-ups, figures, exports, bundles and replays.
 
 Nothing here changes a row of the log, except ``removals``, which records that pages leave the corpus. Commands, the
-portal and reports call it.
+portal, reports and the crawler call it.
 """
