@@ -112,7 +112,7 @@ class Question:
 class Capture:
     """One HTTP request and what came back; compared by identity.
 
-    ``url`` is canonical (``readers.url``); ``headers`` are as received, in order, names repeat, octets as text by
+    ``url`` is canonical (``readers.url``); ``headers`` are as received, in order, names repeat, bytes as text by
     ``readers.text.field_text``; ``body`` is after content decoding. Where ``error`` is set there is no status. ``memo``
     keeps what readers made of the body, so that a file that decides about a thousand pages is parsed once; it never
     changes what the capture means.
@@ -148,7 +148,7 @@ class Place:
 class Statement:
     """What a site says about a use, in its own words.
 
-    ``quote`` is found byte for byte in the capture of ``source`` (octets that are not text are shown by
+    ``quote`` is found byte for byte in the capture of ``source`` (bytes that are not text are shown by
     ``readers.text``); ``where`` is the line, header, element or metadata field: ``line 12``,
     ``header tdm-reservation``, ``/html/head/meta[3]``. ``note`` is ours, one sentence, or empty. ``lifts`` names the
     protocols whose reservations a licence of the operator covers; no other protocol can lift anything.

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 PER_OCTET = 20
-"""Steps that a reader may take for each octet of a file made to keep it busy. The busiest takes twelve; where its work
+"""Steps that a reader may take for each byte of a file made to keep it busy. The busiest takes twelve; where its work
 grew with the square of the file, it would be thousands."""
 
 

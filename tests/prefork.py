@@ -35,8 +35,8 @@ LATE = ("forbear.crawler.fetch.handler", "forbear.crawler.crawl.pages", "forbear
 class ForkRequest:
     """``words``: the command line. ``folder`` has the files ``stdin``, which may be missing, ``stdout`` and ``stderr``.
 
-    It runs in ``work`` with ``environment``; ``largest``: octets that no file of it can grow beyond, as if the disk
-    were full; ``dies``: the step of writing files in which folder that it is killed at; ``memory``: octets
+    It runs in ``work`` with ``environment``; ``largest``: bytes that no file of it can grow beyond, as if the disk
+    were full; ``dies``: the step of writing files in which folder that it is killed at; ``memory``: bytes
     that reading an answer may take; ``deadly``: words of a page that it dies of.
     """
 

@@ -47,7 +47,7 @@ class RemovalResult:
 def erase(out: Path, writer: Writer) -> RemovalResult:
     """Rewrites every file of this folder with a page to be removed. Raises OSError and StorageError.
 
-    Content of such a page that others refer to (revisits of the same octets under another URL) goes over to them.
+    Content of such a page that others refer to (revisits of the same bytes under another URL) goes over to them.
     """
     leaving = [page for page in writer.call(removals.pending).result() if (out / page.warc_file).exists()]
     if not leaving:

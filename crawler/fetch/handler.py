@@ -58,7 +58,7 @@ class GuardedHandler(BaseDownloadHandler):
 
     Settings: ``FORBEAR_ALLOW_PRIVATE_NETWORKS`` (bool), ``FORBEAR_RESOLVE`` (list of pins),
     ``FORBEAR_SIGNING_KEY`` (path) with ``FORBEAR_SIGNATURE_AGENT`` (origin), Scrapy's
-    ``DOWNLOAD_TIMEOUT`` (seconds, for the whole exchange) and ``DOWNLOAD_MAXSIZE`` (octets, before and after decoding;
+    ``DOWNLOAD_TIMEOUT`` (seconds, for the whole exchange) and ``DOWNLOAD_MAXSIZE`` (bytes, before and after decoding;
     0 is none). ``request.meta["received_headers"]`` gets the header fields as they came, in order, as
     ``model.Capture`` has them.
     """

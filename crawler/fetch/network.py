@@ -113,12 +113,12 @@ def _embedded(ip: IPv6Address) -> Iterator[IPv4Address]:
         int.from_bytes(octets[8:12]) in _ISATAP
     ):
         yield IPv4Address(octets[12:])
-    if ip in _LOCAL_NAT64:  # RFC 6052 2.2: behind a prefix of 48, 56 or 64 bits, around the octet at bit 64
+    if ip in _LOCAL_NAT64:  # RFC 6052 2.2: behind a prefix of 48, 56 or 64 bits, around the byte at bit 64
         rest = octets[:8] + octets[9:]
         yield from (IPv4Address(rest[start : start + 4]) for start in (6, 7, 8))
     if ip.sixtofour:  # RFC 3056
         yield ip.sixtofour
-    if ip.teredo:  # RFC 4380: the server, and the client, whose octets are inverted
+    if ip.teredo:  # RFC 4380: the server, and the client, whose bytes are inverted
         yield from ip.teredo
 
 

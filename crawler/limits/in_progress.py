@@ -24,7 +24,7 @@ LOOP, DISK = 0, 1
 
 _FOLDER = ".reading"
 _OWNER = 512
-"""Octets at the beginning of a file that say whose it is."""
+"""Bytes at the beginning of a file that say whose it is."""
 _KEY = len(digest("", ""))
 _NOTHING = bytes(_KEY)
 

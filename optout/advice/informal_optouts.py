@@ -11,7 +11,7 @@ from forbear.optout.protocols import PROTOCOLS
 from forbear.optout.readers.text import readable, to_utf8
 
 _SEARCHED = 65_536
-"""How many octets of a file are searched."""
+"""How many bytes of a file are searched."""
 
 WISHES: tuple[tuple[str, str, str], ...] = (
     ("attribution", r"attribution|credit (?:us|the author)|cite us|namensnennung|source must be (?:named|cited)",

@@ -83,7 +83,7 @@ class _Rule:
 
     @property
     def length(self) -> int:
-        """Returns octets of the path."""
+        """Returns bytes of the path."""
         return self.pattern.length if self.pattern else 0
 
     def covers(self, target: Target) -> bool:

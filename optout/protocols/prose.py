@@ -35,9 +35,9 @@ _INLINE = frozenset(
 )
 _BLOCKS = frozenset(b"div p section aside ul ol li td address dl dd h1 h2 h3 h4 h5 h6 nav table".split())
 MAX_PART = 65_536
-"""A page of more than twice as many octets is read so far from its beginning and its end, where notices are."""
+"""A page of more than twice as many bytes is read so far from its beginning and its end, where notices are."""
 MAX_LINK = 200
-"""Octets of the text of a link."""
+"""Bytes of the text of a link."""
 
 
 def read(hop: Hop) -> Reading:

@@ -359,7 +359,7 @@ def _flagged(value: _Value, page: Capture, note: str = _NAMED) -> Iterator[State
 
 
 def _metadata(page: Capture) -> list[_Value]:
-    """Yields the values in an EPUB book's or a PDF document's own metadata (6.4 to 6.6), known by its octets."""
+    """Yields the values in an EPUB book's or a PDF document's own metadata (6.4 to 6.6), known by its bytes."""
     properties: list[Property] = []
     kind = container.of(page)
     if kind is Container.EPUB:

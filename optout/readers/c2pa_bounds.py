@@ -1,6 +1,6 @@
 """Bounds what a C2PA manifest store costs its reader, before it is given to it.
 
-c2pa-rs makes a value of some 80 octets of each item of CBOR, and JSON of that: 1 MiB of it takes 230 MiB and half a
+c2pa-rs makes a value of some 80 bytes of each item of CBOR, and JSON of that: 1 MiB of it takes 230 MiB and half a
 second. Thumbnails are not in CBOR: real stores have some 100 KiB of it at most. Boxes are counted wherever in a file
 they are, once what the container cuts into pieces is put together: more may be counted than is read, never less.
 """
@@ -20,11 +20,11 @@ from forbear.optout.readers.octets import Octets
 from forbear.optout.readers.text import human_size, to_utf8
 
 MAX_CBOR = 1_048_576
-"""Octets of all CBOR and JSON boxes of a store together: 1 MiB."""
+"""Bytes of all CBOR and JSON boxes of a store together: 1 MiB."""
 MAX_BOXES = 20_000
 """How many boxes an ISO base media file may have that has a store, and how many a store itself."""
 MAX_STORE = 16_777_216
-"""Octets of the stores of a document or archive together, when inflated: 16 MiB."""
+"""Bytes of the stores of a document or archive together, when inflated: 16 MiB."""
 
 _TYPES = re.compile(rb"cbor|json|jumd(?:c2cm)?")
 _COMPRESSED = b"jumdc2cm"
@@ -57,7 +57,7 @@ def check(kind: Container | None, body: bytes) -> None:
 
 
 def _stores(kind: Container | None, body: bytes) -> Iterator[bytes]:
-    """Yields octets in which the boxes of a store are whole."""
+    """Yields bytes in which the boxes of a store are whole."""
     if kind is Container.JPEG:  # 11.4: the pieces of a store have a number in common
         pieces: dict[bytes, list[bytes]] = defaultdict(list)
         for start, end in images.segments(Octets(body, 2), images.APP11):

@@ -1,4 +1,4 @@
-"""Recognises the kind of a file by its first octets, since the Content-Type of images is often wrong."""
+"""Recognises the kind of a file by its first bytes, since the Content-Type of images is often wrong."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _MAGIC = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _PROLOG = 65_536
-"""How many octets may precede the root element of a drawing or packet whose Content-Type is another."""
+"""How many bytes may precede the root element of a drawing or packet whose Content-Type is another."""
 # XML 1.0 2.8: what may precede it.
 _ROOT = re.compile(
     rb"(?:<\?[^>]*+>\s*+|<!--.*?-->\s*+|<!DOCTYPE[^\[>]*+(?:\[[^\]]*+\]\s*+)?>\s*+)*+"
@@ -135,7 +135,7 @@ def of(capture: Capture) -> Container | None:
 
 
 def is_image(capture: Capture) -> bool:
-    """Returns whether an answer is an image, by its Content-Type or, as that is often wrong, by its octets."""
+    """Returns whether an answer is an image, by its Content-Type or, as that is often wrong, by its bytes."""
     if _declared(capture).startswith("image/"):
         return True
     kind = of(capture)
@@ -148,7 +148,7 @@ def is_image(capture: Capture) -> bool:
 
 
 def _declared(capture: Capture) -> str:
-    """Returns what an answer is called; what it is by its octets if it is not called anything."""
+    """Returns what an answer is called; what it is by its bytes if it is not called anything."""
     known = representation.of(capture)
     return known.stated or known.media_type
 
@@ -199,7 +199,7 @@ def _ends_as_zip(body: bytes) -> bool:
 
 
 def _is_pdf(body: bytes, declared: str) -> bool:
-    """Returns whether it is PDF: the header is within the first 1,024 octets (ISO 32000-2 Annex I).
+    """Returns whether it is PDF: the header is within the first 1,024 bytes (ISO 32000-2 Annex I).
 
     A page or article about PDF documents may have one there too, and what begins or ends like one is not that.
     """

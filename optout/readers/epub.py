@@ -17,7 +17,7 @@ from forbear.optout.readers.text import human_size, readable
 from forbear.optout.readers.xml_events import Events
 
 MAX_DOCUMENT = 8_388_608
-"""Octets of a book's container.xml and package documents together, when inflated: 8 MiB."""
+"""Bytes of a book's container.xml and package documents together, when inflated: 8 MiB."""
 MAX_PACKAGES = 16
 """How many package documents a book may have."""
 MAX_MEMBERS = 100_000
@@ -27,7 +27,7 @@ MAX_STATED = 1_000
 MAX_PREFIXES = 65_536
 """Characters of the attribute in which a package document declares its prefixes."""
 MAX_QUOTE = 1_000
-"""Octets up to which an element is quoted whole."""
+"""Bytes up to which an element is quoted whole."""
 
 # What zipfile raises for an archive that is none, some of it undocumented.
 BROKEN = (
@@ -65,7 +65,7 @@ def properties(capture: Capture, vocabulary: tuple[str, ...], prefix: str) -> It
 
 
 def _packages(capture: Capture) -> Iterator[tuple[str, bytes]]:
-    """Yields path and octets of each package document that the container names."""
+    """Yields path and bytes of each package document that the container names."""
     left = MAX_DOCUMENT
     try:
         with opened(capture.body) as book:

@@ -8,10 +8,10 @@ from forbear.optout.model import Capture
 from forbear.optout.readers import representation
 
 LIGHT = 1 << 20
-"""Octets up to which a page or a text file is light: every reader of these takes linear time."""
+"""Bytes up to which a page or a text file is light: every reader of these takes linear time."""
 
 _HEAD = 1024
-# WHATWG MIME Sniffing 3: all octets except those that text never has, but pictures, archives and C2PA stores have.
+# WHATWG MIME Sniffing 3: all bytes except those that text never has, but pictures, archives and C2PA stores have.
 _OF_TEXT = bytes(sorted({*range(256)} - {*range(9), 11, *range(14, 27), *range(28, 32)}))
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _TEXT = re.compile(r"text/(?!xml$).*|application/(?:(?:x-)?javascript|(?:.*\+)?json)")
@@ -20,7 +20,7 @@ _TEXT = re.compile(r"text/(?!xml$).*|application/(?:(?:x-)?javascript|(?:.*\+)?j
 def is_heavy(capture: Capture) -> bool:
     """Returns whether an answer may cost a reader much: images, PDF, archives, XML, or great length.
 
-    Judged by the length, the first octets and what the answer is read as. HTML that looks like text is light.
+    Judged by the length, the first bytes and what the answer is read as. HTML that looks like text is light.
     """
     head = capture.body[:_HEAD]
     if len(capture.body) > LIGHT or head.translate(None, _OF_TEXT) or b"%PDF-" in head:

@@ -21,7 +21,7 @@ from forbear.optout.readers.text import readable
 MAX_PARTS = 50_000
 """How many segments, chunks, resources or directories and fields an image may have."""
 MAX_BLOCKS = 500_000
-"""How many blocks and sub-blocks a GIF image may have; each has 255 octets at most."""
+"""How many blocks and sub-blocks a GIF image may have; each has 255 bytes at most."""
 MAX_SUBFILES = 1_000
 """How many subfiles a directory of a TIFF file may name. Their metadata are their own and not read."""
 
@@ -68,7 +68,7 @@ def segments(octets: Octets, wanted: int) -> Iterator[tuple[int, int]]:
         marker = octets.number(1)
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
             return
-        # An octet 0 is not a marker but data, where no data should be; decoders skip it.
+        # A byte 0 is not a marker but data, where no data should be; decoders skip it.
         if marker and marker not in _JPEG_BARE:
             start = octets.skip(octets.number(2) - 2)
             if marker == wanted:
@@ -100,7 +100,7 @@ def _extended(body: bytes, parts: list[tuple[int, int, int]], whole: int, guid: 
 
 
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
-# ImageMagick has written packets so: name, number of octets, hexadecimal digits.
+# ImageMagick has written packets so: name, number of bytes, hexadecimal digits.
 _PNG_PROFILE = b"Raw profile type xmp\0"
 
 
@@ -140,7 +140,7 @@ def _profile(written: bytes) -> bytes:
 
 
 _XMP_TAG, _C2PA_TAG, _SUBFILES = 700, 52_545, 330
-# TIFF 6.0 section 2: the sizes of types other than octets.
+# TIFF 6.0 section 2: the sizes of types other than bytes.
 _SIZES = {3: 2, 4: 4, 8: 2, 9: 4}
 
 
@@ -209,7 +209,7 @@ def gif(body: bytes, budget: Budget) -> Packets:
         is_xmp = introducer == 0x21 and octets.take(1) == b"\xff" and body.startswith(_GIF_XMP, octets.at + 1)
         octets.skip(12 if is_xmp else 0)
         start = octets.at
-        # Not so in UTF-16 and UTF-32, whose null octets end a reader's way early.
+        # Not so in UTF-16 and UTF-32, whose null bytes end a reader's way early.
         if is_xmp and wide_end >= 0 and _WIDE.match(body, start):
             wide_end = body.find(_GIF_TRAILER, start)
             octets.at = start if wide_end < 0 else wide_end + len(_GIF_TRAILER) - 1
@@ -235,7 +235,7 @@ def sub_blocks(octets: Octets) -> bytes:
 
 
 def _colours(flags: int) -> int:
-    """Returns the octets of a colour table (GIF89a 18, 20)."""
+    """Returns the bytes of a colour table (GIF89a 18, 20)."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
@@ -261,7 +261,7 @@ def psd(body: bytes, _budget: Budget) -> Packets:
 
 
 def flif(body: bytes, budget: Budget) -> Packets:
-    """Yields the deflated metadata chunks before the first octet below 32 (FLIF 16, part 2)."""
+    """Yields the deflated metadata chunks before the first byte below 32 (FLIF 16, part 2)."""
     octets = Octets(body, 6)
     for _ in range(3 if body[4] > 0x4F else 2):
         _varint(octets)

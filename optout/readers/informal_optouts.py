@@ -11,7 +11,7 @@ from forbear.optout.model import Preference
 from forbear.optout.readers.text import readable, to_utf8
 
 LIMIT = 524_288
-"""Octets of a file that are looked at."""
+"""Bytes of a file that are looked at."""
 MOST = 64
 """Wishes that are listed for one file; more of them say the same."""
 

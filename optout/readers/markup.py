@@ -4,7 +4,7 @@ How it works. A browser builds a tree and drops tags that may not be where they 
 many crawlers, obey them all the same. ``html`` has the tree of the standard; this module shows what a simple reader
 sees, so that a reservation in either counts. One regular expression takes one token at a time: a comment, a
 declaration, a start or an end tag. Its quantifiers are possessive: what one part has consumed is never given back, so
-each octet is looked at once and an unclosed quote cannot make the search quadratic.
+each byte is looked at once and an unclosed quote cannot make the search quadratic.
 
 Three things need more than one token:
 

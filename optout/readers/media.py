@@ -14,7 +14,7 @@ from forbear.optout.readers.text import human_size
 MAX_PARTS = 50_000
 """How many chunks, blocks or objects a file may have."""
 MAX_INFLATED = 1_048_576
-"""Octets that all compressed frames of a tag may inflate to: 1 MiB."""
+"""Bytes that all compressed frames of a tag may inflate to: 1 MiB."""
 
 _RIFF_XMP = (b"XMP ", b"XMP\0", b"_PMX")
 _RIFF_FORMS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
@@ -23,7 +23,7 @@ _STEP = 65_536
 
 
 def riff(body: bytes, budget: Budget) -> Packets:
-    """Yields the packet's own chunk, whose name old writers ended with a null octet (1.2.3, RFC 9649 2.7.1.5).
+    """Yields the packet's own chunk, whose name old writers ended with a null byte (1.2.3, RFC 9649 2.7.1.5).
 
     The size of the whole is often too small, so the end of the file counts; what begins like no chunk is scanned.
     """
@@ -49,7 +49,7 @@ def riff(body: bytes, budget: Budget) -> Packets:
             yield from packet_scan.packets(body, budget, start, octets.at)
         elif kind.lower() == b"id3 ":
             yield from id3(body, budget, start, octets.at)
-        # Chunks begin at even octets; some writers do not know.
+        # Chunks begin at even bytes; some writers do not know.
         if length % 2 and octets.left and not body[octets.at]:
             octets.skip(1)
     else:
@@ -129,7 +129,7 @@ def _frame(octets: bytes, version: int, marks: int, budget: Budget) -> bytes:
 
 
 def _inflates_to(octets: bytes, most: int) -> int:
-    """Returns how long a compressed frame is at least, damaged or not; a few octets may precede its contents."""
+    """Returns how long a compressed frame is at least, damaged or not; a few bytes may precede its contents."""
     length = 0
     for start in range(6):
         inflater, rest = zlib.decompressobj(), octets[start:]
@@ -142,7 +142,7 @@ def _inflates_to(octets: bytes, most: int) -> int:
 
 
 def _synchsafe(octets: bytes) -> int:
-    """Returns a number of which each octet holds seven bits (ID3v2.4 6.2)."""
+    """Returns a number of which each byte holds seven bits (ID3v2.4 6.2)."""
     number = 0
     for octet in octets:
         number = number << 7 | octet & 0x7F

@@ -1,6 +1,6 @@
-"""Parses media types, and recognises octets without one (MIME Sniffing standard).
+"""Parses media types, and recognises bytes without one (MIME Sniffing standard).
 
-Parsing is 4.4, several fields and lists are combined as in the Fetch standard's "extract a MIME type"; what octets
+Parsing is 4.4, several fields and lists are combined as in the Fetch standard's "extract a MIME type"; what bytes
 look like is 7.1, with the tables of 6.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_HEADER = 1_445
-"""Octets that are looked at (5.2, the resource header)."""
+"""Bytes that are looked at (5.2, the resource header)."""
 
 # 3: HTTP whitespace, token and quoted-string token code points.
 _SPACE = "\t\n\r "
@@ -136,7 +136,7 @@ def signature(head: bytes) -> str:
 
 
 def sniff(head: bytes) -> str:
-    """Returns the type of octets without a declared type (7.1)."""
+    """Returns the type of bytes without a declared type (7.1)."""
     head = head[:MAX_HEADER]
     if _HTML.match(head):
         return "text/html"
@@ -148,6 +148,6 @@ def sniff(head: bytes) -> str:
 
 
 def text_or_binary(head: bytes) -> str:
-    """Returns text/plain, or application/octet-stream for octets that no text holds (7.2)."""
+    """Returns text/plain, or application/octet-stream for bytes that no text holds (7.2)."""
     is_text = head.startswith(_BYTE_ORDER_MARKS) or not _BINARY.search(head, 0, MAX_HEADER)
     return "text/plain" if is_text else "application/octet-stream"

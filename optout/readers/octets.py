@@ -22,11 +22,11 @@ class Octets:
 
     @property
     def left(self) -> int:
-        """Returns how many octets follow."""
+        """Returns how many bytes follow."""
         return self.end - self.at
 
     def skip(self, count: int) -> int:
-        """Passes over octets; returns the position before them."""
+        """Passes over bytes; returns the position before them."""
         start = self.at
         if count < 0 or count > self.end - start:
             raise Unreadable(f"It ends at octet {self.end}, within a part that begins at octet {start}.")
@@ -34,10 +34,10 @@ class Octets:
         return start
 
     def take(self, count: int) -> bytes:
-        """Returns the next octets."""
+        """Returns the next bytes."""
         start = self.skip(count)
         return self.source[start : self.at]
 
     def number(self, size: int) -> int:
-        """Returns the next unsigned integer of this many octets; 0 if it has none."""
+        """Returns the next unsigned integer of this many bytes; 0 if it has none."""
         return int.from_bytes(self.take(size), self._order)

@@ -1,7 +1,7 @@
 """Finds XMP packets in binary files whose structure is not walked (XMP specification part 1, 7.3; part 3, 2.2).
 
-A packet can be seen by its rdf:RDF element in whatever encoding: each character is an octet among none, one or three
-null octets. The packet wrapper is not needed for that, and not every writer makes one.
+A packet can be seen by its rdf:RDF element in whatever encoding: each character is a byte among none, one or three
+null bytes. The packet wrapper is not needed for that, and not every writer makes one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def may_be_whole(packet: bytes) -> bool:
 
 
 def packets(body: bytes, budget: Budget, start: int = 0, end: int | None = None) -> Packets:
-    """Yields the place and octets of each packet between two positions.
+    """Yields the place and bytes of each packet between two positions.
 
     Raises Unreadable at the end if some packet begins and does not end.
     """
@@ -55,7 +55,7 @@ def packets(body: bytes, budget: Budget, start: int = 0, end: int | None = None)
             is_open = _NAMESPACE in body[opened : opened + 2 * _NEAR * wide : wide]
         elif is_open and wide == width and _CLOSES.search(before):
             floor = _end(body, opened, match.end(), wide)
-            # The null octets before the first character are its own if the order is big-endian.
+            # The null bytes before the first character are its own if the order is big-endian.
             yield f"octet {opened}", body[max(opened - wide + 1, 0) : floor]
             is_open = False
     if is_open:

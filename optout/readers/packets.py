@@ -9,10 +9,10 @@ from forbear.optout.readers.errors import TooMuch, Unreadable
 from forbear.optout.readers.text import human_size
 
 Packets = Iterator[tuple[str, bytes]]
-"""Place and octets of each packet, in the order of the file. Raises Unreadable where one may be missing."""
+"""Place and bytes of each packet, in the order of the file. Raises Unreadable where one may be missing."""
 
 MAX_PACKET = 33_554_432
-"""Octets of all packets of a file together, when inflated: 32 MiB. Panoramas carry pictures in their packets."""
+"""Bytes of all packets of a file together, when inflated: 32 MiB. Panoramas carry pictures in their packets."""
 MAX_MARKS = 100_000
 """How often the letters RDF may be in all parts of a file that are searched."""
 MAX_FRAMES = 50_000
@@ -20,9 +20,9 @@ MAX_FRAMES = 50_000
 
 
 class Budget:
-    """Limits what all parts of one file cost together: marks that are searched, octets that are inflated or copied.
+    """Limits what all parts of one file cost together: marks that are searched, bytes that are inflated or copied.
 
-    The latter are inflated, or belong to items: many small parts can make the same octets again and again.
+    The latter are inflated, or belong to items: many small parts can make the same bytes again and again.
     """
 
     __slots__ = ("_frames", "_marks", "_octets")
@@ -46,11 +46,11 @@ class Budget:
 
     @property
     def most(self) -> int:
-        """Returns how many octets are to be made to see that there are too many."""
+        """Returns how many bytes are to be made to see that there are too many."""
         return self._octets + 1
 
     def spend(self, octets: int) -> None:
-        """Counts octets that were made. Raises TooMuch."""
+        """Counts bytes that were made. Raises TooMuch."""
         if octets > self._octets:
             self._octets = 0
             raise TooMuch(

@@ -1,6 +1,6 @@
 r"""Matches path patterns with ``*`` and ``$``: RFC 9309 2.2.2 and 2.2.3, and TDMRep 6.1.1, which takes them over.
 
-How it works. A pattern covers a target (path and query) that begins with it; ``*`` is any run of octets, and ``$`` at
+How it works. A pattern covers a target (path and query) that begins with it; ``*`` is any run of bytes, and ``$`` at
 the end ties the pattern to the end of the target. Both sides are first brought into one spelling, so that
 ``/caf%c3%a9`` covers ``/café``. Then the pattern is split at its stars into pieces:
 
@@ -11,16 +11,16 @@ is always the right one, since it leaves the most room for the pieces that follo
 pattern with a hundred stars takes linear time. The tail ends the target if the pattern is anchored, else it is one more
 piece.
 
->>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/c").octets)
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/c").bytes)
 True
->>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/cd").octets)
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/cd").bytes)
 False
->>> Pattern(b"/caf%c3%a9").matches(Target("/caf\u00e9/menu").octets)
+>>> Pattern(b"/caf%c3%a9").matches(Target("/caf\u00e9/menu").bytes)
 True
 
 A literal ``*`` or ``$`` of the URL is compared as ``%2A`` or ``%24``, as a pattern must write it (2.2.3):
 
->>> Pattern(b"/price%24").matches(Target("/price$").octets)
+>>> Pattern(b"/price%24").matches(Target("/price$").bytes)
 True
 """
 
@@ -67,15 +67,15 @@ class Pattern:
     ``octets`` are as written, without the white space around them. A pattern that begins with neither ``/`` nor ``*``
     matches nothing, since every target begins with ``/``; an empty one matches everything.
     ``head`` is what every target that it covers begins with, ``needle`` what else each of them contains.
-    ``length`` is what "the most octets" (RFC 9309 2.2.2) compares: the pattern after normalising. ``*`` and ``$`` count
-    as the one octet that is written, wherever they are, as google/robotstxt and Protego count them.
+    ``length`` is what "the most bytes" (RFC 9309 2.2.2) compares: the pattern after normalising. ``*`` and ``$`` count
+    as the one byte that is written, wherever they are, as google/robotstxt and Protego count them.
     """
 
     __slots__ = ("_anchored", "_middle", "_tail", "head", "length", "needle")
 
     def __init__(self, octets: bytes, *, as_written: bool = False) -> None:
         text = normalise_as_written(octets) if as_written else normalise(octets)
-        self.length = len(text)  # 2.2.2: "the most octets"
+        self.length = len(text)  # 2.2.2: "the most bytes"
         self._anchored = text.endswith(b"$")  # 2.2.3: "$" designates the end; elsewhere it is an ordinary character
         pieces = text.removesuffix(b"$").replace(b"$", b"%24").split(b"*")
         self.head = pieces[0]
@@ -85,7 +85,7 @@ class Pattern:
         self.needle = max(pieces[1:], key=len, default=b"")
 
     def matches(self, target: bytes) -> bool:
-        """Returns whether the pattern covers the octets of a target."""
+        """Returns whether the pattern covers the bytes of a target."""
         if not target.startswith(self.head):
             return False
         at = len(self.head)

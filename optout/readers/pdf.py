@@ -40,7 +40,7 @@ settings.set_qpdf_limits(
 
 
 class _Stream(io.BytesIO):
-    """Octets whose name in qpdf's messages is the same each time, not an address in memory."""
+    """Bytes whose name in qpdf's messages is the same each time, not an address in memory."""
 
     def __repr__(self) -> str:
         return "of the document"

@@ -17,19 +17,19 @@ from forbear.optout.readers.text import human_size
 MAX_ITEMS = 2_000_000
 """How many short numbers, names, brackets and cross-references a document may have in a row, outside of its streams.
 
-qpdf takes about 140 octets of memory for each; other text of a document, such as drawing operators, is not counted.
+qpdf takes about 140 bytes of memory for each; other text of a document, such as drawing operators, is not counted.
 As many may be in the object streams that are read.
 """
 MAX_STREAM = 4_194_304
-"""Octets of a cross-reference or object stream when inflated: 4 MiB."""
+"""Bytes of a cross-reference or object stream when inflated: 4 MiB."""
 MAX_REFERENCES = 16_777_216
-"""Octets of all cross-reference streams of a document when inflated: 16 MiB."""
+"""Bytes of all cross-reference streams of a document when inflated: 16 MiB."""
 MAX_WORK = 268_435_456
-"""Octets of all these streams together, as they are and inflated: 256 MiB."""
+"""Bytes of all these streams together, as they are and inflated: 256 MiB."""
 
 _FIRST_STEP, _STEP = 1_024, 65_536
 _NOT_COUNTED = 262_144
-"""Octets of an object stream up to which its items are estimated."""
+"""Bytes of an object stream up to which its items are estimated."""
 _AT_OPENING, _FOR_EACH_FILE = 4, 4
 """How many objects are read when a document is opened (its catalog, its pages, the first of them), and for a file."""
 
@@ -124,7 +124,7 @@ _NO_OPENING = bytes(set(range(256)) - set(b"([</"))
 
 
 def items(octets: bytes) -> int:
-    """Returns how many items there are where one follows the other: of 20 octets or less on the average.
+    """Returns how many items there are where one follows the other: of 20 bytes or less on the average.
 
     A window in which there are drawing operators is not counted: qpdf gives up an object with some errors in it.
     """

@@ -14,9 +14,9 @@ from html import unescape
 from importlib import resources
 
 MAX_SENTENCE = 2_000
-"""Octets of a sentence that are looked at."""
+"""Bytes of a sentence that are looked at."""
 MAX_QUOTE = 500
-"""Octets of a sentence that are quoted."""
+"""Bytes of a sentence that are quoted."""
 MAX_SENTENCES = 200
 """Sentences of one text that are looked at word by word."""
 
@@ -70,7 +70,7 @@ def _compile(text: str) -> re.Pattern[str]:
 def may_reserve(lower: bytes, language: str = "") -> bool:
     """Returns whether a text in lower case has a part of such words, in these languages or else in any.
 
-    As cheap as octets can be searched; a text of which this is not true reserves nothing in these languages.
+    As cheap as bytes can be searched; a text of which this is not true reserves nothing in these languages.
     """
     words = _words()
     known = words.languages.get(language)
@@ -118,5 +118,5 @@ def _plain(text: str) -> str:
 def _cut(octets: bytes) -> bytes:
     end = MAX_QUOTE
     while end < len(octets) and octets[end] & 0xC0 == 0x80:
-        end -= 1  # A character of several octets stays whole.
+        end -= 1  # A character of several bytes stays whole.
     return octets[:end]

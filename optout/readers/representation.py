@@ -23,10 +23,10 @@ from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import readable
 
 MAX_LOCATED = 5_242_880
-"""Octets of a page of which the place of each element is known: 5 MiB."""
+"""Bytes of a page of which the place of each element is known: 5 MiB."""
 
 MAX_SEARCHES = 50
-"""Quotations from ISO-2022-JP with octets of no character: for each, the page is decoded from its beginning."""
+"""Quotations from ISO-2022-JP with bytes of no character: for each, the page is decoded from its beginning."""
 
 HTML = "text/html"
 XHTML = "application/xhtml+xml"
@@ -52,18 +52,18 @@ _LOOKS_LIKE_DOCUMENT, _LOOKS_LIKE_HTML = (
     re.compile(rb"<(?:" + tags + rb")[\t\n\f\r />]", re.IGNORECASE) for tags in (_DOCUMENT, _FRAGMENT)
 )
 _LOOKED_AT = 4_096
-"""Octets of a page in which its encoding is looked for if there are too many tags to read it all."""
+"""Bytes of a page in which its encoding is looked for if there are too many tags to read it all."""
 _XHTML_ROOT = re.compile(rb"<(?:[a-z]+:)?html[^>]{0,2000}http://www\.w3\.org/1999/xhtml", re.IGNORECASE)
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
-# XML 1.0 appendix F, HTML 13.2.3.2: "<" and a second sign in two octets each, as no page in another encoding begins.
+# XML 1.0 appendix F, HTML 13.2.3.2: "<" and a second sign in two bytes each, as no page in another encoding begins.
 _WITHOUT_MARK = ((re.compile(rb"<\0[!-~]\0"), "utf-16le"), (re.compile(rb"\0<\0[!-~]"), "utf-16be"))
 _XML_ENCODING = re.compile(rb"<\?xml[^>]{0,1000}?\bencoding\s*=\s*[\"']\s*([\w.:-]{1,40})", re.IGNORECASE)
 _GUESSED_BY = 65_536
 _DIGITS = 20
 _CODED = 1_024
 _LONGEST = 4
-"""Octets of a character, at most; ISO-2022-JP has escapes beside."""
+"""Bytes of a character, at most; ISO-2022-JP has escapes beside."""
 
 
 class Representation:
@@ -71,9 +71,9 @@ class Representation:
 
     ``media_type`` is the type/subtype by which text and links are taken from it, in lower case; empty if nothing is
     known. ``stated`` is what Content-Type says, empty if that cannot be read. ``readings`` are all types that it is
-    read as for reservations: those of every Content-Type that is valid, the media type, and HTML or XHTML if the octets
+    read as for reservations: those of every Content-Type that is valid, the media type, and HTML or XHTML if the bytes
     are that, whatever they are called. ``is_page`` means that text and links are taken from it as from HTML,
-    ``is_complete`` is False if the header fields announce more octets than there are.
+    ``is_complete`` is False if the header fields announce more bytes than there are.
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -105,7 +105,7 @@ class Representation:
         return HTML if is_html else mime.sniff(self._body)
 
     def _looks(self) -> str:
-        """Returns HTML or XHTML if the octets are that and the type is something else."""
+        """Returns HTML or XHTML if the bytes are that and the type is something else."""
         if self.media_type in HTML_TYPES:
             return ""
         if self.media_type == _XHTML_MP:
@@ -127,7 +127,7 @@ class Representation:
 
     @property
     def _ascii(self) -> bytes:
-        """Returns octets of the body in which ASCII can be searched for."""
+        """Returns bytes of the body in which ASCII can be searched for."""
         return self.source if self._wide else self._body
 
     @property
@@ -152,7 +152,7 @@ class Representation:
 
     @cached_property
     def _wide(self) -> str:
-        """Returns UTF-16 if the body is in it, so that ASCII takes two octets a letter; else nothing."""
+        """Returns UTF-16 if the body is in it, so that ASCII takes two bytes a letter; else nothing."""
         encoding = self._declared or next((name for begin, name in _WITHOUT_MARK if begin.match(self._body)), "")
         return encoding if encoding.startswith("utf-16") else ""
 
@@ -196,8 +196,8 @@ class Representation:
 
     @property
     def searchable(self) -> bytes:
-        """Returns octets in which every ASCII character of the text is itself."""
-        # The octets of ISO-2022-JP are ASCII's, and mean something else behind an escape (Encoding standard 12.2).
+        """Returns bytes in which every ASCII character of the text is itself."""
+        # The bytes of ISO-2022-JP are ASCII's, and mean something else behind an escape (Encoding standard 12.2).
         return self.source if self._wide or (b"\x1b" in self._body and self.encoding == "iso-2022-jp") else self._body
 
     @cached_property
@@ -206,12 +206,12 @@ class Representation:
         return self.text.encode()
 
     def quote(self, start: int, end: int) -> str:
-        """Quotes a part of ``text`` as it was served; octets that are not its encoding's are shown by ``readable``."""
+        """Quotes a part of ``text`` as it was served; bytes that are not its encoding's are shown by ``readable``."""
         quoted = self._written[self._place(start) : self._place(end)]
         return readable(self.octets(start, end) if "\ufffd" in quoted else quoted.encode())
 
     def octets(self, start: int, end: int) -> bytes:
-        """Returns the octets of the body that a part of ``text`` was decoded from."""
+        """Returns the bytes of the body that a part of ``text`` was decoded from."""
         return self._body[self._offset(self._place(start)) : self._offset(self._place(end))]
 
     @cached_property
@@ -224,14 +224,14 @@ class Representation:
         return position + bisect_left(self._pairs, position)
 
     def _offset(self, position: int) -> int:
-        """Returns how many octets the characters before a position take: the most whose text is not longer than that.
+        """Returns how many bytes the characters before a position take: the most whose text is not longer than that.
 
         It is counted from the place that was last asked for, as quotations come in the order of the page.
         """
         mark = next((mark for mark in _MARKS if self._body.startswith(mark)), b"")
         known, begin = self._last if self._last[0] <= position else (0, len(mark))
         begin, end = max(begin, len(mark)), len(self._body)
-        if self.encoding == "iso-2022-jp":  # what octets mean depends on all before them
+        if self.encoding == "iso-2022-jp":  # what bytes mean depends on all before them
             known, begin = 0, len(mark)
             self._searches += 1
             if self._searches > MAX_SEARCHES:

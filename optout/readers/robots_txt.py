@@ -14,7 +14,7 @@ from forbear.optout.readers.pattern import Pattern, Target
 from forbear.optout.readers.text import readable, to_utf8
 
 LIMIT = 524_288
-"""Octets that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
+"""Bytes that are parsed, after content decoding (RFC 9309 2.5 asks for 500 KiB at least)."""
 
 MOST_HEADS = 256
 """Up to this many beginnings of patterns, trying them all is quicker than a look-up for each of their lengths."""
@@ -66,7 +66,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule that covers a URL; ``length`` in octets of the normalised pattern."""
+    """A rule that covers a URL; ``length`` in bytes of the normalised pattern."""
 
     line: Line
     length: int
@@ -78,7 +78,7 @@ class Match:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """Returns the most octets win; of equal length, Allow (RFC 9309 2.2.2)."""
+        """Returns the most bytes win; of equal length, Allow (RFC 9309 2.2.2)."""
         return self.length, self.allows
 
 
@@ -215,7 +215,7 @@ class RobotsTxt:
     def __init__(self, capture: Capture) -> None:
         self.source = capture.url
         self.too_large = len(capture.body) > LIMIT
-        # One octet more, since a line that ends at the limit is whole.
+        # One byte more, since a line that ends at the limit is whole.
         text = to_utf8(capture.body[: LIMIT + 1]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         # What a cut leaves of a last line is not what was written: half an Allow would open more.
         self._text = text[: text.rfind(b"\n") + 1] if self.too_large else text

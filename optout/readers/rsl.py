@@ -73,7 +73,7 @@ class _Scope:
     pattern: Pattern | None
 
     def length(self, host: str, target: Target, *, of_page: bool) -> int | None:
-        """Returns how narrow it is, in octets of its path; None if it does not cover the URL."""
+        """Returns how narrow it is, in bytes of its path; None if it does not cover the URL."""
         if self.pattern is None:
             return sys.maxsize if of_page else 0
         on_host = not self.host or self.host == host

@@ -11,7 +11,7 @@ from forbear.optout.readers.errors import Unreadable
 from forbear.optout.readers.text import human_size
 
 MAX_OCTETS = 65_536
-"""A longer field is not read; http-sf takes a fiftieth of a second for this many octets."""
+"""A longer field is not read; http-sf takes a fiftieth of a second for this many bytes."""
 
 # RFC 9651 3.3.7 has dates of fifteen digits, http-sf fails beyond the year 9999. No date matters here.
 _FAR_DATE = re.compile(rb"@(-?)\d{12,15}(?!\d)")

@@ -1,4 +1,4 @@
-"""Shows octets as text, so that a quotation can be found again in its source."""
+"""Shows bytes as text, so that a quotation can be found again in its source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 def to_utf8(body: bytes) -> bytes:
     """Returns UTF-16 with a byte order mark as UTF-8, UTF-8 without its mark, anything else as it is.
 
-    Octets that are not UTF-16 become U+FFFD; they spoil only their line (RFC 9309 2.3, our choice for UTF-16).
+    Bytes that are not UTF-16 become U+FFFD; they spoil only their line (RFC 9309 2.3, our choice for UTF-16).
     """
     encoding = _UTF_16.get(body[:2])
     if encoding:
@@ -21,22 +21,22 @@ def to_utf8(body: bytes) -> bytes:
 
 
 def readable(octets: bytes) -> str:
-    r"""Returns UTF-8 as text, with ``\xNN`` for other octets and for control characters that no database keeps."""
+    r"""Returns UTF-8 as text, with ``\xNN`` for other bytes and for control characters that no database keeps."""
     text = octets.decode("utf-8", "backslashreplace")
     return text if text.isprintable() else _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def field_text(octets: bytes) -> str:
-    """Returns the value of a header field as text that ``field_octets`` makes the same octets of.
+    """Returns the value of a header field as text that ``field_octets`` makes the same bytes of.
 
-    UTF-8 as text; an octet that is not UTF-8 as half a surrogate pair (Python's surrogateescape), as it is no character
+    UTF-8 as text; a byte that is not UTF-8 as half a surrogate pair (Python's surrogateescape), as it is no character
     that anybody could send. ``readable`` is how people are shown it.
     """
     return octets.decode("utf-8", "surrogateescape")
 
 
 def field_octets(text: str) -> bytes:
-    """Returns the octets of a header field's value."""
+    """Returns the bytes of a header field's value."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # of a case in JSON, which may hold half a pair of another kind

@@ -23,7 +23,7 @@ MAX_RECONSTRUCTED = 1_000_000
 MAX_ROOT_TAGS = 64
 """How many html and body tags a page may hold."""
 MAX_ROOT_LENGTH = 65_536
-"""Octets of all html and body tags of a page together."""
+"""Bytes of all html and body tags of a page together."""
 
 # 13.2.4.3, without a and nobr: of these, one is open at most.
 _FORMATTING = frozenset(b"b big code em font i s small strike strong tt u".split())

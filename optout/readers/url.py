@@ -70,7 +70,7 @@ def parse(url: str) -> Url:
 def join(base: str, reference: str) -> Url:
     """Returns the canonical form of a reference as found on ``base`` (a Location header, a link); raises NotAUrl.
 
-    An octet of a header field that is not UTF-8 (``readers.text.field_text``) is asked for as it came: ``%E9``.
+    A byte of a header field that is not UTF-8 (``readers.text.field_text``) is asked for as it came: ``%E9``.
     """
     reference = _OCTET.sub(lambda match: f"%{ord(match[0]) & 0xFF:02X}", reference)
     try:
@@ -121,7 +121,7 @@ def _plain(match: re.Match[bytes], decoded: frozenset[int] = _UNRESERVED) -> byt
 def normalise(octets: bytes) -> bytes:
     r"""Returns one spelling for the two sides of a comparison (RFC 9309 2.2.2, RFC 3986 6.2.2).
 
-    Escaped unreserved characters are decoded, other escapes get upper-case digits, octets that no URI holds
+    Escaped unreserved characters are decoded, other escapes get upper-case digits, bytes that no URI holds
     (above 0x7F, white space, ``"<>\^`{|}``) are escaped; reserved characters stay as they are written.
     """
     return _ODD.sub(_plain, octets)

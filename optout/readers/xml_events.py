@@ -29,7 +29,7 @@ MAX_NAMES = 10_000
 MAX_EXPANSION = 16_777_216
 """Characters that entities may add to a document, as if each ``&`` were the longest that it declares: 16 MiB."""
 MAX_DECLARATION = 65_536
-"""Octets of one declaration in a document type."""
+"""Bytes of one declaration in a document type."""
 MAX_DECLARED = 1_000
 """How many attributes a document type may declare; expat looks at them for each element."""
 MAX_DEFAULTS = 1_024

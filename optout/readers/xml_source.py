@@ -19,7 +19,7 @@ from forbear.optout.readers.xml_names import NotXml
 MAX_DEPTH = 100
 """How deep elements of a licence may be nested."""
 MAX_QUOTE = 240
-"""Octets up to which an element is quoted whole; of a longer one its opening tag."""
+"""Bytes up to which an element is quoted whole; of a longer one its opening tag."""
 
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=")
 _XHTML = "http://www.w3.org/1999/xhtml"
@@ -57,7 +57,7 @@ class Node:
 def parse(octets: bytes, encoding: str | None = None) -> Node:
     """Returns the root element; raises NotXml, and Unreadable for a document beyond the limits.
 
-    White space and a byte order mark before the document are skipped. ``encoding`` is that of the octets where it
+    White space and a byte order mark before the document are skipped. ``encoding`` is that of the bytes where it
     is known from outside, whatever the document says.
     """
     if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):

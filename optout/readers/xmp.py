@@ -24,7 +24,7 @@ MAX_VALUE = 65_536
 MAX_STATED = 1_000
 """How many values of wanted properties a packet may state."""
 MAX_QUOTE = 1_000
-"""Octets up to which an element is quoted whole."""
+"""Bytes up to which an element is quoted whole."""
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _ROOT, _NODE = (_RDF, "RDF"), (_RDF, "Description")
@@ -87,9 +87,9 @@ def utf8(packet: bytes) -> bytes:
         read = [source.decode(f"utf-{8 * width}-le", "replace")]
         if packet.startswith(bytes(width - 1) + b"<", start := at - width + 1) and start >= 0:
             read.append(packet[start:].decode(f"utf-{8 * width}-be", "replace"))
-        # In the wrong order the octets of ASCII make the same characters, until others come between.
+        # In the wrong order the bytes of ASCII make the same characters, until others come between.
         source = max(read, key=lambda text: text.count("<") + text.count(">")).encode()
-    # The wrapper says nothing that is not known by now, and some writers put odd octets into it.
+    # The wrapper says nothing that is not known by now, and some writers put odd bytes into it.
     while source.startswith(b"<?xpacket") and (end := source.find(b"?>")) >= 0:
         source = source[end + 2 :].lstrip()
     return source

@@ -26,7 +26,7 @@ Answer = bytes | Callable[[socket.socket], None]
 
 @dataclass
 class Server:
-    """``answers`` maps a request target to the octets sent back, or to what happens to the connection then.
+    """``answers`` maps a request target to the bytes sent back, or to what happens to the connection then.
 
     ``heads`` are the request heads received, in order. One request a connection; what has no answer gets 404.
     """

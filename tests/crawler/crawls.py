@@ -89,8 +89,8 @@ class Crawler:
     ) -> Process:
         """A crawl of seeds; an option that is False or None is left out, one that is True has no value.
 
-        ``largest``: octets that no file of it can grow beyond, as if the disk were full. ``dies``: the step of writing
-        files of the corpus that it is killed at. ``memory``: octets that reading an answer may take. ``deadly``:
+        ``largest``: bytes that no file of it can grow beyond, as if the disk were full. ``dies``: the step of writing
+        files of the corpus that it is killed at. ``memory``: bytes that reading an answer may take. ``deadly``:
         words of a page that it dies of.
         """
         chosen = {
@@ -176,7 +176,7 @@ class Crawler:
         return pq.read_table(self.out / "pages")
 
     def octets(self) -> bytes:
-        """Every octet that the crawls have left on the disk, the databases' own files included."""
+        """Every byte that the crawls have left on the disk, the databases' own files included."""
         return b"".join(path.read_bytes() for path in self.folder.rglob("*") if path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""Reads the octets of an answer by forbear.crawler.fetch.http1, in pieces, and by h11."""
+"""Reads the bytes of an answer by forbear.crawler.fetch.http1, in pieces, and by h11."""
 
 from __future__ import annotations
 

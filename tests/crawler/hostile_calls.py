@@ -22,7 +22,7 @@ def pid(*_anything: object) -> int:
 
 
 def length(octets: bytes) -> tuple[int, bytes]:
-    """How many octets came, and the last ones."""
+    """How many bytes came, and the last ones."""
     return len(octets), octets[-3:]
 
 

@@ -27,7 +27,7 @@ from tests.crawler.crawls import Crawler, page, plain, until, urls
 from tests.optout.pictures import packet, picture
 
 TOO_LITTLE = 1 << 20
-"""Octets that no worker can do with, whatever it reads."""
+"""Bytes that no worker can do with, whatever it reads."""
 BECAUSE = "cannot be read: more than 1 MiB of memory were needed."
 
 URL = "https://a.example/photo"

@@ -63,7 +63,7 @@ def test_through_a_proxy_names_are_its_business_and_the_guard_stays(server) -> N
     ],
 )
 def test_what_was_decided_about_is_what_is_asked_for(server, written: str, target: str) -> None:
-    """Scrapy would escape a request's URL again, and yarl drop an empty query; rules are compared with every octet."""
+    """Scrapy would escape a request's URL again, and yarl drop an empty query; rules are compared with every byte."""
     href = parse(server.origin + written).href
     assert href == server.origin + target
     server.answers[target] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"

@@ -1,4 +1,4 @@
-"""What RFC 9110 and 9112 make of an answer's octets, whatever pieces they come in; h11 reads along."""
+"""What RFC 9110 and 9112 make of an answer's bytes, whatever pieces they come in; h11 reads along."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_how_long_a_body_is_and_what_may_follow(octets: bytes, method: str, body
 
 
 def test_what_h11_reads_is_read_alike() -> None:
-    """Answers with a few octets changed, dropped or doubled: nothing is read otherwise, and nothing breaks."""
+    """Answers with a few bytes changed, dropped or doubled: nothing is read otherwise, and nothing breaks."""
     chance = random.Random(12)
     compared = 0
     for _ in range(6_000):

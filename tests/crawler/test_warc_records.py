@@ -49,7 +49,7 @@ def cut_off(item: Item) -> bool:
 
 
 TEXT = b"".join(hashlib.sha256(bytes([each])).digest() for each in range(99))
-"""Does not compress, so that octets of it are missed."""
+"""Does not compress, so that bytes of it are missed."""
 GOOD = (record(A), record(B, http(TEXT)), record(C))
 Pack = Callable[[bytes], bytes]
 
@@ -446,7 +446,7 @@ def test_what_is_large_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest
 VERSION = b"WARC/1.1\r\nWARC-Type: response\r\n"
 STORED = MAGIC + b"\x00\xff\xff\x00\x00WARC/1.0\r\n"
 HOSTILE: dict[str, tuple[bytes, int]] = {
-    # octets, and how often each may be read
+    # bytes, and how often each may be read
     "a header without end": (b"WARC/1.1\r\n" + b"A: b\r\n" * 400_000, 8),
     "a field without end": (b"WARC/1.1\r\nA: " + b"b" * 2_000_000, 8),
     "a field that is folded and folded": (b"WARC/1.1\r\nA: b\r\n" + b" b\r\n" * 400_000, 8),

@@ -1,4 +1,4 @@
-"""WARC files made octet by octet, so that they can be damaged octet by octet."""
+"""WARC files made byte by byte, so that they can be damaged byte by byte."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def record(
 
 
 def bomb(head: bytes, zeros: int) -> bytes:
-    """A gzip member of a few octets that unpacks to many."""
+    """A gzip member of a few bytes that unpacks to many."""
     stream = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     return b"".join(
         [stream.compress(head), *(stream.compress(bytes(1 << 20)) for _ in range(zeros >> 20)), stream.flush()]
@@ -55,7 +55,7 @@ def bomb(head: bytes, zeros: int) -> bytes:
 
 
 class Counted(io.BytesIO):
-    """A file that counts the octets that were read of it."""
+    """A file that counts the bytes that were read of it."""
 
     count = 0
 

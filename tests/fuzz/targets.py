@@ -1,4 +1,4 @@
-"""What is fuzzed: every protocol with the answers of a site, and the readers below with octets of their own kind."""
+"""What is fuzzed: every protocol with the answers of a site, and the readers below with bytes of their own kind."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def answer(octets: bytes) -> Capture:
 
 
 def check_representation(octets: bytes) -> None:
-    """Checks that any answer has a type, an encoding and a text, and that quotations lead back to their octets."""
+    """Checks that any answer has a type, an encoding and a text, and that quotations lead back to their bytes."""
     capture = answer(octets)
     known = representation.of(capture)
     assert known.media_type in known.readings or not known.media_type or "/" not in known.media_type

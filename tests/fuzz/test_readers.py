@@ -36,7 +36,7 @@ ODD = [
 
 @st.composite
 def scratched(draw: st.DrawFn, name: str) -> bytes:
-    """A seed with some of its octets lost, repeated, exchanged for odd ones, or for a part of another seed."""
+    """A seed with some of its bytes lost, repeated, exchanged for odd ones, or for a part of another seed."""
     octets = draw(st.sampled_from(seeds(name)))
     for _ in range(draw(st.integers(1, 5))):
         start = draw(st.integers(0, len(octets)))

@@ -1,4 +1,4 @@
-"""Small real files with metadata: written by Pillow where it can, octet by octet where it cannot."""
+"""Small real files with metadata: written by Pillow where it can, byte by byte where it cannot."""
 
 from __future__ import annotations
 

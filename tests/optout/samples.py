@@ -35,7 +35,7 @@ from tests.optout.manifests import signed, training
 URL = "https://samples.example/file"
 MOST_OCTETS = 67_108_864
 Sample = tuple[str, bytes, str]
-"""Name, octets and media type of a file."""
+"""Name, bytes and media type of a file."""
 
 # The TDM Reservation Protocol's properties (6.6), which ExifTool does not know.
 CONFIG = """

@@ -83,7 +83,7 @@ def name(number: int) -> bytes:
 
 
 def _lengths(size: int) -> range:
-    """So many lines, each one octet longer, that they fill the size."""
+    """So many lines, each one byte longer, that they fill the size."""
     return range(int((2 * size) ** 0.5) - 12)
 
 
@@ -168,7 +168,7 @@ def test_protego_is_not_asked_where_it_is_slow(body: bytes, reads_along: bool) -
 @pytest.mark.parametrize(
     ("text", "rules"),
     [
-        # A rule that ends at the limit is read; one octet further it is not, nor is a part of it.
+        # A rule that ends at the limit is read; one byte further it is not, nor is a part of it.
         (lambda rule: b"#" * (LIMIT - len(rule) - 1) + b"\n" + rule + b"\n# more\n", 1),
         (lambda rule: b"#" * (LIMIT - len(rule) - 1) + b"\n" + rule + b"\r\n# more\n", 1),
         (lambda rule: b"#" * (LIMIT - len(rule)) + b"\n" + rule + b"\n# more\n", 0),
@@ -179,9 +179,9 @@ def test_protego_is_not_asked_where_it_is_slow(body: bytes, reads_along: bool) -
     ],
 )
 def test_the_limit_to_the_octet(text: Callable[[bytes], bytes], rules: int) -> None:
-    """RFC 9309 2.5, and robots.txt as cut off by us: 524,288 octets, and no half lines."""
+    """RFC 9309 2.5, and robots.txt as cut off by us: 524,288 bytes, and no half lines."""
     rest = text(b"Disallow: /shut")
-    # The user-agent line takes the place of as many octets of the comment.
+    # The user-agent line takes the place of as many bytes of the comment.
     file = RobotsTxt(Capture("https://archive.example/robots.txt", 200, (), AGENT + rest[len(AGENT) :]))
     assert sum(len(group.rules) for group in file.groups) == rules
     assert file.too_large == (len(rest) > LIMIT)

@@ -212,7 +212,7 @@ def test_document_whose_store_cannot_be_read(site):
 
 
 def changed(octets: bytes) -> bytes:
-    """The picture changed after it was signed: its last octet of image data."""
+    """The picture changed after it was signed: its last byte of image data."""
     return octets[:-3] + bytes([octets[-3] ^ 1]) + octets[-2:]
 
 

@@ -46,12 +46,12 @@ def many_boxes() -> bytes:
 
 
 def chain_of_directories() -> bytes:
-    """Directories that lie in each other, each two octets further."""
+    """Directories that lie in each other, each two bytes further."""
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 60_000) * 400_000
 
 
 def exif_items(octets: bytes, count: int) -> bytes:
-    """A HEIC file with meta boxes that each name the same octets as Exif."""
+    """A HEIC file with meta boxes that each name the same bytes as Exif."""
     file = heic(octets, 0, 0).replace(b"mime\0application/rdf+xml", b"Exif\0application/rdf+xml")
     return file + file[24 : file.index(b"mdat") - 4] * (count - 1)
 

@@ -1,4 +1,4 @@
-"""Header fields are the octets that came: decided by, asked for and stored as such, and made readable where quoted."""
+"""Header fields are the bytes that came: decided by, asked for and stored as such, and made readable where quoted."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def words(*parts: bytes) -> st.SearchStrategy[bytes]:
-    """Octets of any kind, among words that mean something to a reader."""
+    """Bytes of any kind, among words that mean something to a reader."""
     return st.lists(st.sampled_from(parts) | st.binary(max_size=6), max_size=30).map(b"".join)
 
 

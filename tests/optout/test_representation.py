@@ -139,7 +139,7 @@ def test_one_bad_octet_is_one_bad_character():
 
 
 QUOTED = [
-    # body, charset, what is quoted, its octets
+    # body, charset, what is quoted, its bytes
     ("é\r\n<a\r\nb=é>", "utf-8", "<a\r\nb=é>"),
     ("\ufeffé\r\n\r\n<a b=é>", "utf-8", "<a b=é>"),
     ("表①<a b='表①'>", "cp932", "<a b='表①'>"),

@@ -216,7 +216,7 @@ def test_element_that_only_xml_sees(site):
 
 
 IMAGES = [
-    # Content-Type, first octets, is it an image
+    # Content-Type, first bytes, is it an image
     ("image/jpeg", b"", True),
     ("image/svg+xml", b"<svg/>", True),
     ("application/octet-stream", b"\x89PNG\r\n\x1a\n", True),

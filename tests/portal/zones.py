@@ -19,7 +19,7 @@ from dns.rdatatype import from_text as from_kind
 class Zone:
     """``records`` are lines of a zone by name: ``["TXT \"one\""]``; ``failing`` names get SERVFAIL, ``silent`` nothing.
 
-    Answers that do not fit into 512 octets are cut, and the whole is had by TCP.
+    Answers that do not fit into 512 bytes are cut, and the whole is had by TCP.
     """
 
     def __init__(self) -> None:

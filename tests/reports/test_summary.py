@@ -130,7 +130,7 @@ def test_sizes_are_the_templates_bands_only_where_the_log_knows_the_whole() -> N
     assert rows["audio"][1:3] == ("none", "none")
     large = replace(KNOWN, types=(Share("text/html", 9, 10**9), Share("video/mp4", 1, 1), Share("image/png", 10**6, 1)))
     rows = {row[0]: row for row in table(made(large, NOTHING_ELSE), "Modalities").rows}
-    assert isinstance(rows["text"][1], Open)  # tokens are no octets
+    assert isinstance(rows["text"][1], Open)  # tokens are not bytes
     assert isinstance(rows["video"][1], Open)  # hours stand nowhere
     assert rows["image"][1] == "1 million to 1 billion images"
 
