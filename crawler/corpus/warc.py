@@ -182,8 +182,8 @@ def whole(octets: bytes, body: bytes) -> bytes:
             answer.headers[name] = value
     digest = hashlib.sha1(body, usedforsecurity=False).digest()
     lines = metadata.reader.read().splitlines(keepends=True)
-    said = b"".join(line for line in lines if not line.startswith(_ORIGINAL.encode()))
-    return _packed(answer, revisit.reader.read() + body, digest) + octets[end:start] + _packed(metadata, said)
+    fields = b"".join(line for line in lines if not line.startswith(_ORIGINAL.encode()))
+    return _packed(answer, revisit.reader.read() + body, digest) + octets[end:start] + _packed(metadata, fields)
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

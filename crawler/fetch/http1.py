@@ -157,8 +157,8 @@ class AnswerReader:
 
     def _frame(self, head: Head) -> None:
         """Determines the length of the body (RFC 9112 6.3)."""
-        said = head.listed(b"connection")
-        persistent = b"close" not in said and (head.version >= "HTTP/1.1" or b"keep-alive" in said)
+        options = head.listed(b"connection")
+        persistent = b"close" not in options and (head.version >= "HTTP/1.1" or b"keep-alive" in options)
         codings = [coding for coding in head.listed(b"transfer-encoding") if coding != b"identity"]
         lengths = head.values(b"content-length")
         if self._method == "HEAD" or head.status in (204, 304) or (self._method == "CONNECT" and head.status < 300):
@@ -263,7 +263,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 def _length(values: list[bytes]) -> int:
     """Returns the length that a message states, once or repeatedly (RFC 9110 8.6, RFC 9112 6.3)."""
-    said = [each.strip(b" \t") for value in values for each in value.split(b",")]
-    if not all(map(_LENGTH.fullmatch, said)) or len(set(map(int, said))) != 1:
+    lengths = [each.strip(b" \t") for value in values for each in value.split(b",")]
+    if not all(map(_LENGTH.fullmatch, lengths)) or len(set(map(int, lengths))) != 1:
         raise BadAnswer(f"{b', '.join(values)[:40].decode('latin-1')!r} is not the length of a body.")
-    return int(said[0])
+    return int(lengths[0])

@@ -61,8 +61,8 @@ class Folder(Source):
 
     def _beside(self, path: Path) -> str | None:
         try:
-            said = json.loads(path.with_suffix(".json").read_text("utf-8"))
-            url = said[url_column(list(said), self._column, path.with_suffix(".json"))]
+            metadata = json.loads(path.with_suffix(".json").read_text("utf-8"))
+            url = metadata[url_column(list(metadata), self._column, path.with_suffix(".json"))]
         except (OSError, ValueError, TypeError, AttributeError):
             return None
         return url if isinstance(url, str) else None

@@ -58,8 +58,8 @@ class Shard(Source):
         for member in members:
             if member.name.lower().endswith(".json"):
                 try:
-                    said: Any = json.loads(_read(tar, member))
-                    url = said[url_column(list(said), self._column, self.path / member.name)]
+                    metadata: Any = json.loads(_read(tar, member))
+                    url = metadata[url_column(list(metadata), self._column, self.path / member.name)]
                 except (ValueError, TypeError):
                     return None
                 return url if isinstance(url, str) else None

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from forbear.optout.model import Preference, Reason, Verdict
-from forbear.optout.protocols import operator
 from forbear.optout.readers.url import Url, parse
 from forbear.storage.db.hostnames import digest, host_of, read, unicode_of
 from forbear.storage.db.schema import decisions, host_outcomes, host_reasons, hosts, pages, reasons, removals, urls
@@ -26,6 +25,10 @@ EXAMPLES = 3
 
 HOSTS = 20
 """Hosts of a domain from which words and examples are taken."""
+
+
+OPERATOR = "operator"
+"""``optout.protocols.operator.NAME``, without loading every protocol's readers for a look-up."""
 
 
 class Answer(StrEnum):
@@ -59,7 +62,7 @@ class DecidingWords:
     @property
     def is_own(self) -> bool:
         """Whether it is an entry of the operator's own list."""
-        return self.protocol == operator.NAME
+        return self.protocol == OPERATOR
 
     def merged(self, other: Self) -> Self:
         """Returns the same words with the times and decisions of both."""

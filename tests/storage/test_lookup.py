@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from forbear.optout.model import Stage, Verdict
+from forbear.optout.protocols import operator
 from forbear.optout.readers.url import NotAUrl
 from forbear.storage.db.records import AddLinks, Link
-from forbear.storage.reads.lookup import Answer, DecidingWords, LookupResult, lookup
+from forbear.storage.reads.lookup import OPERATOR, Answer, DecidingWords, LookupResult, lookup
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -117,3 +118,7 @@ def test_the_words_of_many_hosts_are_listed_once(engine: Engine, make: Any, writ
 def test_what_is_not_a_domain_or_url_is_reported(engine: Engine, asked: str) -> None:
     with pytest.raises(NotAUrl, match="write one like"):
         ask(engine, asked)
+
+
+def test_the_operators_own_words_are_known_by_their_protocol() -> None:
+    assert operator.NAME == OPERATOR
