@@ -68,7 +68,7 @@ class HostRules:
         self._host = _HostOnly.of(url)
         answered = (capture.url for capture in captures if capture.url.startswith(f"{url.origin}/"))
         self._answered = {robots.PLACES[0], *(known[len(url.origin) :] for known in answered)}
-        self._first: dict[None, _Test | Found] = {}
+        self._first: dict[None, _Test | SharedOutcome] = {}
         self._kept = 0
 
     def decide(self, url: str) -> Outcome:
@@ -79,10 +79,10 @@ class HostRules:
             return self._decide(url)
         return _with_url(self.origin + target.text, found.outcome)
 
-    def find(self, url: str) -> Found:
+    def find(self, url: str) -> SharedOutcome:
         """Like ``decide``, for tables: returns one object for all URLs with the same outcome, as far as it is kept."""
         target = self._target(url)
-        return (self._find(target) if target else None) or Found(self._decide(url))
+        return (self._find(target) if target else None) or SharedOutcome(self._decide(url))
 
     def _decide(self, url: str) -> Outcome:
         return decide(replace(self._question, url=url), self._captures, self._policy)
@@ -96,16 +96,16 @@ class HostRules:
         parsed = urls.parse(url)
         return None if parsed.origin != self.origin or parsed.target in self._answered else Target(parsed.target)
 
-    def _find(self, target: Target) -> Found | None:
+    def _find(self, target: Target) -> SharedOutcome | None:
         node = self._first.get(None)
         while type(node) is _Test:
             node = node.then.get(node.test(target))
-        return node if type(node) is Found else self._learn(target)
+        return node if type(node) is SharedOutcome else self._learn(target)
 
-    def _learn(self, target: Target) -> Found | None:
+    def _learn(self, target: Target) -> SharedOutcome | None:
         hop = _RecordingHop(self._question, self._host, self._captures, self._policy, target)
         try:
-            found = Found(decide_of([hop], Stage.REQUEST, self.origin + target.text))
+            found = SharedOutcome(decide_of([hop], Stage.REQUEST, self.origin + target.text))
         except _LooksAtUrlError:
             return None
         short = all(not isinstance(answer, tuple) or len(answer) <= MOST_COVERING for answer in hop.found.values())
@@ -114,8 +114,8 @@ class HostRules:
             self._keep(hop.found, found)
         return found
 
-    def _keep(self, answers: dict[Callable[[Target], Hashable], Hashable], found: Found) -> None:
-        then: dict[Any, _Test | Found] = self._first
+    def _keep(self, answers: dict[Callable[[Target], Hashable], Hashable], found: SharedOutcome) -> None:
+        then: dict[Any, _Test | SharedOutcome] = self._first
         last: Hashable = None
         for test, answer in answers.items():
             following = then.setdefault(last, _Test(test))
@@ -125,7 +125,7 @@ class HostRules:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class SharedOutcome:
     """An outcome that holds for many URLs; compared by identity. ``outcome.url`` is one of them."""
 
     outcome: Outcome
@@ -136,7 +136,7 @@ class _Test:
     """A node of the tree: a question about a target, and what follows each answer."""
 
     test: Callable[[Target], Hashable]
-    then: dict[Hashable, _Test | Found] = field(default_factory=dict)
+    then: dict[Hashable, _Test | SharedOutcome] = field(default_factory=dict)
 
 
 class _LooksAtUrlError(BaseException):
@@ -226,7 +226,7 @@ class Hosts:
     def decide_all(self, urls: Iterable[str | None]) -> TableDecisions:
         """Returns the outcomes of many URLs; fastest if those of a host come together."""
         decided = TableDecisions(array("I"), [None])
-        positions: dict[Found, int] = {}
+        positions: dict[SharedOutcome, int] = {}
         for url in urls:
             try:
                 found = self._rules(url or "").find(url or "")

@@ -49,7 +49,7 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Remark:
     """What a rule yields: one sentence for the owner, the site's own words, and their place.
 
     ``quote`` is in the capture of ``source``; it is empty where something is missing.
@@ -153,7 +153,7 @@ class Rule:
     level: Level
     section: str
     title: str
-    look: Callable[[Site], Iterator[Found]]
+    look: Callable[[Site], Iterator[Remark]]
 
     def findings(self, site: Site) -> Iterator[Finding]:
         """Yields what the rule finds, MOST at most: more of the same would say the same."""
@@ -163,6 +163,6 @@ class Rule:
             )
 
 
-def rule(name: str, level: Level, section: str, title: str) -> Callable[[Callable[[Site], Iterator[Found]]], Rule]:
+def rule(name: str, level: Level, section: str, title: str) -> Callable[[Callable[[Site], Iterator[Remark]]], Rule]:
     """Makes a Rule of the function that looks for it."""
     return lambda look: Rule(name, level, section, title, look)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from forbear.optout.advice.finding import ROBOTS_TXT, Found, Level, Site, rule
+from forbear.optout.advice.finding import ROBOTS_TXT, Level, Remark, Site, rule
 from forbear.optout.model import Capture
 from forbear.optout.protocols import PROTOCOLS
 from forbear.optout.readers.text import readable, to_utf8
@@ -40,7 +40,7 @@ def _texts(site: Site) -> Iterator[Capture]:
 
 
 @rule("wish/no-protocol", Level.NOTE, "-", "Wishes that no protocol carries to crawlers yet.")
-def no_protocol(site: Site) -> Iterator[Found]:
+def no_protocol(site: Site) -> Iterator[Remark]:
     """Finds wishes about attribution, payment, inference only, non-commercial use."""
     for capture in dict.fromkeys(_texts(site)):
         text = readable(to_utf8(capture.body[:_SEARCHED]))
@@ -51,4 +51,4 @@ def no_protocol(site: Site) -> Iterator[Found]:
             if match:
                 message = f"No protocol makes crawlers obey a wish about {name.replace('-', ' ')}: {nearest}."
                 where = f"line {text.count(chr(10), 0, match.start()) + 1}"
-                yield Found(message, match[0], capture.url, where)
+                yield Remark(message, match[0], capture.url, where)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from forbear.optout import policy
-from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Level, Placement, Site, rule
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Level, Placement, Remark, Site, rule
 from forbear.optout.advice.lines import Lines, Record, lines
 from forbear.optout.advice.protego_compare import other_reading
 from forbear.optout.readers import robots_txt
@@ -33,8 +33,8 @@ def _file(site: Site) -> Lines | None:
     return None if capture is None or robots_txt.parse(capture).foreign else lines(capture)
 
 
-def _in_place(file: Lines, record: Record, message: str, text: str) -> Found:
-    return Found(message, record.text, file.source, record.where, Fix(text, Placement.LINE))
+def _in_place(file: Lines, record: Record, message: str, text: str) -> Remark:
+    return Remark(message, record.text, file.source, record.where, Fix(text, Placement.LINE))
 
 
 @lru_cache
@@ -46,7 +46,7 @@ def _nearest(key: str) -> str:
 
 
 @rule("robots/misspelt", Level.WARNING, "RFC 9309 2.2", "The lines of robots.txt are written as crawlers know them.")
-def misspelt(site: Site) -> Iterator[Found]:
+def misspelt(site: Site) -> Iterator[Remark]:
     """Finds a misspelt key, or a rule without its colon."""
     file = _file(site)
     for record in file.records if file else ():
@@ -63,7 +63,7 @@ def misspelt(site: Site) -> Iterator[Found]:
 
 
 @rule("robots/outside-group", Level.ERROR, "RFC 9309 2.1", "Every rule is under a User-agent line.")
-def outside_group(site: Site) -> Iterator[Found]:
+def outside_group(site: Site) -> Iterator[Remark]:
     """Finds a rule before the first User-agent line, which binds nobody."""
     file = _file(site)
     outside = [r for r in file.records if r.group < 0 and r.key in _RULES and r.value] if file else []
@@ -74,7 +74,7 @@ def outside_group(site: Site) -> Iterator[Found]:
 
 
 @rule("robots/no-slash", Level.WARNING, "RFC 9309 2.2.2, 2.2.3", "A rule's path begins with / or *.")
-def no_slash(site: Site) -> Iterator[Found]:
+def no_slash(site: Site) -> Iterator[Remark]:
     """Finds a path without the slash at its beginning, which covers no page."""
     file = _file(site)
     for record in file.records if file else ():
@@ -82,18 +82,18 @@ def no_slash(site: Site) -> Iterator[Found]:
             path = re.sub(r"^https?://[^/]*", "", record.value).lstrip("/")
             message = "A path begins with /: as it is written, the rule covers no page."
             fix = None if " " in path else Fix(f"{record.key.capitalize()}: /{path}", Placement.LINE)
-            yield Found(message, record.text, file.source, record.where, fix)
+            yield Remark(message, record.text, file.source, record.where, fix)
 
 
 @rule("robots/other-readings", Level.WARNING, "RFC 9309 2.2.1", "Widely used parsers read robots.txt alike.")
-def other_readings(site: Site) -> Iterator[Found]:
+def other_readings(site: Site) -> Iterator[Remark]:
     """Finds a file that Protego reads otherwise, often for a Crawl-delay line between two User-agent lines."""
     gap = other_reading(site.question, site.captures)
     if gap:
         message = (
             f"{gap.detail} Keep User-agent lines and their rules together, with Sitemap and other lines at the end."
         )
-        yield Found(message, gap.quote, gap.source, gap.where)
+        yield Remark(message, gap.quote, gap.source, gap.where)
 
 
 @rule(
@@ -102,7 +102,7 @@ def other_readings(site: Site) -> Iterator[Found]:
     "RFC 9309 2.1, 2.2.1; attach-05 3.1; RSL 4.4",
     "Content-Usage, Content-Signal and License are in the group for everybody.",
 )
-def others_group(site: Site) -> Iterator[Found]:
+def others_group(site: Site) -> Iterator[Remark]:
     """Finds a line for everybody in one crawler's group, or in no group."""
     file = _file(site)
     for key in _USAGE if file else ():
@@ -117,7 +117,7 @@ def others_group(site: Site) -> Iterator[Found]:
             end = file.end_of_general_group()
             message = f"The line is for {names} alone; a line for all crawlers is in the group User-agent: *."
             text = f"{end.text}\n{record.text}" if end else f"User-agent: *\n{record.text}"
-            yield Found(
+            yield Remark(
                 message, record.text, file.source, record.where, Fix(text, Placement.LINE, (end or record).where)
             )
 
@@ -146,7 +146,7 @@ def _shut_by_name(site: Site) -> tuple[Lines, list[str], Record] | None:
     "RFC 9309 2.2.1",
     "A wish about AI training is addressed to all crawlers, not only to those known by name.",
 )
-def agents_by_name(site: Site) -> Iterator[Found]:
+def agents_by_name(site: Site) -> Iterator[Remark]:
     """Finds a file that shuts out many training crawlers by name and lets everybody else in."""
     found = _shut_by_name(site)
     if found and len(found[1]) >= MANY and not site.reserving():
@@ -158,17 +158,17 @@ def agents_by_name(site: Site) -> Iterator[Found]:
             " say it to all."
         )
         text = f"{end.text}\n{GENERAL_NO}" if end else f"{last.text}\n\nUser-agent: *\nAllow: /\n{GENERAL_NO}"
-        yield Found(message, record.text, file.source, record.where, Fix(text, Placement.LINE, (end or last).where))
+        yield Remark(message, record.text, file.source, record.where, Fix(text, Placement.LINE, (end or last).where))
 
 
 @rule("robots/some-agents", Level.NOTE, "RFC 9309 2.2.1", "What shutting out single training crawlers does.")
-def some_agents(site: Site) -> Iterator[Found]:
+def some_agents(site: Site) -> Iterator[Remark]:
     """Finds a file that shuts out one or two training crawlers, or has a general rule as well."""
     found = _shut_by_name(site)
     if found and (len(found[1]) < MANY or site.reserving()):
         file, names, record = found
         message = f"It shuts out {', '.join(names)} by name; every other crawler follows the rules for all."
-        yield Found(message, record.text, file.source, record.where)
+        yield Remark(message, record.text, file.source, record.where)
 
 
 # --- values
@@ -204,7 +204,7 @@ def usage_mended(text: str) -> str:
 @rule(
     "aipref/value", Level.ERROR, "vocab-08 4, 6; attach-05 3.2", "Content-Usage in robots.txt names train-ai=n or =y."
 )
-def usage_value(site: Site) -> Iterator[Found]:
+def usage_value(site: Site) -> Iterator[Remark]:
     """Finds ``train-ai=no``, ``ai-train=n``: unknown words express no preference."""
     file = _file(site)
     for record in file.records if file else ():
@@ -221,7 +221,7 @@ def usage_value(site: Site) -> Iterator[Found]:
     "Content Signals Policy",
     "A Content-Signal is search, ai-input, ai-train=yes or no.",
 )
-def signal_value(site: Site) -> Iterator[Found]:
+def signal_value(site: Site) -> Iterator[Remark]:
     """Finds ``ai-train=n``, ``train-ai=no``: neither yes nor no."""
     file = _file(site)
     for record in file.records if file else ():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
-from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Found, Level, Placement, Site, rule
+from forbear.optout.advice.finding import ROBOTS_TXT, Fix, Level, Placement, Remark, Site, rule
 from forbear.optout.model import Capture
 from forbear.optout.readers import xml_source
 from forbear.optout.readers.errors import Unreadable
@@ -57,12 +57,12 @@ def _elements(site: Site, *names: str) -> Iterator[tuple[Capture, Node]]:
                 yield capture, node
 
 
-def _found(capture: Capture, node: Node, message: str, fix: Fix | None = None) -> Found:
-    return Found(message, node.quote, capture.url, f"line {node.line}", fix)
+def _found(capture: Capture, node: Node, message: str, fix: Fix | None = None) -> Remark:
+    return Remark(message, node.quote, capture.url, f"line {node.line}", fix)
 
 
 @rule("rsl/not-xml", Level.ERROR, "RSL 2.2; XML 1.0", "A licence file is well-formed XML.")
-def not_xml(site: Site) -> Iterator[Found]:
+def not_xml(site: Site) -> Iterator[Remark]:
     """Finds an element that is not closed, a bare ampersand."""
     for capture in _files(site):
         try:
@@ -73,11 +73,11 @@ def not_xml(site: Site) -> Iterator[Found]:
             fix = Fix(licence(), Placement.FILE) if "<prohibits" in text else None
             if match:
                 message = f"No crawler can read any of this file: {error}"
-                yield Found(message, match[0], capture.url, "whole file", fix)
+                yield Remark(message, match[0], capture.url, "whole file", fix)
 
 
 @rule("rsl/type", Level.ERROR, "RSL 3.5, 3.6", "The type of permits and prohibits is usage, user or geo.")
-def type_of_terms(site: Site) -> Iterator[Found]:
+def type_of_terms(site: Site) -> Iterator[Remark]:
     """Finds ``<permits type="ai-train">no</permits>``."""
     for capture, root in _roots(site):
         nodes = [node for node in root.iterate() if node.namespace == NAMESPACE]
@@ -104,18 +104,18 @@ def _mended(nodes: list[Node], terms: list[Node]) -> Fix:
 
 
 @rule("rsl/unknown-use", Level.WARNING, "RSL 3.4.1.1", "The uses that are prohibited are those of RSL.")
-def unknown_use(site: Site) -> Iterator[Found]:
+def unknown_use(site: Site) -> Iterator[Remark]:
     """Finds a word of no vocabulary, which prohibits nothing."""
     yield from _unknown_uses(site, "prohibits")
 
 
 @rule("rsl/unknown-permit", Level.NOTE, "RSL 3.4.1.1", "The uses that are permitted are those of RSL.")
-def unknown_permit(site: Site) -> Iterator[Found]:
+def unknown_permit(site: Site) -> Iterator[Remark]:
     """Finds permissions in unknown words (``grounding``, ``ai-summarize``): nobody uses them, nothing is lost."""
     yield from _unknown_uses(site, "permits")
 
 
-def _unknown_uses(site: Site, name: str) -> Iterator[Found]:
+def _unknown_uses(site: Site, name: str) -> Iterator[Remark]:
     for capture, node in _elements(site, name):
         words = node.text.replace(",", " ").split() if node.attributes.get("type", "").strip() == "usage" else []
         unknown = [word for word in words if word not in _USAGES and ":" not in word]
@@ -125,7 +125,7 @@ def _unknown_uses(site: Site, name: str) -> Iterator[Found]:
 
 
 @rule("rsl/unknown-element", Level.WARNING, "RSL 3", "The elements and their places are those of RSL.")
-def unknown_element(site: Site) -> Iterator[Found]:
+def unknown_element(site: Site) -> Iterator[Remark]:
     """Finds ``<attribution>``; ``<standard>`` outside of a payment; a payment of an unknown type."""
     for capture, root in _roots(site):
         parents = {id(child): node for node in root.iterate() for child in node.children}
@@ -145,7 +145,7 @@ def unknown_element(site: Site) -> Iterator[Found]:
 
 
 @rule("rsl/not-named", Level.WARNING, "RSL 4", "A licence file is named in robots.txt, a header or a page.")
-def not_named(site: Site) -> Iterator[Found]:
+def not_named(site: Site) -> Iterator[Remark]:
     """Finds a licence file that nothing names, so that nobody looks for it."""
     robots = site.file(ROBOTS_TXT)
     for capture, root in _roots(site):

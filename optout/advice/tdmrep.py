@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from forbear.optout.advice.finding import TDMREP_JSON, Fix, Found, Level, Placement, Site, rule
+from forbear.optout.advice.finding import TDMREP_JSON, Fix, Level, Placement, Remark, Site, rule
 from forbear.optout.protocols.tdmrep import MAX_FILE
 from forbear.optout.readers import json_source
 from forbear.optout.readers import url as urls
@@ -55,12 +55,12 @@ class _File:
     error: str
     meant: list[_Meant]
 
-    def found(self, message: str, quote: str, start: int | None = None, *, fix: bool = True) -> Found:
+    def found(self, message: str, quote: str, start: int | None = None, *, fix: bool = True) -> Remark:
         """Returns a finding about the words at an offset, or about the whole file."""
         where = "whole file" if start is None else f"line {self.text.count(chr(10), 0, start) + 1}"
-        return Found(message, readable(quote.encode()), self.source, where, self.fix if fix else None)
+        return Remark(message, readable(quote.encode()), self.source, where, self.fix if fix else None)
 
-    def about(self, member: Member, message: str) -> Found:
+    def about(self, member: Member, message: str) -> Remark:
         """Returns a finding about one member of an object."""
         return self.found(message, self.text[member.start : member.end], member.start)
 
@@ -153,17 +153,17 @@ def _hidden(meant: list[_Meant]) -> Iterator[tuple[_Meant, _Meant]]:
 
 
 @rule("tdmrep/not-json", Level.ERROR, "TDMRep 6.1; RFC 8259", "tdmrep.json is valid JSON.")
-def not_json(site: Site) -> Iterator[Found]:
+def not_json(site: Site) -> Iterator[Remark]:
     """Finds a comma after the last rule, single quotes, comments."""
     file = _read(site)
     if file and file.error:
         fix = file.fix or Fix(RESERVED, Placement.FILE)
         message = f"No crawler can read any of this file: {file.error.removeprefix('It is ')}"
-        yield Found(message, readable(file.wish.encode()), file.source, "whole file", fix)
+        yield Remark(message, readable(file.wish.encode()), file.source, "whole file", fix)
 
 
 @rule("tdmrep/not-an-array", Level.ERROR, "TDMRep 6.1", "The top level of tdmrep.json is an array of rules.")
-def not_an_array(site: Site) -> Iterator[Found]:
+def not_an_array(site: Site) -> Iterator[Remark]:
     """Finds a lone object, or the array inside an object."""
     file = _read(site)
     if file and file.meant and not isinstance(file.value, list):
@@ -171,7 +171,7 @@ def not_an_array(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/no-rule", Level.ERROR, "TDMRep 6.1, 7", "tdmrep.json holds rules with location and tdm-reservation.")
-def no_rule(site: Site) -> Iterator[Found]:
+def no_rule(site: Site) -> Iterator[Remark]:
     """Finds another vocabulary: a policy where the rules should be."""
     file = _read(site)
     if file and not file.error and not file.meant and file.value != []:
@@ -180,7 +180,7 @@ def no_rule(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/location", Level.ERROR, "TDMRep 6.1, 6.1.1", "Each rule has a location that is a path pattern.")
-def location(site: Site) -> Iterator[Found]:
+def location(site: Site) -> Iterator[Remark]:
     """Finds a location that is missing, is a full URL, or lacks the slash at its beginning."""
     file = _read(site)
     for meant in file.meant if file else []:
@@ -198,7 +198,7 @@ def location(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/value", Level.ERROR, "TDMRep 5.1", "The value of tdm-reservation is 1 or 0.")
-def value(site: Site) -> Iterator[Found]:
+def value(site: Site) -> Iterator[Remark]:
     """Finds ``true``, ``yes``, or another name for the member."""
     file = _read(site)
     for meant in file.meant if file else []:
@@ -212,7 +212,7 @@ def value(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/text-value", Level.NOTE, "TDMRep 5.1", "The value of tdm-reservation is a number.")
-def text_value(site: Site) -> Iterator[Found]:
+def text_value(site: Site) -> Iterator[Remark]:
     """Finds ``"1"``: Forbear reads it, other readers may not."""
     file = _read(site)
     for meant in file.meant if file else []:
@@ -222,7 +222,7 @@ def text_value(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/unreachable-rule", Level.WARNING, "TDMRep 6.1", "No rule comes after one that covers all it covers.")
-def unreachable_rule(site: Site) -> Iterator[Found]:
+def unreachable_rule(site: Site) -> Iterator[Remark]:
     """Finds rules behind a catch-all: the first rule that matches decides."""
     file = _read(site)
     for earlier, meant in _hidden(file.meant) if file else ():
@@ -237,7 +237,7 @@ def unreachable_rule(site: Site) -> Iterator[Found]:
 
 
 @rule("tdmrep/policy-without-reservation", Level.NOTE, "TDMRep 5.2", "A tdm-policy comes with a reservation.")
-def policy_without_reservation(site: Site) -> Iterator[Found]:
+def policy_without_reservation(site: Site) -> Iterator[Remark]:
     """Finds a policy beside 0, which nobody looks at."""
     file = _read(site)
     for meant in file.meant if file else []:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forbear.optout import policy
-from forbear.optout.advice.finding import Finding, Fix, Found, Level, Placement, Site, rule
+from forbear.optout.advice.finding import Finding, Fix, Level, Placement, Remark, Site, rule
 from forbear.optout.model import NEVER, Gap, Preference, Profile, Statement, StatementStatus, Use
 from forbear.optout.policy import Effect
 
@@ -17,14 +17,14 @@ _FIXES = {
 
 
 @rule("words/understood", Level.NOTE, "-", "What crawlers understand, and what they do then.")
-def understood(site: Site) -> Iterator[Found]:
+def understood(site: Site) -> Iterator[Remark]:
     """Reports each statement that counts by its own protocol's rules."""
     for statement in site.statements:
         if statement.force is StatementStatus.STANDING:
             effect = _effect(statement)
             title = policy.load().protocols[statement.protocol]
             message = f"{title.title} ({title.specification}, {title.version}): {effect}"
-            yield Found(message, statement.quote, statement.source, statement.where)
+            yield Remark(message, statement.quote, statement.source, statement.where)
 
 
 def _effect(statement: Statement) -> str:
@@ -44,12 +44,12 @@ def _effect(statement: Statement) -> str:
 
 
 @rule("words/nothing-said", Level.NOTE, "-", "The site says something about training.")
-def nothing_said(site: Site) -> Iterator[Found]:
+def nothing_said(site: Site) -> Iterator[Remark]:
     """Reports that no place says anything about AI training, in any form."""
     speaks_of_training = any(Use.TRAIN_AI in s.uses and s.protocol != "robots" for s in site.statements)
     if not speaks_of_training and not any(decision.reasons for decision in site.decisions.values()):
         message = "No place says anything about AI training of this page: crawlers may take it."
-        yield Found(message, "", site.question.url, "whole site")
+        yield Remark(message, "", site.question.url, "whole site")
 
 
 NOT_UNDERSTOOD = "words/not-understood"
