@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from forbear.crawler.limits.workers import WorkerPool
 from forbear.optout import __version__
 from forbear.portal.api import routes
-from forbear.portal.background.jobs import beating
+from forbear.portal.background.jobs import background_jobs
 from forbear.portal.dashboard import access_log, browse, figures, oidc, queue, signin
 from forbear.portal.public import (
     bot_auth,
@@ -46,7 +46,7 @@ def create_app(engine: Engine, settings: Settings, pool: WorkerPool) -> FastAPI:
         engine = engine.execution_options(totp_cipher=TotpCipher(settings.secret))
     domain_of("example.org")  # loads the Public Suffix List now, not while somebody waits
     app = FastAPI(
-        lifespan=beating,
+        lifespan=background_jobs,
         title="Forbear",
         version=__version__,
         summary="What a crawler for AI training did, and whose words decided.",

@@ -176,7 +176,7 @@ class Context:
         """Runs a function on the writer's connection, in its turn; returns once it is committed."""
         return await asyncio.wrap_future(self.writer.call(function))
 
-    async def settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
+    async def set_state(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
         """Sets the state of an entry without a decision, and adds the links found."""
         self.tally.outcomes[state] += 1
         if found:

@@ -126,7 +126,7 @@ class Pages(Enforcement):
             self._done(entry, BUSY_RETRY)
             raise
         except TooSlow:
-            await self._settle(entry, EntryState.SKIPPED)
+            await self._finish(entry, EntryState.SKIPPED)
         if self._context.config.sitemaps:
             await self._add_sitemaps(entry)
 
@@ -144,7 +144,7 @@ class Pages(Enforcement):
             await self._redirected(entry, target)
         logged = await self._decide_page(entry, capture)
         if not 200 <= response.status < 300:
-            await self._settle(entry, EntryState.GONE)
+            await self._finish(entry, EntryState.GONE)
         request.meta[LOGGED_DECISION] = logged
         return response
 
@@ -240,11 +240,11 @@ class Pages(Enforcement):
         near = entry.depth == 0 or domain_of(source.host) == domain_of(target.host)
         wanted = entry.redirects < MAX_REDIRECTS and (near or self._context.follows(source, target))
         found = (Link(target.href, entry.depth, entry.id, entry.redirects + 1),) if wanted else ()
-        await self._settle(entry, EntryState.REDIRECTED, found)
+        await self._finish(entry, EntryState.REDIRECTED, found)
 
-    async def _settle(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
+    async def _finish(self, entry: FrontierEntry, state: EntryState, found: tuple[Link, ...] = ()) -> None:
         """Ends an entry that is not reserved and has no page."""
-        await self._context.settle(entry, state, found)
+        await self._context.set_state(entry, state, found)
         self._done(entry)
         raise IgnoreRequest(f"{entry.url}: {state}")
 
@@ -297,7 +297,7 @@ class KeepPages:
             listed = await self._listed(item)
             if listed is not None or context.config.shadow:
                 found = await self._links(item) if listed is None else listed
-                await context.settle(item.entry, EntryState.SKIPPED, found)
+                await context.set_state(item.entry, EntryState.SKIPPED, found)
                 raise DropItem("a sitemap, or a page in shadow mode, is not kept")
             await self._keep(item)
         except DropItem:

@@ -146,7 +146,7 @@ class RecheckPages(Pages):
         if 200 <= (capture.status or 0) < 300:
             same = held is not None and hashlib.sha256(capture.body).hexdigest() == held.sha256
             state = EntryState.UNCHANGED if same else EntryState.CHANGED
-        await self._settle(entry, state)
+        await self._finish(entry, state)
         return response
 
     async def _moved(self, entry: FrontierEntry, capture: Capture) -> None:

@@ -39,6 +39,6 @@ def access_log(
     """Lists every sign-in, and every view of what names URLs or people."""
     with caller.portal.reading() as connection:
         found = sessions.access_log(connection, name, after, limit + 1)
-    caller.note("view")
+    caller.record_access("view")
     shown = [AccessEntry.model_validate(one) for one in found[:limit]]
     return caller.answer(AccessLog(entries=shown, next=shown[-1].id if len(found) > limit else None))

@@ -34,7 +34,7 @@ class Caller:
     portal: Portal
     name: str
 
-    def note(self, event: str) -> None:
+    def record_access(self, event: str) -> None:
         """Records what they look at, before they see it."""
         record_access(self.portal, self.request, self.name, event)
 

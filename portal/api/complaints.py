@@ -72,7 +72,7 @@ def complaints(caller: OfComplaints, state: ComplaintState | None = None) -> Res
     """The open complaints, or those in one state; at most 500."""
     with caller.portal.reading() as connection:
         found = open_complaints(connection, state)
-    caller.note("view")
+    caller.record_access("view")
     return caller.answer(Complaints(complaints=[_complaint(one) for one in found]))
 
 
@@ -83,7 +83,7 @@ def complaint(caller: OfComplaints, number: Name) -> Response:
         found = find(connection, number)
     if found is None:
         raise HTTPException(404, f"There is no complaint {number}.")
-    caller.note("view")
+    caller.record_access("view")
     return caller.answer(_complaint(found))
 
 
@@ -99,7 +99,7 @@ class NextStep(BaseModel):
 @router.post("/complaints/{number}/steps", response_model=ComplaintAnswer)
 def step(caller: OfComplaints, number: Name, asked: NextStep) -> Response:
     """Takes a step in the name of the token's owner."""
-    caller.note("step")
+    caller.record_access("step")
     try:
         with caller.portal.writing() as connection:
             done = queue.take(

@@ -63,7 +63,7 @@ def decisions(caller: OfLog, asked: Asked, after: After = "", limit: Limit = 100
     """Decisions, newest first, by the same filters as the page."""
     with caller.portal.reading() as connection:
         page = browse.page(connection, asked.wanted(), cursor(after), limit)
-    caller.note("view")
+    caller.record_access("view")
     rows = [Row.model_validate(row) for row in page.rows]
     return caller.answer(Rows(decisions=rows, next=str(page.following) if page.following else None))
 
@@ -77,7 +77,7 @@ _ZIP: dict[int | str, dict[str, Any]] = {
 @router.get("/bundle", response_class=Response, responses=_ZIP)
 def bundle(caller: OfLog, asked: Asked) -> Response:
     """Decisions with their evidence, their proofs and a report, as `forbear log --bundle` writes them."""
-    caller.note("export")
+    caller.record_access("export")
     return send_bundle(caller.portal, asked.wanted(), asked.named(), "log.zip")
 
 
@@ -154,7 +154,7 @@ def decision(caller: OfLog, id_: Name) -> Response:
         whole = browse.decision(connection, id_)
     if whole is None:
         raise HTTPException(404, "There is no such decision.")
-    caller.note("view")
+    caller.record_access("view")
     it = whole.decision
     captures = [
         Capture(

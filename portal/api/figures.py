@@ -36,7 +36,7 @@ class Figures(BaseModel):
 @router.get("/figures", response_model=Figures)
 def all_figures(caller: OfLog) -> Response:
     """The numbers of all plots: exclusions over time, adoption, what was deferred and why, domains, crawls."""
-    caller.note("view")
+    caller.record_access("view")
     with caller.portal.reading() as connection:
         read = {name: plot.read(connection) for name, plot in PLOTS.items()}
     figures = {

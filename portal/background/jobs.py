@@ -26,16 +26,16 @@ MOST_MAILS = 50
 
 
 @asynccontextmanager
-async def beating(app: FastAPI) -> AsyncIterator[None]:
+async def background_jobs(app: FastAPI) -> AsyncIterator[None]:
     """Runs a round at intervals while the application runs."""
-    task = asyncio.create_task(_beat(app.state.portal))
+    task = asyncio.create_task(_run_rounds(app.state.portal))
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def _beat(portal: Portal) -> None:
+async def _run_rounds(portal: Portal) -> None:
     while True:
         try:
             await asyncio.to_thread(work, portal)

@@ -16,22 +16,22 @@ A_PAGE = 100
 
 
 @router.get("/dashboard")
-def overview(desk: OfLog) -> HTMLResponse:
+def overview(user: OfLog) -> HTMLResponse:
     """Shows the account's own latest entries in the access log, so that its owner notices what they did not do."""
-    with desk.portal.reading() as connection:
-        lately = sessions.access_log(connection, desk.account.name, limit=10)
-    return desk.render("overview.html", lately=lately)
+    with user.portal.reading() as connection:
+        lately = sessions.access_log(connection, user.account.name, limit=10)
+    return user.render("overview.html", lately=lately)
 
 
 @router.get("/dashboard/access-log")
 def access_log(
-    desk: OfAudit,
+    user: OfAudit,
     name: Annotated[str, Query(max_length=100)] = "",
     before: Annotated[str, Query(max_length=64, pattern=r"^[ -~]*$")] = "",
 ) -> HTMLResponse:
     """Lists every sign-in, and every view of what names URLs or people."""
-    desk.note("view")
-    with desk.portal.reading() as connection:
+    user.record_access("view")
+    with user.portal.reading() as connection:
         found = sessions.access_log(connection, name, before, A_PAGE + 1)
         people = accounts.list_accounts(connection)
-    return desk.render("access_log.html", entries=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)
+    return user.render("access_log.html", entries=found[:A_PAGE], more=len(found) > A_PAGE, who=name, people=people)

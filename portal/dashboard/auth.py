@@ -64,7 +64,7 @@ def session_of(request: Request, portal: Portal) -> Session | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SignedInUser:
     """The account that is signed in, and its request."""
 
     request: Request
@@ -75,7 +75,7 @@ class Desk:
         """Returns whether they have this scope."""
         return scope in self.account.scopes
 
-    def note(self, event: str, what: str = "") -> None:
+    def record_access(self, event: str, what: str = "") -> None:
         """Records what they look at or do, before they see it."""
         record_access(self.portal, self.request, self.account.name, event, what)
 
@@ -90,7 +90,7 @@ class Desk:
         form = FORMS.get(name.rpartition(".")[2])
         if form is None:
             raise HTTPException(404, f"There is no such export: take {', '.join(FORMS)}.")
-        self.note("export")
+        self.record_access("export")
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return StreamingResponse(form.write(shape, rows), media_type=form.media_type, headers=headers)
 
@@ -105,10 +105,10 @@ class Desk:
         return response
 
 
-def signed_in(scope: Scope) -> Callable[..., Desk]:
+def signed_in(scope: Scope) -> Callable[..., SignedInUser]:
     """Returns FastAPI's dependency for a session with this scope; others are led to the sign-in, or refused (403)."""
 
-    def check(request: Request, portal: Annotated[Portal, Depends(portal_of)]) -> Desk:
+    def check(request: Request, portal: Annotated[Portal, Depends(portal_of)]) -> SignedInUser:
         session = session_of(request, portal)
         if session is None or session.stage != sessions.FULL:
             where = address_asked(request)
@@ -116,11 +116,11 @@ def signed_in(scope: Scope) -> Callable[..., Desk]:
             raise HTTPException(303, "Sign in first.", {"Location": SIGN_IN + target})
         if scope not in session.account.scopes:
             raise HTTPException(403, f"Your role, {session.account.role}, may not see this: ask an administrator.")
-        return Desk(request, portal, session.account)
+        return SignedInUser(request, portal, session.account)
 
     return check
 
 
-OfLog = Annotated[Desk, Depends(signed_in(Scope.LOG))]
-OfComplaints = Annotated[Desk, Depends(signed_in(Scope.COMPLAINTS))]
-OfAudit = Annotated[Desk, Depends(signed_in(Scope.AUDIT))]
+OfLog = Annotated[SignedInUser, Depends(signed_in(Scope.LOG))]
+OfComplaints = Annotated[SignedInUser, Depends(signed_in(Scope.COMPLAINTS))]
+OfAudit = Annotated[SignedInUser, Depends(signed_in(Scope.AUDIT))]

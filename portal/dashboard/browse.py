@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Response
 from fastapi.responses import HTMLResponse
 
 from forbear.optout.model import Stage, Verdict
-from forbear.portal.dashboard.auth import Desk, OfLog
+from forbear.portal.dashboard.auth import OfLog, SignedInUser
 from forbear.portal.dashboard.bundles import send_bundle
 from forbear.portal.dashboard.filters import Asked, Filters, Name, cursor
 from forbear.portal.web.highlight import as_text, marked
@@ -32,45 +32,45 @@ MEASURES = ("1.2(1)(a)", "1.2(1)(b)", "1.3(1)(a)", "1.3(1)(b)", "1.5")
 
 
 @router.get("/dashboard/log")
-def view(desk: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
+def view(user: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Decisions, newest first."""
-    desk.note("view")
-    with desk.portal.reading() as connection:
+    user.record_access("view")
+    with user.portal.reading() as connection:
         page = browse.page(connection, asked.wanted(), cursor(after), A_PAGE)
         crawls = browse.newest_crawls(connection)
-        saved = sessions.queries(connection, desk.account)
+        saved = sessions.queries(connection, user.account)
     following = asked.query(after=str(page.following)) if page.following else ""
-    return desk.render(
+    return user.render(
         "log.html", rows=page.rows, looked=page.looked, asked=asked, query=asked.query(), following=following,
-        is_first=not after, saved=saved, crawls=crawls, protocols=desk.portal.settings.policy.protocols,
+        is_first=not after, saved=saved, crawls=crawls, protocols=user.portal.settings.policy.protocols,
         measures=MEASURES, verdicts=tuple(Verdict), stages=tuple(Stage), forms=FORMS,
     )  # fmt: skip
 
 
 @router.get("/dashboard/log.zip")
-def bundle(desk: OfLog, asked: Asked) -> Response:
+def bundle(user: OfLog, asked: Asked) -> Response:
     """The decisions of a view as a bundle, which can be checked without Forbear."""
-    desk.note("export")
-    return send_bundle(desk.portal, asked.wanted(), asked.named(), "log.zip")
+    user.record_access("export")
+    return send_bundle(user.portal, asked.wanted(), asked.named(), "log.zip")
 
 
 @router.get("/dashboard/log.{form}")
-def export(desk: OfLog, asked: Asked, form: str) -> Response:
+def export(user: OfLog, asked: Asked, form: str) -> Response:
     """The decisions of a view as a file, newest last."""
     wanted = asked.wanted()
-    with desk.portal.reading() as connection:
+    with user.portal.reading() as connection:
         browse.page(connection, wanted, None, 1)  # raises before the file begins
-    return desk.export(f"log.{form}", LOG, _rows(desk, wanted))
+    return user.export(f"log.{form}", LOG, _rows(user, wanted))
 
 
-def _rows(desk: Desk, wanted: Filter) -> Iterator[dict[str, object]]:
-    with desk.portal.reading() as connection:
+def _rows(user: SignedInUser, wanted: Filter) -> Iterator[dict[str, object]]:
+    with user.portal.reading() as connection:
         yield from log(connection, wanted)
 
 
 @router.post("/dashboard/queries")
 def save(
-    desk: OfLog,
+    user: OfLog,
     query: Annotated[str, Form(max_length=4000)] = "",
     label: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
@@ -80,41 +80,41 @@ def save(
     name = label.strip()
     if not name:
         raise HTTPException(422, "Give the query a name.")
-    with desk.portal.writing() as connection:
-        if len(sessions.queries(connection, desk.account)) >= MOST_QUERIES:
+    with user.portal.writing() as connection:
+        if len(sessions.queries(connection, user.account)) >= MOST_QUERIES:
             raise HTTPException(422, f"There are {MOST_QUERIES} saved queries: remove one first.")
-        sessions.save_query(connection, desk.account, name, asked.query(), now())
-    return desk.go(f"/dashboard/log?{asked.query()}")
+        sessions.save_query(connection, user.account, name, asked.query(), now())
+    return user.go(f"/dashboard/log?{asked.query()}")
 
 
 @router.post("/dashboard/queries/{query}/remove")
-def remove(desk: OfLog, query: Name) -> Response:
+def remove(user: OfLog, query: Name) -> Response:
     """Removes a saved query."""
-    with desk.portal.writing() as connection:
-        sessions.forget_query(connection, desk.account, query)
-    return desk.go("/dashboard/log")
+    with user.portal.writing() as connection:
+        sessions.forget_query(connection, user.account, query)
+    return user.go("/dashboard/log")
 
 
 @router.get("/dashboard/decisions/{id_}.zip")
-def decision_bundle(desk: OfLog, id_: Name) -> Response:
+def decision_bundle(user: OfLog, id_: Name) -> Response:
     """One decision as a bundle, which can be checked without Forbear."""
-    desk.note("export")
-    return send_bundle(desk.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
+    user.record_access("export")
+    return send_bundle(user.portal, Filter(decision=id_), [("decision", id_)], "decision.zip")
 
 
 @router.get("/dashboard/decisions/{id_}")
-def decision(desk: OfLog, id_: Name) -> HTMLResponse:
+def decision(user: OfLog, id_: Name) -> HTMLResponse:
     """One decision, with everything that it rests on."""
-    with desk.portal.reading() as connection:
+    with user.portal.reading() as connection:
         whole = browse.decision(connection, id_)
     if whole is None:
         raise HTTPException(404, "There is no such decision: look for it in the log.")
-    desk.note("view")
+    user.record_access("view")
     quotes: dict[str, list[str]] = {}
     for words in (*whole.reasons, *whole.statements, *whole.gaps):
         quotes.setdefault(words["source"], []).append(words["quote"])
-    return desk.render(
-        "decision.html", whole=whole, protocols=desk.portal.settings.policy.protocols,
+    return user.render(
+        "decision.html", whole=whole, protocols=user.portal.settings.policy.protocols,
         shown={one.id: _shown(one, quotes.get(one.url, [])) for one in whole.evidence},
         decisive={(words["protocol"], words["quote"], words["source"]) for words in whole.reasons},
     )  # fmt: skip

@@ -75,23 +75,23 @@ PLOTS: Mapping[str, Plot] = {
 
 
 @router.get("/dashboard/figures")
-def figures(desk: OfLog) -> HTMLResponse:
+def figures(user: OfLog) -> HTMLResponse:
     """All plots, each with its numbers as a table."""
-    desk.note("view")
-    with desk.portal.reading() as connection:
+    user.record_access("view")
+    with user.portal.reading() as connection:
         read = {name: plot.read(connection) for name, plot in PLOTS.items()}
     drawn = {name: PLOTS[name].draw(figure) for name, figure in read.items() if figure.rows}
-    return desk.render("figures.html", plots=PLOTS, figures=read, drawn=drawn, forms=FORMS)
+    return user.render("figures.html", plots=PLOTS, figures=read, drawn=drawn, forms=FORMS)
 
 
 @router.get("/dashboard/figures/{name}.{form}")
-def table(desk: OfLog, name: Name, form: str) -> Response:
+def table(user: OfLog, name: Name, form: str) -> Response:
     """The numbers of a plot as a file."""
     if name not in PLOTS:
         raise HTTPException(404, f"There is no figure {name}: take {', '.join(PLOTS)}.")
     plot = PLOTS[name]
-    with desk.portal.reading() as connection:
+    with user.portal.reading() as connection:
         figure = plot.read(connection)
     columns = (Column("heading", "text", plot.about), *(Column(label, "whole", plot.about) for label in figure.labels))
     rows = ({"heading": heading, **dict(zip(figure.labels, numbers, strict=True))} for heading, numbers in figure.rows)
-    return desk.export(f"{name}.{form}", Shape(plot.title, columns), rows)
+    return user.export(f"{name}.{form}", Shape(plot.title, columns), rows)

@@ -1,4 +1,4 @@
-"""Bar charts as SVG, without style or script: colours are classes of desk.css, so that they suit the theme.
+"""Bar charts as SVG, without style or script: colours are classes of dashboard.css, so that they suit the theme.
 
 A picture is 460 units wide; text is 11 units high and in the viewer's own font, so its width is estimated. The table
 beside each picture has the numbers, so screen readers skip the picture.

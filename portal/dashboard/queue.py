@@ -31,7 +31,7 @@ MOST_BLOCKS = 500
 
 
 @router.get("/dashboard/complaints")
-def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
+def queue(user: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") -> HTMLResponse:
     """The open complaints, most urgent first, or those in one state."""
     try:
         wanted = ComplaintState(state) if state else None
@@ -39,25 +39,25 @@ def queue(desk: OfComplaints, state: Annotated[str, Query(max_length=20)] = "") 
         raise HTTPException(
             422, f"{state!r} is not a state: use one of {', '.join(map(str, ComplaintState))}."
         ) from None
-    desk.note("view")
-    with desk.portal.reading() as connection:
+    user.record_access("view")
+    with user.portal.reading() as connection:
         found = open_complaints(connection, wanted)
-    return desk.render("queue.html", complaints=found, state=state, states=tuple(ComplaintState), now=now())
+    return user.render("queue.html", complaints=found, state=state, states=tuple(ComplaintState), now=now())
 
 
 @router.get("/dashboard/complaints/{number}")
-def one(desk: OfComplaints, number: Name) -> HTMLResponse:
+def one(user: OfComplaints, number: Name) -> HTMLResponse:
     """A complaint with everything that was sent, and the possible steps."""
-    with desk.portal.reading() as connection:
+    with user.portal.reading() as connection:
         complaint = find(connection, number)
     if complaint is None:
         raise HTTPException(404, f"There is no complaint {number}: look at the list.")
-    desk.note("view")
-    return _show(desk, complaint, {}, "", 200)
+    user.record_access("view")
+    return _show(user, complaint, {}, "", 200)
 
 
-def _show(desk: OfComplaints, complaint: Complaint, given: dict[str, str], wrong: str, status: int) -> HTMLResponse:
-    return desk.render(
+def _show(user: OfComplaints, complaint: Complaint, given: dict[str, str], wrong: str, status: int) -> HTMLResponse:
+    return user.render(
         "handle.html", status=status, complaint=complaint, steps=NEXT[complaint.state], meanings=MEANINGS, now=now(),
         given=given, wrong=wrong,
     )  # fmt: skip
@@ -65,7 +65,7 @@ def _show(desk: OfComplaints, complaint: Complaint, given: dict[str, str], wrong
 
 @router.post("/dashboard/complaints/{number}/steps")
 def step(
-    desk: OfComplaints,
+    user: OfComplaints,
     number: Name,
     state: Annotated[str, Form(max_length=20)] = "",
     reason: Annotated[str, Form(max_length=10_000)] = "",
@@ -76,17 +76,17 @@ def step(
     given = {"state": state, "reason": reason, "blocks": blocks, "duplicate_of": duplicate_of}
     matches = tuple(dict.fromkeys(line.strip() for line in blocks.split("\n") if line.strip()))
     try:
-        with desk.portal.writing() as connection:
-            take(connection, number, ComplaintState(state), desk.account.name, reason, matches, duplicate_of.strip())
+        with user.portal.writing() as connection:
+            take(connection, number, ComplaintState(state), user.account.name, reason, matches, duplicate_of.strip())
     except ValueError as error:  # BadStep is one
-        with desk.portal.reading() as connection:
+        with user.portal.reading() as connection:
             complaint = find(connection, number)
         if complaint is None:
             raise HTTPException(404, f"There is no complaint {number}: look at the list.") from None
         message = str(error) if isinstance(error, BadStep) else "Choose the next state."
-        return _show(desk, complaint, given, message, 422)
-    desk.note("step", f"/dashboard/complaints/{number} {state}")
-    return desk.go(f"/dashboard/complaints/{number}")
+        return _show(user, complaint, given, message, 422)
+    user.record_access("step", f"/dashboard/complaints/{number} {state}")
+    return user.go(f"/dashboard/complaints/{number}")
 
 
 def take(
@@ -111,13 +111,13 @@ def take(
 
 
 @router.get("/dashboard/complaints/{number}/files/{position}")
-def file(desk: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
+def file(user: OfComplaints, number: Name, position: Annotated[int, Path(ge=0, le=1000)]) -> Response:
     """An attachment, as a download: the portal never shows it."""
-    with desk.portal.reading() as connection:
+    with user.portal.reading() as connection:
         found = attachment(connection, number, position)
     if found is None:
         raise HTTPException(404, f"{number} has no such file.")
-    desk.note("file")
+    user.record_access("file")
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
         "Content-Security-Policy": "sandbox; default-src 'none'",

@@ -146,11 +146,11 @@ def enrol(
 
 
 @router.post("/dashboard/sign-out")
-def sign_out(request: Request, desk: OfLog) -> Response:
+def sign_out(request: Request, user: OfLog) -> Response:
     """Ends every session of the account."""
-    desk.note("signed out")
-    with desk.portal.writing() as connection:
-        sessions.end(connection, desk.account)
+    user.record_access("signed out")
+    with user.portal.writing() as connection:
+        sessions.end(connection, user.account)
     response = RedirectResponse("/", 303)
     keep_session(request, response, "")
     response.headers["Clear-Site-Data"] = '"cache"'
