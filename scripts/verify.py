@@ -129,7 +129,7 @@ def _print_summary(report: Report, found: int, signatures: bool) -> None:
         show.line("The signatures of the checkpoints were not checked. Add --key with the key that signed them.")
     if not report.checkpoints:
         show.line(
-            "There is no checkpoint, so someone who recomputed every hash would not be found. Make one: "
+            "There is no checkpoint, so a change with every hash recomputed would not be found. Make one: "
             "forbear checkpoint --key FILE"
         )
     show.line(f"The log was changed: {show.count(found, 'finding')}." if found else "Nothing was changed.")

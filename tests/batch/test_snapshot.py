@@ -44,7 +44,7 @@ def test_each_vector_comes_out_the_same(tmp_path: Path, path: Path) -> None:
         _, question, said = case.from_json(vector)
         lists = [each for each in said if each.url in (operator.LIST, infringing_list.LIST)]
         answers = {each.url: each for each in said if each not in lists}
-        for origin in {urls.parse(url).origin for url in answers}:  # whoever named another host asked that too
+        for origin in {urls.parse(url).origin for url in answers}:  # a case that names another host requested that too
             answers.setdefault(f"{origin}/robots.txt", Capture(f"{origin}/robots.txt", 404))
         known = Captures([*lists, *answers.values()])
         while not isinstance(expected := decide(question, known, policy.load()), Decision):

@@ -31,7 +31,7 @@ _FIELD = re.compile(r'^ *([A-Za-z-]+): (.+)$|"key": "([^"]+)",\s*"value": "([^"]
 
 @dataclass(frozen=True)
 class File:
-    """A file as its publisher wrote it; ``intent`` is what he wanted, as one reader took it (corpus/README.md)."""
+    """A file as its publisher wrote it; ``intent`` is what they wanted, as one reader understood it (corpus/README.md)."""
 
     number: int
     kind: str

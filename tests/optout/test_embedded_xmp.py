@@ -394,7 +394,7 @@ def test_file_that_cannot_be_read(what, body):
 
 
 def test_what_is_wrong_with_a_pdf_is_reported_in_the_same_words_in_every_run():
-    # Two files, so that nothing is remembered; streams that live at once stand at different addresses.
+    # Two files, so that nothing is remembered; streams that exist at the same time have different addresses.
     broken = [read(b"%PDF-1.4\n1 0 obj<</Metadata 2 0 R>>endobj" + end).failures for end in (b"", b" ")]
     assert broken[0] == broken[1]
     assert "stream of the document" in str(broken[0])
