@@ -15,8 +15,8 @@ is done so here, with the client (an IPv4 address, an IPv6 network of 64 bits) i
 - An address that the owner has signed in from waits for its own failures only, and a session is never affected. While
   many addresses guess, the owner may have to wait at a new address: it looks like theirs.
 
-An attempt is counted before it is checked, so parallel guesses gain nothing over guesses in a row. One that has to wait is
-refused like a wrong one, takes the same work, and is not counted. Names without an account are counted alike. Counts
+An attempt is counted before it is checked, so parallel guesses gain nothing over guesses in a row. One that has to wait
+is refused like a wrong one, takes the same work, and is not counted. Names without an account are counted alike. Counts
 are in the database, so all processes of a portal share them, and a restart forgets nothing.
 """
 

@@ -31,7 +31,7 @@ _FIELD = re.compile(r'^ *([A-Za-z-]+): (.+)$|"key": "([^"]+)",\s*"value": "([^"]
 
 @dataclass(frozen=True)
 class File:
-    """A file as its publisher wrote it; ``intent`` is what they wanted, as one reader understood it (corpus/README.md)."""
+    """A file as its publisher wrote it; ``intent`` is what they wanted, as read by one person (corpus/README.md)."""
 
     number: int
     kind: str
