@@ -10,7 +10,7 @@ export UV_CUSTOM_COMPILE_COMMAND := make lock
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test coverage check pages docs lock release bench bench-quick fuzz clean
 
-help: ## say what there is
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(VENV)/.forbear ## make .venv with forbear and what it needs, as locked
@@ -61,7 +61,7 @@ lock: setup-dev ## lock the newest dependencies that pyproject.toml lets in
 release: setup-dev ## make sdist, wheel, SBOM, release notes and checksums of the committed tree, into dist/
 	@.ci/release
 
-clean: ## remove all that make made
+clean: ## remove everything that make created
 	@rm -rf $(VENV) site build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/pip:

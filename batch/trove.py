@@ -1,4 +1,4 @@
-"""A datatrove step (0.10) that drops reserved documents and records why, for local, Slurm and Ray executors."""
+"""A datatrove step that drops reserved documents and records why, for local, Slurm and Ray executors."""
 
 from __future__ import annotations
 

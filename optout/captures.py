@@ -62,7 +62,7 @@ _PRICE = "crawler-price"  # Cloudflare: Pay per crawl
 def redirect(capture: Capture) -> Url | None:
     """Returns where a 3xx answer points to; nothing for another status, or without a usable http(s) Location.
 
-    304 points nowhere: it speaks of a copy that is not here (RFC 9110 15.4.5).
+    A 304 has no target: it refers to a copy that we do not have (RFC 9110 15.4.5).
     """
     if not 300 <= (capture.status or 0) < 400 or capture.status == 304:
         return None
@@ -163,7 +163,7 @@ class Hop:
         return Target(self.url.target)
 
     def of_target(self, test: Callable[[Target], Answer]) -> Answer:
-        """Returns what a test finds in the path and query: the same for the same target, and something hashable.
+        """Returns the result of a test on path and query, which must be hashable and depend on the target only.
 
         It is noted in ``found``: several protocols ask the same.
         """

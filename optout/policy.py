@@ -39,8 +39,8 @@ class Effect(IntEnum):
 class ProtocolPolicy:
     """A table of policy.toml, which explains the fields.
 
-    ``effects``: what each profile makes of each of KINDS. ``opt_out``: how a site says no by it, as texts by where they
-    go; no part of the rules, so not in the digest.
+    ``effects``: what each profile makes of each of KINDS. ``opt_out``: how a site opts out with it, as texts by
+    where they go; not a part of the rules, so not in the digest.
     """
 
     title: str
@@ -305,7 +305,7 @@ def _agent(entry: dict[str, Any]) -> Agent:
 
 
 def _add_agent(entry: Any, agents: dict[str, Agent]) -> Override:
-    """Takes an agent of an operator's file in; one that no longer counts as collecting training data is looser."""
+    """Adds an agent of the operator's file; one that no longer counts as collecting training data is less strict."""
     keys = {"token", "kind", "source", "date"}
     if not isinstance(entry, dict) or not keys <= set(entry) <= keys | {"reason"} or not str(entry["token"]).strip():
         raise BadPolicy("An entry of [[agents]] has token, kind, source and date, and a reason where it is looser")

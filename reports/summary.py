@@ -221,7 +221,7 @@ def _sizes(known: CollectedData, inputs: Mapping[str, Any], template: Mapping[st
     whole, rows = _only_crawled(inputs), []
     for name in template["modalities"]:
         own = inputs.get("sizes", {}).get(name, {})
-        crawled = f"{number_of(pages[name], 'file')}, {octets[name]:,} octets" if pages[name] else "none"
+        crawled = f"{number_of(pages[name], 'file')}, {octets[name]:,} bytes" if pages[name] else "none"
         size: Text = own.get("size") or Open(f"size ([sizes.{name}] size)")
         kinds: Text = own.get("types") or Open(f"types of content ([sizes.{name}] types)")
         if whole and "size" not in own:

@@ -25,7 +25,7 @@ from forbear.storage.log.complaints import (
 )
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """List complaints by rightsholders, and take their next step.
 

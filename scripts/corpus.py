@@ -31,7 +31,7 @@ out = options.option("--out", type=options.existing_folder, required=True, help=
 log = options.option("--db", "log", metavar="URL", help="Database of the log, to show removed URLs and the reasons.")
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """List, compare, verify and describe the versions of a corpus.
 

@@ -12,7 +12,7 @@ from forbear.storage.database import hide_password, upgrade, writing
 from forbear.storage.db import roles
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Create or upgrade the database, and grant rights in it.
 

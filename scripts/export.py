@@ -13,7 +13,7 @@ from forbear.crawler.identity import BadConfig
 from forbear.scripts import options, show
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Write host rules from the log to a file.
 

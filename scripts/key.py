@@ -16,7 +16,7 @@ from forbear.storage.proof.keys import BadKey
 ENVIRONMENT = "FORBEAR_PASSPHRASE"
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Create the key that signs checkpoints, or show its public half.
 

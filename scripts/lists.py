@@ -30,7 +30,7 @@ SMALL_GROWTH = 20
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=options.Group, invoke_without_command=True)
 @options.db
 @options.as_json
 @click.pass_context

@@ -21,7 +21,7 @@ from forbear.storage.reads.columns import LOG
 from forbear.storage.reads.queries import log
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=options.Group, invoke_without_command=True)
 @filters
 @output_options
 @option(

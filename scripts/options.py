@@ -40,6 +40,16 @@ def option(name: str, *more: str, **attributes: Any) -> Callable[[Command], Comm
     return click.option(name, *more, **(defaults | attributes))
 
 
+class Group(click.Group):
+    """A group of commands; its help has the whole first sentence of each, which click would cut off."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(1000)) for name, each in commands.items() if each])
+
+
 class CheckedText(click.ParamType[str]):
     """A text that a function accepts, or rejects with a ValueError that says why."""
 

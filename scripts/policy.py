@@ -25,7 +25,7 @@ IN_WORDS = {
 """The meaning of the short names in policy.toml."""
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Explain how each protocol counts, and what your own file changes.
 

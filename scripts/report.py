@@ -50,7 +50,7 @@ diff = options.option(
 )
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Write the documents that the AI Act and the Code of Practice require.
 

@@ -17,7 +17,7 @@ from forbear.storage.database import Connection, writing
 from forbear.storage.db.records import now
 
 
-@click.group()
+@click.group(cls=options.Group)
 def command() -> None:
     """Manage accounts of the portal, and tokens for its JSON API.
 

@@ -122,7 +122,7 @@ def _description(version: Version) -> str:
     counts, content = version.content["counts"], version.content
     return (
         f"Version {version.number} of a web corpus: {counts['pages']:,} pages of {counts['domains']:,} registrable "
-        f"domains, {counts['bytes']:,} octets, collected for {content['use']} by {content['agent']} with "
+        f"domains, {counts['bytes']:,} bytes, collected for {content['use']} by {content['agent']} with "
         f"{content['software']}. What was reserved in a machine-readable way was left out (profile "
         f"{content['profile']}, policy {content['policy']}); the log of the decisions had {content['log']['size']:,} "
         f"leaves with root {content['log']['root']} when the version was made."
@@ -218,7 +218,7 @@ def _lines(out: Path, version: Version, about: About, origin: Origin) -> Iterato
     yield from (
         f"| pages | {counts['pages']:,} |",
         f"| domains | {counts['domains']:,} |",
-        f"| octets | {counts['bytes']:,} |",
+        f"| bytes | {counts['bytes']:,} |",
     )
     yield from (f"| of type {name or 'unknown'} | {count:,} |" for name, count in counts["media_types"].items())
     yield from ("", "The most pages are from:", "", "| domain | pages |", "| --- | --- |")

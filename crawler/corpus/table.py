@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
         ),
         _column("decision_id", pa.string(), "The decision that allowed the page: a row of the audit log."),
         _column("warc_file", pa.string(), "WARC file that holds the page, relative to the folder of the corpus."),
-        _column("warc_offset", pa.int64(), "Where its response or revisit record begins in that file, in octets."),
+        _column("warc_offset", pa.int64(), "Where its response or revisit record begins in that file, in bytes."),
     ]
 )
 

@@ -1,4 +1,4 @@
-"""The HTTP client of all of Forbear: `crawl`, `recheck`, `check`, `filter` and the portal use it.
+"""The HTTP client for everything that is fetched from sites: for `crawl`, `recheck`, `check`, `filter`, the portal.
 
 So the same bytes always make the same answer. It follows no redirect, keeps no cookie and reads no environment
 variable; it connects only to addresses that the guard has checked, or to the operator's proxy.

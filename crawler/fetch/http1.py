@@ -99,7 +99,7 @@ class AnswerReader:
     def feed(self, octets: bytes, steps: int = sys.maxsize) -> bool:
         """Takes bytes and parses some of them; returns whether more can be parsed at once.
 
-        A step is a head, a line or the rest of a chunk: bytes may be many of them, and much work.
+        A step reads a head, a line or the rest of a chunk, so that bytes with many of them do not take long at once.
         """
         self.begun = True
         self._octets += octets

@@ -45,7 +45,7 @@ _WEIGHT = {Level.ERROR: 1, Level.WARNING: 2, Level.NOTE: 3}
 def advise(
     question: Question, captures: Iterable[Capture], policy: Policy, *, complete: bool = False
 ) -> tuple[Finding, ...]:
-    """Returns what to tell the owner of a page, by weight: what is understood, errors, warnings, notes.
+    """Returns findings for the owner of a page: what is understood, then errors, warnings, notes.
 
     ``complete``: what is not among the captures is not there (Captures). Raises readers.url.NotAUrl; ValueError if
     places are not looked at yet.

@@ -19,7 +19,7 @@ MOST = 64
 
 
 class Level(StrEnum):
-    """How much a finding matters: words that are lost, words that some readers take otherwise, what to know."""
+    """Severity of a finding: lost words, words that some readers read differently, or information."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -140,7 +140,7 @@ _ABOUT_ACCESS = frozenset({"robots", "robots-intent", "access", "operator", "inf
 
 
 def _stands(statement: Statement) -> bool:
-    """Returns whether it is a word about training, in force; rules of access and the operator's lists are none."""
+    """Returns whether a statement is about training and in force; rules of access and the operator's lists are not."""
     about_training = Use.TRAIN_AI in statement.uses and statement.protocol not in _ABOUT_ACCESS
     return about_training and statement.force is StatementStatus.STANDING
 
@@ -156,7 +156,7 @@ class Rule:
     look: Callable[[Site], Iterator[Remark]]
 
     def findings(self, site: Site) -> Iterator[Finding]:
-        """Yields what the rule finds, MOST at most: more of the same would say the same."""
+        """Yields at most MOST findings of the rule, since more of the same add nothing."""
         for found in islice(self.look(site), MOST):
             yield Finding(
                 self.id, self.level, found.message, self.section, found.quote, found.source, found.where, found.fix

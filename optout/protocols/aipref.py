@@ -83,7 +83,7 @@ class _Rule:
 
     @property
     def length(self) -> int:
-        """Returns bytes of the path."""
+        """Returns the length of the path in bytes."""
         return self.pattern.length if self.pattern else 0
 
     def covers(self, target: Target) -> bool:
@@ -237,6 +237,6 @@ def _statement(member: _Member, quote: str, source: str, where: str, force: Stat
 
 
 def _unread(error: str, quote: str, source: str, where: str) -> Iterator[Statement | Gap]:
-    """Yields a field that fails to parse is as if it were not there (RFC 9651 4.2); what it meant is not known."""
+    """Yields what a field that fails to parse leaves: it does not count (RFC 9651 4.2), its meaning is unknown."""
     yield Statement(NAME, Preference.DISALLOW, quote, source, where, EVERY_USE, StatementStatus.MALFORMED, error)
     yield Gap(NAME, quote, source, where, error, NEVER)

@@ -135,7 +135,7 @@ class _Entry:
 
 
 def _read_store(store: Store, source: str) -> Iterator[Statement | Gap]:
-    """Yields the active manifest's word, then its parents'; of other ingredients only that they spoke (18.15)."""
+    """Yields statements of the active manifest, then its parents; of others only that they have one (18.15)."""
     if sum(1 for manifest in store.manifests.values() for _ in _entries(manifest)) > MAX_ENTRIES:
         yield Gap(NAME, "unreadable", source, "manifest store", f"It has more than {MAX_ENTRIES} entries.")
         return

@@ -40,7 +40,7 @@ _NATIVE = frozenset(
 
 
 def has_more_boxes(body: bytes, most: int) -> bool:
-    """Returns whether there are more boxes than this where a reader would go that looks into all of them."""
+    """Returns whether a reader that enters every box would visit more than this many."""
     ends, at, count = [len(body)], 0, 0
     while ends:
         size, kind = int.from_bytes(body[at : at + 4]), body[at + 4 : at + 8]
@@ -167,7 +167,7 @@ class _Walk:
     def _located(
         self, octets: Octets, wanted: frozenset[int], idat: tuple[int, int]
     ) -> dict[int, list[tuple[int, int]]]:
-        """Returns where the extents of the items are that are wanted (8.11.3)."""
+        """Returns the positions of the extents of the wanted items (8.11.3)."""
         if not octets.left:
             return {}
         version = octets.number(1)

@@ -1,7 +1,7 @@
-"""Bounds what a C2PA manifest store costs its reader, before it is given to it.
+"""Checks the cost of a C2PA manifest store before the reader gets it.
 
-c2pa-rs makes a value of some 80 bytes of each item of CBOR, and JSON of that: 1 MiB of it takes 230 MiB and half a
-second. Thumbnails are not in CBOR: real stores have some 100 KiB of it at most. Boxes are counted wherever in a file
+c2pa-rs makes a value of some 80 bytes of each item of CBOR, and JSON from that: 1 MiB of CBOR takes 230 MiB and half a
+second. Thumbnails are not in CBOR, so real stores have at most some 100 KiB of it. Boxes are counted wherever in a file
 they are, once what the container cuts into pieces is put together: more may be counted than is read, never less.
 """
 

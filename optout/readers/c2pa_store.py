@@ -147,7 +147,7 @@ def _embedded(capture: Capture, found: EmbeddedStores) -> None:
 
 
 def _refuse_what_takes_long(kind: Container, capture: Capture) -> None:
-    """Raises Unreadable for a file in which the reader would be lost for minutes: it compares boxes with each other."""
+    """Raises Unreadable for a file that would take minutes, since the reader compares boxes with each other."""
     found = embedded_xmp.read(capture)
     # What the frames of a tag inflate to is only known of one that is whole.
     if too_much := found.too_much or (found.failures[0] if kind is Container.ID3 and found.failures else ""):

@@ -17,10 +17,10 @@ element that the tree drops, since a frameset holds only frames (13.2.6.4.20).
 >>> [(element.attributes["name"], element.where) for element in page.doubtful]
 [('tdm-reservation', 'line 1, (//meta)[2]')]
 
-A tree is dear and most pages reserve nothing, so the page is first searched for the words of all protocols (_WORDS). A
-page without any has no element of interest and no tree is made. Words can be written in character references or
-escapes (13.2.5.80, RFC 8259 7): where such a sign might hide a letter of a word, the page counts as having all of them.
-Of the elements, only those with one of the words are kept (``_Sought``).
+Building a tree is expensive, and most pages reserve nothing, so the page is first searched for the words of all
+protocols (_WORDS). A page without any has no element of interest, so no tree is built. Words can be written in
+character references or escapes (13.2.5.80, RFC 8259 7): where such a sign might hide a letter of a word, the page
+counts as having all of them. Of the elements, only those with one of the words are kept (``_Sought``).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def base(document: turbohtml.Document) -> str | None:
 
 
 def read(capture: Capture) -> HtmlPage:
-    """Returns the elements of interest, found once for a capture; an empty Page if it is not HTML.
+    """Returns the elements of interest, found once for a capture; an empty HtmlPage if it is not HTML.
 
     Raises Unreadable for a page of interest that is beyond the limits here and of ``tree_bounds``.
     """

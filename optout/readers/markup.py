@@ -98,7 +98,7 @@ def tags(source: bytes) -> Iterator[Tag]:
 
 
 class _Templates:
-    """Follows tags into and out of templates (HTML 4.12.3), until one is met that not all readers close alike."""
+    """Tracks open templates (HTML 4.12.3), up to one that readers close differently."""
 
     def __init__(self, source: bytes) -> None:
         unclosed: list[int] = []

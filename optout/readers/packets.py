@@ -46,7 +46,7 @@ class Budget:
 
     @property
     def most(self) -> int:
-        """Returns how many bytes are to be made to see that there are too many."""
+        """Returns the number of bytes after which inflating can stop."""
         return self._octets + 1
 
     def spend(self, octets: int) -> None:

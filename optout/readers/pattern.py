@@ -11,16 +11,16 @@ is always the right one, since it leaves the most room for the pieces that follo
 pattern with a hundred stars takes linear time. The tail ends the target if the pattern is anchored, else it is one more
 piece.
 
->>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/c").bytes)
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/c").octets)
 True
->>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/cd").bytes)
+>>> Pattern(b"/a*b*c$").matches(Target("/a/b/x/cd").octets)
 False
->>> Pattern(b"/caf%c3%a9").matches(Target("/caf\u00e9/menu").bytes)
+>>> Pattern(b"/caf%c3%a9").matches(Target("/caf\u00e9/menu").octets)
 True
 
 A literal ``*`` or ``$`` of the URL is compared as ``%2A`` or ``%24``, as a pattern must write it (2.2.3):
 
->>> Pattern(b"/price%24").matches(Target("/price$").bytes)
+>>> Pattern(b"/price%24").matches(Target("/price$").octets)
 True
 """
 

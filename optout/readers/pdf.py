@@ -133,7 +133,7 @@ def _is_cut_off(body: bytes) -> bool:
 
 
 def _ends_within_a_revision(body: bytes) -> bool:
-    """Returns whether objects follow the last end of the document (7.5.6), and do not come to an end of their own."""
+    """Returns whether objects follow the last end marker (7.5.6) without an end marker of their own."""
     end = body.rfind(b"%%EOF")
     return end >= 0 and body.find(b"startxref", end) < 0 and _OBJECT.search(body, end) is not None
 

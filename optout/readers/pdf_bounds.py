@@ -84,7 +84,7 @@ class Bounds:
                     yield self._inflated(at + 6, match.start(), is_encrypted=is_encrypted)
 
     def _inflated(self, at: int, named: int, *, is_encrypted: bool) -> bytes:
-        """Returns what a stream inflates to; as much as may be if it is packed in another way, or twice."""
+        """Returns the inflated stream, or the largest possible size if it is packed in another way, or twice."""
         body = self._body
         at += 2 if body.startswith(b"\r\n", at) else 1
         is_filtered = b"Decode" in body[max(named - 2_048, 0) : at]
@@ -124,7 +124,7 @@ _NO_OPENING = bytes(set(range(256)) - set(b"([</"))
 
 
 def items(octets: bytes) -> int:
-    """Returns how many items there are where one follows the other: of 20 bytes or less on the average.
+    """Counts items that follow each other, of 20 bytes or less on average.
 
     A window in which there are drawing operators is not counted: qpdf gives up an object with some errors in it.
     """

@@ -224,9 +224,9 @@ class Representation:
         return position + bisect_left(self._pairs, position)
 
     def _offset(self, position: int) -> int:
-        """Returns how many bytes the characters before a position take: the most whose text is not longer than that.
+        """Returns the byte offset of a character position: the largest whose text is not longer than that.
 
-        It is counted from the place that was last asked for, as quotations come in the order of the page.
+        It counts from the position last asked for, since quotations come in the order of the page.
         """
         mark = next((mark for mark in _MARKS if self._body.startswith(mark)), b"")
         known, begin = self._last if self._last[0] <= position else (0, len(mark))

@@ -78,7 +78,7 @@ class Match:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """Returns the most bytes win; of equal length, Allow (RFC 9309 2.2.2)."""
+        """Returns the sort key: the longest pattern wins; of equal length, Allow (RFC 9309 2.2.2)."""
         return self.length, self.allows
 
 
@@ -162,7 +162,7 @@ class Rules:
         return found
 
     def _match(self, number: int) -> Match:
-        """Returns the rules of the other reading are numbered from -1 downwards."""
+        """Returns the match with a number; rules of the other reading count from -1 downwards."""
         return self._as_written.match(-1 - number) if self._as_written and number < 0 else self._decoded.match(number)
 
 

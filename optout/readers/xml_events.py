@@ -38,7 +38,7 @@ MAX_DEFAULTS = 1_024
 _CHUNK = 1_048_576
 _PIECE = 1_024
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*?\sencoding\s*=")
-# Whoever can read this declaration as ASCII has a document that is not, or no longer, in such an encoding.
+# If this declaration can be read as ASCII, the document is not, or no longer, in such an encoding.
 _NOT_SO = re.compile(rb"\s*<\?xml[^>]*?\sencoding\s*=\s*[\"'](?:utf-?16|utf-?32|ucs-?[24]|iso-10646)", re.IGNORECASE)
 TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*+\"|'[^']*+')*+>")
 """A start tag, in a document that is well-formed."""

@@ -156,7 +156,7 @@ class _Statements(Events):
             self._state(namespace, local, qualified.decode(), value, readable(written.get(qualified, b"")))
 
     def _inside(self, name: str, attributes: dict[str, str]) -> None:
-        """Takes what an element in the property adds to it: an item with a text of its own, values in attributes."""
+        """Adds an element inside the property: an item with its own text, or values in attributes."""
         if _kind(name) in _VALUES:
             self._texts.append([])
         for key, value in attributes.items():
@@ -176,7 +176,7 @@ class _Statements(Events):
                 raise Unreadable(f"{self._name[1]} has more than {MAX_STATED} values.")
 
     def _property(self) -> None:
-        """Ends the property: each of its values is a statement of its own, and so is that it has none."""
+        """Ends the property: each of its values is a statement, and so is an empty property."""
         self.listen(None)
         namespace, local, *prefix = self._name
         self._value("".join(self._texts.pop()))

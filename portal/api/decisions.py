@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from forbear.portal.api.caller import After, Limit, OfLog
 from forbear.portal.dashboard.bundles import send_bundle
-from forbear.portal.dashboard.filters import Asked, Name, cursor
+from forbear.portal.dashboard.filters import LogFilters, Name, cursor
 from forbear.portal.web.errors import Refusal
 from forbear.storage.reads import browse
 
@@ -59,7 +59,7 @@ class Rows(BaseModel):
 
 
 @router.get("/decisions", response_model=Rows)
-def decisions(caller: OfLog, asked: Asked, after: After = "", limit: Limit = 100) -> Response:
+def decisions(caller: OfLog, asked: LogFilters, after: After = "", limit: Limit = 100) -> Response:
     """Decisions, newest first, by the same filters as the page."""
     with caller.portal.reading() as connection:
         page = browse.page(connection, asked.wanted(), cursor(after), limit)
@@ -75,7 +75,7 @@ _ZIP: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/bundle", response_class=Response, responses=_ZIP)
-def bundle(caller: OfLog, asked: Asked) -> Response:
+def bundle(caller: OfLog, asked: LogFilters) -> Response:
     """Decisions with their evidence, their proofs and a report, as `forbear log --bundle` writes them."""
     caller.record_access("export")
     return send_bundle(caller.portal, asked.wanted(), asked.named(), "log.zip")

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from forbear.optout.model import Stage, Verdict
 from forbear.portal.dashboard.auth import OfLog, SignedInUser
 from forbear.portal.dashboard.bundles import send_bundle
-from forbear.portal.dashboard.filters import Asked, Filters, Name, cursor
+from forbear.portal.dashboard.filters import Filters, LogFilters, Name, cursor
 from forbear.portal.web.highlight import as_text, marked
 from forbear.storage.accounts import sessions
 from forbear.storage.db.records import now
@@ -32,7 +32,7 @@ MEASURES = ("1.2(1)(a)", "1.2(1)(b)", "1.3(1)(a)", "1.3(1)(b)", "1.5")
 
 
 @router.get("/dashboard/log")
-def view(user: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
+def view(user: OfLog, asked: LogFilters, after: Annotated[str, Query(max_length=200)] = "") -> HTMLResponse:
     """Decisions, newest first."""
     user.record_access("view")
     with user.portal.reading() as connection:
@@ -48,14 +48,14 @@ def view(user: OfLog, asked: Asked, after: Annotated[str, Query(max_length=200)]
 
 
 @router.get("/dashboard/log.zip")
-def bundle(user: OfLog, asked: Asked) -> Response:
+def bundle(user: OfLog, asked: LogFilters) -> Response:
     """The decisions of a view as a bundle, which can be checked without Forbear."""
     user.record_access("export")
     return send_bundle(user.portal, asked.wanted(), asked.named(), "log.zip")
 
 
 @router.get("/dashboard/log.{form}")
-def export(user: OfLog, asked: Asked, form: str) -> Response:
+def export(user: OfLog, asked: LogFilters, form: str) -> Response:
     """The decisions of a view as a file, newest last."""
     wanted = asked.wanted()
     with user.portal.reading() as connection:

@@ -64,7 +64,7 @@ class Filters(BaseModel):
         return urlencode({name: value for name, value in {**self.model_dump(), **changes}.items() if value})
 
 
-Asked = Annotated[Filters, Query()]
+LogFilters = Annotated[Filters, Query()]
 
 Name = Annotated[str, Path(pattern=_PLAIN, max_length=64)]
 """An id or a number in a path."""

@@ -25,7 +25,7 @@ LONGEST = 2048
 """Most characters of a name or URL."""
 
 Here = Annotated[Portal, Depends(portal_of)]
-Asked = Annotated[str, Query(max_length=LONGEST, description="A domain, a host or a URL, in any spelling.")]
+Name = Annotated[str, Query(max_length=LONGEST, description="A domain, a host or a URL, in any spelling.")]
 
 MOST_FILES = 6
 """Most files shown with their words marked."""
@@ -45,7 +45,7 @@ def start(request: Request) -> HTMLResponse:
 
 
 @router.get("/lookup", include_in_schema=False)
-def look_up(request: Request, portal: Here, name: Asked = "") -> HTMLResponse:
+def look_up(request: Request, portal: Here, name: Name = "") -> HTMLResponse:
     """What happened to a domain."""
     if not name.strip():
         return render(request, "start.html")

@@ -208,7 +208,7 @@ class _Compared:
         self._files: set[str] = set()
 
     def both_decided(self, host: str, domain: str, *known: bool) -> bool:
-        """Checks whether both_decided decided about a host; ``known`` is what the words show for each."""
+        """Returns whether both crawls decided about a host; ``known`` is what the words show for each."""
         return all(
             found or self._decided(crawl, host, domain) for crawl, found in zip(self._crawls, known, strict=True)
         )

@@ -3,7 +3,8 @@
     python verify.py [FOLDER_OR_ZIP] [--key NAME+ID+BASE64]
 
 Without a folder, checks the one that has this file. Without a key, uses the bundle's own, which proves less: the maker
-of the bundle chose it. Forbear's documentation explains what is checked, and how ("How the log is proved").
+of the bundle chose it. Forbear's documentation explains what is checked, and how
+("Prove that the log is unchanged").
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def test_the_log_fills_what_it_knows_about_crawling() -> None:
 def test_sizes_are_the_templates_bands_only_where_the_log_knows_the_whole() -> None:
     rows = {row[0]: row for row in table(made(), "Modalities").rows}
     assert isinstance(rows["text"][1], Open)
-    assert rows["text"][3] == "3 files, 90 octets"
+    assert rows["text"][3] == "3 files, 90 bytes"
     rows = {row[0]: row for row in table(made(said=NOTHING_ELSE), "Modalities").rows}
     assert rows["text"][1] == "Less than 1 billion tokens"
     assert rows["image"][1] == "Less than 1 million images"

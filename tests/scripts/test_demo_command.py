@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from forbear.crawler.demo.demo_server import Web
 from forbear.crawler.demo.sites import SITES
 from forbear.optout import policy
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document(forbear, tmp_path) -> None:
@@ -20,6 +25,12 @@ def test_each_protocol_is_seen_at_work_and_who_opts_out_is_out_of_every_document
     [folder] = (tmp_path / "out").iterdir()
     all_are_seen(first.partition("The crawl finished")[0])
     knows(folder, " ".join(second.split()))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/tutorial/first-crawl.md"])
+def test_pages_have_the_number_of_sites(page: str) -> None:
+    numbers = set(re.findall(r"(\d+) simulated sites", (ROOT / page).read_text(encoding="utf-8")))
+    assert numbers == {str(len(SITES))}, f"{page}: write {len(SITES)} simulated sites"
 
 
 def all_are_seen(table: str) -> None:

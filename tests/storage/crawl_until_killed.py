@@ -1,4 +1,4 @@
-"""Decides and keeps pages as a crawler does, as fast as it can, until somebody kills it (test_law.py)."""
+"""Decides and keeps pages as a crawler does, as fast as it can, until somebody kills it (test_invariants.py)."""
 
 import itertools
 import sys

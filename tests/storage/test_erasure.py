@@ -19,7 +19,7 @@ from forbear.storage.db.records import AddLinks, EntryState, EntryUpdate, Keep, 
 from forbear.storage.proof import erasure
 from forbear.storage.proof.verify import Report, verify
 from forbear.storage.reads.lookup import lookup
-from tests.storage.test_law import BROKEN
+from tests.storage.test_invariants import BROKEN
 
 Write = Callable[..., list[int]]
 SECRET = "https://a.example/jane-doe?mail=jane@doe.example"
