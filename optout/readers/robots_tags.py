@@ -24,7 +24,8 @@ _VALUED = re.compile(r"max-[a-z-]+|unavailable_after", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s,;|+/()\[\]\"']*+")
 _WORD = re.compile(r"[^\s,;:|+/()\[\]\"']++")
 # A name may have a version, a comment and more words, "Mozilla/5.0 otherbot", up to its colon.
-_SCOPE = re.compile(r"([A-Za-z_*][\w.*/-]*+(?:[ \t]++[\w.*/-]++){0,4}?)[ \t]*+(?:\([^)]*+\)[ \t]*+)?:(?!\d|-\d)")
+_SCOPE = re.compile(r"([A-Za-z_*][\w.*/-]*+(?:[ \t]++[\w.*/-]++){0,4}?)[ \t]*+(?:\([^)]{0,300}+\)[ \t]*+)?:(?!\d|-\d)")
+_NAME = re.compile(r"[A-Za-z_*][\w.*/-]*+")  # how _SCOPE begins
 _COLON = re.compile(r"[ \t]*+:[ \t]*+")
 _NOT_RULE = rf"(?!(?:{_RULES})(?![\w-]))"
 # A rule where a value belongs is a rule all the same.
@@ -44,13 +45,19 @@ def rules(field: str) -> Iterator[tuple[str, str]]:
     A name binds what follows up to the next name; each field starts again. The values of rules are left out.
     """
     scope, at = "", _SEPARATORS.match(field, 0).end()  # type: ignore[union-attr]  # it matches nothing at all
+    tried = (
+        0  # no scope begins before here: what does not end in a colon from one slash of a name does not from the next
+    )
     while at < len(field):
         word = _WORD.match(field, at)
         name = word[0].lower() if word else ""
-        if word and not _RULE.fullmatch(name) and not _VALUED.fullmatch(name) and (named := _SCOPE.match(field, at)):
+        may_name = word and at >= tried and not _RULE.fullmatch(name) and not _VALUED.fullmatch(name)
+        if may_name and (named := _SCOPE.match(field, at)):
             scope, at = named[1].lower(), named.end()
             scope = "" if scope in EVERYBODY else scope
         else:
+            if may_name and (begun := _NAME.match(field, at)):
+                tried = begun.end()
             at = word.end() if word else at + 1
             if word:
                 yield name, scope

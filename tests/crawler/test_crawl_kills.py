@@ -36,7 +36,7 @@ def sites(pages: int) -> tuple[dict[str, Mapping[str, Reply]], set[str]]:
 
 @pytest.mark.parametrize(
     ("database", "pages", "kills"),
-    [("crawler", 90, 20), ("crawler_on_postgresql", 30, 4)],
+    [("crawler", 90, 12), ("crawler_on_postgresql", 30, 4)],
 )
 def test_killed_at_any_point_the_same_command_goes_on_and_loses_nothing(
     request: pytest.FixtureRequest, database: str, pages: int, kills: int
